@@ -1,0 +1,1 @@
+"""One module per broker kind: configuration, launch specification, readiness, administration."""

@@ -1,0 +1,1 @@
+"""Reference producers and consumers, one module per broker kind, recording what they see."""

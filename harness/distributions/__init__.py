@@ -1,0 +1,1 @@
+"""What software runs: which versions exist, how they are fetched and built, where they are cached."""

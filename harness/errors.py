@@ -1,0 +1,137 @@
+"""The error tree: every way a command can fail, each with its exit code.
+
+Owns what is said to the user when something is refused or cannot be done. Knows nothing of any room above it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command. A suite takes the first of 1 > 3 > 7 > 6 > 2 that occurred."""
+
+    PASS = 0
+    VIOLATED = 1
+    INTERRUPTED = 2
+    INTERNAL = 3
+    USAGE = 4
+    NOTHING_SELECTED = 5
+    INCONCLUSIVE = 6
+    ENVIRONMENT = 7
+
+
+class HarnessError(Exception):
+    """Base of every error that is shown as one clear message, never as a traceback.
+
+    Args:
+        message: What went wrong, with the limit and the measured value where there are such.
+        hint: What the user can do about it; empty when there is nothing to say.
+    """
+
+    exit_code: ExitCode = ExitCode.INTERNAL
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(HarnessError):
+    """The command line asks for something that does not exist or does not fit together."""
+
+    exit_code = ExitCode.USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a scenario file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a scenario file."""
+
+    location: Location
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.location}: {self.message}"
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class ScenarioError(UsageError):
+    """A scenario file is invalid; carries every problem found, in file order."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class NothingSelectedError(HarnessError):
+    """A selection matched no scenario: never green by absence."""
+
+    exit_code = ExitCode.NOTHING_SELECTED
+
+
+class InterruptedRunError(HarnessError):
+    """The user or the system asked the run to stop (SIGINT, SIGTERM)."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class UnfitEnvironmentError(HarnessError):
+    """This machine, a download, a broker or a proxy could not do what the run needs. Definite: no verdict exists."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+class DownloadError(UnfitEnvironmentError):
+    """A distribution could not be fetched or built."""
+
+
+class StartError(UnfitEnvironmentError):
+    """A node, proxy or worker did not start or did not become ready before its deadline."""
+
+
+class AbilityError(UnfitEnvironmentError):
+    """A fault needs an ability (CPU limits, pausing…) that this node or machine does not have."""
+
+
+class ControlError(UnfitEnvironmentError):
+    """A control port (Toxiproxy, broker administration) did not answer, or answered something else.
+
+    Indefinite: the request may have been carried out.
+    """
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint naming the known word nearest to ``word``, or listing all of them when none is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(names)}" if names else ""
+
+
+def relative(path: Path) -> str:
+    """Return ``path`` relative to the working directory when it lies below it, for messages."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,1 @@
+"""One module per fault: apply, evidence, heal."""

@@ -1,0 +1,1 @@
+"""Journals and events of a run: format, writer, reader, index."""

@@ -1,0 +1,193 @@
+"""The record format of a journal: fixed-width binary records behind a versioned header.
+
+A journal is the append-only file of one incarnation of one worker. It is written with one ``os.write`` per batch on an
+O_APPEND descriptor, so that a SIGKILL loses nothing that was recorded, and read by mapping it into memory.
+
+Layout: ``HEADER_BYTES`` bytes of header (magic, version, JSON, padded with spaces), then records of ``RECORD.size``
+bytes, little-endian. Operations carry the value; completions refer to operations by ordinal (the index among the
+operations of the same kind in the same journal, from 0), so that one completion can cover a range of them:
+
+=========== ============ =========================================================================================
+kind        role         fields
+=========== ============ =========================================================================================
+SEND        operation    t = before the send; key, seq, partition
+SENT        completion   of the SENDs [ref, ref + count): t, outcome; offset (of the first) when known;
+                         flag DUPLICATE when the broker said it had the message already
+DELIVERED   operation    t = handed to the application; key, seq, partition, offset; count = delivery attempt as
+                         told by the broker (1 = first, 0 = not told); ref = consumer sequence (-1 = none);
+                         flag REDELIVERED when the broker or client said so
+PROCESSED   completion   of the DELIVEREDs [ref, ref + count): t = handler finished; outcome ok or fail
+ACKED       completion   of the DELIVEREDs [ref, ref + count): t, outcome; flag CONFIRMED when the broker confirmed
+                         it (double ack, commit response); outcome ok without it = handed to the socket only
+STORED      operation    found in the broker's log by the audit after the run: key, seq, partition, offset
+TICK        operation    monitor only: t, offset = nanoseconds since the tick before
+PROBE       operation    monitor only: partition = index of the target in header ``targets``; t = answer or timeout,
+                         seq = start of the round trip (monotonic ns), offset = round trip in ns; outcome ok or fail
+=========== ============ =========================================================================================
+
+``seq`` carries the producer's incarnation in its high bits (``seq >> SEQ_BITS``, from 0) and the key's own count from 0
+in the low ones, so that a key's sequence increases over restarts of its producer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from enum import IntEnum, IntFlag
+from pathlib import Path
+from typing import Any, Final
+
+from harness.clock import clock_identity, monotonic_ns, wall_ns
+from harness.errors import HarnessError
+
+MAGIC: Final = b"BCHJ"
+VERSION: Final = 1
+HEADER_BYTES: Final = 4096
+SEQ_BITS: Final = 40
+
+RECORD: Final = struct.Struct("<BBHIqiiqqq")
+"""kind, outcome, flags, count, t, key, partition, seq, offset, ref"""
+
+FIELDS: Final = (
+    ("kind", "u1"),
+    ("outcome", "u1"),
+    ("flags", "<u2"),
+    ("count", "<u4"),
+    ("t", "<i8"),
+    ("key", "<i4"),
+    ("partition", "<i4"),
+    ("seq", "<i8"),
+    ("offset", "<i8"),
+    ("ref", "<i8"),
+)
+
+
+class Kind(IntEnum):
+    """Record kinds; see the module's table."""
+
+    SEND = 1
+    SENT = 2
+    DELIVERED = 3
+    PROCESSED = 4
+    ACKED = 5
+    STORED = 6
+    TICK = 7
+    PROBE = 8
+
+
+class Outcome(IntEnum):
+    """Outcome of an operation: ``FAIL`` is definite (it did not happen), ``UNKNOWN`` is not (it may have)."""
+
+    NONE = 0
+    OK = 1
+    FAIL = 2
+    UNKNOWN = 3
+
+
+class Flag(IntFlag):
+    """Record flags."""
+
+    REDELIVERED = 1
+    DUPLICATE = 2
+    CONFIRMED = 4
+
+
+class JournalError(HarnessError):
+    """A journal could not be written whole; the worker stops before it acknowledges anything more."""
+
+
+class Journal:
+    """Appends records to a new file, batch by batch.
+
+    Records are packed into a buffer by ``add`` and reach the file in one ``os.write`` at ``flush``; nothing counts as
+    recorded before ``flush`` returned.
+
+    Args:
+        path: File to create; must not exist.
+        meta: JSON-compatible description (worker, incarnation, role…) for the header.
+
+    Raises:
+        JournalError: When a write was short or failed (full disk).
+    """
+
+    def __init__(self, path: Path, meta: Mapping[str, Any]) -> None:
+        header = dict(meta) | {
+            "clock": clock_identity(),
+            "mono_ns": monotonic_ns(),
+            "wall_ns": wall_ns(),
+            "pid": os.getpid(),
+        }
+        text = MAGIC + struct.pack("<I", VERSION) + json.dumps(header).encode()
+        if len(text) > HEADER_BYTES:
+            raise JournalError(f"journal header of {len(text)} bytes exceeds {HEADER_BYTES}")
+        self.path = path
+        self._pending = bytearray()
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._write(text.ljust(HEADER_BYTES))
+
+    def add(
+        self,
+        kind: int,
+        *,
+        t: int,
+        outcome: int = 0,
+        flags: int = 0,
+        count: int = 1,
+        key: int = -1,
+        partition: int = -1,
+        seq: int = -1,
+        offset: int = -1,
+        ref: int = -1,
+    ) -> None:
+        """Pack one record; it is recorded only once ``flush`` returned."""
+        self._pending += RECORD.pack(kind, outcome, flags, count, t, key, partition, seq, offset, ref)
+
+    def flush(self) -> None:
+        """Write everything pending in one ``os.write``."""
+        if self._pending:
+            pending, self._pending = self._pending, bytearray()
+            self._write(pending)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        os.close(self._fd)
+
+    def _write(self, data: bytes | bytearray) -> None:
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            raise JournalError(f"cannot write journal {self.path.name}: {error.strerror}") from error
+        if written != len(data):
+            raise JournalError(
+                f"short write to journal {self.path.name}: {written} of {len(data)} bytes (is the disk full?)"
+            )
+
+
+class EventLog:
+    """Appends sparse events to a line-based file (one JSON object a line), one ``os.write`` each.
+
+    Every event has ``t`` (monotonic ns), ``kind`` (an event kind, see docs/history.md) and ``source`` (who wrote it).
+    """
+
+    def __init__(self, path: Path, source: str) -> None:
+        self.path = path
+        self.source = source
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def write(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
+        """Append one event; ``t`` defaults to now. Raises JournalError when it could not be written whole."""
+        event = {"t": monotonic_ns() if t is None else t, "kind": kind, "source": self.source} | fields
+        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            raise JournalError(f"cannot write events {self.path.name}: {error.strerror}") from error
+        if written != len(line):
+            raise JournalError(f"short write to events {self.path.name} (is the disk full?)")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)

@@ -1,0 +1,1 @@
+"""Reports: terminal, HTML, JUnit, JSON. Consumes results and progress events only."""

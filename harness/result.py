@@ -1,0 +1,160 @@
+"""The result of a run as data: what ``result.json`` holds and what reports are made from.
+
+Versioned and documented in docs/result.md. Reports see results only; nothing here knows how a run is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.verdict import CheckResult, Verdict
+
+RESULT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceItem:
+    """What one probe saw of one fault's effect or healing."""
+
+    stage: str
+    target: str
+    probe: str
+    proven: bool
+    observed: str
+    required: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultResult:
+    """One fault as it was carried out.
+
+    Attributes:
+        id, kind, targets: As planned (targets as resolved when applied).
+        description: One line: options and target as a person would say them.
+        planned_at_ns, planned_until_ns: After the start of the timeline.
+        applied_at_ns, healed_at_ns: Measured, after the start of the timeline; None when it never happened.
+        lateness_ns: How much later than planned it began to be applied.
+        evidence: Everything the probes saw.
+        proven: Effect and healing both proven on every target.
+    """
+
+    id: str
+    kind: str
+    description: str
+    targets: tuple[str, ...]
+    planned_at_ns: int
+    planned_until_ns: int
+    applied_at_ns: int | None
+    healed_at_ns: int | None
+    lateness_ns: int | None
+    evidence: tuple[EvidenceItem, ...]
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """A line for a plot: ``y`` at ``t_ns`` (after the start of the timeline; negative in warm-up)."""
+
+    name: str
+    unit: str
+    t_ns: tuple[int, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A span in a lane of the timeline plot: a fault, an outage, a stall slice, an owner, a phase.
+
+    Attributes:
+        lane: Row it belongs to (``phase``, ``fault latency-1``, ``n1 reachable``, ``partition 3``…).
+        label: Text on the band; kind tells the colour: ``phase``, ``fault``, ``outage``, ``stall``, ``owner``.
+    """
+
+    lane: str
+    kind: str
+    label: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Everything the report plots, bounded in size whatever the run's length.
+
+    Attributes:
+        start_ns, end_ns: Span, after the start of the timeline (start is negative: warm-up).
+        series: Sends/s, deliveries/s, backlog, latency p99… in bins.
+        bands: Phases, faults, outages, stalls, owners.
+        bin_ns: Width of ``deliveries``' bins.
+        deliveries: Partition → deliveries per bin (one row of the heat strip).
+    """
+
+    start_ns: int
+    end_ns: int
+    series: tuple[Series, ...] = ()
+    bands: tuple[Band, ...] = ()
+    bin_ns: int = 0
+    deliveries: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """One run, judged.
+
+    Attributes:
+        version: Schema version of this structure.
+        run_id, run_dir: Identity and place.
+        scenario, title, why, file, variant, seed, digest: Of the plan.
+        broker, versions: Alias asked for, exact versions used (``nats`` → ``2.15.2``…).
+        runtime: ``process`` or ``docker``.
+        verdict: Of the expectations and the run's trustworthiness together, before ``must_fail`` is considered.
+        must_fail: Checks that must fail (canary), as declared.
+        outcome: What the exit code says after ``must_fail``: ``pass``, ``inconclusive`` or ``fail``.
+        exit_code: See ``ExitCode``.
+        headline: One sentence: the verdict first, with what was violated.
+        checks: Expected ones first, then informative ones.
+        faults: As carried out.
+        weaknesses: What weakens the result (unproven fault, dead worker, machine stall…); any of them that makes
+            it inconclusive comes with ``inconclusive: true`` in ``blocking``.
+        blocking: The subset of ``weaknesses`` that made the run inconclusive.
+        allowed: What the configuration allows, sentences (``ack none: messages may be lost on a consumer's death``).
+        counts: Totals (sends, acknowledged, delivered, processed, stored, bytes…).
+        timings_ns: Named durations (``up``, ``warmup``, ``timeline``, ``drain``, ``judge``, ``total``, ``beyond_declared``).
+        overhead: What the harness itself cost: ``cpu_s.<who>``, ``rss_bytes.<who>``, ``observer_polls``…
+        timeline: For plots.
+        reproduce: Command that runs the same plan again.
+        started_wall: ISO 8601 UTC.
+        error: Why no complete run exists (environment failure, interruption); empty otherwise.
+    """
+
+    version: int = RESULT_VERSION
+    run_id: str
+    run_dir: str
+    scenario: str
+    title: str
+    why: str
+    file: str
+    variant: Mapping[str, str]
+    seed: int
+    digest: str
+    broker: str
+    versions: Mapping[str, str]
+    runtime: str
+    verdict: Verdict
+    must_fail: tuple[str, ...]
+    outcome: Verdict
+    exit_code: int
+    headline: str
+    checks: tuple[CheckResult, ...] = ()
+    faults: tuple[FaultResult, ...] = ()
+    weaknesses: tuple[str, ...] = ()
+    blocking: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    timings_ns: Mapping[str, int] = field(default_factory=dict)
+    overhead: Mapping[str, float] = field(default_factory=dict)
+    timeline: Timeline | None = None
+    reproduce: str = ""
+    started_wall: str = ""
+    error: str = ""

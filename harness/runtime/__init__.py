@@ -1,0 +1,1 @@
+"""Where nodes run: supervised processes, Toxiproxy, control groups, and the ledger that cleans up after us."""

@@ -1,0 +1,244 @@
+"""What a scenario says, as immutable data: the shapes that the loader fills and the plan carries.
+
+Pure: knows no broker, fault or check by name. Their option shapes are handed to the loader in a ``Vocabulary``.
+YAML names are the field names without the unit suffix: ``handler_time_ns: Duration`` is written ``handler_time: 5ms``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.units import Bytes, Duration, Rate
+
+SCENARIO_VERSION = 1
+
+Mode = Literal["all", "one", "random", "leader"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a fault acts: nodes or links, and how many of them.
+
+    Attributes:
+        node: ``broker`` (any node, narrowed by ``mode``) or a node's name (``n1``…).
+        link: ``client-broker``, ``broker-broker``, or one link's name (``clients->n1``, ``n1->n2``).
+        zone: With ``client-broker``: only the links of this client zone; empty = every zone.
+        mode: ``all``; ``one`` (the first by name); ``random`` (one, drawn from the seed when planned);
+            ``leader`` (the leader of the stream or partition, looked up when the fault is applied).
+    """
+
+    node: str = ""
+    link: str = ""
+    zone: str = ""
+    mode: Mode = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterShape:
+    """The cluster a scenario wants.
+
+    Attributes:
+        nodes: How many nodes.
+        replicas: Copies of each stream or partition.
+        topic: Options of the stream or topic; shape from the broker (``storage``, ``duplicate_window``…).
+        config: Passed through verbatim into the broker's configuration.
+    """
+
+    nodes: int = 1
+    replicas: int = 1
+    topic: Any = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadShape:
+    """What is sent and consumed.
+
+    Attributes:
+        producers, consumers: Number of workers of each role.
+        partitions: Independent ordered logs; a key always maps to partition ``key % partitions``.
+        keys: Distinct keys; key ``k`` belongs to producer ``k % producers``.
+        rate_per_s: Messages per second over all producers, sent on an absolute schedule (open loop).
+        payload_bytes: Size of a message body.
+        warmup_ns: Baseline before the timeline starts; must itself meet the liveness limits.
+        duration_ns: Length of the timeline; producers send until its end.
+        drain_ns: How long consumers may take to reach the end of the log after the last fault is healed.
+        zones: Zone name → worker names (``c0``, ``p1``) whose links are apart from everyone else's; workers not
+            named are in zone ``clients``.
+        producer, consumer: Client options; shapes from the broker.
+    """
+
+    producers: int = 1
+    consumers: int = 1
+    partitions: int = 1
+    keys: int = 16
+    rate_per_s: Rate = 500.0
+    payload_bytes: Bytes = 128
+    warmup_ns: Duration = 2_000_000_000
+    duration_ns: Duration = 10_000_000_000
+    drain_ns: Duration = 10_000_000_000
+    zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    producer: Any = None
+    consumer: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFault:
+    """One fault on the absolute timeline of a plan.
+
+    Attributes:
+        id: Unique in the plan: kind and position (``latency-1``); faults are numbered in file order from 1.
+        kind: Registered name.
+        options: The fault's own options, an instance of its registered options dataclass.
+        on: Target as written.
+        targets: Names of the nodes or links; empty for mode ``leader``, which is resolved when applied.
+        at_ns, until_ns: Apply and heal, nanoseconds after the end of warm-up. ``until_ns`` of a fault that ends by
+            itself (a restart) is its planned worst-case end.
+        seed: Seed of this fault's own random draws, derived from the plan's seed and the id.
+    """
+
+    id: str
+    kind: str
+    options: Any
+    on: Target
+    targets: tuple[str, ...]
+    at_ns: int
+    until_ns: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """One entry of ``expect``: a check and its limits (an instance of the check's registered expectation dataclass)."""
+
+    check: str
+    limits: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """For races: ``runs`` executions, of which at least ``at_least`` must show the expected verdict."""
+
+    runs: int
+    at_least: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One variant of a scenario with every random choice drawn: an immutable, absolute timeline.
+
+    Attributes:
+        scenario: Name: the file's stem.
+        file: Path as given on the command line.
+        title, why, tags: As written.
+        broker: Alias or exact distribution (``nats-2``, ``nats-2.12.1``).
+        variant: Matrix keys → the chosen values as written; empty without a matrix.
+        seed: The seed in force (drawn once when the scenario says ``random``).
+        cluster, workload, timeline, expect: The variant's content; ``timeline`` in order of ``at_ns``.
+        must_fail: Canary: exactly these checks of ``expect`` must fail; empty for ordinary scenarios.
+        attempts: For races, else None.
+        digest: SHA-256 over everything above except ``file``; equal plans have equal digests.
+    """
+
+    scenario: str
+    file: str
+    title: str
+    why: str
+    tags: tuple[str, ...]
+    broker: str
+    variant: Mapping[str, str]
+    seed: int
+    cluster: ClusterShape
+    workload: WorkloadShape
+    timeline: tuple[PlannedFault, ...]
+    expect: tuple[Expectation, ...]
+    must_fail: tuple[str, ...]
+    attempts: Attempts | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultShape:
+    """What the loader must know of a fault kind.
+
+    Attributes:
+        options: Frozen dataclass of its options; its YAML form is a mapping (``latency: {delay: 50ms}``).
+        acts_on: ``link``, ``node`` or ``client``.
+        ends_itself: True when ``for`` is not written because the fault ends by itself; then ``span_ns`` gives its
+            worst-case length from its options and the number of targets.
+        span_ns: ``(options, target_count) -> ns``; None unless ``ends_itself``.
+        problem: ``(options) -> str``: why the options do not fit together, or an empty string.
+    """
+
+    options: type
+    acts_on: Literal["link", "node", "client"]
+    ends_itself: bool = False
+    span_ns: Any = None
+    problem: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerShape:
+    """What the loader must know of a broker kind.
+
+    Attributes:
+        aliases: Alias → exact distribution (``nats-2`` → ``nats-2.15.2``).
+        topic, producer, consumer: Frozen dataclasses of the broker-specific options.
+        node_counts: Cluster sizes it can run.
+        problem: ``(cluster, workload) -> str``: why they do not fit this broker, or an empty string.
+    """
+
+    aliases: Mapping[str, str]
+    topic: type
+    producer: type
+    consumer: type
+    node_counts: tuple[int, ...]
+    problem: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """Every word that registered brokers, faults and checks add to the scenario language.
+
+    Attributes:
+        brokers: Kind (``nats``) → shape. A distribution is ``<kind>-<version or alias suffix>``.
+        faults: Kind → shape.
+        checks: Name → frozen dataclass of its limits. YAML: a mapping of metric to limit.
+    """
+
+    brokers: Mapping[str, BrokerShape]
+    faults: Mapping[str, FaultShape]
+    checks: Mapping[str, type]
+
+
+def worker_names(workload: WorkloadShape) -> tuple[str, ...]:
+    """Return the worker names of a workload: ``p0``… for producers, then ``c0``… for consumers."""
+    return (
+        *(f"p{index}" for index in range(workload.producers)),
+        *(f"c{index}" for index in range(workload.consumers)),
+    )
+
+
+def zones(workload: WorkloadShape) -> dict[str, tuple[str, ...]]:
+    """Return zone → worker names, ``clients`` (everyone not named elsewhere) first when it is not empty."""
+    placed = {name for names in workload.zones.values() for name in names}
+    rest = tuple(name for name in worker_names(workload) if name not in placed)
+    return ({"clients": rest} if rest else {}) | dict(workload.zones)
+
+
+def node_names(cluster: ClusterShape) -> tuple[str, ...]:
+    """Return ``n1``… for the nodes of a cluster."""
+    return tuple(f"n{index + 1}" for index in range(cluster.nodes))
+
+
+def client_links(cluster: ClusterShape, workload: WorkloadShape) -> tuple[tuple[str, str, str], ...]:
+    """Return (link name, zone, node) of every client→node link: ``clients->n1``…"""
+    return tuple((f"{zone}->{node}", zone, node) for zone in zones(workload) for node in node_names(cluster))
+
+
+def peer_links(cluster: ClusterShape) -> tuple[tuple[str, str, str], ...]:
+    """Return (link name, from node, to node) of every ordered node→node link: ``n1->n2``…"""
+    names = node_names(cluster)
+    return tuple((f"{a}->{b}", a, b) for a in names for b in names if a != b)

@@ -1,0 +1,84 @@
+"""Quantities: unit strings in YAML and reports, integers of base units inside.
+
+A field annotated ``Duration`` holds nanoseconds and is written ``50ms`` in a scenario. The annotation is what the
+loader, the JSON Schema and the documentation are made from.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A kind of quantity and the unit strings it accepts.
+
+    Attributes:
+        name: For messages and documentation (``duration``).
+        factors: Unit string → factor to the base unit, smallest first.
+        example: A valid value, for messages.
+        suffix: Field-name suffix of the base unit, left out in YAML (``_ns``); empty when there is none.
+        integral: Whether the base value is an integer.
+    """
+
+    name: str
+    factors: Mapping[str, float]
+    example: str
+    suffix: str = ""
+    integral: bool = True
+
+    @property
+    def pattern(self) -> str:
+        """Regular expression (ECMA-compatible) that a valid string matches; used in the JSON Schema."""
+        units = "|".join(re.escape(unit) for unit in sorted(self.factors, key=len, reverse=True))
+        return rf"^{_NUMBER}\s?({units})$"
+
+    def parse(self, text: str) -> int | float:
+        """Return the base value of ``text``; raises ValueError with a message that names the units."""
+        match = re.match(self.pattern, text.strip())
+        if match is None:
+            units = ", ".join(self.factors)
+            raise ValueError(f"{text!r} is not a {self.name}: write a number with one of {units}, e.g. {self.example}")
+        value = float(match[1]) * self.factors[match[2]]
+        if not self.integral:
+            return value
+        if not math.isclose(value, round(value), abs_tol=1e-6):
+            raise ValueError(f"{text!r} is finer than the smallest {self.name} unit")
+        return round(value)
+
+    def format(self, value: float) -> str:
+        """Return ``value`` in the largest unit that keeps it at 1 or above, with at most three decimals."""
+        chosen, factor = next(iter(self.factors.items()))
+        for unit, unit_factor in self.factors.items():
+            if unit_factor > factor and abs(value) >= unit_factor:
+                chosen, factor = unit, unit_factor
+        return f"{value / factor:.3f}".rstrip("0").rstrip(".") + chosen
+
+
+DURATION = Unit(
+    "duration",
+    {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000},
+    "50ms",
+    suffix="_ns",
+)
+BYTES = Unit("size", {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}, "512B", suffix="_bytes")
+RATE = Unit("rate", {"/s": 1}, "2000/s", suffix="_per_s", integral=False)
+RATIO = Unit("ratio", {"%": 0.01}, "0.1%", integral=False)
+CORES = Unit("CPU limit", {"cores": 1.0, "core": 1.0}, "0.2cores", integral=False)
+
+Duration = Annotated[int, DURATION]
+Bytes = Annotated[int, BYTES]
+Rate = Annotated[float, RATE]
+Ratio = Annotated[float, RATIO]
+Cores = Annotated[float, CORES]
+
+
+def format_ns(value_ns: float) -> str:
+    """Return nanoseconds as a short human duration (``1.234s``, ``350ms``)."""
+    return DURATION.format(round(value_ns)) if abs(value_ns) < DURATION.factors["m"] else f"{value_ns / 1e9:.1f}s"

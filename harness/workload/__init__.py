@@ -1,0 +1,1 @@
+"""What is sent and consumed: the worker process, its launcher, the generator, the monitor."""
