@@ -6,7 +6,6 @@ different processes can be merged; ``clock_identity`` is what a merge compares b
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -19,7 +18,8 @@ monotonic_ns = time.monotonic_ns
 def clock_identity() -> str:
     """Return ``<boot id>/<time namespace>``; two journals with different identities must not be merged."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    namespace = os.readlink("/proc/self/ns/time") if os.path.exists("/proc/self/ns/time") else "time:[none]"
+    time_namespace = Path("/proc/self/ns/time")
+    namespace = str(time_namespace.readlink()) if time_namespace.exists() else "time:[none]"
     return f"{boot}/{namespace}"
 
 
