@@ -15,7 +15,15 @@ RESULT_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceItem:
-    """What one probe saw of one fault's effect or healing."""
+    """What one probe saw of one fault's effect or healing.
+
+    Attributes:
+        stage: ``effect`` or ``healing``.
+        target: Node or link looked at.
+        probe: What was looked at (``round trip``, ``throttled periods``…), on a path apart from the one that acted.
+        proven: Whether what was observed meets what was required.
+        observed, required: Sentences with values; ``observed`` includes the state before the fault.
+    """
 
     stage: str
     target: str
@@ -54,7 +62,14 @@ class FaultResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A line for a plot: ``y`` at ``t_ns`` (after the start of the timeline; negative in warm-up)."""
+    """A line for a plot.
+
+    Attributes:
+        name: What is plotted (``processed``, ``latency p99``…).
+        unit: Unit of ``y``: ``/s``, ``messages``, ``ns``…; series of one unit share a panel.
+        t_ns: Times after the start of the timeline, ascending; negative in warm-up.
+        y: One value for each time; NaN where there is none.
+    """
 
     name: str
     unit: str
@@ -68,7 +83,9 @@ class Band:
 
     Attributes:
         lane: Row it belongs to (``phase``, ``fault latency-1``, ``n1 reachable``, ``partition 3``…).
-        label: Text on the band; kind tells the colour: ``phase``, ``fault``, ``outage``, ``stall``, ``owner``.
+        kind: Tells the colour: ``phase``, ``fault``, ``outage``, ``stall``, ``owner``.
+        label: Text on the band.
+        start_ns, end_ns: After the start of the timeline.
     """
 
     lane: str
@@ -125,6 +142,8 @@ class RunResult:
         timeline: For plots.
         reproduce: Command that runs the same plan again.
         started_wall: ISO 8601 UTC.
+        zero_ns: Monotonic time of the start of the timeline: what findings and operations are told relative to; None
+            when the run never got there.
         error: Why no complete run exists (environment failure, interruption); empty otherwise.
     """
 
@@ -157,4 +176,5 @@ class RunResult:
     timeline: Timeline | None = None
     reproduce: str = ""
     started_wall: str = ""
+    zero_ns: int | None = None
     error: str = ""

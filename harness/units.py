@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 _NUMBER = r"(\d+(?:\.\d+)?)"
@@ -28,7 +28,7 @@ class Unit:
     """
 
     name: str
-    factors: Mapping[str, float]
+    factors: Mapping[str, float] = field(hash=False)  # ``Duration | None`` needs a hash at run time
     example: str
     suffix: str = ""
     integral: bool = True

@@ -14,23 +14,28 @@ from harness.units import Bytes, Duration, Rate
 
 SCENARIO_VERSION = 1
 
+_LONGEST_NS = 7 * 24 * 3_600_000_000_000
+
 Mode = Literal["all", "one", "random", "leader"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a fault acts: nodes or links, and how many of them.
+    """Where a fault acts: nodes, links or workers, and how many of them. Exactly one of the three is given.
 
     Attributes:
         node: ``broker`` (any node, narrowed by ``mode``) or a node's name (``n1``…).
         link: ``client-broker``, ``broker-broker``, or one link's name (``clients->n1``, ``n1->n2``).
+        worker: ``consumer`` or ``producer`` (any worker of the role, narrowed by ``mode``) or a worker's name (``c0``…).
         zone: With ``client-broker``: only the links of this client zone; empty = every zone.
         mode: ``all``; ``one`` (the first by name); ``random`` (one, drawn from the seed when planned);
-            ``leader`` (the leader of the stream or partition, looked up when the fault is applied).
+            ``leader`` (the leader of the stream or partition, looked up when the fault is applied: its node, the
+            client links to it, or the node links from and to it; not for workers).
     """
 
     node: str = ""
     link: str = ""
+    worker: str = ""
     zone: str = ""
     mode: Mode = "all"
 
@@ -46,8 +51,8 @@ class ClusterShape:
         config: Passed through verbatim into the broker's configuration.
     """
 
-    nodes: int = 1
-    replicas: int = 1
+    nodes: int = field(default=1, metadata={"minimum": 1, "maximum": 64})
+    replicas: int = field(default=1, metadata={"minimum": 1, "maximum": 64})
     topic: Any = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,15 +75,15 @@ class WorkloadShape:
         producer, consumer: Client options; shapes from the broker.
     """
 
-    producers: int = 1
-    consumers: int = 1
-    partitions: int = 1
-    keys: int = 16
-    rate_per_s: Rate = 500.0
-    payload_bytes: Bytes = 128
-    warmup_ns: Duration = 2_000_000_000
-    duration_ns: Duration = 10_000_000_000
-    drain_ns: Duration = 10_000_000_000
+    producers: int = field(default=1, metadata={"minimum": 1, "maximum": 256})
+    consumers: int = field(default=1, metadata={"minimum": 1, "maximum": 256})
+    partitions: int = field(default=1, metadata={"minimum": 1, "maximum": 10_000})
+    keys: int = field(default=16, metadata={"minimum": 1, "maximum": 1_000_000})
+    rate_per_s: Rate = field(default=500.0, metadata={"minimum": 1, "maximum": 10_000_000})
+    payload_bytes: Bytes = field(default=128, metadata={"minimum": 1, "maximum": 67_108_864})
+    warmup_ns: Duration = field(default=2_000_000_000, metadata={"minimum": 0, "maximum": _LONGEST_NS})
+    duration_ns: Duration = field(default=10_000_000_000, metadata={"minimum": 1, "maximum": _LONGEST_NS})
+    drain_ns: Duration = field(default=10_000_000_000, metadata={"minimum": 0, "maximum": _LONGEST_NS})
     zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     producer: Any = None
     consumer: Any = None
@@ -93,7 +98,7 @@ class PlannedFault:
         kind: Registered name.
         options: The fault's own options, an instance of its registered options dataclass.
         on: Target as written.
-        targets: Names of the nodes or links; empty for mode ``leader``, which is resolved when applied.
+        targets: Names of the nodes, links or workers; empty for mode ``leader``, which is resolved when applied.
         at_ns, until_ns: Apply and heal, nanoseconds after the end of warm-up. ``until_ns`` of a fault that ends by
             itself (a restart) is its planned worst-case end.
         seed: Seed of this fault's own random draws, derived from the plan's seed and the id.
@@ -119,10 +124,15 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
-    """For races: ``runs`` executions, of which at least ``at_least`` must show the expected verdict."""
+    """For races: how often the plan is run, and how often it must show the expected verdict.
 
-    runs: int
-    at_least: int
+    Attributes:
+        runs: Number of executions.
+        at_least: How many of them must show the expected verdict.
+    """
+
+    runs: int = field(metadata={"minimum": 1, "maximum": 1_000})
+    at_least: int = field(metadata={"minimum": 1, "maximum": 1_000})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

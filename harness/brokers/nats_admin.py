@@ -1,0 +1,277 @@
+"""Administration of a NATS cluster through the nodes' own listeners: stream, leader, drain state, audit.
+
+Used by the engine and by the monitor; never through a link, so that no fault of a plan blinds it to a living node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext, api
+
+from harness.brokers.base import Authority, Connection, PartitionState
+from harness.clients.nats_options import STREAM, SUBJECT_PREFIX, durable, subject
+from harness.clients.payload import decode
+from harness.errors import ControlError, StartError
+from harness.history.record import Journal, Kind
+from harness.scenario.model import Plan
+
+ADMIN_NAME = "harness-admin"
+_REQUEST_S = 2.0
+_STREAM_NOT_FOUND = 10059
+_CONSUMER_NOT_FOUND = 10014
+_FETCH = 1000
+
+
+class NatsAdmin:
+    """Administration of one cluster.
+
+    Args:
+        ports: Node → role → port on 127.0.0.1.
+    """
+
+    def __init__(self, ports: Mapping[str, Mapping[str, int]]) -> None:
+        self._ports = ports
+        self._client: Client | None = None
+        self._partitions = 0
+
+    async def create_topic(self, plan: Plan) -> None:
+        """Create the stream and a durable consumer per partition; wait until every one has a leader."""
+        workload, topic = plan.workload, plan.cluster.topic
+        self._partitions = workload.partitions
+        options = workload.consumer
+        stream = api.StreamConfig(
+            name=STREAM,
+            subjects=[f"{SUBJECT_PREFIX}*"],
+            storage=api.StorageType(topic.storage),
+            num_replicas=plan.cluster.replicas,
+            duplicate_window=topic.duplicate_window_ns / 1e9,
+        )
+        js = await self._jetstream()
+        await _until_accepted(lambda: js.add_stream(stream), "the stream")
+        for partition in range(workload.partitions):
+            consumer = api.ConsumerConfig(
+                durable_name=durable(partition),
+                filter_subject=subject(partition),
+                ack_policy=api.AckPolicy(options.ack),
+                ack_wait=options.ack_wait_ns / 1e9 if options.ack == "explicit" else None,
+                max_ack_pending=10_000 if options.ack == "explicit" else None,
+                max_waiting=64,
+            )
+            await _until_accepted(
+                lambda consumer=consumer: js.add_consumer(STREAM, consumer), f"consumer {durable(partition)}"
+            )
+        deadline = time.monotonic() + 15
+        for partition in range(workload.partitions):
+            while True:
+                with contextlib.suppress(nats.errors.Error):
+                    info = await js.consumer_info(STREAM, durable(partition), timeout=_REQUEST_S)
+                    if plan.cluster.replicas == 1 or (info.cluster is not None and info.cluster.leader):
+                        break
+                if time.monotonic() > deadline:
+                    raise StartError(f"consumer {durable(partition)} got no leader within 15 s")
+                await asyncio.sleep(0.05)
+
+    async def leader(self) -> str:
+        """Return the node that leads the stream; empty when nobody answers for it."""
+        try:
+            js = await self._jetstream()
+            info = await js.stream_info(STREAM)
+        except (nats.errors.Error, ControlError, TimeoutError, OSError):
+            return ""
+        if info.cluster is None or not info.cluster.leader:
+            return next(iter(self._ports)) if len(self._ports) == 1 else ""
+        return str(info.cluster.leader)
+
+    async def connections(self) -> list[Connection]:
+        """Return connections from every node's monitoring port; a node that does not answer has none."""
+        found = []
+        for node in self._ports:
+            try:
+                clients = await self._monitor(node, "/connz?limit=4096")
+                routes = await self._monitor(node, "/routez")
+            except ControlError:
+                continue
+            found += [_connection(node, entry, "name", "client") for entry in clients.get("connections", [])]
+            found += [_connection(node, entry, "remote_name", "peer") for entry in routes.get("routes", [])]
+        return found
+
+    async def node_ready(self, node: str) -> str:
+        """Return what ``/healthz`` says the node lacks: it answers ok once JetStream and its assets are current."""
+        try:
+            health = await self._monitor(node, "/healthz")
+        except ControlError as error:
+            return error.message
+        return "" if health.get("status") == "ok" else str(health.get("error") or health.get("status"))
+
+    async def partitions(self) -> list[PartitionState] | None:
+        """Return the state of every durable consumer; None when the server says that the stream does not exist."""
+        states = []
+        try:
+            js = await self._jetstream()
+            for partition in range(self._partitions):
+                info = await js.consumer_info(STREAM, durable(partition), timeout=_REQUEST_S)
+                end = await self._last_offset(js, partition)
+                states.append(
+                    PartitionState(
+                        partition=partition,
+                        end_offset=end,
+                        consumed_offset=(info.delivered.stream_seq or 0) if info.delivered else 0,
+                        pending=info.num_pending or 0,
+                        ack_pending=info.num_ack_pending or 0,
+                    )
+                )
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code in {_STREAM_NOT_FOUND, _CONSUMER_NOT_FOUND}:
+                return None
+            raise ControlError(f"the cluster answered: {error}") from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise ControlError(f"the cluster did not answer: {error!r}") from error
+        return states
+
+    async def audit(self, journal: Journal) -> Authority:
+        """Read the whole stream by an ephemeral pull consumer and journal what is stored."""
+        try:
+            js = await self._jetstream()
+            before = (await js.stream_info(STREAM)).state
+            read, last = await _read_all(js, journal, before)
+            after = (await js.stream_info(STREAM)).state
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code == _STREAM_NOT_FOUND:
+                detail = "the server says that the stream does not exist"
+                return Authority(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)
+            return _unread(f"the server answered: {error}")
+        except (nats.errors.Error, TimeoutError, OSError, ControlError) as error:
+            return _unread(f"the stream could not be read: {error!r}")
+        finally:
+            journal.flush()
+        whole = read == after.messages and last == after.last_seq
+        return Authority(
+            exists=True,
+            first_offset=after.first_seq if after.messages else -1,
+            last_offset=after.last_seq,
+            audit="complete" if whole else "partial",
+            detail=f"read {read} of {after.messages} messages, sequences {after.first_seq} to {after.last_seq}",
+        )
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None and not self._client.is_closed:
+            with contextlib.suppress(Exception):  # closing is best effort: the nodes are about to be stopped
+                await asyncio.wait_for(self._client.close(), 2)
+        self._client = None
+
+    async def _jetstream(self) -> JetStreamContext:
+        if self._client is None or self._client.is_closed:
+            servers = [f"nats://127.0.0.1:{ports['client']}" for ports in self._ports.values()]
+            try:
+                self._client = await nats.connect(
+                    servers,
+                    name=ADMIN_NAME,
+                    connect_timeout=1,
+                    reconnect_time_wait=0.1,
+                    max_reconnect_attempts=-1,
+                    ping_interval=1,
+                    max_outstanding_pings=2,
+                    allow_reconnect=True,
+                    error_cb=_quiet,
+                )
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                raise ControlError(f"no node accepts connections: {error!r}") from error
+        return self._client.jetstream(timeout=_REQUEST_S)
+
+    async def _last_offset(self, js: JetStreamContext, partition: int) -> int:
+        try:
+            message = await js.get_last_msg(STREAM, subject(partition))
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code == _STREAM_NOT_FOUND:
+                raise
+            return -1
+        return int(message.seq or -1)
+
+    async def _monitor(self, node: str, path: str) -> dict[str, Any]:
+        url = f"http://127.0.0.1:{self._ports[node]['monitor']}{path}"
+        return await asyncio.to_thread(_get_json, url, node)
+
+
+def _get_json(url: str, node: str) -> dict[str, Any]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never through a web proxy
+    try:
+        with opener.open(url, timeout=1) as response:
+            return dict(json.loads(response.read()))
+    except urllib.error.HTTPError as error:
+        # /healthz answers 503 with the reason in its body.
+        with contextlib.suppress(ValueError):
+            return dict(json.loads(error.read()))
+        raise ControlError(f"{node} answered {error.code} on its monitoring port") from error
+    except (OSError, ValueError) as error:
+        raise ControlError(f"{node} does not answer on its monitoring port: {error}") from error
+
+
+async def _read_all(js: JetStreamContext, journal: Journal, state: api.StreamState) -> tuple[int, int]:
+    """Journal every message up to ``state.last_seq``; return (how many, last sequence read)."""
+    if not state.messages:
+        return 0, state.last_seq
+    config = api.ConsumerConfig(
+        ack_policy=api.AckPolicy.NONE, deliver_policy=api.DeliverPolicy.ALL, mem_storage=True, inactive_threshold=60
+    )
+    subscription = await js.pull_subscribe(f"{SUBJECT_PREFIX}*", stream=STREAM, config=config)
+    read = last = failures = 0
+    while last < state.last_seq:
+        try:
+            messages = await subscription.fetch(min(_FETCH, state.messages - read) or 1, timeout=2)
+        except TimeoutError:
+            failures += 1
+            if failures == 5:
+                break
+            continue
+        for message in messages:
+            meta = message.metadata
+            last = meta.sequence.stream
+            key, seq = decode(message.data)
+            partition = int(message.subject[len(SUBJECT_PREFIX) :])
+            journal.add(Kind.STORED, t=time.monotonic_ns(), key=key, seq=seq, partition=partition, offset=last)
+        read += len(messages)
+        journal.flush()
+    return read, last
+
+
+def _unread(detail: str) -> Authority:
+    return Authority(exists=True, first_offset=-1, last_offset=-1, audit="none", detail=detail)
+
+
+def _connection(node: str, entry: Mapping[str, Any], name_field: str, role: str) -> Connection:
+    return Connection(
+        node=node,
+        peer=str(entry.get(name_field, "")),
+        role=role,
+        remote=(str(entry["ip"]), int(entry["port"])),
+    )
+
+
+async def _until_accepted(call: Any, what: str) -> None:
+    """Repeat an administrative call until the cluster accepts it: a new meta leader may not be ready yet."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            await call()
+            return
+        except (nats.errors.Error, TimeoutError) as error:
+            if isinstance(error, nats.js.errors.BadRequestError) or time.monotonic() > deadline:
+                raise StartError(f"cannot create {what}: {error}") from error
+            await asyncio.sleep(0.1)
+
+
+async def _quiet(_: Exception) -> None:
+    """Swallow the client's asynchronous errors: nodes come and go here by design."""

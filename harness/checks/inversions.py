@@ -1,0 +1,180 @@
+"""Finds operations out of order, without sorting what is in order already.
+
+Everything here is one question: in a sequence cut into segments, which elements are lower than one before them in
+their segment? Knows columns only; must never word a finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.history.index import Int32, Int64, Mask
+from harness.history.read import History
+from harness.history.record import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inversions:
+    """Operations out of order: parallel arrays in order of discovery.
+
+    Attributes:
+        value: Value of the late operation, -1 for one that nobody sent.
+        partition: Of the late operation.
+        late, early: Rows of ``deliveries`` (of ``sends`` when ``of_sends``): ``late`` belongs before ``early``.
+    """
+
+    value: Int64
+    partition: Int64
+    late: Int64
+    early: Int64
+    of_sends: bool = False
+
+
+def behind(level: Int64, segment: Int64) -> tuple[Int64, Int64]:
+    """Return (positions lower than the maximum before them in their segment, position of that maximum).
+
+    Args:
+        level: Not negative.
+        segment: Ascending.
+    """
+    if level.size < 2:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    # Raising each segment above all before it makes one running maximum serve them all.
+    raised = level + segment * (int(level.max()) + 1)
+    if (raised[1:] >= raised[:-1]).all():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    highest = np.maximum.accumulate(raised)
+    late = np.flatnonzero(raised < highest)
+    # The running maximum stays what it was where it was first reached.
+    reached = np.flatnonzero(np.append(True, highest[1:] > highest[:-1]))
+    return late, reached[np.searchsorted(highest[reached], highest[late])]
+
+
+def of_keys(history: History) -> Inversions:
+    """Return first deliveries that came after that of a later value of their key.
+
+    A value of unknown outcome is never late (it is concurrent with everything sent after it), but what it overtakes is.
+    """
+    index = history.index
+    deliveries = index.deliveries
+    ordered = (index.first_delivery >= 0) & (index.outcome_of != Outcome.FAIL)
+    values = np.flatnonzero(ordered)
+    rows = index.first_delivery[values]
+    rank = index.delivery_rank[rows]
+    keys = np.repeat(np.arange(index.keys.size - 1), np.diff(index.keys))[values]
+    # Walking each key backwards, "earlier than something later" becomes "higher than a minimum before".
+    top = int(rank.max()) if rank.size else 0
+    late, early = behind((top - rank)[::-1], (keys.max() - keys)[::-1] if keys.size else keys)
+    late, early = rank.size - 1 - late[::-1], rank.size - 1 - early[::-1]
+    late_rows, early_rows = rows[late], rows[early]
+    real = index.outcome_of[values[late]] == Outcome.OK
+    real &= (deliveries.t[early_rows] < deliveries.t[late_rows]) | (
+        deliveries.journal[early_rows] == deliveries.journal[late_rows]
+    )
+    return _of_deliveries(history, late_rows[real], early_rows[real])
+
+
+def of_partitions(history: History) -> Inversions:
+    """Return first deliveries at a lower offset than a first delivery of the same partition before."""
+    index = history.index
+    deliveries = index.deliveries
+    first = np.zeros(deliveries.t.size, np.bool_)
+    first[index.first_delivery[index.first_delivery >= 0]] = True
+    order = index.delivery_order[first[index.delivery_order]]
+    order = order[deliveries.offset[order] >= 0]
+    rows = order[_stable(deliveries.partition[order])]
+    late, early = behind(deliveries.offset[rows], deliveries.partition[rows].astype(np.int64))
+    late, early = rows[late], rows[early]
+    real = (deliveries.t[early] < deliveries.t[late]) | (deliveries.journal[early] == deliveries.journal[late])
+    return _of_deliveries(history, late[real], early[real])
+
+
+def in_epochs(history: History) -> Inversions:
+    """Return first attempts at a lower offset than one before in the same epoch.
+
+    An epoch is a partition in one incarnation, cut wherever it was revoked or lost; redeliveries, told as such by the
+    broker or the client, stand apart.
+    """
+    deliveries = history.index.deliveries
+    first = (deliveries.attempt <= 1) & ~deliveries.redelivered & (deliveries.offset >= 0)
+    rows = np.flatnonzero(first)
+    partition = deliveries.partition[rows].astype(np.int64)
+    partition -= int(partition.min()) if rows.size else 0
+    width = int(partition.max()) + 1 if rows.size else 1
+    group = deliveries.journal[rows] * width + partition
+    order = _stable(group)
+    rows, group = rows[order], group[order]
+    late, early = behind(deliveries.offset[rows], _cut(history, rows, group))
+    return _of_deliveries(history, rows[late], rows[early])
+
+
+def _cut(history: History, rows: Int64, group: Int64) -> Int64:
+    """Return ascending epoch numbers for deliveries grouped by journal and partition, in order of time within each."""
+    cuts: dict[tuple[str, int, int], list[int]] = {}
+    for event in history.of_kind("revoke", "lost"):
+        for partition in event.fields.get("partitions", ()):
+            who = str(event.fields.get("worker", "")), int(event.fields.get("incarnation", 0)), int(partition)
+            cuts.setdefault(who, []).append(event.t)
+    deliveries = history.index.deliveries
+    if not cuts or not rows.size:
+        return group
+    begins = np.append(True, group[1:] != group[:-1])
+    starts = np.flatnonzero(begins)
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), rows.size], strict=True):
+        view = history.journals[int(deliveries.journal[rows[start]])]
+        times = cuts.get((view.worker, view.incarnation, int(deliveries.partition[rows[start]])), ())
+        places = start + np.searchsorted(deliveries.t[rows[start:end]], np.array(times, np.int64), side="right")
+        begins[places[places < end]] = True
+    return np.cumsum(begins)
+
+
+def in_logs(history: History) -> Inversions:
+    """Return acknowledged sends at a lower offset than an earlier acknowledged send of their key.
+
+    The late one is the earlier send: it lies behind a later one. Offsets are the lowest known of each value.
+    """
+    index = history.index
+    sends = index.sends
+    told = np.full(index.values, -1, np.int64)
+    told[sends.value] = sends.offset
+    found = np.flatnonzero(index.stored_of >= 0)
+    audited = index.stored.offset[index.stored_of[found]]
+    told[found] = np.where(told[found] < 0, audited, np.minimum(told[found], audited))
+    values = np.flatnonzero((told >= 0) & (index.outcome_of == Outcome.OK))
+    rows = index.send_of[values]
+    keys = sends.key[rows].astype(np.int64)
+    offset, partition = told[values], sends.partition[rows]
+    # A key whose partition changed has no order over its partitions: only those of its first partition are compared.
+    home = np.full(index.keys.size, -1, np.int32)
+    home[keys[::-1]] = partition[::-1]
+    mask: Mask = home[keys] == partition
+    if not mask.all():
+        keys, offset, rows = keys[mask], offset[mask], rows[mask]
+    top = int(offset.max()) if offset.size else 0
+    late, early = behind((top - offset)[::-1], (keys.max() - keys)[::-1] if keys.size else keys)
+    late, early = rows[rows.size - 1 - late[::-1]], rows[rows.size - 1 - early[::-1]]
+    return Inversions(
+        value=sends.value[late],
+        partition=sends.partition[late].astype(np.int64),
+        late=late,
+        early=early,
+        of_sends=True,
+    )
+
+
+def _of_deliveries(history: History, late: Int64, early: Int64) -> Inversions:
+    deliveries = history.index.deliveries
+    return Inversions(
+        value=deliveries.value[late],
+        partition=deliveries.partition[late].astype(np.int64),
+        late=late,
+        early=early,
+    )
+
+
+def _stable(labels: Int64 | Int32) -> Int64:
+    """Return the stable order of small labels; 16-bit ones are sorted by radix, in linear time."""
+    small = labels.size == 0 or (int(labels.min()) >= 0 and int(labels.max()) < np.iinfo(np.int16).max)
+    return np.argsort(labels.astype(np.int16) if small else labels, kind="stable")

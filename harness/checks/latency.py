@@ -1,0 +1,160 @@
+"""Latency: from just before the send of a message to its first delivery, in exact percentiles.
+
+Must never leave out what it has samples of: no histogram, no sampling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+
+from harness.checks import operations
+from harness.checks.base import CHECKS, Draft, Measure, metric_name
+from harness.checks.windows import phase
+from harness.history.index import Int64
+from harness.history.read import History
+from harness.history.record import Outcome
+from harness.units import Duration, format_ns
+from harness.verdict import CheckResult, Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyLimits:
+    """Limits of ``latency``; at least one of the metrics is needed.
+
+    Attributes:
+        p50_ns_max: Median.
+        p90_ns_max: 90th percentile.
+        p99_ns_max: 99th percentile.
+        p999_ns_max: 99.9th percentile.
+        longest_ns_max: The longest of all.
+        during: Messages sent in this phase are judged.
+        examined_min: Messages below which nothing is concluded.
+    """
+
+    p50_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    p90_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    p99_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    p999_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    longest_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    during: Literal["all", "warmup", "faults", "drain"] = "all"
+    examined_min: int | None = field(default=None, metadata={"minimum": 0})
+
+
+_QUANTILES: Final = {
+    "p50_ns_max": 0.5,
+    "p90_ns_max": 0.9,
+    "p99_ns_max": 0.99,
+    "p999_ns_max": 0.999,
+    "longest_ns_max": 1.0,
+}
+
+
+class Latency:
+    """See ``guarantee``."""
+
+    name = "latency"
+    guarantee = "Messages reach a consumer for the first time within the limits, counted from just before their send."
+    blind_spots = (
+        "Messages that were never delivered have no latency (see loss and stall). A producer that sends late delays the "
+        "measurement's start: the schedule is not known here."
+    )
+    limits = LatencyLimits
+    findings: Mapping[str, str] = {"slow": "the first delivery came later after the send than the limit"}
+
+    def judge(self, history: History, limits: LatencyLimits) -> CheckResult:
+        """Judge the guarantee; warm-up must meet the same limits, or the result is inconclusive."""
+        rows, latency = _latencies(history, limits.during)
+        draft = Draft(latency.size, "messages delivered")
+        quantiles = percentiles(latency, tuple(_QUANTILES.values()))
+        draft.measures = {
+            f"{metric.removesuffix('_max')}": value for metric, value in zip(_QUANTILES, quantiles, strict=True)
+        }
+        if latency.size:
+            draft.measured = {metric: Measure.exact(value) for metric, value in zip(_QUANTILES, quantiles, strict=True)}
+            draft.findings = _findings(history, limits, rows, latency, dict(zip(_QUANTILES, quantiles, strict=True)))
+        if limits.during != "warmup" and history.window("warmup") is not None:
+            _, warm = _latencies(history, "warmup")
+            for metric, value in zip(_QUANTILES, percentiles(warm, tuple(_QUANTILES.values())), strict=True):
+                limit = getattr(limits, metric)
+                if limit is not None and warm.size and value > limit:
+                    draft.blocking.append(
+                        f"baseline not met: in warm-up {metric_name(LatencyLimits, metric)} was {format_ns(value)}, "
+                        f"the limit is {format_ns(limit)}"
+                    )
+        return draft.conclude(self.name, limits)
+
+
+def percentiles(samples: Int64, quantiles: tuple[float, ...]) -> list[float]:
+    """Return exact nearest-rank percentiles: the sample of rank ceil(q·n), counted from 1, in ascending order.
+
+    Args:
+        samples: In any order; without any, every answer is 0.
+        quantiles: Each above 0 and at most 1.
+    """
+    if not samples.size:
+        return [0.0] * len(quantiles)
+    # The tolerance keeps 0.99 * 100 = 99.00000000000001 from becoming rank 100.
+    ranks = [max(math.ceil(quantile * samples.size - 1e-9), 1) - 1 for quantile in quantiles]
+    parted = np.partition(samples, sorted(set(ranks)))
+    return [float(parted[rank]) for rank in ranks]
+
+
+def _latencies(history: History, during: str) -> tuple[Int64, Int64]:
+    """Return (rows of sends, latencies in ns) of the delivered messages sent in a phase."""
+    window = phase(history, during)
+    index = history.index
+    first = index.first_delivery[index.sends.value]
+    chosen = (first >= 0) & (index.sends.outcome != Outcome.FAIL)
+    if window is None:
+        chosen[:] = False
+    elif during != "all":
+        chosen &= (index.sends.t >= window[0]) & (index.sends.t < window[1])
+    rows = np.flatnonzero(chosen)
+    return rows, index.deliveries.t[first[rows]] - index.sends.t[rows]
+
+
+def _findings(
+    history: History, limits: LatencyLimits, rows: Int64, latency: Int64, measured: Mapping[str, float]
+) -> list[Finding]:
+    """Return one finding per limit that is exceeded, naming the slowest messages."""
+    index = history.index
+    found = []
+    for metric, value in measured.items():
+        limit = getattr(limits, metric)
+        if limit is None or value <= limit:
+            continue
+        over = int(np.count_nonzero(latency > limit))
+        slowest = np.argsort(latency)[::-1][:3]
+        named = [
+            operation
+            for row in rows[slowest].tolist()
+            for operation in (
+                operations.sent(history, row),
+                operations.delivered(history, int(index.first_delivery[index.sends.value[row]])),
+            )
+        ]
+        found.append(
+            Finding(
+                type="slow",
+                message=(
+                    f"{metric_name(LatencyLimits, metric).removesuffix('_max')} is {format_ns(value)}, the limit "
+                    f"{format_ns(limit)}: {over:,} of {latency.size:,} messages took longer, the slowest "
+                    f"{format_ns(int(latency[slowest[0]]))} ({operations.message_name(named[0].key, named[0].seq)}, sent at "
+                    f"{operations.when(history, named[0].t_ns)})"
+                ),
+                operations=tuple(named),
+                start_ns=named[0].t_ns,
+                end_ns=named[1].t_ns,
+                metric=metric_name(LatencyLimits, metric),
+                amount=value,
+            )
+        )
+    return found
+
+
+CHECKS.register("latency")(Latency())

@@ -1,0 +1,123 @@
+"""One place of the log delivered more than once, and which of it is legal.
+
+Owns the rule: a delivery is illegal when the broker had confirmed the acknowledgement of an earlier one in time. Must
+never blame a broker for delivering again what was not acknowledged, or for what a client held in its buffer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.history.index import Int64, Mask
+from harness.history.read import History
+from harness.history.record import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Redeliveries:
+    """Every delivery of a place that was delivered before: parallel arrays.
+
+    Attributes:
+        row: The delivery, a row of ``deliveries``.
+        earlier: The first delivery of the same place; for an illegal one, the one whose acknowledgement forbade it.
+        illegal: Whether it was forbidden.
+    """
+
+    row: Int64
+    earlier: Int64
+    illegal: Mask
+
+
+def find_redeliveries(history: History) -> Redeliveries:
+    """Return the redeliveries of a history, in order of place, then time."""
+    index = history.index
+    deliveries = index.deliveries
+    # Only values that were delivered more than once can be concerned: few, so that only they need sorting.
+    repeated = np.append(index.times_delivered > 1, values=False)  # the last place is the phantoms'
+    rows = np.flatnonzero(repeated[deliveries.value])
+    offset, partition = deliveries.offset[rows], deliveries.partition[rows]
+    order = np.lexsort((index.delivery_rank[rows], offset, partition)) if rows.size else np.empty(0, np.int64)
+    rows, offset, partition = rows[order], offset[order], partition[order]
+    fresh = np.ones(rows.size, np.bool_)
+    fresh[1:] = (offset[1:] != offset[:-1]) | (partition[1:] != partition[:-1]) | (offset[1:] < 0)
+    group = np.cumsum(fresh) - 1
+    first = rows[np.flatnonzero(fresh)][group] if rows.size else rows
+    again = ~fresh
+    forbidding = _forbidding(history, rows, group)
+    illegal = again & (forbidding >= 0)
+    return Redeliveries(
+        row=rows[again], earlier=np.where(forbidding >= 0, forbidding, first)[again], illegal=illegal[again]
+    )
+
+
+def _forbidding(history: History, rows: Int64, group: Int64) -> Int64:
+    """Return for each delivery the earlier one of its group that forbids it, -1 when none does.
+
+    Args:
+        history: For acknowledgements and policy.
+        rows: Deliveries in order of group, then time.
+        group: Ascending from 0.
+    """
+    found = np.full(rows.size, -1, np.int64)
+    if rows.size < 2:
+        return found
+    if history.facts.ack_policy == "none":
+        # A consumer that started after the delivery before started after all of them.
+        candidate = rows[:-1]
+    else:
+        candidate = rows[_earliest_acknowledged(history, rows, group)[:-1]]
+    forbidden = (group[1:] == group[:-1]) & _forbidden(history, rows[1:], candidate)
+    found[1:] = np.where(forbidden, candidate, -1)
+    return found
+
+
+def _earliest_acknowledged(history: History, rows: Int64, group: Int64) -> Int64:
+    """Return per position that of the delivery, so far in its group, whose binding acknowledgement came first."""
+    acked = np.where(_binding(history, rows), history.index.deliveries.t_acked[rows], np.iinfo(np.int64).max)
+    by_time = np.argsort(acked, kind="stable")
+    rank = np.empty(rows.size, np.int64)
+    rank[by_time] = np.arange(rows.size)
+    # Later groups lie lower, so that the running minimum starts anew with each.
+    running = np.minimum.accumulate(rank + (int(group[-1]) - group) * rows.size)
+    earliest: Int64 = by_time[running % rows.size]
+    return earliest
+
+
+def _binding(history: History, rows: Int64) -> Mask:
+    """Tell which deliveries were acknowledged so that the broker must not deliver them again."""
+    deliveries = history.index.deliveries
+    confirmed: Mask = deliveries.ack_confirmed[rows] & (deliveries.ack_outcome[rows] == Outcome.OK)
+    in_time = deliveries.t_acked[rows] - deliveries.t[rows] <= history.facts.ack_wait_ns
+    return confirmed & in_time & ~_paused(history, rows)
+
+
+def _forbidden(history: History, later: Int64, earlier: Int64) -> Mask:
+    """Tell for pairs of deliveries of one place whether the earlier one forbids the later one."""
+    deliveries = history.index.deliveries
+    if history.facts.ack_policy == "none":
+        started = np.array([int(view.header.get("mono_ns", 0)) for view in history.journals], np.int64)
+        other = deliveries.journal[later] != deliveries.journal[earlier]
+        renewed: Mask = other & (started[deliveries.journal[later]] > deliveries.t[earlier])
+        return ~renewed
+    # A delivery with a lower attempt number left the broker before: a client held it in its buffer.
+    attempts = deliveries.attempt[later], deliveries.attempt[earlier]
+    overtaken = (attempts[0] > 0) & (attempts[1] > 0) & (attempts[0] <= attempts[1])
+    forbidden: Mask = _binding(history, earlier) & (deliveries.t_acked[earlier] < deliveries.t[later]) & ~overtaken
+    return forbidden
+
+
+def _paused(history: History, rows: Int64) -> Mask:
+    """Tell whether the worker of each delivery was paused or dead between delivery and acknowledgement."""
+    deliveries = history.index.deliveries
+    found = np.zeros(rows.size, np.bool_)
+    for event in history.of_kind("worker"):
+        if event.fields.get("state") in {"paused", "killed", "died"}:
+            hit = [view.worker == event.fields.get("worker") for view in history.journals]
+            found |= (
+                np.array(hit, np.bool_)[deliveries.journal[rows]]
+                & (deliveries.t[rows] <= event.t)
+                & (event.t <= deliveries.t_acked[rows])
+            )
+    return found

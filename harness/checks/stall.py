@@ -1,0 +1,195 @@
+"""Stall: while messages wait in a partition, some are delivered, with no pause beyond the limits.
+
+Owns the limits by cause and what a stall of the machine excuses; finding pauses and explaining them is ``pauses``' and
+``causes``'. Must never blame a broker for a machine that stood still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from harness.checks import operations
+from harness.checks.base import CHECKS, Draft, Measure, capped, has_limit, metric_name, metrics, or_default, plural
+from harness.checks.causes import CAUSES, Causes
+from harness.checks.pauses import Pauses, find_pauses, waiting_count
+from harness.checks.windows import Intervals, length, subtract
+from harness.history.read import History
+from harness.units import Duration, format_ns
+from harness.verdict import CheckResult, Finding
+
+FLOOR_NS: Final = 100_000_000
+"""Pauses below this are not cut into causes, unless a limit lies below it."""
+
+_SLICED_MAX: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StallLimits:
+    """Limits of ``stall``, each on the longest; with none given, ``pause_ns_max`` is derived from the configuration.
+
+    Attributes:
+        pause_ns_max: A partition with waiting messages without a delivery, whatever the cause.
+        fault_ns_max: The part while its leader was unreachable, and until that could be noticed.
+        owner_ns_max: The part while its owner was dead, paused, blocked or targeted by a fault.
+        collateral_ns_max: The part of a rebalance while its last and next owner were well.
+        rebalance_ns_max: The rest of rebalances.
+        unexplained_ns_max: The rest.
+        examined_min: Deliveries below which nothing is concluded.
+    """
+
+    pause_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    fault_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    owner_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    collateral_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    rebalance_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    unexplained_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    examined_min: int | None = field(default=None, metadata={"minimum": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Explained:
+    """One pause with its causes.
+
+    Attributes:
+        row: Position among the pauses.
+        proven, possible: By cause and for ``pause``: ns without and with the time in which the machine stood still.
+    """
+
+    row: int
+    proven: Mapping[str, int]
+    possible: Mapping[str, int]
+
+
+class Stall:
+    """See ``guarantee``."""
+
+    name = "stall"
+    guarantee = (
+        "While acknowledged messages of a partition wait, it is not without a delivery for longer than the limits."
+    )
+    blind_spots = (
+        "Sends of unknown outcome do not count as waiting. Causes are only as sharp as the probes and the observer's polls. "
+        "One message that waits while others of its partition are delivered is not a stall (see latency). Without a known "
+        "leader any unreachable link of the owner's zone counts as a fault."
+    )
+    limits = StallLimits
+    findings: Mapping[str, str] = {
+        "pause": "no delivery for longer than the limit while messages waited",
+        "fault-pause": "the leader was unreachable for longer than the limit",
+        "owner-pause": "the owner was dead, paused, blocked or targeted for longer than the limit",
+        "collateral-pause": "the group was not stable for longer than the limit although last and next owner were well",
+        "rebalance-pause": "the group was not stable for longer than the limit",
+        "unexplained-pause": "no delivery for longer than the limit, and nothing seen explains it",
+    }
+
+    def judge(self, history: History, limits: StallLimits) -> CheckResult:
+        """Judge the guarantee over timeline and drain; warm-up must meet the limits too, or it is inconclusive."""
+        origin = "scenario"
+        if not has_limit(limits) and history.facts.pause_ns_derived > 0:
+            origin = history.facts.pause_formula or "derived from the configuration"
+            limits = or_default(limits, pause_ns_max=history.facts.pause_ns_derived)
+        given = [limit for metric in metrics(StallLimits) if (limit := getattr(limits, metric)) is not None]
+        pauses = find_pauses(history, min([FLOOR_NS, *given]))
+        draft = Draft(pauses.examined, "deliveries")
+        explained = _explain(history, pauses, draft)
+        window = history.window("faults")
+        warm = [item for item in explained if window is not None and pauses.end_ns[item.row] <= window[0]]
+        judged = [item for item in explained if window is None or pauses.end_ns[item.row] > window[0]]
+        for metric in metrics(StallLimits):
+            cause = metric.removesuffix("_ns_max")
+            proven = max((item.proven[cause] for item in judged), default=0)
+            possible = max((item.possible[cause] for item in judged), default=0)
+            draft.measured[metric] = Measure(proven, possible)
+            limit = getattr(limits, metric)
+            if limit is None:
+                continue
+            draft.findings += _findings(history, pauses, judged, metric, limit)
+            if possible > limit >= proven:
+                draft.reasons.append(
+                    f"{metric_name(StallLimits, metric)}: {format_ns(possible)} with the time in which the machine itself "
+                    f"stood still, {format_ns(proven)} without; the limit is {format_ns(limit)}"
+                )
+            baseline = max((item.proven[cause] for item in warm), default=0)
+            if baseline > limit:
+                draft.blocking.append(
+                    f"baseline not met: in warm-up {metric_name(StallLimits, metric)} was {format_ns(baseline)}, the limit "
+                    f"is {format_ns(limit)}"
+                )
+        draft.findings = capped(draft.findings)
+        draft.measures = {metric.removesuffix("_max"): measure.proven for metric, measure in draft.measured.items()} | {
+            "pauses": len(judged),
+            "longest_ns": pauses.longest_ns,
+            "machine_stall_ns": length(Causes(history).machine),
+        }
+        return draft.conclude(self.name, limits, origin=origin)
+
+
+def _explain(history: History, pauses: Pauses, draft: Draft) -> list[_Explained]:
+    """Cut the pauses into causes, the longest first."""
+    order = np.argsort(pauses.start_ns - pauses.end_ns, kind="stable")
+    if order.size > _SLICED_MAX:
+        draft.reasons.append(f"only the {_SLICED_MAX:,} longest of {order.size:,} pauses were cut into causes")
+        order = order[:_SLICED_MAX]
+    causes = Causes(history)
+    workers = [*(view.worker for view in history.journals), ""]
+    journal = np.append(history.index.deliveries.journal, len(workers) - 1)
+    found = []
+    for row in order.tolist():
+        slices: dict[str, Intervals] = dict(
+            causes.slices(
+                int(pauses.partition[row]),
+                int(pauses.start_ns[row]),
+                int(pauses.end_ns[row]),
+                workers[int(journal[pauses.before[row]])],
+                workers[int(journal[pauses.after[row]])],
+            )
+        )
+        slices["pause"] = [(int(pauses.start_ns[row]), int(pauses.end_ns[row]))]
+        found.append(
+            _Explained(
+                row=row,
+                proven={cause: length(subtract(spans, causes.machine)) for cause, spans in slices.items()},
+                possible={cause: length(spans) for cause, spans in slices.items()},
+            )
+        )
+    return found
+
+
+def _findings(history: History, pauses: Pauses, explained: list[_Explained], metric: str, limit: int) -> list[Finding]:
+    """Return the longest pause beyond the limit of each partition."""
+    cause = metric.removesuffix("_ns_max")
+    worst: dict[int, _Explained] = {}
+    for item in explained:
+        partition = int(pauses.partition[item.row])
+        known = worst.get(partition)
+        if item.proven[cause] > limit and (known is None or item.proven[cause] > known.proven[cause]):
+            worst[partition] = item
+    found = []
+    for partition, item in worst.items():
+        start, end = int(pauses.start_ns[item.row]), int(pauses.end_ns[item.row])
+        slices = ", ".join(f"{name} {format_ns(item.proven[name])}" for name in CAUSES if item.proven[name])
+        waited = waiting_count(history, partition, start, end)
+        around = [int(row) for row in (pauses.before[item.row], pauses.after[item.row]) if row >= 0]
+        found.append(
+            Finding(
+                type="pause" if cause == "pause" else f"{cause}-pause",
+                message=(
+                    f"partition {partition} had {plural(waited, 'message')} waiting and none was delivered for "
+                    f"{format_ns(end - start)} from {operations.when(history, start)} ({slices})"
+                ),
+                operations=tuple(operations.delivered(history, row) for row in around),
+                start_ns=start,
+                end_ns=end,
+                partition=partition,
+                metric=metric_name(StallLimits, metric),
+                amount=item.proven[cause],
+            )
+        )
+    return found
+
+
+CHECKS.register("stall")(Stall())

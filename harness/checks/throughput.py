@@ -1,0 +1,85 @@
+"""Throughput: messages processed per second over the timeline.
+
+Must never count a message twice: each value counts when it is processed for the first time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.checks import operations
+from harness.checks.base import CHECKS, Draft, Measure, metric_name
+from harness.checks.completion import first_processed
+from harness.checks.windows import timeline
+from harness.history.index import Int64
+from harness.history.read import History
+from harness.units import Rate
+from harness.verdict import CheckResult, Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThroughputLimits:
+    """Limits of ``throughput``; the metric is needed.
+
+    Attributes:
+        processed_per_s_min: Distinct messages processed per second, on average over the timeline.
+        examined_min: Messages below which nothing is concluded.
+    """
+
+    processed_per_s_min: Rate | None = field(default=None, metadata={"minimum": 0})
+    examined_min: int | None = field(default=None, metadata={"minimum": 0})
+
+
+class Throughput:
+    """See ``guarantee``."""
+
+    name = "throughput"
+    guarantee = "Consumers process at least so many messages per second, on average over the timeline."
+    blind_spots = "An average hides pauses (see stall). Messages processed in the drain do not count."
+    limits = ThroughputLimits
+    findings: Mapping[str, str] = {"slow-processing": "fewer messages per second were processed than the limit"}
+
+    def judge(self, history: History, limits: ThroughputLimits) -> CheckResult:
+        """Judge the guarantee; warm-up must meet the same limit, or the result is inconclusive."""
+        done = first_processed(history)
+        done = done[done >= 0]
+        start, end = timeline(history)
+        count, rate = _rate(done, start, end)
+        draft = Draft(count, "messages processed")
+        draft.examined = int(done.size)
+        draft.measured["processed_per_s_min"] = Measure.exact(rate)
+        draft.measures = {"processed": count, "processed_per_s": rate}
+        limit = limits.processed_per_s_min
+        if limit is not None and rate < limit:
+            draft.findings.append(
+                Finding(
+                    type="slow-processing",
+                    message=(
+                        f"{count:,} messages processed between {operations.when(history, start)} and "
+                        f"{operations.when(history, end)}: {rate:.1f}/s, the limit is {limit:.1f}/s"
+                    ),
+                    start_ns=start,
+                    end_ns=end,
+                    metric=metric_name(ThroughputLimits, "processed_per_s_min"),
+                    amount=rate,
+                )
+            )
+        warm = history.window("warmup")
+        if limit is not None and warm is not None and warm[1] > warm[0]:
+            _, baseline = _rate(done, *warm)
+            draft.measures = {**draft.measures, "warmup_processed_per_s": baseline}
+            if baseline < limit:
+                draft.blocking.append(f"baseline not met: {baseline:.1f}/s in warm-up, the limit is {limit:.1f}/s")
+        return draft.conclude(self.name, limits)
+
+
+def _rate(done: Int64, start: int, end: int) -> tuple[int, float]:
+    """Return (count, count per second) of the times in [start, end)."""
+    count = int(np.count_nonzero((done >= start) & (done < end)))
+    return count, count / max((end - start) / 1e9, 1e-9)
+
+
+CHECKS.register("throughput")(Throughput())

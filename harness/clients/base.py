@@ -1,0 +1,132 @@
+"""What a reference client is told and what it tells back. Knows no broker by name, no fault and no check."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.history.record import EventLog, Journal
+from harness.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSpec:
+    """Everything one incarnation of a worker needs; handed over as JSON.
+
+    Attributes:
+        worker, incarnation, role: ``p0``, 1, ``producer``.
+        broker: Registered kind.
+        history_dir: Where its journal and event file are written.
+        addresses: ``host:port`` of its zone's links, in node order.
+        partitions: Number of partitions.
+        owned: Partitions this consumer owns; empty for producers.
+        keys: Keys this producer owns; empty for consumers.
+        rate_per_s: This producer's share of the rate; 0 = as fast as it can.
+        payload_bytes: Body size.
+        options: The broker's client options, as a mapping of field names.
+        messages_max: Stop after this many sends (0 = until told); used by benchmarks.
+    """
+
+    worker: str
+    incarnation: int
+    role: str
+    broker: str
+    history_dir: str
+    addresses: tuple[str, ...]
+    partitions: int
+    owned: tuple[int, ...] = ()
+    keys: tuple[int, ...] = ()
+    rate_per_s: float = 0.0
+    payload_bytes: int = 128
+    options: Mapping[str, Any] = field(default_factory=dict)
+    messages_max: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a worker reports while it runs; cumulative."""
+
+    sent: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    unknown: int = 0
+    delivered: int = 0
+    processed: int = 0
+
+
+@dataclass(slots=True)
+class Control:
+    """What the engine has told a worker so far.
+
+    Attributes:
+        start_ns: Monotonic time at which producers begin; set once ``go`` is.
+        go: Begin.
+        stop_sending: Producers: send nothing more, but wait for what is in flight.
+        stop: Finish and leave.
+    """
+
+    go: asyncio.Event
+    stop_sending: asyncio.Event
+    stop: asyncio.Event
+    start_ns: int = 0
+
+
+class ErrorCollapse:
+    """Writes client errors to the event file, at most one event a second per message.
+
+    Args:
+        events: Where to.
+        worker: Name for the events.
+    """
+
+    def __init__(self, events: EventLog, worker: str) -> None:
+        self._events = events
+        self._worker = worker
+        self._counts: dict[str, int] = {}
+        self._last_ns: dict[str, int] = {}
+
+    def add(self, message: str) -> None:
+        """Count one error; write it if the last event of the same message is older than a second."""
+        message = message[:200]
+        self._counts[message] = self._counts.get(message, 0) + 1
+        now = monotonic_ns()
+        if now - self._last_ns.get(message, -NS_PER_S) >= NS_PER_S and len(self._last_ns) < 1000:
+            self._last_ns[message] = now
+            self._events.write("error", worker=self._worker, message=message, count=self._counts.pop(message))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One incarnation at work.
+
+    Attributes:
+        spec, control, counters: See their classes.
+        journal, events, errors: Where it records.
+        ready: Call once connected and able to work.
+    """
+
+    spec: WorkerSpec
+    control: Control
+    counters: Counters
+    journal: Journal
+    events: EventLog
+    errors: ErrorCollapse
+    ready: asyncio.Event
+
+
+class ReferenceClient(Protocol):
+    """The reference producer and consumer of one broker kind."""
+
+    async def produce(self, session: Session) -> None:
+        """Run a producer until told to stop; every send is journaled before and after."""
+        ...
+
+    async def consume(self, session: Session) -> None:
+        """Run a consumer until told to stop; deliveries are journaled before the handler sees them."""
+        ...
+
+
+CLIENTS: Registry[ReferenceClient] = Registry("client", "harness.clients", "broker_chaos_harness.clients")

@@ -1,0 +1,285 @@
+"""The cache: what was built once, kept per user, checked when used, safe under concurrent use.
+
+Owns the layout (docs/distributions.md), the locks and the temporary directories. Knows nothing of how
+an entry is made: that is the ``make`` it is handed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import filelock
+import platformdirs
+
+from harness.clock import NS_PER_S
+from harness.distributions.manifest import Manifest
+from harness.distributions.tool import Tool
+from harness.errors import DownloadError
+from harness.units import format_ns
+
+CACHE_VARIABLE = "HARNESS_CACHE_DIR"
+_WAIT_NS_MAX = 30 * 60 * NS_PER_S  # longer than the deadlines of one pip install and one build together
+_TOLD_EVERY_S = 10.0
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def cache_dir() -> Path:
+    """Return the root of the cache: ``HARNESS_CACHE_DIR``, else the user's cache directory."""
+    chosen = os.environ.get(CACHE_VARIABLE, "")
+    return Path(chosen).absolute() if chosen else platformdirs.user_cache_path("broker-chaos-harness")
+
+
+def platform_name() -> str:
+    """Return ``<os>-<architecture>`` of this machine in Go's words (``linux-amd64``)."""
+    machine = platform.machine().lower()
+    return f"{sys.platform}-{_ARCHITECTURES.get(machine, machine)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """The place of one thing in the cache, on this machine's platform.
+
+    Attributes:
+        shelf: What it is: software under test, or a toolchain to build it with.
+        name: ``nats-2.15.2``.
+    """
+
+    shelf: Literal["distributions", "toolchains"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Where an entry is made; all of it is removed afterwards, except that ``out`` becomes the entry.
+
+    Attributes:
+        out: Empty directory for the result.
+        scratch: Empty directory for anything else.
+        tool: Runs programs, with the log that is kept when the making fails.
+        cache: For what the making itself needs from the cache.
+        progress: Receives one line at a time, for people.
+    """
+
+    out: Path
+    scratch: Path
+    tool: Tool
+    cache: Cache
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a making yields: the executable (below ``out``), the version it tells of itself, and what built it."""
+
+    executable: Path
+    version: str
+    built_with: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An entry that is sound: its executable, its manifest, and whether this call made it."""
+
+    path: Path
+    manifest: Manifest
+    made: bool = False
+
+
+class Cache:
+    """The cache below one root directory; nothing is created before something is made.
+
+    Args:
+        root: None = ``cache_dir()``.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = cache_dir() if root is None else root
+
+    def place(self, entry: Entry) -> Path:
+        """Return the directory of an entry, whether it exists or not."""
+        return self.root / entry.shelf / entry.name / platform_name()
+
+    def look(self, entry: Entry, *, thorough: bool = False) -> tuple[Held | None, str]:
+        """Return the entry if it is there and sound, else None and what is wrong (empty when it is not there).
+
+        Size and time are compared always; the content with its checksum when ``thorough`` or when only the time
+        differs, as after copying the cache to another machine.
+        """
+        place = self.place(entry)
+        try:
+            manifest = Manifest.read(place)
+        except FileNotFoundError:
+            return None, "it has no manifest" if place.exists() else ""
+        except (OSError, ValueError, TypeError) as error:
+            return None, f"its manifest cannot be read: {error}"
+        damage = manifest.damage(place, thorough=thorough)
+        return (None, damage) if damage else (Held(path=place / manifest.executable, manifest=manifest), "")
+
+    def obtain(
+        self,
+        entry: Entry,
+        make: Callable[[Workshop], Made],
+        *,
+        title: str,
+        progress: Callable[[str], None],
+        thorough: bool = False,
+    ) -> Held:
+        """Return the entry, making it first when it is not there or is damaged; of many callers one makes it.
+
+        Args:
+            entry: What is wanted.
+            make: Makes it; raises DownloadError.
+            title: Its name for people.
+            progress: Receives one line at a time, for people.
+            thorough: See ``look``.
+
+        Raises:
+            DownloadError: It could not be made, or the cache cannot be written.
+        """
+        held, _ = self.look(entry, thorough=thorough)
+        if held is not None:
+            return held
+        with self._writing(), self._locked(entry, title, progress):
+            # Whoever held the lock before may have made it.
+            held, damage = self.look(entry, thorough=thorough)
+            if held is not None:
+                return held
+            if damage:
+                progress(f"the cached {title} is damaged ({damage}): making it again")
+            return self._make(entry, make, progress)
+
+    def held(self, *, thorough: bool = False) -> list[tuple[Entry, Held | None, str]]:
+        """Return every entry for this platform, by name: what ``look`` says of each."""
+        found: list[tuple[Entry, Held | None, str]] = []
+        for shelf in ("distributions", "toolchains"):
+            directory = self.root / shelf
+            for place in sorted(directory.iterdir()) if directory.is_dir() else ():
+                entry = Entry(shelf="distributions" if shelf == "distributions" else "toolchains", name=place.name)
+                if self.place(entry).exists():
+                    found.append((entry, *self.look(entry, thorough=thorough)))
+        return found
+
+    def _make(self, entry: Entry, make: Callable[[Workshop], Made], progress: Callable[[str], None]) -> Held:
+        """Make an entry under its lock, in a directory of its own that a killed predecessor may have left behind."""
+        work = self.root / "building" / _slug(entry)
+        _remove_tree(work)
+        try:
+            workshop = Workshop(
+                out=work / "out",
+                scratch=work / "scratch",
+                tool=Tool(directory=work / "scratch", log=work / "log"),
+                cache=self,
+                progress=progress,
+            )
+            workshop.out.mkdir(parents=True)
+            workshop.scratch.mkdir()
+            started_ns = time.monotonic_ns()
+            try:
+                made = make(workshop)
+            except DownloadError as error:
+                log = self._keep_log(entry, work / "log")
+                raise DownloadError(f"{error.message}{log}", hint=error.hint) from error
+            manifest = Manifest.of(
+                workshop.out,
+                made.executable,
+                name=entry.name,
+                version=made.version,
+                built_with=made.built_with,
+                build_ns=time.monotonic_ns() - started_ns,
+            )
+            manifest.write(workshop.out)
+            place = self.place(entry)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if place.exists():
+                place.replace(work / "damaged")  # a directory cannot be replaced while it has content
+            workshop.out.replace(place)
+        finally:
+            _remove_tree(work)
+        (self.root / "logs" / f"{_slug(entry)}.log").unlink(missing_ok=True)
+        return Held(path=place / manifest.executable, manifest=manifest, made=True)
+
+    def _keep_log(self, entry: Entry, log: Path) -> str:
+        """Move the log of a failed making to where it stays; return what the message says of it."""
+        kept = self.root / "logs" / f"{_slug(entry)}.log"
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            log.replace(kept)
+        except OSError:
+            return ""
+        return f"\n  full output: {kept}"
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn a cache that cannot be written into an error that says where it is and what to do."""
+        try:
+            yield
+        except OSError as error:
+            raise DownloadError(
+                f"cannot write to the cache {self.root}: {error.strerror or error}", hint=self.write_hint(error.errno)
+            ) from error
+
+    def write_hint(self, code: int | None) -> str:
+        """Return what to do about an operating-system error while writing to the cache."""
+        if code in {errno.ENOSPC, errno.EDQUOT}:
+            free = _free_bytes(self.root)
+            room = f" ({free // 2**20} MiB are free)" if free is not None else ""
+            return f"a first build needs about 1 GiB: make room there{room}, or set {CACHE_VARIABLE} to another file system"
+        return f"set {CACHE_VARIABLE} to a directory that can be written"
+
+    @contextlib.contextmanager
+    def _locked(self, entry: Entry, title: str, progress: Callable[[str], None]) -> Iterator[None]:
+        """Hold the entry's lock; while another process holds it, say so."""
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(locks / f"{_slug(entry)}.lock")
+        started_ns = time.monotonic_ns()
+        timeout_s = 0.1  # a lock held longer than that is somebody's build
+        while True:
+            try:
+                lock.acquire(timeout=timeout_s, poll_interval=0.1)
+                break
+            except filelock.Timeout:
+                waited_ns = time.monotonic_ns() - started_ns
+            if waited_ns > _WAIT_NS_MAX:
+                raise DownloadError(
+                    f"another process has been making {title} for {format_ns(waited_ns)}",
+                    hint=f"is it hanging? It holds {lock.lock_file}",
+                )
+            progress(f"waiting for another process that is making {title}… {waited_ns // NS_PER_S} s")
+            timeout_s = _TOLD_EVERY_S
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _slug(entry: Entry) -> str:
+    return f"{entry.name}-{platform_name()}"
+
+
+def _free_bytes(path: Path) -> int | None:
+    """Return what is free where ``path`` is or would be created; None when that cannot be told."""
+    for place in (path, *path.parents):
+        if place.exists():
+            return shutil.disk_usage(place).free
+    return None
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a directory tree; a compiler orphaned a moment ago may still be writing into it."""
+    for _ in range(50):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
+        time.sleep(0.02)
+    shutil.rmtree(path)

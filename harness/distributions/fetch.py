@@ -1,0 +1,78 @@
+"""Fetching: makes several distributions available at once, before a run needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.distributions.base import Distribution, Progress, provide, resolve
+from harness.errors import DownloadError
+
+# What the shipped scenarios need.
+SHIPPED = ("nats-2", "toxiproxy-2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """One distribution that is now in the cache.
+
+    Attributes:
+        asked: The name as asked for, alias or exact.
+        distribution: What it stands for.
+        path: Its executable.
+        built: False when it was in the cache already.
+        size_bytes: Size of the executable.
+        built_with: What built it (``go 1.26.8``).
+        build_ns: How long the build took, whenever that was.
+    """
+
+    asked: str
+    distribution: Distribution
+    path: Path
+    built: bool
+    size_bytes: int
+    built_with: str
+    build_ns: int
+
+
+def fetch(names: Sequence[str], progress: Progress) -> list[Fetched]:
+    """Make every named distribution available, comparing what is cached with its checksum.
+
+    One after the other: a build keeps every core busy by itself (cold, on two cores: 48 s one after the other,
+    47 s at once).
+
+    Args:
+        names: Aliases or exact names; empty = what the shipped scenarios need.
+        progress: Receives one line at a time, for people.
+
+    Raises:
+        UsageError: A name is unknown; nothing was built.
+        DownloadError: Some could not be had; the others were built all the same.
+    """
+    wanted = {name: resolve(name) for name in names or SHIPPED}
+    fetched: list[Fetched] = []
+    failed: list[DownloadError] = []
+    for asked, distribution in wanted.items():
+        try:
+            held = provide(distribution, progress, thorough=True)
+        except DownloadError as error:
+            failed.append(error)
+            continue
+        fetched.append(
+            Fetched(
+                asked=asked,
+                distribution=distribution,
+                path=held.path,
+                built=held.made,
+                size_bytes=held.manifest.size_bytes,
+                built_with=held.manifest.built_with,
+                build_ns=held.manifest.build_ns,
+            )
+        )
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        hints = dict.fromkeys(error.hint for error in failed if error.hint)
+        raise DownloadError("\n".join(error.message for error in failed), hint="; ".join(hints))
+    return fetched

@@ -1,0 +1,188 @@
+"""Distributions that are Go modules: any released version, built once with ``go install <module>@v<version>``.
+
+Owns the build, the proof that the binary is the version asked for, and the words for what can go wrong. Knows no
+concrete module.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.clock import NS_PER_S
+from harness.distributions.aliases import ALIASES
+from harness.distributions.cache import Cache, Made, Workshop
+from harness.distributions.go_toolchain import Go, go_on_path, private_go
+from harness.distributions.tool import Tool, ToolFailure
+from harness.errors import DownloadError
+
+BUILD_NS_MAX = 15 * 60 * NS_PER_S
+_ASK_NS = 20 * NS_PER_S
+_TOLD_EVERY_NS = 10 * NS_PER_S
+
+# What go prints. A missing version is recognised only when it is said of the module itself, not of a dependency; 403 is
+# what some mirrors answer instead of 404.
+_TOO_OLD = re.compile(r"requires go ?>= ?[\d.]+|invalid go version|unknown directive: toolchain")
+_NO_VERSION = r": (reading .*: (403|404|410) |.*(unknown revision|no matching versions|invalid version))"
+_OFFLINE = re.compile(
+    r"dial tcp|connection refused|no such host|i/o timeout|network is unreachable|proxyconnect|TLS handshake|"
+    r"disabled by GOPROXY=off|Temporary failure in name resolution"
+)
+_DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoModule:
+    """A kind of distribution that is built from a Go module.
+
+    Attributes:
+        kind: Registered name.
+        title: Name for people.
+        module: Module path.
+        package: Of the program, below the module; empty for its root.
+        installs: Name of the binary that ``go install`` makes.
+        executable: Its name in the cache.
+        version_arguments: With these the binary prints its version.
+        version_variable: String variable that the linker sets to the version; empty when the source knows it.
+    """
+
+    kind: str
+    title: str
+    module: str
+    package: str = ""
+    installs: str
+    executable: str
+    version_arguments: tuple[str, ...]
+    version_variable: str = ""
+
+    def make(self, version: str, workshop: Workshop) -> Made:
+        """Build ``version`` into ``workshop.out``; raises DownloadError."""
+        go, reason = go_on_path(workshop.tool)
+        if go is not None:
+            try:
+                return self._build(version, workshop, go)
+            except ToolFailure as failure:
+                needed = _TOO_OLD.search(failure.output)
+                if needed is None:
+                    raise self._refusal(version, workshop, go, failure) from failure
+                reason = f"go {go.version} on PATH is too old ({needed[0]})"
+        go = private_go(workshop, reason)
+        try:
+            return self._build(version, workshop, go)
+        except ToolFailure as failure:
+            raise self._refusal(version, workshop, go, failure) from failure
+
+    def released(self) -> tuple[str, ...]:
+        """Return the released versions that can be found out, oldest first.
+
+        The list is the module proxy's, which may know more than it lists; the versions that aliases stand for are
+        added. Pre-releases are left out. Only a Go that is there already is asked.
+        """
+        with tempfile.TemporaryDirectory(prefix="broker-chaos-go-") as scratch:
+            tool = Tool(directory=Path(scratch), log=Path(scratch) / "log")
+            go, _ = go_on_path(tool)
+            return self._released(tool, go, Cache()) if go is not None else ()
+
+    def _build(self, version: str, workshop: Workshop, go: Go) -> Made:
+        title = f"{self.title} {version}"
+        line = f"building {title} with go {go.version} (once, then cached)…"
+        workshop.progress(line)
+        told_ns = 0
+        elapsed_ns = 0
+
+        def tick(now_ns: int) -> None:
+            nonlocal told_ns, elapsed_ns
+            elapsed_ns = now_ns
+            if now_ns - told_ns >= _TOLD_EVERY_NS:
+                told_ns = now_ns
+                workshop.progress(f"{line} {now_ns // NS_PER_S} s")
+
+        linker = "-s -w"
+        if self.version_variable:
+            linker += f" -X {self.version_variable}={version}"
+        argv = [str(go.path), "install", "-trimpath", f"-ldflags={linker}"]
+        if go.private:
+            argv.append("-modcacherw")  # so that the whole cache can be removed by anybody's `rm -r`
+        environment = go.environment(workshop.cache, workshop.scratch) | {"GOBIN": str(workshop.out)}
+        argv.append(f"{self.module}{self.package}@v{version}")
+        workshop.tool.run(argv, deadline_ns=BUILD_NS_MAX, env=environment, tick=tick)
+        executable = workshop.out / self.executable
+        try:
+            (workshop.out / self.installs).replace(executable)
+        except FileNotFoundError as error:
+            raise DownloadError(f"{title} could not be built: go install made no {self.installs}") from error
+        self._prove(version, workshop, go, executable)
+        workshop.progress(f"built {title} in {elapsed_ns // NS_PER_S} s")
+        return Made(executable=executable, version=version, built_with=f"go {go.version}")
+
+    def _prove(self, version: str, workshop: Workshop, go: Go, executable: Path) -> None:
+        """Refuse a binary that does not say, by itself and by its build record, that it is ``version``."""
+        argv = [str(executable), *self.version_arguments]
+        said = workshop.tool.run(argv, deadline_ns=_ASK_NS)
+        found = re.search(r"\bv?(\d+\.\d+\.\d+[0-9A-Za-z.+-]*)", said)
+        if found is None or found[1] != version:
+            raise DownloadError(f"{self.title} {version} was built, but {' '.join(argv[1:])} says {said.strip()!r}")
+        record = workshop.tool.run([str(go.path), "version", "-m", str(executable)], deadline_ns=_ASK_NS)
+        built = re.search(rf"^\tmod\t{re.escape(self.module)}\t(\S+)", record, re.MULTILINE)
+        if built is None or built[1] != f"v{version}":
+            what = built[1] if built else "no module of that name"
+            raise DownloadError(f"{self.title} {version} was built, but its build record names {what}")
+
+    def _refusal(self, version: str, workshop: Workshop, go: Go, failure: ToolFailure) -> DownloadError:
+        """Return the error for a build that failed, with the hint that its output calls for."""
+        title = f"{self.title} {version}"
+        message = f"{title} could not be built: {failure.command} {failure.reason}\n{failure.tail()}".rstrip()
+        if _DISK_FULL.search(failure.output):
+            return DownloadError(
+                f"{title} could not be built: the disk is full\n{failure.tail()}",
+                hint=workshop.cache.write_hint(errno.ENOSPC),
+            )
+        if _OFFLINE.search(failure.output):
+            return DownloadError(
+                message,
+                hint="is this machine offline? A first build needs the Go module proxy; or copy the cache from another machine",
+            )
+        if re.search(rf"{re.escape(self.module)}\S*@v{re.escape(version)}{_NO_VERSION}", failure.output):
+            near = _nearest_versions(version, self._released(workshop.tool, go, workshop.cache))
+            return DownloadError(
+                f"there is no {title}, as far as the Go module proxy tells\n{failure.tail()}",
+                hint=f"nearest released versions: {', '.join(near)}" if near else f"go list -m -versions {self.module}",
+            )
+        if _TOO_OLD.search(failure.output):
+            return DownloadError(message, hint="GOTOOLCHAIN=auto lets go fetch the version that this module wants")
+        return DownloadError(message)
+
+    def _released(self, tool: Tool, go: Go, cache: Cache) -> tuple[str, ...]:
+        try:
+            environment = go.environment(cache, tool.directory)
+            output = tool.run(
+                [str(go.path), "list", "-m", "-versions", self.module], deadline_ns=_ASK_NS, env=environment
+            )
+        except ToolFailure:
+            output = ""
+        lines = [line for line in output.splitlines() if line.startswith(f"{self.module} ")]
+        words = [word.removeprefix("v") for line in lines for word in line.split()[1:]]
+        words += [exact.partition("-")[2] for exact in ALIASES.values() if exact.startswith(f"{self.kind}-")]
+        return tuple(sorted({word for word in words if re.fullmatch(r"\d+\.\d+\.\d+", word)}, key=_numbers))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _nearest_versions(version: str, released: tuple[str, ...], count: int = 4) -> list[str]:
+    """Return the released versions nearest to ``version``, nearest first: same minor line before others."""
+    wanted = _numbers(version)
+
+    def distance(other: str) -> tuple[int, ...]:
+        return tuple(abs(a - b) for a, b in zip(wanted, _numbers(other), strict=True))
+
+    def key(other: str) -> tuple[int, ...]:
+        major, minor, patch = distance(other)
+        # In another line (2.99.0 asked for) it is not the patch number that is near: there the newest come first.
+        return (major, minor, patch if (major, minor) == (0, 0) else 0)
+
+    return sorted(sorted(released, key=_numbers, reverse=True), key=key)[:count]

@@ -1,0 +1,90 @@
+"""Readings that several faults base their evidence on: round trips before, during and after."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from harness.clock import NS_PER_S
+from harness.faults.base import Evidence, FaultContext, Sample, Stage
+from harness.units import format_ns
+
+SAMPLES_MIN = 3
+BASELINE_NS = 5 * NS_PER_S
+
+
+def median_ns(samples: Sequence[Sample]) -> int | None:
+    """Return the median length of the successful round trips; None when there are fewer than ``SAMPLES_MIN``."""
+    lengths = [sample.length_ns for sample in samples if sample.ok]
+    return round(statistics.median(lengths)) if len(lengths) >= SAMPLES_MIN else None
+
+
+def baseline(context: FaultContext, target: str, applied_ns: int) -> Sequence[Sample]:
+    """Return the target's round trips of the last seconds before the fault."""
+    return context.probes.samples(target, applied_ns - BASELINE_NS, applied_ns)
+
+
+def slowed(context: FaultContext, target: str, applied_ns: int, until_ns: int | None, least_ns: int) -> Evidence:
+    """Judge whether round trips got longer by at least ``least_ns``."""
+    before = median_ns(baseline(context, target, applied_ns))
+    during = median_ns(context.probes.samples(target, applied_ns, until_ns))
+    required = f"median round trip at least {format_ns(least_ns)} longer than before"
+    return Evidence(
+        stage="effect",
+        target=target,
+        probe="round trip through the link",
+        proven=before is not None and during is not None and during - before >= least_ns,
+        observed=f"before {_shown(before)}, during {_shown(during)}",
+        required=required,
+    )
+
+
+def recovered(context: FaultContext, target: str, applied_ns: int, healed_ns: int, tolerance_ns: int) -> Evidence:
+    """Judge whether the last round trips after healing are as short as before, within ``tolerance_ns``."""
+    before = median_ns(baseline(context, target, applied_ns))
+    after = median_ns(context.probes.samples(target, healed_ns)[-5:])
+    return Evidence(
+        stage="healing",
+        target=target,
+        probe="round trip",
+        proven=before is not None and after is not None and after - before <= tolerance_ns,
+        observed=f"before {_shown(before)}, after {_shown(after)}",
+        required=f"median round trip within {format_ns(tolerance_ns)} of before",
+    )
+
+
+def interrupted(context: FaultContext, target: str, since_ns: int, until_ns: int | None) -> Evidence:
+    """Judge whether at least one round trip failed."""
+    samples = context.probes.samples(target, since_ns, until_ns)
+    failed = sum(not sample.ok for sample in samples)
+    return Evidence(
+        stage="effect",
+        target=target,
+        probe="round trip",
+        proven=failed > 0,
+        observed=f"{failed} of {len(samples)} failed",
+        required="at least one fails",
+    )
+
+
+def reachable(context: FaultContext, target: str, healed_ns: int) -> Evidence:
+    """Judge whether the last three round trips after healing succeeded."""
+    samples = context.probes.samples(target, healed_ns)[-SAMPLES_MIN:]
+    succeeded = sum(sample.ok for sample in samples)
+    return Evidence(
+        stage="healing",
+        target=target,
+        probe="round trip",
+        proven=len(samples) == SAMPLES_MIN and succeeded == SAMPLES_MIN,
+        observed=f"{succeeded} of the last {len(samples)} succeeded",
+        required=f"the last {SAMPLES_MIN} succeed",
+    )
+
+
+def sentence(stage: Stage, target: str, probe: str, proven: bool, observed: str, required: str) -> Evidence:
+    """Return evidence from plain values."""
+    return Evidence(stage=stage, target=target, probe=probe, proven=proven, observed=observed, required=required)
+
+
+def _shown(value_ns: int | None) -> str:
+    return "too few round trips" if value_ns is None else format_ns(value_ns)

@@ -1,0 +1,114 @@
+"""reset: cut the connections of links by TCP RST, again and again (Toxiproxy ``reset_peer`` toxic in pulses)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.clock import NS_PER_MS, NS_PER_S
+from harness.faults import evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.toxics import STREAMS, on_links
+from harness.scenario.model import FaultShape
+from harness.units import Duration, format_ns
+
+_PULSE_S = 0.2
+"""How long the toxic stays: it cuts a connection at the next data, and the monitor sends some every 150 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetOptions:
+    """Options of reset.
+
+    Attributes:
+        every_ns: From the start of one cut to the start of the next; between them new connections work.
+        direction: Data in which direction triggers the cut.
+    """
+
+    every_ns: Duration = field(default=1_000_000_000, metadata={"minimum": 400 * NS_PER_MS})
+    direction: Literal["up", "down", "both"] = "down"
+
+
+class Reset:
+    """Repeated resets of the target links."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._context = context
+        self._options: ResetOptions = context.planned.options
+        self._name = context.planned.id
+        self._streams = STREAMS[self._options.direction]
+        self._pulses: asyncio.Task[None] | None = None
+        self._applied_ns = self._healed_ns = 0
+
+    async def apply(self) -> None:
+        """Begin the first cut; the others follow by themselves."""
+        self._applied_ns = self._context.now_ns()
+        await self._cut()
+        self._pulses = asyncio.create_task(self._repeat(), name=f"resets {self._name}")
+
+    async def heal(self) -> None:
+        """End the cuts."""
+        if self._pulses is not None:
+            self._pulses.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pulses
+        await self._release()
+        self._healed_ns = self._context.now_ns()
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """The monitor's own connection through the link broke at least once."""
+        return tuple(
+            evidence.interrupted(self._context, link, self._applied_ns, self._healed_ns or None)
+            for link in self._context.targets
+        )
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """Round trips succeed again."""
+        return tuple(evidence.reachable(self._context, link, self._healed_ns) for link in self._context.targets)
+
+    async def _repeat(self) -> None:
+        # Absolute schedule: a slow control port does not stretch the intervals.
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        pulse = 0
+        while True:
+            await asyncio.sleep(_PULSE_S)
+            await self._release()
+            pulse += 1
+            await asyncio.sleep(max(0.0, started + pulse * self._options.every_ns / NS_PER_S - loop.time()))
+            await self._cut()
+
+    async def _cut(self) -> None:
+        await on_links(
+            self._context.targets,
+            self._streams,
+            lambda link, stream: self._context.control.add_toxic(
+                link, f"{self._name}-{stream}", "reset_peer", stream, {"timeout": 0}
+            ),
+        )
+
+    async def _release(self) -> None:
+        await on_links(
+            self._context.targets,
+            self._streams,
+            lambda link, stream: self._context.control.remove_toxic(link, f"{self._name}-{stream}"),
+        )
+
+
+def _describe(options: ResetOptions) -> str:
+    return f"TCP reset every {format_ns(options.every_ns)}"
+
+
+FAULTS.register("reset")(
+    FaultKind(
+        name="reset",
+        summary="Cut the connections of links by TCP reset, again and again.",
+        shape=FaultShape(options=ResetOptions, acts_on="link"),
+        abilities=(),
+        make=Reset,
+        describe=_describe,
+        outage=True,
+    )
+)

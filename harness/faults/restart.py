@@ -1,0 +1,96 @@
+"""restart: stop nodes and start them again, one after the other when rolling."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.clock import NS_PER_S
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.lifecycle import NodeLife
+from harness.scenario.model import FaultShape
+from harness.units import Duration, format_ns
+
+_RETURN_NS = 2 * NS_PER_S
+"""What a plan allows a node for stopping and for becoming ready again. (NATS: 0.1 s to start, and up to about a second
+to catch up; a node that takes longer delays the end of the timeline, it does not fail the fault.)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartOptions:
+    """Options of restart.
+
+    Attributes:
+        signal: ``TERM`` for a graceful stop, ``KILL`` for none.
+        down_ns: How long each node stays down.
+        rolling: One node after the other, each only once the one before is up to date; else all at once.
+        gap_ns: Rolling: pause between one node being up to date and the next going down.
+    """
+
+    signal: Literal["TERM", "KILL"] = "TERM"
+    down_ns: Duration = 0
+    rolling: bool = False
+    gap_ns: Duration = field(default=0)
+
+
+class Restart:
+    """Restart of the target nodes; ends by itself."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._options: RestartOptions = context.planned.options
+        self._lives = [NodeLife(context, node) for node in context.targets]
+
+    async def apply(self) -> None:
+        """Carry the whole restart out."""
+        if not self._options.rolling:
+            await asyncio.gather(*(self._restart(life) for life in self._lives))
+            return
+        for index, life in enumerate(self._lives):
+            if index:
+                await asyncio.sleep(self._options.gap_ns / NS_PER_S)
+            await self._restart(life)
+
+    async def heal(self) -> None:
+        """Start whatever an interrupted restart left down."""
+        await asyncio.gather(*(life.up() for life in self._lives if life.before is not None))
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """Processes gone, round trips failed."""
+        return tuple(item for life in self._lives for item in life.effect())
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """New processes, round trips succeed."""
+        return tuple(item for life in self._lives for item in life.healing())
+
+    async def _restart(self, life: NodeLife) -> None:
+        await life.down(graceful=self._options.signal == "TERM")
+        await asyncio.sleep(self._options.down_ns / NS_PER_S)
+        await life.up()
+
+
+def _span_ns(options: RestartOptions, targets: int) -> int:
+    each = options.down_ns + _RETURN_NS
+    return targets * each + (targets - 1) * options.gap_ns if options.rolling else each
+
+
+def _describe(options: RestartOptions) -> str:
+    how = f"SIG{options.signal}, down {format_ns(options.down_ns)}"
+    return f"{how}, rolling with gaps of {format_ns(options.gap_ns)}" if options.rolling else how
+
+
+def _problem(options: RestartOptions) -> str:
+    return "gap needs rolling: true" if options.gap_ns and not options.rolling else ""
+
+
+FAULTS.register("restart")(
+    FaultKind(
+        name="restart",
+        summary="Stop nodes gracefully or not and start them again, rolling or all at once.",
+        shape=FaultShape(options=RestartOptions, acts_on="node", ends_itself=True, span_ns=_span_ns, problem=_problem),
+        abilities=(),
+        make=Restart,
+        describe=_describe,
+        outage=True,
+    )
+)

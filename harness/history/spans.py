@@ -1,0 +1,155 @@
+"""Intervals that a history speaks of: faults, outages, leaders, stalls of the machine.
+
+Owns how points in time (events, probes, ticks) become spans. Knows no files and no checks. All times are monotonic ns;
+spans are half-open: they include ``start_ns`` and exclude ``end_ns``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.history.record import Outcome
+
+TICK_NS: Final = 100_000_000
+"""Period of the monitor's ticks."""
+
+MACHINE_STALL_FLOOR_NS: Final = 50_000_000
+"""A tick later than this is a stall of the machine; below it is ordinary scheduling."""
+
+
+class Span(NamedTuple):
+    """A half-open interval of monotonic nanoseconds."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultWindow:
+    """When and where one fault was in force.
+
+    Attributes:
+        start_ns: When it began to be applied.
+        end_ns: When it was healed; None when it never was.
+        targets, nodes, workers: As resolved when applied.
+    """
+
+    id: str
+    kind: str
+    start_ns: int
+    end_ns: int | None
+    targets: tuple[str, ...]
+    nodes: tuple[str, ...]
+    workers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A target (link or node) did not answer: from the start of the first failed round trip to the next good answer."""
+
+    target: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderSpan:
+    """``leader`` led ``partition``; an empty name means that it had none."""
+
+    partition: int
+    leader: str
+    start_ns: int
+    end_ns: int
+
+
+def fault_windows(events: Iterable[tuple[int, Mapping[str, Any]]]) -> tuple[FaultWindow, ...]:
+    """Return one window per fault id from (t, fields) of its ``fault`` events, in order of time."""
+    start: dict[str, int] = {}
+    end: dict[str, int] = {}
+    kind: dict[str, str] = {}
+    names: dict[tuple[str, str], dict[str, None]] = {}
+    for t, fields in events:
+        fault = str(fields.get("fault", ""))
+        action = fields.get("action")
+        if action == "apply":
+            start.setdefault(fault, t)
+        elif action == "healed":
+            end[fault] = t
+        kind[fault] = str(fields.get("fault_kind", kind.get(fault, "")))
+        for role in ("targets", "nodes", "workers"):
+            names.setdefault((fault, role), {}).update(dict.fromkeys(map(str, fields.get(role) or ())))
+    return tuple(
+        FaultWindow(
+            id=fault,
+            kind=kind[fault],
+            start_ns=begun,
+            end_ns=end.get(fault),
+            targets=tuple(names[fault, "targets"]),
+            nodes=tuple(names[fault, "nodes"]),
+            workers=tuple(names[fault, "workers"]),
+        )
+        for fault, begun in start.items()
+    )
+
+
+def outages(probes: Iterable[tuple[tuple[str, ...], NDArray[np.void]]], last_ns: int) -> tuple[Outage, ...]:
+    """Return the outages in (target names, PROBE records) of each monitor journal, in order of start.
+
+    Args:
+        probes: Per journal; a record's ``partition`` is an index into the names.
+        last_ns: End of an outage after which no probe succeeded.
+    """
+    answers: dict[str, list[tuple[int, int, bool]]] = {}
+    for names, records in probes:
+        for record in records:
+            index = int(record["partition"])
+            target = names[index] if 0 <= index < len(names) else f"target {index}"
+            entry = (int(record["t"]), int(record["seq"]), int(record["outcome"]) == Outcome.OK)
+            answers.setdefault(target, []).append(entry)
+    found = []
+    for target, rows in answers.items():
+        down: int | None = None
+        for answered, begun, good in sorted(rows):
+            if not good and down is None:
+                down = begun
+            elif good and down is not None:
+                found.append(Outage(target=target, start_ns=down, end_ns=answered))
+                down = None
+        if down is not None:
+            found.append(Outage(target=target, start_ns=down, end_ns=max(last_ns, down)))
+    return tuple(sorted(found, key=lambda outage: (outage.start_ns, outage.target)))
+
+
+def leader_spans(marks: Iterable[tuple[int, int, str]], partitions: int, last_ns: int) -> tuple[LeaderSpan, ...]:
+    """Return the spans between observations (t, partition or -1 for all, leader), in order of start."""
+    current: dict[int, tuple[str, int]] = {}
+    found = []
+    for t, partition, leader in marks:
+        for index in range(partitions) if partition < 0 else (partition,):
+            known = current.get(index)
+            if known is not None and known[0] == leader:
+                continue
+            if known is not None:
+                found.append(LeaderSpan(partition=index, leader=known[0], start_ns=known[1], end_ns=t))
+            current[index] = (leader, t)
+    found += [
+        LeaderSpan(partition=index, leader=leader, start_ns=since, end_ns=max(last_ns, since))
+        for index, (leader, since) in current.items()
+    ]
+    return tuple(sorted(found, key=lambda span: (span.start_ns, span.partition)))
+
+
+def machine_stalls(ticks: Iterable[NDArray[np.void]]) -> tuple[Span, ...]:
+    """Return the excess of every late tick over its period as a span that ends with the tick."""
+    found = []
+    for records in ticks:
+        excess = records["offset"] - TICK_NS
+        for row in np.flatnonzero(excess > MACHINE_STALL_FLOOR_NS):
+            end = int(records["t"][row])
+            found.append(Span(end - int(excess[row]), end))
+    return tuple(sorted(found))

@@ -1,0 +1,31 @@
+"""Writing a report's file whole or not at all. Must never know what is written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from harness.errors import UnfitEnvironmentError
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 so that ``path`` holds either all of it or what it held before.
+
+    Raises:
+        UnfitEnvironmentError: The directory does not exist, is not writable, or the disk is full.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)  # mkstemp's 0o600 would hide a CI artifact from its reader
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UnfitEnvironmentError(f"cannot write {path}: {error.strerror or error}") from error

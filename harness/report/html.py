@@ -1,0 +1,195 @@
+"""The HTML report: one self-contained page that works offline, in light, dark and print.
+
+Owns what the page says and in which order; how it looks is in ``templates/``. Must never read anything but a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Final, TypeVar
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from harness import __version__
+from harness.report import wording
+from harness.report.atomic import write_atomic
+from harness.report.plot_timeline import timeline_svg
+from harness.report.wording import clean, clip
+from harness.result import FaultResult, RunResult
+from harness.verdict import CheckResult, Finding, Limit, Verdict
+
+T = TypeVar("T")
+
+_FINDINGS_MAX: Final = 20
+_OPERATIONS_MAX: Final = 12
+_ROWS_MAX: Final = 60
+_TEXT_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """A finding in words; ``cells`` are the rows of its operations."""
+
+    type: str
+    message: str
+    when: str
+    during: str
+    amount: str
+    cells: tuple[tuple[str, ...], ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """A check in words; ``more`` counts the findings that are only in ``result.json``."""
+
+    name: str
+    verdict: str
+    word: str
+    examined: str
+    expected: bool
+    must_fail: bool
+    limits: tuple[Mapping[str, str], ...]
+    findings: tuple[FindingView, ...]
+    more: int
+    reasons: tuple[str, ...]
+    measures: tuple[tuple[str, str], ...]
+
+
+def render_report(result: RunResult) -> str:
+    """Return the page."""
+    checks = tuple(_check_view(result, check) for check in result.checks)
+    return _template().render(
+        result=result,
+        status=wording.status(result),
+        title=clip(clean(result.title), _TEXT_MAX),
+        why=clip(clean(result.why), _TEXT_MAX),
+        facts=_facts(result),
+        error=clip(wording.clean_lines(result.error), 4 * _TEXT_MAX),
+        violated=[view for view in checks if view.expected and view.verdict == Verdict.FAIL.value],
+        noticed=[view for view in checks if not view.expected and view.findings],
+        weakening=wording.weakening(result)[:_ROWS_MAX],
+        allowed=[clip(clean(sentence), _TEXT_MAX) for sentence in result.allowed[:_ROWS_MAX]],
+        timeline=timeline_svg(result),
+        checks=checks,
+        columns=wording.OPERATION_COLUMNS,
+        faults=[(fault, wording.fault_span(fault), _evidence(fault)) for fault in result.faults[:_ROWS_MAX]],
+        tables=_tables(result),
+        reproduce=clean(result.reproduce),
+        run_dir=clean(result.run_dir),
+        clean=lambda text: clip(clean(text), _TEXT_MAX),
+        harness_version=__version__,
+    )
+
+
+def write_report(result: RunResult, path: Path) -> None:
+    """Write the page to ``path``, whole or not at all; raises UnfitEnvironmentError when it cannot."""
+    write_atomic(path, render_report(result))
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _facts(result: RunResult) -> list[tuple[str, str]]:
+    facts = [
+        ("scenario", clean(result.scenario)),
+        ("variant", wording.variant_text(result)),
+        ("broker", f"{clean(result.broker)} on {clean(result.runtime)}"),
+        ("seed", str(result.seed)),
+        ("started", clean(result.started_wall)),
+        ("took", wording.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""),
+    ]
+    return [(name, clip(value, 200)) for name, value in facts if value]
+
+
+def _check_view(result: RunResult, check: CheckResult) -> CheckView:
+    return CheckView(
+        name=clip(clean(check.check), 200),
+        verdict=check.verdict.value,
+        word=wording.check_word(result, check),
+        examined=f"{check.examined:,} {clip(clean(check.examined_unit), 200)}",
+        expected=check.expected,
+        must_fail=check.check in result.must_fail,
+        limits=tuple(_limit_view(limit) for limit in check.limits[:_ROWS_MAX]),
+        findings=tuple(_finding_view(result, check, finding) for finding in check.findings[:_FINDINGS_MAX]),
+        more=max(0, len(check.findings) - _FINDINGS_MAX),
+        reasons=tuple(clip(clean(reason), _TEXT_MAX) for reason in check.reasons[:_ROWS_MAX]),
+        measures=_rows(check.measures),
+    )
+
+
+def _limit_view(limit: Limit) -> dict[str, str]:
+    return {
+        "metric": clean(limit.metric),
+        "measured": wording.format_value(limit.measured, limit.unit),
+        "limit": wording.bound(limit),
+        "origin": "" if limit.origin == "scenario" else clip(clean(limit.origin), _TEXT_MAX),
+        "verdict": limit.verdict.value,
+    }
+
+
+def _finding_view(result: RunResult, check: CheckResult, finding: Finding) -> FindingView:
+    return FindingView(
+        type=clip(clean(finding.type), 200),
+        message=clip(clean(finding.message), _TEXT_MAX),
+        when=wording.span(result, finding),
+        during=clip(wording.during(result, finding), _TEXT_MAX),
+        amount=wording.amount(check, finding),
+        cells=tuple(
+            tuple(clip(cell, 120) for cell in wording.operation_cells(result, operation))
+            for operation in finding.operations[:_OPERATIONS_MAX]
+        ),
+        more=max(0, len(finding.operations) - _OPERATIONS_MAX),
+    )
+
+
+def _evidence(fault: FaultResult) -> list[tuple[str, list[dict[str, str | bool]]]]:
+    """Return (stage, rows) in the order the stages came."""
+    rows: list[dict[str, str | bool]] = [
+        {
+            "stage": clip(clean(item.stage), 60),
+            "target": clip(clean(item.target), 120),
+            "probe": clip(clean(item.probe), 200),
+            "observed": clip(clean(item.observed), _TEXT_MAX),
+            "required": clip(clean(item.required), _TEXT_MAX),
+            "proven": item.proven,
+        }
+        for item in fault.evidence[:_ROWS_MAX]
+    ]
+    return [(str(stage), list(items)) for stage, items in groupby(rows, key=lambda row: row["stage"])]
+
+
+def _tables(result: RunResult) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+    timings = tuple(
+        (clean(name).replace("_", " "), wording.format_value(value, "ns"))
+        for name, value in _head(result.timings_ns.items())
+    )
+    versions = tuple((clean(name), clean(value)) for name, value in _head(result.versions.items()))
+    tables = [
+        ("Counts", _rows(result.counts)),
+        ("Timings", timings),
+        ("Cost of the harness", _rows(result.overhead)),
+        ("Versions", (*versions, ("harness", __version__))),
+    ]
+    return [(name, rows) for name, rows in tables if rows]
+
+
+def _rows(values: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
+    return tuple(wording.named_value(name, value) for name, value in _head(values.items()))
+
+
+def _head(items: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+    return list(items)[:_ROWS_MAX]

@@ -1,0 +1,181 @@
+"""The heat strip of the timeline: deliveries per partition, stalls hatched over them, owners beneath.
+
+Bounded in size whatever the run's length: bins are merged, runs of one shade are one element, rows are capped. Must
+never know faults or checks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, fit, text_width
+from harness.report.wording import format_value, offset_time
+from harness.result import Band, Timeline
+from harness.units import format_ns
+
+SHADES: Final = 5
+_ROWS_MAX: Final = 64
+_CELLS_MAX: Final = 1_500
+_BANDS_MAX: Final = 400
+_OWNER_HUES: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One partition: its rate in each merged bin, and its bands."""
+
+    name: str
+    rates_per_s: tuple[float, ...]
+    stalls: tuple[Band, ...]
+    owners: tuple[Band, ...]
+
+
+def draw_deliveries(canvas: Canvas, axis: TimeAxis, timeline: Timeline) -> None:
+    """Draw the section; nothing when there were no partitions."""
+    if not timeline.deliveries or timeline.bin_ns <= 0:
+        return
+    rows, hidden, bin_ns = _rows(timeline)
+    top_rate = _top_rate(rows)
+    _draw_legend(canvas, top_rate, hidden, stalled=any(row.stalls for row in rows))
+    height = 14.0 if len(rows) <= 16 else 9.0 if len(rows) <= 40 else 6.0
+    moved = any(len({band.label for band in row.owners}) > 1 for row in rows)
+    strip = 0.0 if not moved else 10.0 if len(rows) <= 16 else 3.0
+    hues = {name: index % _OWNER_HUES for index, name in enumerate(sorted({b.label for r in rows for b in r.owners}))}
+    for index, row in enumerate(rows):
+        if height >= 9 or index % 2 == 0:
+            still = f" · {row.owners[0].label}" if row.owners and not moved else ""
+            label = f"{'partition ' if height >= 14 and row.name.isdigit() else ''}{row.name}{still}"
+            canvas.text(LEFT - 10, canvas.y + height / 2 + 4, fit(label, LEFT - 12), "lane", anchor="end")
+        _draw_cells(canvas, axis, row, bin_ns=bin_ns, top_rate=top_rate, height=height)
+        _draw_stalls(canvas, axis, row, height)
+        if strip:
+            _draw_owners(canvas, axis, row, hues, y=canvas.y + height + 1, height=strip)
+        canvas.y += height + (strip + 5 if strip else 3)
+    canvas.y += 8
+
+
+def _rows(timeline: Timeline) -> tuple[list[_Row], int, int]:
+    """Return the rows to draw, how many are left out, and the width of their bins."""
+    bands: dict[str, list[Band]] = {}
+    for band in [band for band in timeline.bands if band.kind in {"stall", "owner"}][:_BANDS_MAX]:
+        bands.setdefault(_partition(band.lane), []).append(band)
+    names = sorted(timeline.deliveries, key=_natural)
+    if len(names) > _ROWS_MAX:  # the ones that stood still say more than the rest
+        telling = [n for n in names if any(band.kind == "stall" for band in bands.get(_partition(n), ()))]
+        chosen = {*telling[:_ROWS_MAX]}
+        chosen |= {*[name for name in names if name not in chosen][: _ROWS_MAX - len(chosen)]}
+        names = [name for name in names if name in chosen]
+    bins = max((len(timeline.deliveries[name]) for name in names), default=0)
+    merged = max(1, math.ceil(bins * len(names) / _CELLS_MAX))
+    rows = []
+    for name in names:
+        own = bands.get(_partition(name), [])
+        rows.append(
+            _Row(
+                name=_partition(name),
+                rates_per_s=_rates(timeline.deliveries, name, merged, timeline.bin_ns),
+                stalls=tuple(band for band in own if band.kind == "stall"),
+                owners=tuple(band for band in own if band.kind == "owner"),
+            )
+        )
+    return rows, len(timeline.deliveries) - len(names), merged * timeline.bin_ns
+
+
+def _rates(deliveries: Mapping[str, tuple[int, ...]], name: str, merged: int, bin_ns: int) -> tuple[float, ...]:
+    counts = deliveries[name]
+    chunks = [counts[index : index + merged] for index in range(0, len(counts), merged)]
+    return tuple(sum(chunk) / (len(chunk) * bin_ns / 1e9) for chunk in chunks)
+
+
+def _top_rate(rows: list[_Row]) -> float:
+    """Return the rate from which on the shade is the darkest.
+
+    The 99th percentile, so that one burst does not pale everything else, but at least twice the median, so that a
+    steady rate is of a middle shade.
+    """
+    rates = sorted(rate for row in rows for rate in row.rates_per_s if rate > 0)
+    return max(rates[int(len(rates) * 0.99)], 2 * rates[len(rates) // 2]) if rates else 1.0
+
+
+def _draw_cells(canvas: Canvas, axis: TimeAxis, row: _Row, *, bin_ns: int, top_rate: float, height: float) -> None:
+    canvas.rect(LEFT, canvas.y, WIDTH - LEFT - RIGHT, height, "void")
+    for first, last, shade in _runs(row.rates_per_s, top_rate):
+        if not shade:
+            continue
+        begin, end = axis.start_ns + first * bin_ns, min(axis.start_ns + last * bin_ns, axis.end_ns)
+        rate = sum(row.rates_per_s[first:last]) / (last - first)
+        title = (
+            f"partition {row.name}, {offset_time(begin)} to {offset_time(end)}: {format_value(round(rate, 1), '/s')}"
+        )
+        canvas.rect(axis.x(begin), canvas.y, axis.x(end) - axis.x(begin), height, f"heat h{shade}", title=title)
+
+
+def _runs(rates: tuple[float, ...], top_rate: float) -> Iterator[tuple[int, int, int]]:
+    """Yield (first bin, bin after the last, shade) of neighbouring bins that share a shade; shade 0 is no delivery."""
+    shades = [min(SHADES, math.ceil(SHADES * rate / top_rate)) if rate > 0 else 0 for rate in rates]
+    first = 0
+    for index in range(1, len(shades) + 1):
+        if index == len(shades) or shades[index] != shades[first]:
+            yield first, index, shades[first]
+            first = index
+
+
+def _draw_stalls(canvas: Canvas, axis: TimeAxis, row: _Row, height: float) -> None:
+    for band in row.stalls:
+        left, right = axis.x(band.start_ns), axis.x(band.end_ns)
+        length = format_ns(band.end_ns - band.start_ns)
+        title = f"partition {row.name} stood still: {band.label}, {offset_time(band.start_ns)} to "
+        canvas.rect(left, canvas.y, right - left, height, "stall", title=f"{title}{offset_time(band.end_ns)}, {length}")
+        for label in (f"{band.label} {length}", band.label, length):
+            if height >= 14 and text_width(label) < right - left - 6:
+                canvas.text((left + right) / 2, canvas.y + 11, label, "stall-label", anchor="middle")
+                break
+
+
+def _draw_owners(
+    canvas: Canvas, axis: TimeAxis, row: _Row, hues: Mapping[str, int], *, y: float, height: float
+) -> None:
+    for band in row.owners:
+        left, right = axis.x(band.start_ns), axis.x(band.end_ns)
+        title = (
+            f"partition {row.name} owned by {band.label}, {offset_time(band.start_ns)} to {offset_time(band.end_ns)}"
+        )
+        canvas.rect(left, y, right - left - 1, height, f"owner o{hues[band.label]}", title=title)
+        if height > 8:
+            canvas.text(left + 4, y + 8, fit(band.label, right - left - 6), "owner-label")
+
+
+def _draw_legend(canvas: Canvas, top_rate: float, hidden: int, *, stalled: bool) -> None:
+    canvas.y += 14
+    heading = "deliveries per partition"
+    canvas.text(LEFT, canvas.y, heading, "heading")
+    if hidden:
+        canvas.text(LEFT + text_width(heading) + 16, canvas.y, f"{hidden} more partitions are not drawn", "note")
+    x = WIDTH - RIGHT
+    if stalled:
+        canvas.text(x, canvas.y, "stood still", "note", anchor="end")
+        x -= text_width("stood still") + 22
+        canvas.rect(x, canvas.y - 9, 18, 10, "stall")
+        x -= 18
+    darkest = f"{format_value(float(f'{top_rate:.2g}'), '/s')} and more"
+    canvas.text(x, canvas.y, darkest, "note", anchor="end")
+    x -= text_width(darkest) + 5 + SHADES * 14
+    for shade in range(1, SHADES + 1):
+        canvas.rect(x + (shade - 1) * 14, canvas.y - 9, 14, 10, f"heat h{shade}")
+    x -= 18
+    canvas.text(x, canvas.y, "none", "note", anchor="end")
+    canvas.rect(x - text_width("none") - 18, canvas.y - 9, 14, 10, "swatch")
+    canvas.y += 9
+
+
+def _partition(lane: str) -> str:
+    return lane.removeprefix("partition ")
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)

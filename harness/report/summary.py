@@ -1,0 +1,93 @@
+"""Several runs at a glance: one table, how often which outcome occurred, and the exit code of the whole.
+
+Must never know how runs are selected or made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.errors import ExitCode
+from harness.report import wording
+from harness.report.text import STYLES
+from harness.report.wording import clean, clip
+from harness.result import RunResult
+
+_PRECEDENCE: Final = (
+    ExitCode.VIOLATED,
+    ExitCode.INTERNAL,
+    ExitCode.ENVIRONMENT,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.INTERRUPTED,
+)
+
+
+def suite_exit_code(codes: Iterable[int]) -> ExitCode:
+    """Return the exit code of a suite: the first of 1 > 3 > 7 > 6 > 2 that occurred, else 0.
+
+    Codes of usage errors are no results of runs; one among ``codes`` counts as an internal error, never as a pass, and
+    so does a code that does not exist. Of no codes at all, 5: nothing was selected.
+    """
+    occurred = set(codes)
+    if not occurred:
+        return ExitCode.NOTHING_SELECTED
+    if occurred - {ExitCode.PASS, *_PRECEDENCE}:
+        occurred.add(ExitCode.INTERNAL)
+    return next((code for code in _PRECEDENCE if code in occurred), ExitCode.PASS)
+
+
+def tally(results: Iterable[RunResult]) -> dict[str, int]:
+    """Return status word → how many results have it (``FAIL``: 2), the most frequent first."""
+    return dict(Counter(wording.status(result).word for result in results).most_common())
+
+
+def render_summary(results: Sequence[RunResult], console: Console) -> None:
+    """Print the totals, then a table of all runs; runs of one plan repeated are counted apart."""
+    code = suite_exit_code(result.exit_code for result in results)
+    counted = ", ".join(f"{count} {word}" for word, count in tally(results).items())
+    took = wording.format_value(sum(wording.wall_ns(result) for result in results), "ns")
+    tone = "green" if code is ExitCode.PASS else "yellow" if code is ExitCode.INCONCLUSIVE else "red"
+    runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
+    console.print(Text.assemble((f"{runs}: {counted or 'nothing'}", f"bold {tone}"), f"  exit code {code}, {took}"))
+    _print_repeats(results, console)
+    if results:
+        console.print(_table(results, narrow=console.width < 90))
+
+
+def _print_repeats(results: Sequence[RunResult], console: Console) -> None:
+    groups: dict[tuple[str, str], list[RunResult]] = {}
+    for result in results:
+        groups.setdefault((result.digest, clean(result.scenario)), []).append(result)
+    for (_, scenario), runs in groups.items():
+        if len(runs) < 2:
+            continue
+        variant = wording.variant_text(runs[0])
+        counted = ", ".join(f"{count} {word} of {len(runs)}" for word, count in tally(runs).items())
+        console.print(Text(f"{clip(scenario, 80)}{f' [{clip(variant, 80)}]' if variant else ''} repeated: {counted}"))
+
+
+def _table(results: Sequence[RunResult], *, narrow: bool) -> Table:
+    """Return the table; on a narrow console the variant moves below the scenario."""
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+    for name in ("scenario", "verdict") if narrow else ("scenario", "variant", "verdict", "outcome"):
+        table.add_column(name, overflow="fold", min_width=8)
+    table.add_column("wall", justify="right", no_wrap=True)
+    table.add_column("headline", overflow="fold", ratio=1)
+    for result in results:
+        said = wording.status(result)
+        scenario, variant = clip(clean(result.scenario), 60), clip(wording.variant_text(result), 80)
+        outcome = Text(said.word, STYLES[said.tone])
+        if narrow:
+            cells = [Text(f"{scenario}\n{variant}" if variant else scenario), outcome]
+        else:
+            cells = [Text(scenario), Text(variant), Text(result.verdict.value), outcome]
+        wall = wording.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""
+        table.add_row(*cells, Text(wall), Text(clip(clean(said.sentence), 200)))
+    return table

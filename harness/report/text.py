@@ -1,0 +1,148 @@
+"""One result as text for a terminal: the verdict first, then everything a person needs to act on it.
+
+Must never know where the console writes to, nor how a run is made.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report import wording
+from harness.report.wording import Tone, clean, clip
+from harness.result import FaultResult, RunResult
+from harness.verdict import CheckResult, Finding, Verdict
+
+STYLES: Final[dict[Tone, str]] = {"pass": "green", "fail": "red", "inconclusive": "yellow", "error": "magenta"}
+_FINDINGS_MAX: Final = 5
+_OPERATIONS_MAX: Final = 6
+_REASONS_MAX: Final = 20
+
+
+def render_result(result: RunResult, console: Console) -> None:
+    """Print one result: verdict, violations, what weakens it, checks, faults, counts, how to reproduce it."""
+    said = wording.status(result)
+    console.print(Text.assemble((said.word, f"bold {STYLES[said.tone]}"), "  ", (said.sentence, "bold")))
+    variant = wording.variant_text(result)
+    console.print(Text(f"{clean(result.title)}{f' [{variant}]' if variant else ''}"))
+    if result.error and said.tone != "error":
+        console.print(Text(f"The run is not complete: {wording.clean_lines(result.error)}", style="magenta"))
+    _print_violations(result, console)
+    _print_weakening(result, console)
+    if result.checks:
+        console.print(Text("\nChecks", style="bold"))
+        console.print(_checks_table(result))
+    if result.faults:
+        console.print(Text("Faults" if result.checks else "\nFaults", style="bold"))
+        for fault in result.faults:
+            _print_fault(fault, console)
+    if result.counts:
+        told = (" ".join(wording.named_value(name, value)) for name, value in result.counts.items())
+        console.print(Text("\nCounts  ", style="bold") + Text(", ".join(told), style="not bold"))
+    if result.reproduce:
+        console.print(Text("\nReproduce", style="bold"))
+        _print_line(console, f"  {clean(result.reproduce)}")
+    if result.run_dir:
+        console.print(Text("Run directory" if result.reproduce else "\nRun directory", style="bold"))
+        _print_line(console, f"  {clean(result.run_dir)}")
+
+
+def _print_violations(result: RunResult, console: Console) -> None:
+    broken = wording.violated(result)
+    if broken:
+        console.print(Text("\nWhat failed" if result.must_fail else "\nWhat was violated", style="bold"))
+    for check in broken:
+        failed = [wording.describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL]
+        heading = Text.assemble(("✗ ", "red"), (clean(check.check), "bold"))
+        if failed:
+            heading.append(f"  {'; '.join(failed)}")
+        if check.check in result.must_fail:
+            heading.append("  (must fail in this canary)", style="dim")
+        console.print(heading)
+        for finding in check.findings[:_FINDINGS_MAX]:
+            _print_finding(result, finding, console)
+        if len(check.findings) > _FINDINGS_MAX:
+            rest = len(check.findings) - _FINDINGS_MAX
+            _print_indented(console, Text(f"{rest} more findings are in result.json", style="dim"), 2)
+
+
+def _print_finding(result: RunResult, finding: Finding, console: Console) -> None:
+    message = Text.assemble((f"{clean(finding.type)}: ", "bold"), clip(clean(finding.message), 600))
+    _print_indented(console, message, 2)
+    when, during = wording.span(result, finding), wording.during(result, finding)
+    context = "; ".join(part for part in (when, f"during {during}" if during else "") if part)
+    if context:
+        _print_indented(console, Text(context), 4)
+    for operation in finding.operations[:_OPERATIONS_MAX]:
+        _print_line(console, f"      {clip(wording.operation_line(result, operation), 240)}", style="dim")
+    if len(finding.operations) > _OPERATIONS_MAX:
+        rest = f"{len(finding.operations) - _OPERATIONS_MAX} more operations are in result.json"
+        _print_indented(console, Text(rest, style="dim"), 6)
+
+
+def _print_weakening(result: RunResult, console: Console) -> None:
+    weakening = wording.weakening(result)
+    if not weakening:
+        return
+    console.print(Text("\nWhat weakens this result", style="bold"))
+    for sentence, blocking in weakening[:_REASONS_MAX]:
+        mark = ("! blocks the verdict: ", "yellow") if blocking else ("- ", "dim")
+        _print_indented(console, Text.assemble(mark, clip(sentence, 600)), 2)
+    if len(weakening) > _REASONS_MAX:
+        console.print(Text(f"  {len(weakening) - _REASONS_MAX} more are in result.json", style="dim"))
+
+
+def _checks_table(result: RunResult) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+    table.add_column("check", overflow="fold")
+    table.add_column("verdict", overflow="fold")
+    table.add_column("examined", overflow="fold")
+    table.add_column("measured / limit", overflow="fold")
+    for check in result.checks:
+        limits = [
+            f"{clean(limit.metric)} {wording.format_value(limit.measured, limit.unit)} / {wording.bound(limit)}"
+            for limit in check.limits
+        ]
+        table.add_row(
+            Text(clip(clean(check.check), 60)),
+            _verdict_text(result, check),
+            Text(f"{check.examined:,} {clip(clean(check.examined_unit), 60)}"),
+            Text("\n".join(limits) or "no limit"),
+        )
+    return table
+
+
+def _verdict_text(result: RunResult, check: CheckResult) -> Text:
+    text = Text(wording.check_word(result, check), style=STYLES[check.verdict.value])
+    if not check.expected:
+        text.stylize("dim")
+    return text
+
+
+def _print_fault(fault: FaultResult, console: Console) -> None:
+    mark = ("✓ ", "green") if fault.proven else ("? ", "yellow")
+    word = "" if fault.proven else ", not proven"
+    line = f"  {clip(clean(fault.description), 200)}, {wording.fault_span(fault)}{word}"
+    _print_indented(console, Text.assemble(mark, (clean(fault.id), "bold"), line), 2)
+    for item in fault.evidence:
+        proof = "proven" if item.proven else "NOT PROVEN"
+        seen = f"{item.stage} on {item.target}, {item.probe}: {item.observed}"
+        needed = "" if item.proven else f" (required: {item.required})"
+        told = Text(clip(clean(f"{seen}{needed} - {proof}"), 400), style="dim" if item.proven else "yellow")
+        _print_indented(console, told, 6)
+
+
+def _print_line(console: Console, line: str, *, style: str = "") -> None:
+    """Print without wrapping, so that a command or a path can be copied from any width."""
+    console.print(Text(line, style=style), soft_wrap=True)
+
+
+def _print_indented(console: Console, text: Text, indent: int) -> None:
+    """Print wrapped text at an indent; no line ends in blanks, as those of a padded one would."""
+    for line in text.wrap(console, max(20, console.width - indent)):
+        line.rstrip()
+        console.print(Text(" " * indent) + line, soft_wrap=True)

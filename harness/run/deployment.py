@@ -1,0 +1,348 @@
+"""Everything of a run that lives outside the engine's process: nodes, Toxiproxy, workers and the monitor.
+
+Owns bringing them up, the proof that no client bypasses its links, and taking everything down again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.brokers.base import Admin, Broker, Launch
+from harness.clients.base import WorkerSpec
+from harness.errors import AbilityError, StartError
+from harness.history.record import EventLog
+from harness.progress import Note
+from harness.run.probes import JournalProbes
+from harness.run.rundir import RunDir
+from harness.runtime import procfs
+from harness.runtime.base import Link, NodeSpec
+from harness.runtime.cgroup import CpuController, find_controller
+from harness.runtime.ledger import Ledger
+from harness.runtime.ports import Ports
+from harness.runtime.process import ProcessNode, SupervisedProcess
+from harness.runtime.toxiproxy import ToxiproxyServer
+from harness.scenario.model import Plan, client_links, node_names, peer_links, zones
+from harness.workload.launcher import Worker
+
+READY_S = 30.0
+_PROOF_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binaries:
+    """Executables of one run, by distribution kind."""
+
+    broker: Path
+    toxiproxy: Path
+
+
+class Deployment:
+    """The processes of one run.
+
+    Args:
+        plan, broker, binaries: What to run.
+        run_dir, ledger, ports, events: Of the run.
+        abilities: What the plan's faults need (``cpu_limits``).
+        listener: For notes to the user.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        broker: Broker,
+        binaries: Binaries,
+        run_dir: RunDir,
+        ledger: Ledger,
+        ports: Ports,
+        events: EventLog,
+        abilities: frozenset[str],
+        listener: Callable[[Note], None],
+    ) -> None:
+        self._plan, self._broker, self._run_dir = plan, broker, run_dir
+        self._ledger, self._events, self._listener = ledger, events, listener
+        self.problems: list[str] = []
+        self.fatal: asyncio.Event = asyncio.Event()
+        self._closing = False
+        names = node_names(plan.cluster)
+        self.ports = {name: {role: ports.draw() for role in broker.port_roles} for name in names}
+        self.links = self._draw_links(ports)
+        controller = find_controller() if "cpu_limits" in abilities else None
+        launch = Launch(
+            binary=binaries.broker,
+            run_dir=run_dir.path.resolve(),
+            cluster=plan.cluster,
+            ports=self.ports,
+            links=tuple(self.links.values()),
+        )
+        self.nodes = {spec.name: self._node(spec, controller) for spec in broker.node_specs(launch)}
+        self.toxiproxy = ToxiproxyServer(
+            binaries.toxiproxy, ports.draw(), ledger, run_dir.logs / "toxiproxy.log", self._toxiproxy_died
+        )
+        self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in self._specs()}
+        self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
+        self._monitor_targets = self._targets()
+        names_of_targets = [str(target["name"]) for target in self._monitor_targets]
+        self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
+        self.admin: Admin = broker.admin(self.ports)
+
+    async def up(self) -> None:
+        """Start everything and wait until it is ready; raises StartError (definite)."""
+        await self.toxiproxy.start(tuple(self.links.values()))
+        await asyncio.gather(*(self._start_node(node) for node in self.nodes.values()))
+        starting = [asyncio.create_task(worker.start()) for worker in self.workers.values()]
+        await asyncio.gather(*(self._node_up(name) for name in self.nodes))
+        await asyncio.gather(*starting)
+        await self._start_monitor()
+        await self.admin.create_topic(self._plan)
+        await asyncio.gather(*(worker.wait_ready() for worker in self.workers.values()))
+        await self.prove_no_bypass()
+
+    async def prove_no_bypass(self) -> None:
+        """Prove that every connection of workers and between nodes runs through its link; raises StartError.
+
+        What the nodes see as the other end must be a socket that Toxiproxy's process holds, by the kernel's word; a
+        connection that a node dialled itself must end at a link of its own.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PROOF_S
+        wanted = set(self.workers)
+        while True:
+            wrong, seen = await self._bypasses()
+            if wrong and loop.time() > deadline:
+                self._events.write("proof", proof="no-bypass", proven=False, detail="; ".join(wrong))
+                raise StartError("a connection bypasses its link: " + "; ".join(wrong))
+            if seen >= wanted and not wrong:
+                detail = f"{len(seen)} workers' connections and all routes end in Toxiproxy's own sockets"
+                self._events.write("proof", proof="no-bypass", proven=True, detail=detail)
+                return
+            if loop.time() > deadline:
+                raise StartError(f"no node sees a connection of {', '.join(sorted(wanted - seen))}")
+            await asyncio.sleep(0.05)
+
+    async def recheck_bypass(self) -> None:
+        """Look again after the faults: they made clients and nodes connect anew. What bypasses a link is a problem."""
+        wrong: list[str] = []
+        for _ in range(3):  # a connection may close between the two looks that are compared
+            wrong, _ = await self._bypasses()
+            if not wrong:
+                break
+            await asyncio.sleep(0.1)
+        detail = "; ".join(wrong) or "after the faults, every connection still ends in Toxiproxy's own sockets"
+        self._events.write("proof", proof="no-bypass", proven=not wrong, detail=detail)
+        if wrong:
+            self._trouble("a connection bypasses its link: " + detail)
+
+    async def down(self) -> None:
+        """End every process; returns when they are gone."""
+        self._closing = True
+        await self.admin.close()
+        for worker in self.workers.values():
+            worker.expect_end()
+        await asyncio.gather(*(worker.kill() for worker in self.workers.values() if worker.pid))
+        await self._end_monitor()
+        await asyncio.gather(*(node.kill() for node in self.nodes.values()))
+        await self.toxiproxy.stop()
+        for node in self.nodes.values():
+            node.remove_group()
+
+    def node_state(self, name: str, state: str) -> None:
+        """Journal a node's state."""
+        self._events.write("node", node=name, state=state, pid=self.nodes[name].pid)
+
+    def overhead(self) -> dict[str, float]:
+        """Return what each process of the harness and of the cluster has cost so far: CPU seconds and memory."""
+        pids = {"harness": os.getpid(), "monitor": self._monitor.pid, "toxiproxy": self.toxiproxy.pid}
+        pids |= {name: worker.pid for name, worker in self.workers.items()}
+        pids |= {name: node.pid for name, node in self.nodes.items()}
+        found = {f"cpu_s.{name}": round(procfs.cpu_seconds(pid), 3) for name, pid in pids.items() if pid}
+        return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
+
+    def _draw_links(self, ports: Ports) -> dict[str, Link]:
+        ends = [
+            (name, zone, node, "client") for name, zone, node in client_links(self._plan.cluster, self._plan.workload)
+        ]
+        ends += [(name, source, node, "peer") for name, source, node in peer_links(self._plan.cluster)]
+        links = {}
+        for name, source, node, role in ends:
+            port = self.ports[node][self._broker.client_role if role == "client" else self._broker.peer_role]
+            links[name] = Link(
+                name=name,
+                source=source,
+                node=node,
+                role=role,
+                host="127.0.0.1",
+                port=ports.draw(),
+                upstream=f"127.0.0.1:{port}",
+            )
+        return links
+
+    def _node(self, spec: NodeSpec, controller: CpuController | None) -> ProcessNode:
+        log = self._run_dir.logs / f"{spec.name}.log"
+        return ProcessNode(spec, self._ledger, log, lambda code: self._node_died(spec.name, code), controller)
+
+    def _specs(self) -> list[WorkerSpec]:
+        workload = self._plan.workload
+        zone_of = {worker: zone for zone, members in zones(workload).items() for worker in members}
+        specs = []
+        for name, zone in zone_of.items():
+            index = int(name[1:])
+            producer = name.startswith("p")
+            keys = tuple(key for key in range(workload.keys) if key % workload.producers == index) if producer else ()
+            # More consumers than partitions share them; else every partition has one owner.
+            slots = range(max(workload.partitions, workload.consumers))
+            owned = (
+                ()
+                if producer
+                else tuple(sorted({slot % workload.partitions for slot in slots if slot % workload.consumers == index}))
+            )
+            specs.append(
+                WorkerSpec(
+                    worker=name,
+                    incarnation=1,
+                    role="producer" if producer else "consumer",
+                    broker=self._broker.kind,
+                    history_dir=str(self._run_dir.history.resolve()),
+                    addresses=tuple(
+                        link.address for link in self.links.values() if link.role == "client" and link.source == zone
+                    ),
+                    partitions=workload.partitions,
+                    owned=owned,
+                    keys=keys,
+                    rate_per_s=workload.rate_per_s * len(keys) / workload.keys,
+                    payload_bytes=workload.payload_bytes,
+                    options=dataclasses.asdict(workload.producer if producer else workload.consumer),
+                )
+            )
+        return specs
+
+    def _targets(self) -> list[dict[str, object]]:
+        """Return what the monitor probes: client links, nodes, and peer links where a fault of the plan acts on them."""
+        targets: list[dict[str, object]] = [
+            {"name": link.name, "address": link.address, "keep": True}
+            for link in self.links.values()
+            if link.role == "client"
+        ]
+        for name, node_ports in self.ports.items():
+            address = f"127.0.0.1:{node_ports[self._broker.client_role]}"
+            targets.append({"name": name, "address": address, "keep": True})
+        if any(fault.on.link and fault.on.link != "client-broker" for fault in self._plan.timeline):
+            targets += [
+                {"name": link.name, "address": link.address, "keep": False}
+                for link in self.links.values()
+                if link.role == "peer"
+            ]
+        return targets
+
+    async def _start_node(self, node: ProcessNode) -> None:
+        await node.start()
+        self.node_state(node.name, "started")
+
+    async def _node_up(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_S
+        while missing := await self.admin.node_ready(name):
+            node = self.nodes[name]
+            if not node.alive() or loop.time() > deadline:
+                raise StartError(f"{name} did not become ready: {missing}\n{node.logs()}")
+            await asyncio.sleep(0.03)
+        self.node_state(name, "ready")
+
+    async def _start_monitor(self) -> None:
+        spec = {
+            "history_dir": str(self._run_dir.history.resolve()),
+            "broker": self._broker.kind,
+            "ports": self.ports,
+            "targets": self._monitor_targets,
+        }
+        path = self._run_dir.path / "workers" / "monitor.1.json"
+        path.write_text(json.dumps(spec), encoding="utf-8")
+        argv = (sys.executable, "-m", "harness.workload.monitor", str(path))
+        await self._monitor.launch(argv, {}, pipes=True)
+        stdout = self._monitor.process.stdout
+        line = b"" if stdout is None else await asyncio.wait_for(stdout.readline(), READY_S)
+        if b"ready" not in line:
+            raise StartError(f"the monitor did not start\n{self._monitor.logs()}")
+
+    async def _end_monitor(self) -> None:
+        """Let the monitor close its journal by ending its stdin."""
+        self._monitor.expect_end()
+        if not self._monitor.pid:
+            return
+        stdin = self._monitor.process.stdin
+        if stdin is not None:
+            stdin.close()
+        try:
+            await asyncio.wait_for(self._monitor.wait(), 3)
+        except TimeoutError:
+            await self._monitor.end(signal.SIGKILL, 1)
+
+    async def _bypasses(self) -> tuple[list[str], set[str]]:
+        """Return what is wrong, and which workers have a connection."""
+        connections = await self.admin.connections()
+        proxied = await asyncio.to_thread(procfs.local_sockets, self.toxiproxy.pid)
+        by_address = {(link.host, link.port): link for link in self.links.values()}
+        wrong, seen = [], set()
+        for connection in connections:
+            peer = connection.role == "peer"
+            if not peer and connection.peer not in self.workers:
+                continue
+            # A node that dialled sees the link's own address, one that was dialled sees a socket of Toxiproxy. (The
+            # server's ``did_solicit`` does not tell them apart: it is also set on accepted routes that are configured.)
+            link = by_address.get(connection.remote)
+            dialled = peer and link is not None and link.source == connection.node
+            if not dialled and connection.remote not in proxied:
+                wrong.append(f"{connection.node} and {connection.peer} by {connection.remote[0]}:{connection.remote[1]}")
+            if not peer:
+                seen.add(connection.peer)
+        return wrong, seen
+
+    def _node_died(self, name: str, code: int) -> None:
+        self.node_state(name, "died")
+        self._trouble(f"node {name} died by itself (exit status {code})")
+
+    def _toxiproxy_died(self, code: int) -> None:
+        self._trouble(f"Toxiproxy died (exit status {code})")
+        self.fatal.set()
+
+    def _monitor_died(self, code: int) -> None:
+        self._trouble(f"the monitor died (exit status {code}): stalls and faults cannot be attributed")
+
+    def _worker_changed(self, worker: Worker, state: str, code: int | None) -> None:
+        self._events.write(
+            "worker",
+            worker=worker.name,
+            incarnation=worker.spec.incarnation,
+            role=worker.spec.role,
+            state=state,
+            exit=code,
+            planned=state != "died",
+        )
+        if state == "died":
+            last = worker.logs().strip().splitlines()[-1:] or ["no message"]
+            self._trouble(f"worker {worker.name} died by itself (exit status {code}): {last[0]}")
+
+    def _trouble(self, text: str) -> None:
+        if not self._closing:
+            self.problems.append(text)
+            self._listener(Note(text=text, warning=True))
+
+
+def check_abilities(needed: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse a run whose faults need what this machine cannot do; ``needed`` is ability → fault ids."""
+    for ability, faults in needed.items():
+        if ability == "cpu_limits":
+            try:
+                find_controller()
+            except AbilityError as error:
+                raise AbilityError(f"{', '.join(faults)}: {error.message}", hint=error.hint) from error
+        else:
+            raise AbilityError(f"{', '.join(faults)} needs {ability!r}, which the process runtime does not have")

@@ -1,0 +1,122 @@
+"""The drain: producers settle what is in flight, then consumers must reach the end of the log by the broker's own word."""
+
+from __future__ import annotations
+
+import asyncio
+
+from harness.brokers.base import Admin, PartitionState
+from harness.errors import ControlError
+from harness.history.record import EventLog
+from harness.scenario.model import Plan
+from harness.workload.launcher import Worker
+
+_POLL_S = 0.1
+_QUIET_S = 0.6
+"""How long consumers must have been quiet: two of their reports (every 0.25 s) without a change, and some."""
+
+
+def producer_settle_s(plan: Plan) -> float:
+    """Return how long a producer may take to settle its last message: every retry timing out, and a second more."""
+    options = plan.workload.producer
+    return float((options.retries + 1) * (options.timeout_ns + options.retry_wait_ns) / 1e9 + 1.0)
+
+
+class Drain:
+    """The drain of one run.
+
+    Args:
+        plan: For its limits.
+        admin: Of the cluster.
+        workers: All workers of the run.
+        events: Of the run.
+    """
+
+    def __init__(self, plan: Plan, admin: Admin, workers: dict[str, Worker], events: EventLog) -> None:
+        self._plan = plan
+        self._admin = admin
+        self._producers = [worker for worker in workers.values() if worker.spec.role == "producer"]
+        self._consumers = [worker for worker in workers.values() if worker.spec.role == "consumer"]
+        self._events = events
+
+    async def settle_producers(self) -> None:
+        """Stop sending and wait until every producer has settled its last message."""
+        for producer in self._producers:
+            producer.order("stop_sending")
+        timeout = producer_settle_s(self._plan)
+        await asyncio.gather(*(producer.finish(timeout) for producer in self._producers))
+
+    async def consumers_catch_up(self) -> str:
+        """Wait until the broker says that everything was consumed; journal its word, partition by partition.
+
+        Returns:
+            Why the drain is not proven, or an empty string. A stream that does not exist has nothing to drain.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._plan.workload.drain_ns / 1e9
+        states: list[PartitionState] | None = []
+        trouble = "the broker was not asked"
+        while True:
+            try:
+                states = await self._admin.partitions()
+                trouble = ""
+            except ControlError as error:
+                trouble = error.message
+            if not trouble and states is None:
+                await self._quiet(deadline)
+                return ""
+            if not trouble and states and all(state.drained for state in states):
+                if await self._quiet(deadline):
+                    self._journal(states)
+                    return ""
+                trouble = "consumers are still busy"
+            if loop.time() >= deadline:
+                break
+            await asyncio.sleep(_POLL_S)
+        self._journal(states or [])
+        if trouble:
+            return trouble
+        behind = [state for state in states or [] if not state.drained]
+        return "; ".join(
+            f"partition {state.partition}: {state.pending} not handed out, {state.ack_pending} not acknowledged"
+            for state in behind[:4]
+        ) or "no partition could be asked"
+
+    async def stop_consumers(self) -> None:
+        """Let consumers finish what they hold and leave."""
+        for consumer in self._consumers:
+            consumer.order("stop")
+        options = self._plan.workload.consumer
+        timeout = 3.0 + options.fetch_wait_ns / 1e9 + options.fetch * options.handler_time_ns / 1e9
+        await asyncio.gather(*(consumer.finish(timeout) for consumer in self._consumers))
+
+    async def _quiet(self, deadline: float) -> bool:
+        """Wait until no consumer has taken or finished anything for ``_QUIET_S``; False when the deadline passed."""
+        loop = asyncio.get_running_loop()
+        since, last = loop.time(), self._progress()
+        while loop.time() - since < _QUIET_S:
+            if loop.time() > deadline + _QUIET_S:
+                return False
+            await asyncio.sleep(0.05)
+            if (now := self._progress()) != last:
+                since, last = loop.time(), now
+        return all(delivered == processed for delivered, processed in last)
+
+    def _progress(self) -> list[tuple[int, int]]:
+        # An incarnation that was killed never finishes what it held: only those that run count.
+        return [
+            (consumer.counters.delivered - consumer.abandoned, consumer.counters.processed)
+            for consumer in self._consumers
+            if consumer.pid
+        ]
+
+    def _journal(self, states: list[PartitionState]) -> None:
+        for state in states:
+            self._events.write(
+                "drain",
+                partition=state.partition,
+                end_offset=state.end_offset,
+                consumed_offset=state.consumed_offset,
+                pending=state.pending,
+                ack_pending=state.ack_pending,
+                proven=state.drained,
+            )

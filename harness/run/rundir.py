@@ -1,0 +1,63 @@
+"""The run directory: everything of one run, complete before anything is judged.
+
+``scenario.yaml`` (the file as it was), ``plan.json`` (what it was expanded to, with its digest), ``facts.json``,
+``run.json`` (versions, runtime, timings, overhead), ``history/`` (journals and events), ``nodes/``, ``logs/``,
+``workers/``, and, once judged, ``result.json``, ``report.html`` and ``junit.xml``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UnfitEnvironmentError
+from harness.scenario.model import Plan
+
+
+def new_run_id() -> str:
+    """Return a unique run id that sorts by time: ``20261123-101500-a1b2c3``."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(3)
+
+
+class RunDir:
+    """Paths and documents of one run directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.history = path / "history"
+        self.logs = path / "logs"
+
+    @staticmethod
+    def create(reports: Path, plan: Plan, run_id: str) -> RunDir:
+        """Make ``<reports>/<run id>-<scenario>`` with its folders; raises UnfitEnvironmentError."""
+        path = reports / f"{run_id}-{plan.scenario}"
+        made = RunDir(path)
+        try:
+            for folder in (made.history, made.logs, path / "nodes", path / "workers"):
+                folder.mkdir(parents=True)
+        except OSError as error:
+            raise UnfitEnvironmentError(
+                f"cannot make the run directory {path}: {error.strerror}", hint="choose another with --reports"
+            ) from error
+        return made
+
+    def save_plan(self, plan: Plan, source: str) -> None:
+        """Write the scenario file as it was and the plan made from it."""
+        (self.path / "scenario.yaml").write_text(source, encoding="utf-8")
+        self.write_json("plan.json", dataclasses.asdict(plan))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write one JSON document."""
+        (self.path / name).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read one JSON document; raises UnfitEnvironmentError when it is not there or not readable."""
+        try:
+            return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise UnfitEnvironmentError(f"{self.path} is not a complete run directory: {name}: {error}") from error

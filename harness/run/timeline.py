@@ -1,0 +1,202 @@
+"""Carries the plan's faults out: each at its time, with its evidence gathered while it acts and after it is healed.
+
+Every fault that was applied is healed, whatever happens in between; what could not be proven is journaled as unproven and
+makes the run inconclusive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import HarnessError
+from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind
+from harness.history.record import EventLog
+from harness.progress import FaultChanged
+from harness.run.deployment import Deployment
+from harness.scenario.model import PlannedFault
+
+_POLL_S = 0.1
+HEAL_S = 15.0
+"""How long after healing the probes may take to see it."""
+
+
+class Timeline:
+    """The faults of one run.
+
+    Args:
+        faults: In order of their times.
+        deployment, events: Of the run.
+        start_ns: Monotonic time zero of the plan: the end of warm-up.
+        go_ns: When the workload started.
+        listener: For progress.
+    """
+
+    def __init__(
+        self,
+        faults: tuple[PlannedFault, ...],
+        deployment: Deployment,
+        events: EventLog,
+        *,
+        start_ns: int,
+        go_ns: int,
+        listener: Callable[[FaultChanged], None],
+    ) -> None:
+        self._faults = faults
+        self._deployment = deployment
+        self._events = events
+        self._start_ns = start_ns
+        self._go_ns = go_ns
+        self._listener = listener
+        self.active: set[str] = set()
+
+    async def run(self) -> None:
+        """Carry every fault out; returns when all are healed and their healing was proven or given up."""
+        tasks = [asyncio.create_task(self._carry_out(fault), name=fault.id) for fault in self._faults]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            # Interrupted: every fault still heals itself on cancellation before we leave.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _carry_out(self, planned: PlannedFault) -> None:
+        await _sleep_until(self._start_ns + planned.at_ns)
+        kind = FAULTS.get(planned.kind)
+        targets = planned.targets or await self._leader_targets(planned)
+        context = self._context(planned, targets)
+        fault = kind.make(context)
+        if not targets:
+            self._changed(planned, "failed", targets, "the stream has no leader to act on")
+            return
+        try:
+            if await self._apply(planned, kind, fault, targets):
+                await self._hold(planned, kind, fault)
+        finally:
+            await self._heal(planned, fault, targets)
+        await self._prove(planned, fault.healing, asyncio.get_running_loop().time() + HEAL_S)
+
+    async def _apply(self, planned: PlannedFault, kind: FaultKind, fault: Fault, targets: tuple[str, ...]) -> bool:
+        self.active.add(planned.id)
+        self._changed(planned, "apply", targets, kind.describe(planned.options), self._start_ns + planned.at_ns)
+        try:
+            await fault.apply()
+        except HarnessError as error:
+            self._changed(planned, "failed", targets, error.message)
+            return False
+        self._changed(planned, "applied", targets, "")
+        return True
+
+    async def _hold(self, planned: PlannedFault, kind: FaultKind, fault: Fault) -> None:
+        """Gather evidence of the effect until the fault's time is over."""
+        end_ns = self._start_ns + planned.until_ns
+        if kind.shape.ends_itself:
+            end_ns = (
+                monotonic_ns() + NS_PER_S
+            )  # it is over; the monitor's last failing round trip may still be on its way
+        deadline = asyncio.get_running_loop().time() + (end_ns - monotonic_ns()) / NS_PER_S
+        await self._prove(planned, fault.effect, deadline)
+        if not kind.shape.ends_itself:
+            await _sleep_until(end_ns)
+
+    async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> None:
+        self._changed(planned, "heal", targets, "", self._start_ns + planned.until_ns)
+        healing = asyncio.ensure_future(fault.heal())
+        try:
+            # A second cancellation must not leave a fault half healed.
+            await asyncio.shield(healing)
+        except asyncio.CancelledError:
+            await asyncio.wait({healing}, timeout=HEAL_S)
+            raise
+        except HarnessError as error:
+            self._changed(planned, "failed", targets, f"could not be healed: {error.message}")
+            return
+        finally:
+            self.active.discard(planned.id)
+        self._changed(planned, "healed", targets, "")
+
+    async def _prove(self, planned: PlannedFault, look: Callable[[], object], deadline: float) -> None:
+        """Look until everything is proven or the deadline has passed; journal what was seen last."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                found: tuple[Evidence, ...] = await look()  # type: ignore[misc]
+            except HarnessError as error:
+                self._changed(planned, "failed", (), f"evidence could not be read: {error.message}")
+                return
+            proven = bool(found) and all(item.proven for item in found)
+            if proven or loop.time() >= deadline:
+                break
+            await asyncio.sleep(min(_POLL_S, max(0.0, deadline - loop.time())))
+        for item in found:
+            self._events.write(
+                "evidence",
+                fault=planned.id,
+                stage=item.stage,
+                target=item.target,
+                proven=item.proven,
+                probe=item.probe,
+                observed=item.observed,
+                required=item.required,
+            )
+        if found:
+            shown = next((item for item in found if not item.proven), found[-1])
+            text = f"{shown.stage} on {shown.target} {'proven' if proven else 'NOT PROVEN'}: {shown.observed}"
+            self._listener(FaultChanged(fault=planned.id, action="evidence", text=text))
+
+    async def _leader_targets(self, planned: PlannedFault) -> tuple[str, ...]:
+        leader = await self._deployment.admin.leader()
+        if not leader or planned.on.node:
+            return (leader,) if leader else ()
+        role = "client" if planned.on.link == "client-broker" else "peer"
+        return tuple(
+            link.name
+            for link in self._deployment.links.values()
+            if link.node == leader and link.role == role and planned.on.zone in {"", link.source}
+        )
+
+    def _context(self, planned: PlannedFault, targets: tuple[str, ...]) -> FaultContext:
+        deployment = self._deployment
+        return FaultContext(
+            planned=planned,
+            targets=targets,
+            nodes=deployment.nodes,
+            links=deployment.links,
+            workers=deployment.workers,
+            control=deployment.toxiproxy.control,
+            probes=deployment.probes,
+            node_ready=deployment.admin.node_ready,
+            node_state=deployment.node_state,
+            random=random.Random(planned.seed),  # noqa: S311  reproducible on purpose
+            go_ns=self._go_ns,
+            now_ns=monotonic_ns,
+        )
+
+    def _changed(
+        self, planned: PlannedFault, action: str, targets: tuple[str, ...], detail: str, planned_ns: int = 0
+    ) -> None:
+        links = self._deployment.links
+        nodes = [
+            target if target in self._deployment.nodes else links[target].node
+            for target in targets
+            if target in self._deployment.nodes or target in links
+        ]
+        self._events.write(
+            "fault",
+            fault=planned.id,
+            fault_kind=planned.kind,
+            action=action,
+            targets=list(targets),
+            nodes=sorted(set(nodes)),
+            workers=[target for target in targets if target in self._deployment.workers],
+            planned_ns=planned_ns,
+            detail=detail,
+        )
+        self._listener(FaultChanged(fault=planned.id, action=action, text=f"{', '.join(targets)} {detail}".strip()))
+
+
+async def _sleep_until(at_ns: int) -> None:
+    await asyncio.sleep(max(0, at_ns - monotonic_ns()) / NS_PER_S)

@@ -1,0 +1,156 @@
+"""The launch contract: what a broker module asks for, and what every runtime can do with a node.
+
+A broker yields a ``NodeSpec``; each runtime carries it out, so that a scenario means the same in all of them. Knows no
+broker and no fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpec:
+    """How one node is started.
+
+    Attributes:
+        name: ``n1``…
+        argv: Command line; the first word is an absolute path.
+        files: Configuration files to write before the start, path → content.
+        data_dir: Where the node keeps its data; survives restarts of the node within a run.
+        env: Environment variables in addition to a minimal one.
+        ports: Role (``client``, ``cluster``, ``monitor``) → loopback port.
+        stop_timeout_s: How long SIGTERM may take before SIGKILL follows.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    files: Mapping[Path, str]
+    data_dir: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    stop_timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A TCP path through Toxiproxy.
+
+    Attributes:
+        name: ``clients->n1`` (client zone → node) or ``n1->n2`` (node → node).
+        source: Zone or node it starts from.
+        node: Node it leads to.
+        role: ``client`` or ``peer``.
+        host, port: Where the proxy listens: what the source dials.
+        upstream: Address of the node's own listener.
+    """
+
+    name: str
+    source: str
+    node: str
+    role: str
+    host: str
+    port: int
+    upstream: str
+
+    @property
+    def address(self) -> str:
+        """``host:port`` to dial."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuUse:
+    """CPU accounting of a node: cumulative counters of its control group.
+
+    Attributes:
+        quota_cores: Limit in force as the kernel reports it; None without one.
+        periods: Enforcement periods that passed while it had something to run.
+        throttled: Of these, how many it was throttled in.
+        throttled_ns: Total time its threads were throttled.
+    """
+
+    quota_cores: float | None
+    periods: int
+    throttled: int
+    throttled_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which incarnation of a node's process this is: the pid and its start time in clock ticks since boot."""
+
+    pid: int
+    start_ticks: int
+
+
+class Node(Protocol):
+    """One broker process with its data directory, under a runtime's supervision."""
+
+    spec: NodeSpec
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        ...
+
+    async def start(self) -> None:
+        """Start the process; returns when it runs, not when it is ready. Raises StartError (definite)."""
+        ...
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after ``stop_timeout_s``; returns when it is gone."""
+        ...
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        ...
+
+    def alive(self) -> bool:
+        """Tell whether the process exists (a paused one does)."""
+        ...
+
+    def identity(self) -> Identity | None:
+        """Return the identity of the running process, read from the operating system; None when it is gone."""
+        ...
+
+    def logs(self, lines: int = 20) -> str:
+        """Return the last lines of the node's output."""
+        ...
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """A node (or worker) that can be frozen; pauses of several holders nest."""
+
+    def pause(self, holder: str) -> None:
+        """SIGSTOP; stays paused until every holder has resumed."""
+        ...
+
+    def resume(self, holder: str) -> None:
+        """SIGCONT when ``holder`` was the last one."""
+        ...
+
+    def state(self) -> str:
+        """Return the scheduler state as the operating system tells it (``T`` = stopped; empty when gone)."""
+        ...
+
+
+@runtime_checkable
+class CpuLimited(Protocol):
+    """A node whose CPU time can be limited."""
+
+    def limit_cpu(self, holder: str, cores: float | None) -> None:
+        """Limit to ``cores`` (the smallest of all holders' limits counts), or lift this holder's limit with None."""
+        ...
+
+    async def burn(self, holder: str, count: int) -> None:
+        """Run ``count`` spinning processes inside the same limit until ``holder``'s limit is lifted."""
+        ...
+
+    def cpu_use(self) -> CpuUse:
+        """Return the kernel's own accounting."""
+        ...

@@ -1,0 +1,169 @@
+"""The ledger of a run: what it is about to create, so that whatever dies, the next start can remove what is left.
+
+A run owns a directory in the user's state directory with a *lease*, a locked file that the kernel lets go when the
+run's process dies, however it dies. Intent is written before each act. Every process of a run carries the run's id in
+its environment, so that there is no moment at which one exists without being known.
+
+``sweep`` touches only runs whose lease it could lock: a live run is never cleaned, and a reused pid never killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_state_path
+
+from harness.runtime import cgroup, procfs
+
+_SWEEP_SECONDS = 10.0
+
+
+def state_dir() -> Path:
+    """Return the user's state directory of this tool (override: ``HARNESS_STATE_DIR``)."""
+    override = os.environ.get("HARNESS_STATE_DIR")
+    return Path(override) if override else user_state_path("broker-chaos-harness")
+
+
+class Ledger:
+    """Holds the lease of one run and records what it creates.
+
+    Args:
+        run_id: Unique id of the run.
+        run_dir: Its run directory, for messages.
+    """
+
+    def __init__(self, run_id: str, run_dir: Path) -> None:
+        self.run_id = run_id
+        runs = state_dir() / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        # Locked under a hidden name first: a sweep must never see a run whose lease is not yet held.
+        hidden = runs / f".{run_id}"
+        hidden.mkdir()
+        self._lease = os.open(hidden / "lease", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._dir = runs / run_id
+        hidden.rename(self._dir)
+        self._log = os.open(self._dir / "ledger.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.intend("run", run_dir=str(run_dir.resolve()), pid=os.getpid())
+
+    def intend(self, act: str, **fields: Any) -> None:
+        """Record an act before it is done (``cgroup``: path; ``process``: name…)."""
+        os.write(self._log, json.dumps({"act": act} | fields).encode() + b"\n")
+
+    def environment(self) -> dict[str, str]:
+        """Return the mark that every process of this run carries."""
+        return {procfs.MARK: self.run_id}
+
+    def close(self) -> tuple[str, ...]:
+        """Remove whatever of this run is still there and give the lease back; return what had to be removed."""
+        removed = _remove(self.run_id, _entries(self._dir))
+        os.close(self._log)
+        shutil.rmtree(self._dir, ignore_errors=True)
+        os.close(self._lease)
+        return removed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """What a dead run left behind.
+
+    Attributes:
+        run_id: The dead run.
+        run_dir: Where its history lies (kept).
+        items: One line each: ``process 4711 (nats-server …)``, ``cgroup …``.
+    """
+
+    run_id: str
+    run_dir: str
+    items: tuple[str, ...] = field(default=())
+
+
+def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
+    """Find what dead runs left, and remove it unless ``remove`` is False; live runs are skipped."""
+    found = []
+    runs = state_dir() / "runs"
+    if not runs.is_dir():
+        return ()
+    for entry in sorted(runs.iterdir()):
+        lease = entry / "lease"
+        try:
+            fd = os.open(lease, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            # Died between making its directory and its lease: it had created nothing yet.
+            if remove and entry.name.startswith(".") and time.time() - entry.stat().st_mtime > _SWEEP_SECONDS:
+                shutil.rmtree(entry, ignore_errors=True)
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            continue
+        run_id = entry.name.lstrip(".")
+        entries = _entries(entry)
+        items = _remove(run_id, entries) if remove else _list(run_id, entries)
+        if remove:
+            shutil.rmtree(entry, ignore_errors=True)
+        os.close(fd)
+        run_dir = next((item["run_dir"] for item in entries if item["act"] == "run"), "")
+        found.append(Leftover(run_id=run_id, run_dir=run_dir, items=items))
+    if remove:
+        _drop_stale_port_locks()
+    return tuple(found)
+
+
+def _entries(directory: Path) -> list[Mapping[str, Any]]:
+    entries = []
+    with contextlib.suppress(OSError):
+        for line in (directory / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError):  # a torn last line: its act was not begun
+                entries.append(json.loads(line))
+    return entries
+
+
+def _list(run_id: str, entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    items = [f"process {pid} ({_command(pid)})" for pid in procfs.marked(run_id)]
+    items += [f"cgroup {item['path']}" for item in entries if item["act"] == "cgroup" and Path(item["path"]).exists()]
+    return tuple(items)
+
+
+def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    removed = list(_list(run_id, entries))
+    deadline = time.monotonic() + _SWEEP_SECONDS
+    # A process may be starting another one while we look: until none is left.
+    while (pids := list(procfs.marked(run_id))) and time.monotonic() < deadline:
+        for pid in pids:
+            procfs.kill_marked(run_id, pid)
+        time.sleep(0.01)
+    for item in entries:
+        if item["act"] == "cgroup":
+            cgroup.remove_group(Path(item["path"]))
+    return tuple(removed)
+
+
+def _command(pid: int) -> str:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "gone"
+    return " ".join(word.decode(errors="replace") for word in words[:4]).strip()[:80]
+
+
+def _drop_stale_port_locks() -> None:
+    """Remove lock files of ports that nobody holds."""
+    for path in (state_dir() / "ports").glob("*"):
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(fd)

@@ -1,0 +1,249 @@
+"""The process runtime: nodes as supervised OS processes on loopback.
+
+Owns starting, signalling and watching them. A pause or a CPU limit has holders, so that the healing of one fault never
+undoes another that still acts on the same node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.errors import AbilityError, StartError
+from harness.runtime import procfs
+from harness.runtime.base import CpuUse, Identity, NodeSpec
+from harness.runtime.cgroup import CpuController, CpuGroup
+from harness.runtime.ledger import Ledger
+
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
+_BURNER = "while True: pass"
+
+
+def minimal_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the few variables that a process of ours inherits, plus ``extra``."""
+    return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | dict(extra)
+
+
+class SupervisedProcess:
+    """One OS process of a run: started with the run's mark, watched until it ends.
+
+    Args:
+        name: For messages.
+        ledger: Of the run.
+        log: File that gets stdout and stderr, appended.
+        on_death: Called with the return code when it ends without having been asked to.
+    """
+
+    def __init__(self, name: str, ledger: Ledger, log: Path, on_death: Callable[[int], None] | None = None) -> None:
+        self._name = name
+        self._ledger = ledger
+        self._log = log
+        self._on_death = on_death
+        self._process: asyncio.subprocess.Process | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._expected = False
+        self._pauses: set[str] = set()
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 when none is running."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else 0
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of the last incarnation; negative = signal; None while it runs or before the first start."""
+        return None if self._process is None else self._process.returncode
+
+    async def launch(self, argv: tuple[str, ...], env: Mapping[str, str], *, pipes: bool = False) -> None:
+        """Start the process in a session of its own; raises StartError (definite).
+
+        With ``pipes``, stdin and stdout are pipes (control) and only stderr goes to the log.
+        """
+        if self.pid:
+            raise StartError(f"{self._name} is already running (pid {self.pid})")
+        self._ledger.intend("process", name=self._name)
+        self._expected = False
+        self._pauses.clear()
+        with self._log.open("ab") as log:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=asyncio.subprocess.PIPE if pipes else asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE if pipes else log,
+                    stderr=log,
+                    env=minimal_environment(env) | self._ledger.environment(),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise StartError(f"cannot start {self._name}: {argv[0]}: {error.strerror}") from error
+        self._watcher = asyncio.create_task(self._watch(self._process), name=f"watch {self._name}")
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """The process object, for its pipes."""
+        if self._process is None:
+            raise StartError(f"{self._name} was never started")
+        return self._process
+
+    def expect_end(self) -> None:
+        """From now on its end is not a surprise."""
+        self._expected = True
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this process only, if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def end(self, number: signal.Signals, timeout_s: float) -> bool:
+        """Send ``number`` and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough."""
+        self._expected = True
+        if self._process is None or self._process.returncode is not None:
+            return True
+        self.send(number)
+        if self._pauses and number != signal.SIGKILL:
+            self.send(signal.SIGCONT)  # a stopped process takes SIGTERM only once it goes on
+        try:
+            await asyncio.wait_for(self._process.wait(), timeout_s)
+            return True
+        except TimeoutError:
+            self.send(signal.SIGKILL)
+            await self._process.wait()
+            return False
+
+    async def wait(self) -> int:
+        """Wait for its end and return the exit status."""
+        return await self.process.wait()
+
+    def pause(self, holder: str) -> None:
+        """SIGSTOP; it stays stopped until every holder has resumed it."""
+        self._pauses.add(holder)
+        self.send(signal.SIGSTOP)
+
+    def resume(self, holder: str) -> None:
+        """SIGCONT if ``holder`` was the last one to hold it."""
+        self._pauses.discard(holder)
+        if not self._pauses:
+            self.send(signal.SIGCONT)
+
+    def state(self) -> str:
+        """Return the scheduler state letter; empty when gone."""
+        return procfs.state(self.pid) if self.pid else ""
+
+    def identity(self) -> Identity | None:
+        """Return which process this is, from the operating system; None when gone."""
+        return procfs.identity(self.pid) if self.pid else None
+
+    def logs(self, lines: int = 20) -> str:
+        """Return the last lines of its output."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(0, os.SEEK_END)
+                log.seek(max(0, log.tell() - 64 * 1024))
+                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        if not self._expected and self._on_death is not None:
+            self._on_death(code)
+
+
+class ProcessNode(SupervisedProcess):
+    """A broker node as a process; fulfils ``Node``, ``Pausable`` and, with a controller, ``CpuLimited``.
+
+    Args:
+        spec: From the broker.
+        ledger: Of the run.
+        log: Output file.
+        on_death: Called when it ends unexpectedly.
+        controller: Where CPU groups can be made; None when this run needs none or has no right to.
+    """
+
+    def __init__(
+        self,
+        spec: NodeSpec,
+        ledger: Ledger,
+        log: Path,
+        on_death: Callable[[int], None],
+        controller: CpuController | None,
+    ) -> None:
+        super().__init__(spec.name, ledger, log, on_death)
+        self.spec = spec
+        self._limits: dict[str, float] = {}
+        self._burners: dict[str, list[SupervisedProcess]] = {}
+        self._group: CpuGroup | None = None
+        if controller is not None:
+            self._group = CpuGroup(controller, f"{ledger.run_id}-{spec.name}")
+            ledger.intend("cgroup", path=str(self._group.path))
+            self._group.create()
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.spec.name
+
+    async def start(self) -> None:
+        """Write the configuration and start the process; raises StartError (definite)."""
+        self.spec.data_dir.mkdir(parents=True, exist_ok=True)
+        for path, content in self.spec.files.items():
+            path.write_text(content, encoding="utf-8")
+        await self.launch(self.spec.argv, self.spec.env)
+        if self._group is not None:
+            try:
+                self._group.add(self.pid)
+            except OSError as error:
+                raise StartError(f"cannot move {self.name} into its control group: {error}") from error
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after the spec's timeout."""
+        await self.end(signal.SIGTERM, self.spec.stop_timeout_s)
+
+    async def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        await self.end(signal.SIGKILL, self.spec.stop_timeout_s)
+
+    def alive(self) -> bool:
+        """Tell whether the process exists."""
+        return self.identity() is not None
+
+    def limit_cpu(self, holder: str, cores: float | None) -> None:
+        """Set one holder's limit, the smallest in force counts; None lifts it and ends its burners."""
+        if self._group is None:
+            raise AbilityError(f"the CPU of {self.name} cannot be limited: it runs in no control group of ours")
+        if cores is None:
+            self._limits.pop(holder, None)
+        else:
+            self._limits[holder] = cores
+        self._group.limit(min(self._limits.values(), default=None))
+        if cores is None:
+            for burner in self._burners.pop(holder, []):
+                burner.expect_end()
+                burner.send(signal.SIGKILL)
+
+    async def burn(self, holder: str, count: int) -> None:
+        """Run ``count`` spinning processes inside the node's group until the holder's limit is lifted."""
+        if self._group is None:
+            raise AbilityError(f"no control group of ours holds {self.name}")
+        for index in range(count):
+            burner = SupervisedProcess(f"burner {index} of {self.name}", self._ledger, self._log)
+            await burner.launch((sys.executable, "-S", "-E", "-c", _BURNER), {})
+            self._group.add(burner.pid)
+            self._burners.setdefault(holder, []).append(burner)
+
+    def cpu_use(self) -> CpuUse:
+        """Return the kernel's accounting; raises AbilityError without a group."""
+        if self._group is None:
+            raise AbilityError(f"no control group of ours holds {self.name}")
+        return self._group.use()
+
+    def remove_group(self) -> None:
+        """Remove the control group after the last process has gone."""
+        if self._group is not None:
+            self._group.remove()

@@ -1,0 +1,104 @@
+"""What the kernel says of processes: identity, state, environment marks, sockets. Linux only."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.runtime.base import Identity
+
+MARK = "HARNESS_RUN"
+"""Environment variable that every process of a run carries: the proof that a process is ours."""
+
+
+def identity(pid: int) -> Identity | None:
+    """Return pid and start time of a live process; None for one that is gone or a zombie."""
+    fields = _stat(pid)
+    if fields is None or fields[0] in "ZX":
+        return None
+    return Identity(pid=pid, start_ticks=int(fields[19]))
+
+
+def state(pid: int) -> str:
+    """Return the scheduler state letter (``R``, ``S``, ``T``…); empty when the process is gone."""
+    fields = _stat(pid)
+    return "" if fields is None else fields[0]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return user plus system time of a process so far; 0 when it is gone."""
+    fields = _stat(pid)
+    return 0.0 if fields is None else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_bytes(pid: int) -> int:
+    """Return the resident memory of a process; 0 when it is gone."""
+    fields = _stat(pid)
+    return 0 if fields is None else int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def marked(run_id: str) -> Iterator[int]:
+    """Yield the pids of all live processes that carry the mark of ``run_id`` in their environment."""
+    wanted = f"{MARK}={run_id}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and wanted in _environment(int(entry.name)):
+            yield int(entry.name)
+
+
+def kill_marked(run_id: str, pid: int) -> bool:
+    """SIGKILL ``pid`` if it (still) carries the mark; a pid that was reused is never touched."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        # The handle pins the process: what is read now is the environment of what is killed.
+        if f"{MARK}={run_id}".encode() not in _environment(pid):
+            return False
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
+def local_sockets(pid: int) -> set[tuple[str, int]]:
+    """Return the local (IPv4 address, port) of every TCP socket that the process holds."""
+    inodes = set()
+    try:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = str(descriptor.readlink())
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    except OSError:
+        return set()
+    sockets = set()
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        if fields[9] in inodes:
+            address, port = fields[1].split(":")
+            octets = bytes.fromhex(address)[::-1]
+            sockets.add((".".join(str(octet) for octet in octets), int(port, 16)))
+    return sockets
+
+
+def _environment(pid: int) -> tuple[bytes, ...]:
+    try:
+        return tuple(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    except OSError:
+        return ()
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The command may contain spaces and parentheses: fields start behind the last one. Field 0 is the state.
+    return text[text.rindex(")") + 2 :].split()

@@ -1,0 +1,149 @@
+"""Toxiproxy: the server process and one small adapter around toxiproxy-python.
+
+The package's own API consumer carries host, port and time-outs (class attributes of a subclass per server, keyword
+arguments per call); its ``Toxiproxy`` and ``Proxy`` classes are not used, because their calls have no deadline and share
+one global address. Every toxic is read back after it was set: the server accepts misspelled attributes silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from toxiproxy.api import APIConsumer
+from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
+
+from harness.errors import ControlError, StartError
+from harness.runtime.base import Link
+from harness.runtime.ledger import Ledger
+from harness.runtime.process import SupervisedProcess
+
+DEADLINE_S = 2.0
+"""A healthy control port answers in about 2 ms; removing a toxic under load can hang it (Shopify/toxiproxy 558)."""
+
+
+class ToxiproxyControl:
+    """Blocking calls to one Toxiproxy server; each has a deadline and raises ControlError (indefinite) beyond it."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._api: type[APIConsumer] = type("Api", (APIConsumer,), {"host": host, "port": port})
+        self.address = f"{host}:{port}"
+
+    def version(self) -> str:
+        """Return the server's version."""
+        return str(self._call("get", "/version").get("version", ""))
+
+    def create(self, link: Link) -> None:
+        """Create a link's proxy and check that it listens where it was told to."""
+        made = self._call(
+            "post",
+            "/proxies",
+            json={"name": link.name, "listen": link.address, "upstream": link.upstream, "enabled": True},
+        )
+        if made.get("listen") != link.address or made.get("upstream") != link.upstream or not made.get("enabled"):
+            raise ControlError(f"proxy {link.name} was not created as asked: {made}")
+
+    def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
+        """Add a toxic with toxicity 1 and read it back."""
+        body = {"name": name, "type": kind, "stream": stream, "toxicity": 1.0, "attributes": dict(attributes)}
+        self._call("post", f"/proxies/{link}/toxics", json=body)
+        self._verify(link, name, kind, stream, attributes)
+
+    def update_toxic(self, link: str, name: str, attributes: Mapping[str, int]) -> None:
+        """Change a toxic's attributes."""
+        made = self._call("post", f"/proxies/{link}/toxics/{name}", json={"attributes": dict(attributes)})
+        wrong = {
+            key: made["attributes"].get(key) for key in attributes if made["attributes"].get(key) != attributes[key]
+        }
+        if wrong:
+            raise ControlError(f"toxic {name} on {link} reads back {wrong} instead of {dict(attributes)}")
+
+    def remove_toxic(self, link: str, name: str) -> None:
+        """Remove a toxic; one that is gone already is fine."""
+        try:
+            self._call("delete", f"/proxies/{link}/toxics/{name}")
+        except NotFound:
+            return
+
+    def toxics(self, link: str) -> list[Mapping[str, Any]]:
+        """Return the toxics of a link as the server has them."""
+        return list(self._call("get", f"/proxies/{link}/toxics"))
+
+    def enable(self, link: str, *, enabled: bool) -> None:
+        """Switch a proxy on or off and check the answer."""
+        made = self._call("post", f"/proxies/{link}", json={"enabled": enabled})
+        if made.get("enabled") is not enabled:
+            raise ControlError(f"proxy {link} is {'off' if enabled else 'on'} after it was switched")
+
+    def _verify(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
+        for toxic in self.toxics(link):
+            if toxic["name"] == name:
+                wrong = {
+                    k: toxic["attributes"].get(k) for k, v in attributes.items() if toxic["attributes"].get(k) != v
+                }
+                if wrong or toxic["type"] != kind or toxic["stream"] != stream:
+                    raise ControlError(f"toxic {name} on {link} reads back {dict(toxic)}, not {dict(attributes)}")
+                return
+        raise ControlError(f"toxic {name} on {link} is not there after it was added")
+
+    def _call(self, verb: str, path: str, **kwargs: Any) -> Any:
+        """Carry out one request; raises ControlError, or NotFound for 404."""
+        try:
+            response = getattr(self._api, verb)(path, timeout=DEADLINE_S, **kwargs)
+        except requests.RequestException as error:
+            raise ControlError(f"Toxiproxy at {self.address} did not answer {verb.upper()} {path}: {error}") from error
+        except (InvalidToxic, ProxyExists) as error:
+            raise ControlError(f"Toxiproxy refused {verb.upper()} {path}: {error}") from error
+        if response.status_code >= 300:
+            raise ControlError(f"Toxiproxy answered {response.status_code} to {verb.upper()} {path}: {response.text}")
+        return response.json() if response.content else {}
+
+
+class ToxiproxyServer:
+    """One Toxiproxy process and the links through it.
+
+    Args:
+        binary: Path of the server.
+        port: Control port on 127.0.0.1.
+        ledger: Of the run.
+        log: Output file.
+        on_death: Called with the return code when it dies.
+    """
+
+    def __init__(self, binary: Path, port: int, ledger: Ledger, log: Path, on_death: Any) -> None:
+        self._binary = binary
+        self._port = port
+        self._process = SupervisedProcess("toxiproxy", ledger, log, on_death)
+        self.control = ToxiproxyControl("127.0.0.1", port)
+        self.links: dict[str, Link] = {}
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    async def start(self, links: tuple[Link, ...], deadline_s: float = 10.0) -> None:
+        """Start the server, wait until it answers, create every link; raises StartError."""
+        argv = (str(self._binary), "-host", "127.0.0.1", "-port", str(self._port))
+        await self._process.launch(argv, {"LOG_LEVEL": "warn"})
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + deadline_s
+        while True:
+            try:
+                await asyncio.to_thread(self.control.version)
+                break
+            except ControlError as error:
+                if self._process.returncode is not None or loop.time() > deadline:
+                    raise StartError(f"Toxiproxy did not start: {error.message}\n{self._process.logs()}") from error
+                await asyncio.sleep(0.02)
+        for link in links:
+            await asyncio.to_thread(self.control.create, link)
+            self.links[link.name] = link
+
+    async def stop(self) -> None:
+        """End the server."""
+        await self._process.end(signal.SIGTERM, 3.0)

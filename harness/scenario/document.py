@@ -1,0 +1,319 @@
+"""From text to a tree of located nodes: YAML 1.2, and nothing of what a scenario means.
+
+Owns what is accepted as YAML: one document, plain data, no merge keys, no custom tags, bounded in size and depth.
+Never knows a key of the scenario language. The tree is immutable, so that the matrix can put other values into it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml import nodes as yaml_nodes
+from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
+
+from harness.errors import Location, Problem, ScenarioError
+
+TEXT_CHARS_MAX: Final = 1_048_576
+DEPTH_MAX: Final = 40
+NODES_MAX: Final = 50_000
+INT_DIGITS_MAX: Final = 30
+
+ScalarKind = Literal["str", "int", "float", "bool", "null"]
+
+_TAG: Final = "tag:yaml.org,2002:"
+_DIRECTIVE: Final = re.compile(r"^%YAML[ \t]+(\S+)", re.MULTILINE)
+_PARSER_ERRORS: Final = (
+    # ruamel.yaml lets these through on hostile input (an escape beyond Unicode, ten thousand brackets…).
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    YAMLError,
+    YAMLStreamError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One word, number or nothing.
+
+    Attributes:
+        at: Where it is written.
+        kind: As YAML 1.2 resolves it (``yes`` and ``1:30`` are ``str``).
+        text: As written, without quotes.
+        value: The plain value; ``text`` for ``str``.
+    """
+
+    at: Location
+    kind: ScalarKind
+    text: str
+    value: str | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list of nodes."""
+
+    at: Location
+    items: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key of a mapping with its value."""
+
+    key: Scalar
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Entries in the order written; keys are strings and unique."""
+
+    at: Location
+    entries: tuple[Entry, ...] = ()
+
+    def get(self, name: str) -> Node | None:
+        """Return the value of the key ``name``, or None."""
+        return next((entry.value for entry in self.entries if entry.key.text == name), None)
+
+    def key(self, name: str) -> Scalar | None:
+        """Return the key ``name`` as written, or None."""
+        return next((entry.key for entry in self.entries if entry.key.text == name), None)
+
+
+Node = Scalar | Sequence | Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The tree of a file, and what is wrong with its YAML short of a syntax error."""
+
+    root: Mapping
+    problems: tuple[Problem, ...]
+
+
+def read_document(text: str, file: str) -> Document:
+    """Return the tree of one YAML document.
+
+    Args:
+        text: Content of the file.
+        file: Name for messages.
+
+    Raises:
+        ScenarioError: When there is no tree to go on with: a syntax error, no or several documents, a root that is
+            not a mapping, or one that is too large or too deep.
+    """
+    start = Location(file, 1, 1)
+    if len(text) > TEXT_CHARS_MAX:
+        raise ScenarioError([Problem(start, f"the file has {len(text)} characters, more than {TEXT_CHARS_MAX}")])
+    directive = _DIRECTIVE.search(text)
+    if directive is not None and directive[1] != "1.2":
+        line = text.count("\n", 0, directive.start()) + 1
+        raise ScenarioError([Problem(Location(file, line, 1), f"scenarios are YAML 1.2, not {directive[1]}")])
+    composed = _compose(text, file)
+    if composed is None:
+        raise ScenarioError(
+            [Problem(start, "the file is empty", "a scenario starts with 'version: 1' and needs 'expect'")]
+        )
+    tree = _Tree(file)
+    try:
+        root = tree.convert(composed, 0)
+    except RecursionError:
+        root = None
+    if not isinstance(root, Mapping):
+        if root is not None:
+            tree.add(root.at, "a scenario is a mapping of keys to values", "it starts with 'version: 1'")
+        raise ScenarioError(_in_file_order(tree.problems))
+    if tree.sizes[id(composed)] > NODES_MAX:
+        raise ScenarioError([Problem(start, f"with its aliases expanded the file has more than {NODES_MAX} values")])
+    return Document(root, tuple(tree.problems))
+
+
+def plain(node: Node) -> Any:
+    """Return a node as plain data: dicts, lists, strings, numbers, booleans and None."""
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return {entry.key.text: plain(entry.value) for entry in node.entries}
+
+
+def as_written(node: Node) -> str:
+    """Return a node on one line, as in YAML's flow style; the name of a matrix value."""
+    if isinstance(node, Scalar):
+        return node.text or ("null" if node.kind == "null" else "''")
+    if isinstance(node, Sequence):
+        return f"[{', '.join(as_written(item) for item in node.items)}]"
+    return "{" + ", ".join(f"{entry.key.text}: {as_written(entry.value)}" for entry in node.entries) + "}"
+
+
+def _in_file_order(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.location.line, problem.location.column))
+
+
+def _compose(text: str, file: str) -> yaml_nodes.Node | None:
+    """Return ruamel's node tree; every way in which its parser gives up becomes a ScenarioError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an anchor used twice is legal YAML: the later one counts from there on
+            root: yaml_nodes.Node | None = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file, 1, 1)
+        several = "another document" in (error.problem or "")
+        message = "a file holds one scenario: a second document starts here" if several else _sentence(error)
+        raise ScenarioError([Problem(where, message)]) from error
+    except RecursionError as error:
+        raise ScenarioError([Problem(Location(file, 1, 1), f"nested deeper than {DEPTH_MAX} levels")]) from error
+    except _PARSER_ERRORS as error:
+        raise ScenarioError([_unmarked(text, file, error)]) from error
+    return root
+
+
+def _sentence(error: MarkedYAMLError) -> str:
+    problem = " ".join(str(error.problem or "cannot be parsed").split())
+    context = " ".join(str(error.context or "").split())
+    return f"not valid YAML: {problem}" + (f", {context}" if context else "")
+
+
+def _unmarked(text: str, file: str, error: Exception) -> Problem:
+    """Return the problem behind an error without a mark; a character that YAML forbids has a position."""
+    position = getattr(error, "position", None)
+    if isinstance(position, int) and position <= len(text):
+        before = text[:position]
+        where = Location(file, before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+        return Problem(where, f"not valid YAML: character U+{ord(text[position]):04X} is not allowed")
+    return Problem(Location(file, 1, 1), f"not valid YAML: {' '.join(str(error).split())[:200]}")
+
+
+class _Tree:
+    """Converts ruamel's nodes, collecting problems; an alias becomes the same node again."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+        self.sizes: dict[int, int] = {}
+        self._done: dict[int, Node] = {}
+        self._open: set[int] = set()
+
+    def add(self, at: Location, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(at, message, hint))
+
+    def convert(self, node: yaml_nodes.Node, depth: int) -> Node:
+        """Return the tree of ``node``. Sizes count an alias as often as it is used."""
+        identity = id(node)
+        if identity in self._done:
+            return self._done[identity]
+        at = Location(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+        if identity in self._open:
+            raise ScenarioError([Problem(at, "an alias refers to the value that contains it")])
+        if depth > DEPTH_MAX:
+            raise ScenarioError([Problem(at, f"nested deeper than {DEPTH_MAX} levels")])
+        self._open.add(identity)
+        result: Node
+        if isinstance(node, yaml_nodes.MappingNode):
+            result = self._mapping(node, at, depth)
+        elif isinstance(node, yaml_nodes.SequenceNode):
+            self._check_tag(node, "seq", at)
+            result = Sequence(at, tuple(self.convert(item, depth + 1) for item in node.value))
+            self.sizes[identity] = 1 + sum(self.sizes[id(item)] for item in node.value)
+        else:
+            result = self._scalar(node, at)
+            self.sizes[identity] = 1
+        self._open.discard(identity)
+        self._done[identity] = result
+        return result
+
+    def _mapping(self, node: yaml_nodes.MappingNode, at: Location, depth: int) -> Mapping:
+        self._check_tag(node, "map", at)
+        entries: list[Entry] = []
+        seen: dict[str, Location] = {}
+        size = 1
+        for key_node, value_node in node.value:
+            key = self.convert(key_node, depth + 1)
+            value = self.convert(value_node, depth + 1)
+            if value == Scalar(value.at, "null", "", None):
+                value = replace(value, at=key.at)  # an empty value's own mark is that of the next token
+            size += self.sizes[id(key_node)] + self.sizes[id(value_node)]
+            if key_node.tag == f"{_TAG}merge":
+                self.add(key.at, "merge keys ('<<') are not part of YAML 1.2", "repeat the keys, or alias one value")
+            elif not isinstance(key, Scalar) or key.kind != "str":
+                self.add(key.at, "a key must be a word", "quote it if it is meant to be text")
+            elif key.text in seen:
+                first = seen[key.text]
+                self.add(key.at, f"{key.text!r} is written twice", f"first in line {first.line}")
+            else:
+                seen[key.text] = key.at
+                entries.append(Entry(key, value))
+        self.sizes[id(node)] = size
+        return Mapping(at, tuple(entries))
+
+    def _check_tag(self, node: yaml_nodes.Node, expected: str, at: Location) -> None:
+        if node.tag != f"{_TAG}{expected}":
+            self.add(at, f"tag {_short(str(node.tag))} is not supported", "scenarios are plain data: leave the tag out")
+
+    def _scalar(self, node: yaml_nodes.Node, at: Location) -> Scalar:
+        text = str(node.value)
+        tag = str(node.tag).removeprefix(_TAG)
+        if tag in ("str", "timestamp", "merge", "value"):
+            return Scalar(at, "str", text, text)
+        try:
+            return _resolve(at, tag, text)
+        except ValueError as error:
+            self.add(at, str(error))
+        except KeyError:
+            self._check_tag(node, "str", at)
+        return Scalar(at, "str", text, text)
+
+
+def _short(tag: str) -> str:
+    return f"!!{tag.removeprefix(_TAG)}" if tag.startswith(_TAG) else tag
+
+
+def _resolve(at: Location, tag: str, text: str) -> Scalar:
+    """Return the scalar of a resolved or explicit tag; KeyError for an unknown tag, ValueError for a bad value."""
+    if tag == "null":
+        return Scalar(at, "null", text, None)
+    if tag == "bool":
+        value = {"true": True, "false": False}.get(text.lower())
+        if value is None:
+            raise ValueError(f"{text!r} is neither true nor false")
+        return Scalar(at, "bool", text, value)
+    if tag == "int":
+        return Scalar(at, "int", text, _integer(text))
+    if tag == "float":
+        return Scalar(at, "float", text, _number(text))
+    raise KeyError(tag)
+
+
+def _integer(text: str) -> int:
+    digits = text.replace("_", "").lower()
+    if len(digits) > INT_DIGITS_MAX:
+        raise ValueError(f"a number of {len(digits)} digits is too large")
+    sign = -1 if digits.startswith("-") else 1
+    digits = digits.lstrip("+-")
+    base = {"0x": 16, "0o": 8}.get(digits[:2], 10)  # YAML 1.2: 010 is ten
+    try:
+        return sign * int(digits.removeprefix("0x").removeprefix("0o"), base)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text.replace("_", ""))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a finite number")
+    return value

@@ -1,0 +1,235 @@
+"""The JSON Schema of the scenario language, for editors: made from the same dataclasses that the loader reads.
+
+Says what a key may hold by its type. What depends on several keys at once (timelines, targets that exist, replicas and
+nodes) is left to the loader.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+from harness.scenario.fields import (
+    FieldSpec,
+    field_specs,
+    item_type,
+    literals,
+    summary,
+    unit_of,
+    value_type,
+    without_none,
+)
+from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, ZONE_PATTERN, FaultWords, Head
+from harness.scenario.matrix import VARIED
+from harness.scenario.model import BrokerShape, ClusterShape, FaultShape, Target, Vocabulary, WorkloadShape
+from harness.scenario.quantity import exact
+from harness.scenario.target import GROUPS, KEY
+from harness.units import Unit
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_SIMPLE: Final = {int: "integer", float: "number", bool: "boolean", str: "string"}
+
+
+def json_schema(vocabulary: Vocabulary) -> dict[str, object]:
+    """Return the JSON Schema (draft 2020-12) of scenarios that use the given words."""
+    head = _object(Head)
+    keys: Schema = head["properties"]
+    keys["title"]["pattern"] = r"\S"
+    keys["tags"]["items"] = {"type": "string", "pattern": TAG_PATTERN}
+    keys["broker"] |= _broker_names(vocabulary)
+    keys["seed"] |= {
+        "anyOf": [{"type": "integer", "minimum": 0, "maximum": SEED_MAX}, {"enum": ["random", None]}],
+        "default": SEED_DEFAULT,
+    }
+    heads = "|".join(VARIED)
+    keys["matrix"] |= {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": {"pattern": rf"^({heads})(\.[^.]+)*$"},
+        "additionalProperties": {"type": "array", "minItems": 1},
+    }
+    keys["cluster"] |= _section(ClusterShape, {"topic": [shape.topic for shape in vocabulary.brokers.values()]})
+    keys["workload"] |= _workload(vocabulary)
+    faults = [_fault(kind, shape) for kind, shape in sorted(vocabulary.faults.items())]
+    keys["faults"] |= {"type": ["array", "null"], "items": {"oneOf": faults} if faults else False}
+    keys["expect"] |= {
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": False,
+        "properties": {name: _object(cls, empty=True) for name, cls in sorted(vocabulary.checks.items())},
+    }
+    keys["must_fail"] |= {
+        "type": ["array", "null"],
+        "items": {"enum": sorted(vocabulary.checks)},
+        "uniqueItems": True,
+    }
+    varied = {"required": ["matrix"], "properties": {"matrix": {"required": ["broker"]}}}
+    return {
+        "$schema": DIALECT,
+        "title": "Scenario of the broker chaos harness",
+        **head,
+        "anyOf": [{"required": ["broker"]}, varied],
+        "allOf": [_of_kind(kind, shape) for kind, shape in sorted(vocabulary.brokers.items())],
+    }
+
+
+def _broker_names(vocabulary: Vocabulary) -> Schema:
+    aliases = sorted(alias for shape in vocabulary.brokers.values() for alias in shape.aliases)
+    exact_versions = [
+        {"type": "string", "pattern": rf"^{kind}-[0-9]+\.[0-9]+\.[0-9]+(-RC\.[0-9]+)?$"}
+        for kind in sorted(vocabulary.brokers)
+    ]
+    return {"anyOf": [{"enum": aliases}, *exact_versions]}
+
+
+def _workload(vocabulary: Vocabulary) -> Schema:
+    brokers = vocabulary.brokers.values()
+    choices = {"producer": [shape.producer for shape in brokers], "consumer": [shape.consumer for shape in brokers]}
+    schema = _section(WorkloadShape, choices)
+    zones = schema["properties"]["zones"]
+    worker = {"type": "string", "pattern": "^[cp](0|[1-9][0-9]*)$"}
+    zones["propertyNames"] = {
+        "pattern": ZONE_PATTERN,
+        "not": {"anyOf": [{"const": "clients"}, {"pattern": "^n[0-9]+$"}]},
+    }
+    zones["additionalProperties"] = {"type": "array", "items": worker, "minItems": 1, "uniqueItems": True}
+    return schema
+
+
+def _section(cls: type, choices: dict[str, list[type]]) -> Schema:
+    schema = _object(cls, empty=True)
+    for name, types in choices.items():
+        schema["properties"][name] |= {"anyOf": [_object(choice, empty=True) for choice in types]}
+    return schema
+
+
+def _of_kind(kind: str, shape: BrokerShape) -> Schema:
+    """Return the rule that holds once the scenario names a broker of this kind (and does not vary it)."""
+    return {
+        "if": {
+            "required": ["broker"],
+            "properties": {
+                "broker": {"type": "string", "pattern": f"^{kind}-"},
+                "matrix": {"not": {"required": ["broker"]}},
+            },
+        },
+        "then": {
+            "properties": {
+                "cluster": {
+                    "properties": {
+                        "nodes": {"enum": list(shape.node_counts)},
+                        "topic": _object(shape.topic, empty=True),
+                    }
+                },
+                "workload": {
+                    "properties": {
+                        "producer": _object(shape.producer, empty=True),
+                        "consumer": _object(shape.consumer, empty=True),
+                    }
+                },
+            }
+        },
+    }
+
+
+def _fault(kind: str, shape: FaultShape) -> Schema:
+    options = _object(shape.options, empty=True)
+    words = _object(FaultWords)
+    properties: Schema = {kind: options, **words["properties"]}
+    required = [kind, *words["required"]]
+    target = _object(Target)
+    key = KEY[shape.acts_on]
+    kept = {name: schema for name, schema in target["properties"].items() if name in (key, "mode", "zone")}
+    if shape.acts_on != "link":
+        del kept["zone"]
+    if shape.acts_on == "client":
+        kept["mode"] = kept["mode"] | {"enum": [mode for mode in kept["mode"]["enum"] if mode != "leader"]}
+    kept[key] = kept[key] | {"minLength": 1, "examples": list(GROUPS[shape.acts_on])}
+    properties["on"] = {**target, "properties": kept, "required": [key]}
+    if shape.ends_itself:
+        del properties["for"]
+    else:
+        properties["for"] = properties["for"] | {"type": "string"}
+        required.append("for")
+    return {
+        "type": "object",
+        "title": kind,
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _object(cls: type, *, empty: bool = False) -> Schema:
+    """Return the schema of a dataclass; with ``empty`` a null stands for no keys at all."""
+    specs = field_specs(cls)
+    required = [spec.yaml for spec in specs if spec.required]
+    schema: Schema = {
+        "type": ["object", "null"] if empty and not required else "object",
+        "properties": {spec.yaml: _field(spec) for spec in specs},
+        "required": required,
+        "additionalProperties": False,
+    }
+    text = summary(cls)
+    return {"description": text} | schema if text else schema
+
+
+def _field(spec: FieldSpec) -> Schema:
+    schema = _type(spec.annotation)
+    unit = unit_of(spec.annotation)
+    text = spec.doc
+    if unit is not None:
+        lower = f"at least {exact(unit, spec.minimum)}" if spec.minimum and spec.minimum > 1 else ""
+        upper = f"at most {exact(unit, spec.maximum)}" if spec.maximum is not None else ""
+        bounds = ", ".join(part for part in (lower, upper) if part)
+        text = f"{text} ({bounds})".strip() if bounds else text
+        if spec.minimum is not None and spec.minimum > 0:
+            schema["not"] = {"pattern": r"^0+(\.0+)?\s?[^0-9.]"}
+    else:
+        schema |= {
+            name: bound for name, bound in (("minimum", spec.minimum), ("maximum", spec.maximum)) if bound is not None
+        }
+    if text:
+        schema = {"description": text} | schema
+    if not spec.required:
+        schema |= _default(spec.default(), unit)
+    return _nullable(schema) if spec.nullable else schema
+
+
+def _default(value: Any, unit: Unit | None) -> Schema:
+    if unit is not None and isinstance(value, int | float):
+        return {"default": exact(unit, value)}
+    return {"default": value} if isinstance(value, str | bool | int | float) and value != "" else {}
+
+
+def _nullable(schema: Schema) -> Schema:
+    if "enum" in schema:
+        return schema | {"enum": [*schema["enum"], None]}
+    if "type" in schema:
+        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        return schema | {"type": [*kinds, "null"] if "null" not in kinds else kinds}
+    return schema
+
+
+def _type(annotation: Any) -> Schema:
+    annotation, nullable = without_none(annotation)
+    unit, words = unit_of(annotation), literals(annotation)
+    schema: Schema
+    if annotation is Any:
+        schema = {}
+    elif unit is not None:
+        schema = {"type": "string", "pattern": unit.pattern, "examples": [unit.example]}
+    elif words is not None:
+        schema = {"enum": list(words)}
+    elif item_type(annotation) is not None:
+        schema = {"type": "array", "items": _type(item_type(annotation))}
+    elif value_type(annotation) is not None:
+        schema = {"type": ["object", "null"], "additionalProperties": _type(value_type(annotation))}
+    elif dataclasses.is_dataclass(annotation):
+        assert isinstance(annotation, type)
+        schema = _object(annotation, empty=True)
+    else:
+        schema = {"type": _SIMPLE[annotation]}
+    return _nullable(schema) if nullable else schema

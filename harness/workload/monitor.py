@@ -1,0 +1,92 @@
+"""The monitor: one process that no fault touches.
+
+Ticks every 100 ms, and so measures stalls of the machine itself; makes round trips through every link and to every node;
+and asks the broker who leads. All of it is journaled, and is what evidence and the attribution of stalls rest on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.brokers.base import BROKERS, Admin, Probe
+from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns
+from harness.history.record import EventLog, Journal, Kind, Outcome
+
+TICK_NS = 100 * NS_PER_MS
+PROBE_NS = 150 * NS_PER_MS
+OBSERVE_S = 0.25
+
+
+def main() -> int:
+    """Run until stdin ends or says ``stop``; the specification stands in the file named by the first argument."""
+    return asyncio.run(_monitor(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+
+
+async def _monitor(spec: dict[str, Any]) -> int:
+    history = Path(spec["history_dir"])
+    targets: list[dict[str, Any]] = spec["targets"]
+    meta = {"worker": "monitor", "incarnation": 1, "role": "monitor", "targets": [target["name"] for target in targets]}
+    journal = Journal(history / "monitor.1.journal", meta)
+    events = EventLog(history / "monitor.1.events.jsonl", "monitor")
+    broker = BROKERS.get(spec["broker"])
+    admin = broker.admin(spec["ports"])
+    tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(_observe(admin, events))]
+    for index, target in enumerate(targets):
+        probe = broker.probe(target["address"], keep=target["keep"])
+        tasks.append(asyncio.create_task(_probe(journal, index, probe)))
+    os.write(1, b'{"say": "ready"}\n')
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    ending = asyncio.create_task(reader.readline())
+    done, _ = await asyncio.wait({ending, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    journal.close()
+    failed = [task for task in done if task is not ending and task.exception() is not None]
+    if failed:
+        sys.stderr.write(f"monitor failed: {failed[0].exception()!r}\n")
+        return 1
+    os.write(1, b'{"say": "finished"}\n')
+    return 0
+
+
+async def _tick(journal: Journal) -> None:
+    last = monotonic_ns()
+    while True:
+        await asyncio.sleep(max(0, last + TICK_NS - monotonic_ns()) / NS_PER_S)
+        now = monotonic_ns()
+        journal.add(Kind.TICK, t=now, offset=now - last)
+        journal.flush()
+        last = now
+
+
+async def _probe(journal: Journal, index: int, probe: Probe) -> None:
+    while True:
+        start = monotonic_ns()
+        try:
+            length, outcome = await probe.round_trip(), Outcome.OK
+        except (OSError, TimeoutError):
+            length, outcome = monotonic_ns() - start, Outcome.FAIL
+        journal.add(Kind.PROBE, t=monotonic_ns(), outcome=outcome, partition=index, seq=start, offset=length)
+        journal.flush()
+        await asyncio.sleep(max(0, start + PROBE_NS - monotonic_ns()) / NS_PER_S)
+
+
+async def _observe(admin: Admin, events: EventLog) -> None:
+    known: str | None = None
+    while True:
+        leader = await admin.leader()
+        if leader != known:
+            known = leader
+            events.write("leader", partition=-1, leader=leader)
+        await asyncio.sleep(OBSERVE_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

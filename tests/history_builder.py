@@ -1,0 +1,203 @@
+"""Declares small histories in lines of text, for the corpus and the tests of the checks.
+
+A line is ``<journal> <ms> <operation> <value> [<arguments>]``; a value is ``key/n``, after a restart of its producer
+``key/n'incarnation`` (from 1):
+
+    p0.1 10 send 0/0 p0         SEND of key 0's first message to partition 0, at 10 ms
+    p0.1 12 ok 0/0 @5           its SENT with outcome ok and offset 5; also: fail, unknown
+    c0.1 20 got 0/0 p0 @5 #1    DELIVERED, delivery attempt 1; ``again`` sets the flag REDELIVERED
+    c0.1 21 done 0/0            PROCESSED ok of the latest delivery of the value in this journal; also: failed
+    c0.1 22 ack 0/0 confirmed   ACKED ok; also: ack-unknown, ack-fail
+    audit.1 90 stored 0/0 p0 @5 STORED
+    monitor.1 100 tick 100      TICK, 100 ms after the one before
+    monitor.1 50 probe a->n1 fail 20   PROBE answered at 50 ms, begun 20 ms before
+    - 0 phase phase=warmup      an event; the fields are JSON values, or strings
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.history.facts import Facts
+from harness.history.read import RECORD_DTYPE, Event, History, JournalView
+from harness.history.record import SEQ_BITS, Flag, Kind, Outcome
+
+MS = 1_000_000
+ROLES = {"p": "producer", "c": "consumer", "a": "audit", "m": "monitor"}
+
+_OUTCOMES = {
+    "ok": Outcome.OK,
+    "fail": Outcome.FAIL,
+    "unknown": Outcome.UNKNOWN,
+    "done": Outcome.OK,
+    "failed": Outcome.FAIL,
+    "ack": Outcome.OK,
+    "ack-fail": Outcome.FAIL,
+    "ack-unknown": Outcome.UNKNOWN,
+}
+_COMPLETIONS = {
+    "ok": Kind.SENT,
+    "fail": Kind.SENT,
+    "unknown": Kind.SENT,
+    "done": Kind.PROCESSED,
+    "failed": Kind.PROCESSED,
+    "ack": Kind.ACKED,
+    "ack-fail": Kind.ACKED,
+    "ack-unknown": Kind.ACKED,
+}
+
+Record = tuple[int, int, int, int, int, int, int, int, int, int]
+
+
+def facts(**changes: Any) -> Facts:
+    """Return facts of a small cluster: one partition, one node, zone ``clients``."""
+    given: dict[str, Any] = {
+        "partitions": 1,
+        "nodes": ("n1",),
+        "worker_zones": {},
+        "links": {"clients->n1": ("clients", "n1")},
+    }
+    given |= changes
+    given["links"] = {name: tuple(ends) for name, ends in given["links"].items()}
+    for name in ("nodes", "allowed"):
+        if name in given:
+            given[name] = tuple(given[name])
+    return Facts(**given)
+
+
+@dataclass
+class _Page:
+    """One journal being written."""
+
+    records: list[Record] = field(default_factory=list)
+    sends: dict[tuple[int, int], int] = field(default_factory=dict)
+    deliveries: dict[tuple[int, int], int] = field(default_factory=dict)
+    targets: dict[str, int] = field(default_factory=dict)
+    delivered: int = 0
+    started: int = 0
+
+
+class HistoryBuilder:
+    """Collects lines into a history."""
+
+    def __init__(self, given: Facts | None = None) -> None:
+        self.facts = given if given is not None else facts()
+        self.pages: dict[str, _Page] = {}
+        self.events: list[Event] = []
+
+    def lines(self, lines: Iterable[str]) -> HistoryBuilder:
+        """Add lines in order; blank ones and those that begin with ``#`` are skipped."""
+        for line in lines:
+            if line.strip() and not line.lstrip().startswith("#"):
+                self._line(line.split())
+        return self
+
+    def event(self, t_ms: float, kind: str, **fields: Any) -> HistoryBuilder:
+        """Add one event."""
+        source = str(fields.get("worker", "engine"))
+        self.events.append(Event(t=round(t_ms * MS), kind=kind, source=source, fields=fields))
+        return self
+
+    def history(self, *, torn: Iterable[str] = ()) -> History:
+        """Return the history."""
+        return History.of([self.view(name) for name in self.pages], self.events, self.facts, torn=torn)
+
+    def view(self, name: str) -> JournalView:
+        """Return one journal."""
+        page = self.pages[name]
+        header = {"mono_ns": page.started, "targets": list(page.targets)}
+        return JournalView.of(name, ROLES[name[0]], np.array(page.records, RECORD_DTYPE), header)
+
+    def _line(self, words: list[str]) -> None:
+        who, at, operation, *rest = words
+        if who == "-":
+            pairs = (word.split("=", 1) for word in rest)
+            self.event(float(at), operation, **{name: _json(text) for name, text in pairs})
+            return
+        t = round(float(at) * MS)
+        page = self.pages.setdefault(who, _Page(started=t))
+        if operation in _COMPLETIONS:
+            self._completion(page, t, operation, _value(rest[0]), rest[1:])
+        elif operation == "tick":
+            page.records.append(_record(Kind.TICK, t, offset=round(float(rest[0]) * MS)))
+        elif operation == "probe":
+            index = page.targets.setdefault(rest[0], len(page.targets))
+            trip = round(float(rest[2]) * MS)
+            outcome = _OUTCOMES[rest[1]]
+            page.records.append(_record(Kind.PROBE, t, outcome=outcome, partition=index, seq=t - trip, offset=trip))
+        else:
+            self._operation(page, t, operation, _value(rest[0]), rest[1:])
+
+    def _operation(self, page: _Page, t: int, operation: str, value: tuple[int, int], words: list[str]) -> None:
+        kind = {"send": Kind.SEND, "got": Kind.DELIVERED, "stored": Kind.STORED}[operation]
+        if kind is Kind.SEND:
+            page.sends[value] = len(page.sends)
+        elif kind is Kind.DELIVERED:
+            page.deliveries[value] = page.delivered
+            page.delivered += 1
+        page.records.append(
+            _record(
+                kind,
+                t,
+                flags=Flag.REDELIVERED if "again" in words else 0,
+                count=_argument(words, "#", 0 if kind is Kind.DELIVERED else 1),
+                key=value[0],
+                seq=value[1],
+                partition=_argument(words, "p", 0),
+                offset=_argument(words, "@", -1),
+            )
+        )
+
+    def _completion(self, page: _Page, t: int, operation: str, value: tuple[int, int], words: list[str]) -> None:
+        kind = _COMPLETIONS[operation]
+        flags = (Flag.CONFIRMED if "confirmed" in words else 0) | (Flag.DUPLICATE if "duplicate" in words else 0)
+        refs = page.sends if kind is Kind.SENT else page.deliveries
+        page.records.append(
+            _record(
+                kind,
+                t,
+                outcome=_OUTCOMES[operation],
+                flags=flags,
+                offset=_argument(words, "@", -1),
+                ref=refs[value],
+            )
+        )
+
+
+def _record(
+    kind: Kind,
+    t: int,
+    *,
+    outcome: int = 0,
+    flags: int = 0,
+    count: int = 1,
+    key: int = -1,
+    partition: int = -1,
+    seq: int = -1,
+    offset: int = -1,
+    ref: int = -1,
+) -> Record:
+    return (kind, outcome, flags, count, t, key, partition, seq, offset, ref)
+
+
+def _value(text: str) -> tuple[int, int]:
+    place, _, incarnation = text.partition("'")
+    key, n = place.split("/")
+    return int(key), int(n) + ((int(incarnation or 1) - 1) << SEQ_BITS)
+
+
+def _argument(words: list[str], sign: str, default: int) -> int:
+    return next((int(word[len(sign) :]) for word in words if word.startswith(sign)), default)
+
+
+def _json(text: str) -> Any:
+    parse: Callable[[str], Any] = json.loads
+    try:
+        return parse(text)
+    except ValueError:
+        return text

@@ -1,0 +1,13 @@
+"""Fixtures of this folder."""
+
+from __future__ import annotations
+
+import pytest
+import vocabulary as words
+
+from harness.scenario.model import Vocabulary
+
+
+@pytest.fixture
+def vocabulary() -> Vocabulary:
+    return words.vocabulary()

