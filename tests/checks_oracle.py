@@ -5,6 +5,7 @@ Shares nothing with ``harness.history.index`` or ``harness.checks``; reads the r
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,9 +147,10 @@ def late_in_partition(run: Plain) -> set[Value]:
     firsts = [d for value in run.sends if (d := run.first(value)) is not None and d.offset >= 0]
     for mine in firsts:
         for theirs in firsts:
-            if theirs.partition == mine.partition and theirs.offset > mine.offset and theirs.when < mine.when:
-                if _ordered(theirs, mine):
-                    late.add(mine.value)
+            if theirs.partition != mine.partition or theirs.offset <= mine.offset:
+                continue
+            if theirs.when < mine.when and _ordered(theirs, mine):
+                late.add(mine.value)
     return late
 
 
@@ -197,7 +199,7 @@ def pauses(run: Plain, floor: int, end: int) -> set[tuple[int, int, int]]:
     for partition in partitions:
         got = sorted((d for d in run.deliveries if d.partition == partition), key=lambda d: d.when)
         marks = [(0, (-1, -1, -1)), *((d.when[0], d.when) for d in got), (end, (end, 1 << 30, 0))]
-        for (before, _), (after, when) in zip(marks, marks[1:], strict=False):
+        for (before, _), (after, when) in itertools.pairwise(marks):
             waiting = []
             for send in run.ok():
                 first = firsts[send.value]

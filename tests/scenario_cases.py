@@ -169,7 +169,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     ),
     "unknown link": ("{link: client-broker}", "{link: «clients->n4}", "unknown link 'clients->n4'", "'clients->n"),
     "unknown node": (LATENCY, "  - kill:\n    on: {node: «n9}\n", "unknown node 'n9'", "'n3'"),
-    "unknown worker": (LATENCY, "  - kill_worker:\n    on: {worker: «c7}\n", "unknown worker 'c7'", "'c3'"),
+    "unknown worker": (LATENCY, "  - client_kill:\n    on: {worker: «c7}\n", "unknown worker 'c7'", "'c3'"),
     "unknown zone": ("{link: client-broker}", "{link: client-broker, zone: «far}", "unknown zone 'far'", "clients"),
     "zone of a peer link": (
         "{link: client-broker}",
@@ -188,7 +188,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     ),
     "leader of workers": (
         LATENCY,
-        "  - kill_worker:\n    on: {worker: consumer, mode: «leader}\n",
+        "  - client_kill:\n    on: {worker: consumer, mode: «leader}\n",
         "workers have no leader",
         "all, one, random",
     ),

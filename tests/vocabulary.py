@@ -168,7 +168,7 @@ class Cpu:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KillWorker:
+class ClientKill:
     """Kills a worker."""
 
 
@@ -273,7 +273,7 @@ def vocabulary() -> Vocabulary:
             "kill": FaultShape(options=Kill, acts_on="node"),
             "restart": FaultShape(options=Restart, acts_on="node", ends_itself=True, span_ns=_restart_span),
             "cpu": FaultShape(options=Cpu, acts_on="node"),
-            "kill_worker": FaultShape(options=KillWorker, acts_on="client"),
+            "client_kill": FaultShape(options=ClientKill, acts_on="client"),
         },
         checks={
             "loss": LossLimits,

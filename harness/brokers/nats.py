@@ -170,6 +170,8 @@ def _allowed(plan: Plan) -> tuple[str, ...]:
         allowed.append("ack before processing: what was acknowledged and not yet processed is lost with its consumer")
     else:
         allowed.append("ack after processing: a message is delivered again when its acknowledgement is late or lost")
+    if consumer.ack == "explicit" and consumer.max_ack_pending > 1:
+        allowed.append("max_ack_pending above 1: a delivery that is lost on its way comes again after its successors")
     if not producer.message_ids:
         allowed.append("no message ids: a retried publish may be stored twice")
     elif topic.duplicate_window_ns < producer.timeout_ns * (producer.retries + 1):

@@ -66,7 +66,7 @@ class NatsAdmin:
                 filter_subject=subject(partition),
                 ack_policy=api.AckPolicy(options.ack),
                 ack_wait=options.ack_wait_ns / 1e9 if options.ack == "explicit" else None,
-                max_ack_pending=10_000 if options.ack == "explicit" else None,
+                max_ack_pending=options.max_ack_pending if options.ack == "explicit" else None,
                 max_waiting=64,
             )
             await _until_accepted(

@@ -92,5 +92,5 @@ def groups(labels: Int64) -> list[tuple[int, Int64]]:
     """Return (label, positions in order) of each distinct label, most frequent first."""
     order = np.argsort(labels, kind="stable")
     names, starts = np.unique(labels[order], return_index=True)
-    parts = np.split(order, starts[1:])
+    parts = np.split(order, starts[1:]) if labels.size else []
     return sorted(zip(names.tolist(), parts, strict=True), key=lambda item: -item[1].size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.units import Duration
@@ -45,7 +45,7 @@ class ConnectionOptions:
     """
 
     ping_interval_ns: Duration = 1_000_000_000
-    pings_unanswered_max: int = 2
+    pings_unanswered_max: int = field(default=2, metadata={"minimum": 1})
     reconnect_wait_ns: Duration = 250_000_000
 
 
@@ -64,10 +64,10 @@ class ProducerOptions(ConnectionOptions):
     """
 
     mode: Literal["sync", "async"] = "async"
-    in_flight_max: int = 256
+    in_flight_max: int = field(default=256, metadata={"minimum": 1})
     message_ids: bool = True
     timeout_ns: Duration = 1_000_000_000
-    retries: int = 10
+    retries: int = field(default=10, metadata={"minimum": 0})
     retry_wait_ns: Duration = 200_000_000
 
 
@@ -80,6 +80,8 @@ class ConsumerOptions(ConnectionOptions):
         ack_when: Acknowledge ``after`` the handler finished, or ``before`` it runs.
         ack_confirm: Wait for the server to confirm each acknowledgement (double ack).
         ack_wait_ns: The server sends a message again when it was not acknowledged within this time.
+        max_ack_pending: How many messages of a partition may be unacknowledged. Only 1 keeps their order when a delivery
+            is lost on its way: it is sent again after ``ack_wait``, and with more in flight its successors came first.
         fetch: Messages asked for at once, per partition.
         fetch_wait_ns: How long one request waits for its messages.
         handler_time_ns: How long the handler takes per message.
@@ -91,7 +93,8 @@ class ConsumerOptions(ConnectionOptions):
     ack_when: Literal["after", "before"] = "after"
     ack_confirm: bool = False
     ack_wait_ns: Duration = 5_000_000_000
-    fetch: int = 16
+    max_ack_pending: int = field(default=1000, metadata={"minimum": 1})
+    fetch: int = field(default=16, metadata={"minimum": 1, "maximum": 10_000})
     fetch_wait_ns: Duration = 500_000_000
     handler_time_ns: Duration = 0
     handler_in: Literal["loop", "worker"] = "loop"

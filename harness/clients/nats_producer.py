@@ -35,7 +35,7 @@ expectation not met (server/errors.json). A failed store (10077) is not among th
 
 @dataclass(slots=True)
 class _Send:
-    """One value on its way."""
+    """One value on its way; ``maybe_stored`` once an attempt ended without a definite answer."""
 
     ordinal: int
     key: int
@@ -82,7 +82,9 @@ class NatsProducer:
         while (self._in_flight or self._retrying) and not control.stop.is_set():
             await self._pump()
             await self._rest(until_ns=monotonic_ns() + 10_000_000_000)
-        for send in (*self._in_flight.values(), *self._retrying):
+        for send in self._in_flight.values():
+            self._settle(send, Outcome.UNKNOWN)
+        for send in self._retrying:
             self._settle(send, Outcome.UNKNOWN if send.maybe_stored else Outcome.FAIL)
         self._session.journal.flush()
 
@@ -121,6 +123,7 @@ class NatsProducer:
                 break
             self._in_flight.pop(future)
             future.cancel()
+            send.maybe_stored = True
             self._retry(send, "no acknowledgement in time")
         again = [send for send in self._retrying if send.not_before_ns <= now]
         room = self._in_flight_max - len(self._in_flight)
@@ -153,7 +156,6 @@ class NatsProducer:
             # Refused before it was written to the socket (closed connection, full buffer).
             self._retry(send, repr(error))
             return
-        send.maybe_stored = True
         self._in_flight[future] = send
         future.add_done_callback(self._answered)
 
@@ -163,6 +165,7 @@ class NatsProducer:
             return  # given up before; the client cancelled it
         self._wake.set()
         if future.cancelled():
+            send.maybe_stored = True
             self._retry(send, "cancelled by the client")
             return
         error = future.exception()
@@ -170,9 +173,8 @@ class NatsProducer:
             ack = future.result()
             self._settle(send, Outcome.OK, offset=ack.seq, duplicate=bool(ack.duplicate))
             return
-        # A refusal takes back only this attempt: an earlier one that timed out may still have been stored.
-        if _definite(error) and send.attempts == 1:
-            send.maybe_stored = False
+        if not _definite(error):
+            send.maybe_stored = True
         self._retry(send, repr(error))
 
     def _retry(self, send: _Send, reason: str) -> None:

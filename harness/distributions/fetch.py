@@ -39,8 +39,8 @@ class Fetched:
 def fetch(names: Sequence[str], progress: Progress) -> list[Fetched]:
     """Make every named distribution available, comparing what is cached with its checksum.
 
-    One after the other: a build keeps every core busy by itself (cold, on two cores: 48 s one after the other,
-    47 s at once).
+    One after the other: a build keeps every core busy by itself (measured with empty caches on two cores shared with
+    other work: 43 to 52 s one after the other, 61 to 74 s at once).
 
     Args:
         names: Aliases or exact names; empty = what the shipped scenarios need.

@@ -300,7 +300,9 @@ class Deployment:
             link = by_address.get(connection.remote)
             dialled = peer and link is not None and link.source == connection.node
             if not dialled and connection.remote not in proxied:
-                wrong.append(f"{connection.node} and {connection.peer} by {connection.remote[0]}:{connection.remote[1]}")
+                wrong.append(
+                    f"{connection.node} and {connection.peer} by {connection.remote[0]}:{connection.remote[1]}"
+                )
             if not peer:
                 seen.add(connection.peer)
         return wrong, seen

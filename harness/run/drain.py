@@ -76,10 +76,13 @@ class Drain:
         if trouble:
             return trouble
         behind = [state for state in states or [] if not state.drained]
-        return "; ".join(
-            f"partition {state.partition}: {state.pending} not handed out, {state.ack_pending} not acknowledged"
-            for state in behind[:4]
-        ) or "no partition could be asked"
+        return (
+            "; ".join(
+                f"partition {state.partition}: {state.pending} not handed out, {state.ack_pending} not acknowledged"
+                for state in behind[:4]
+            )
+            or "no partition could be asked"
+        )
 
     async def stop_consumers(self) -> None:
         """Let consumers finish what they hold and leave."""

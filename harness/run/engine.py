@@ -205,7 +205,9 @@ class Engine:
 
     async def _audit(self, admin: Admin) -> None:
         """Read the broker's whole log: the authority on what was stored, where, and how often."""
-        journal = Journal(self.run_dir.history / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"})
+        journal = Journal(
+            self.run_dir.history / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"}
+        )
         try:
             authority = await admin.audit(journal)
         finally:

@@ -97,10 +97,9 @@ class Timeline:
             end_ns = (
                 monotonic_ns() + NS_PER_S
             )  # it is over; the monitor's last failing round trip may still be on its way
+        # Looked at up to its end: an effect that wore off in between is not proven.
         deadline = asyncio.get_running_loop().time() + (end_ns - monotonic_ns()) / NS_PER_S
-        await self._prove(planned, fault.effect, deadline)
-        if not kind.shape.ends_itself:
-            await _sleep_until(end_ns)
+        await self._prove(planned, fault.effect, deadline, until_end=not kind.shape.ends_itself)
 
     async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> None:
         self._changed(planned, "heal", targets, "", self._start_ns + planned.until_ns)
@@ -118,8 +117,10 @@ class Timeline:
             self.active.discard(planned.id)
         self._changed(planned, "healed", targets, "")
 
-    async def _prove(self, planned: PlannedFault, look: Callable[[], object], deadline: float) -> None:
-        """Look until everything is proven or the deadline has passed; journal what was seen last."""
+    async def _prove(
+        self, planned: PlannedFault, look: Callable[[], object], deadline: float, *, until_end: bool = False
+    ) -> None:
+        """Look until everything is proven (or, ``until_end``, until the deadline); journal what was seen last."""
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -128,7 +129,7 @@ class Timeline:
                 self._changed(planned, "failed", (), f"evidence could not be read: {error.message}")
                 return
             proven = bool(found) and all(item.proven for item in found)
-            if proven or loop.time() >= deadline:
+            if (proven and not until_end) or loop.time() >= deadline:
                 break
             await asyncio.sleep(min(_POLL_S, max(0.0, deadline - loop.time())))
         for item in found:
@@ -155,7 +156,9 @@ class Timeline:
         return tuple(
             link.name
             for link in self._deployment.links.values()
-            if link.node == leader and link.role == role and planned.on.zone in {"", link.source}
+            if link.role == role
+            and (link.node == leader or (role == "peer" and link.source == leader))
+            and (role == "peer" or planned.on.zone in {"", link.source})
         )
 
     def _context(self, planned: PlannedFault, targets: tuple[str, ...]) -> FaultContext:

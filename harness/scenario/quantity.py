@@ -22,7 +22,7 @@ def exact(unit: Unit, value: float) -> str:
     names = {factor: name for name, factor in reversed(list(unit.factors.items()))}  # of synonyms, the first
     for factor, name in names.items():
         number = value / factor
-        text = f"{number:.15g}{name}"
+        text = (f"{number:.3f}".rstrip("0").rstrip(".") if unit.integral else f"{number:.15g}") + name
         if _stands_for(unit, text, value):
             unnatural = number < 1 or (number < 2 and name in _CLOCK_UNITS)  # 0.1s, 1m: rather 100ms, 60s
             texts.setdefault((unnatural, len(text)), text)
@@ -31,6 +31,7 @@ def exact(unit: Unit, value: float) -> str:
 
 def _stands_for(unit: Unit, text: str, value: float) -> bool:
     try:
-        return math.isclose(value, unit.parse(text), rel_tol=1e-12)
+        found = unit.parse(text)
+        return found == value or (not unit.integral and math.isclose(value, found, rel_tol=1e-12))
     except ValueError:
         return False  # finer than the base unit after rounding

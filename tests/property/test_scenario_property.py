@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scenario_cases import BASE, cases
 
-from harness.errors import ScenarioError
-from harness.scenario.expand import variants
+from harness.errors import Problem, ScenarioError
+from harness.scenario.expand import Variant, variants
 from harness.scenario.explain import COLUMNS, explain
 from harness.scenario.load import load_text
 from harness.scenario.model import client_links, node_names, peer_links, worker_names
@@ -42,8 +42,8 @@ def milliseconds(low: int, high: int) -> st.SearchStrategy[int]:
 @st.composite
 def fault_bodies(draw: st.DrawFn, nodes: int, zones: list[str], workers: list[str]) -> dict[str, Any]:
     """Draw one fault that fits by itself; each lasts 1 s within a slot of its own (see ``scenarios``)."""
-    kind = draw(st.sampled_from(["latency", "bandwidth", "kill", "restart", "cpu", "kill_worker"]))
-    modes = st.sampled_from(["all", "one", "random"] if kind == "kill_worker" else ["all", "one", "random", "leader"])
+    kind = draw(st.sampled_from(["latency", "bandwidth", "kill", "restart", "cpu", "client_kill"]))
+    modes = st.sampled_from(["all", "one", "random"] if kind == "client_kill" else ["all", "one", "random", "leader"])
     body: dict[str, Any] = {}
     if kind in ("latency", "bandwidth"):
         delay = draw(milliseconds(1, 900))
@@ -55,7 +55,7 @@ def fault_bodies(draw: st.DrawFn, nodes: int, zones: list[str], workers: list[st
             | st.fixed_dictionaries({"link": st.sampled_from([f"{zone}->n1" for zone in zones])})
             | st.fixed_dictionaries({"link": st.just("broker-broker" if nodes > 1 else "client-broker"), "mode": modes})
         )
-    elif kind == "kill_worker":
+    elif kind == "client_kill":
         by_role = st.fixed_dictionaries({"worker": st.sampled_from(["consumer", "producer"]), "mode": modes})
         body = {kind: draw(st.sampled_from([None, {}]))}
         body["on"] = draw(by_role | st.fixed_dictionaries({"worker": st.sampled_from(workers)}))
@@ -188,18 +188,20 @@ def test_exact_quantities_read_back(unit: Unit, value: int) -> None:
 
 def must_not_crash(text: str) -> None:
     """Load, plan and explain; anything but ScenarioError is a defect. Every problem lies within the text."""
+    problems: tuple[Problem, ...] = ()
+    found: tuple[Variant, ...] = ()
     try:
         found = variants(load_text(text, "fuzz.yaml", VOCABULARY))
     except ScenarioError as error:
-        assert error.problems
-        last = len(text.splitlines()) + 1
-        for problem in error.problems:
-            assert problem.message
-            assert 1 <= problem.location.line <= last
-            assert problem.location.column >= 1
-    else:
-        for variant in found[:3]:
-            explain(make_plan(variant))
+        problems = error.problems
+    assert found or problems
+    last = len(text.splitlines()) + 1
+    for problem in problems:
+        assert problem.message
+        assert 1 <= problem.location.line <= last
+        assert problem.location.column >= 1
+    for variant in found[:3]:
+        explain(make_plan(variant))
 
 
 @settings(QUICK, max_examples=400)

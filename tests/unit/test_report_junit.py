@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.report.junit import TRUST_CASE, to_junit
 from harness.result import RunResult
 from harness.verdict import Verdict
-from tests.unit import report_samples as samples
+import report_samples as samples
 
 # Children and attributes as junit-10.xsd of the Jenkins xUnit plug-in allows them; required ones end in "!".
 SCHEMA = {

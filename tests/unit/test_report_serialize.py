@@ -22,7 +22,7 @@ from harness.report import serialize
 from harness.report.serialize import comparable, differences, from_json, schema, to_json
 from harness.result import RESULT_VERSION, RunResult
 from harness.verdict import Verdict
-from tests.unit import report_samples as samples
+import report_samples as samples
 
 
 def _strategy(kind: Any) -> st.SearchStrategy[Any]:

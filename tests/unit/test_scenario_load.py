@@ -111,9 +111,9 @@ TARGETS: list[tuple[str, str, tuple[str, ...]]] = [
         tuple(f"{z}->n{n}" for z in ("clients", "far") for n in (1, 2, 3)),
     ),
     ("latency", "{link: far->n2}", ("far->n2",)),
-    ("kill_worker", "{worker: consumer}", ("c0", "c1", "c2")),
-    ("kill_worker", "{worker: producer, mode: random}", ("p0", "p1")),
-    ("kill_worker", "{worker: c2}", ("c2",)),
+    ("client_kill", "{worker: consumer}", ("c0", "c1", "c2")),
+    ("client_kill", "{worker: producer, mode: random}", ("p0", "p1")),
+    ("client_kill", "{worker: c2}", ("c2",)),
 ]
 
 

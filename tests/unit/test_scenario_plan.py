@@ -37,7 +37,7 @@ faults:
   - restart: {down: 1.5s}
     on: {node: broker, mode: leader}
     at: 20s
-  - kill_worker: {}
+  - client_kill: {}
     on: {worker: c1}
     at: 30s
     for: 30s
@@ -79,7 +79,7 @@ Timeline (t counts from the end of warm-up)
                                                                                            far->n2, far->n3
   20s   25s    kill-1          again true                              broker, random      NODE
   20s   24.5s  restart-3       down 1.5s, signal TERM                  broker, leader      the leader when applied
-  30s   60s    kill_worker-4   -                                       c1                  c1
+  30s   60s    client_kill-4   -                                       c1                  c1
   60s          producers stop
   60s   90s    drain, at most
 
@@ -99,14 +99,14 @@ def planned(vocabulary: Vocabulary, text: str = TEXT, seed: int | None = None, n
 
 def test_timeline_is_in_order_of_time_and_otherwise_of_the_file(vocabulary: Vocabulary) -> None:
     plan = planned(vocabulary)
-    assert [fault.id for fault in plan.timeline] == ["latency-2", "kill-1", "restart-3", "kill_worker-4"]
+    assert [fault.id for fault in plan.timeline] == ["latency-2", "kill-1", "restart-3", "client_kill-4"]
 
 
 def test_random_target_is_one_name_and_a_leader_is_left_open(vocabulary: Vocabulary) -> None:
     by_id = {fault.id: fault for fault in planned(vocabulary).timeline}
     assert by_id["kill-1"].targets in (("n1",), ("n2",), ("n3",))
     assert by_id["restart-3"].targets == ()
-    assert by_id["kill_worker-4"].targets == ("c1",)
+    assert by_id["client_kill-4"].targets == ("c1",)
     assert len(by_id["latency-2"].targets) == 6
 
 

@@ -79,7 +79,7 @@ VALID = {
     "self-ending fault": BASE.replace("latency: {delay: 50ms}", "restart:")
     .replace("{link: client-broker}", "{node: broker, mode: leader}")
     .replace("    for: 40s\n", ""),
-    "worker fault": BASE.replace("latency: {delay: 50ms}", "kill_worker: {}").replace(
+    "worker fault": BASE.replace("latency: {delay: 50ms}", "client_kill: {}").replace(
         "{link: client-broker}", "{worker: consumer, mode: random}"
     ),
     "canary": BASE.replace("expect:", "must_fail: [loss]\nattempts: {runs: 3, at_least: 1}\nexpect:"),

@@ -1,0 +1,158 @@
+"""A session: several plans, one after the other, each run, judged and reported.
+
+Owns signals, the order of cleaning up, and how results become one exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import signal
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative
+from harness.progress import Listener, Note, RunFinished, RunStarted
+from harness.report.files import write_all
+from harness.report.serialize import differences, from_json, to_json
+from harness.report.summary import suite_exit_code
+from harness.result import RunResult
+from harness.run.engine import Engine, RunRecord
+from harness.run.judge import judge, load_record
+from harness.run.rundir import RunDir, new_run_id
+from harness.run.selection import Selected, replan
+from harness.runtime.ledger import sweep
+from harness.scenario.model import Plan
+from harness.scenario.plan import variant_label
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_all(selected: Sequence[Selected], *, repeat: int, reports: Path, listener: Listener) -> list[RunResult]:
+    """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
+
+    An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
+    """
+    for leftover in sweep():
+        for what in leftover.items:
+            listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
+    todo = [
+        item
+        for item in selected
+        for _ in range(max(repeat, item.plan.attempts.runs if item.plan.attempts is not None else 1))
+    ]
+    results: list[RunResult] = []
+    for position, item in enumerate(todo, 1):
+        result = _run_one(item, position, len(todo), reports, listener)
+        results.append(result)
+        listener(RunFinished(result=result))
+        if result.error == "interrupted":
+            break
+    return results
+
+
+def exit_code(results: Sequence[RunResult], selected: Sequence[Selected]) -> ExitCode:
+    """Return the session's exit code; the runs of a race count together, by its ``attempts``."""
+    races = {item.plan.digest: item.plan.attempts for item in selected if item.plan.attempts is not None}
+    codes = [result.exit_code for result in results if result.digest not in races]
+    for digest, attempts in races.items():
+        runs = [result.exit_code for result in results if result.digest == digest]
+        shown = runs.count(ExitCode.PASS)
+        others = [code for code in runs if code not in {ExitCode.PASS, ExitCode.VIOLATED}]
+        codes += others or [ExitCode.PASS if shown >= attempts.at_least else ExitCode.VIOLATED]
+    return suite_exit_code(codes)
+
+
+def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
+    """Judge a run directory again.
+
+    Returns:
+        The result, and in which points it differs from the ``result.json`` that was there (empty: it agrees).
+
+    Raises:
+        UnfitEnvironmentError: It is not a complete run directory, or its plan cannot be made again.
+    """
+    run_dir = RunDir(path)
+    saved = run_dir.read_json("plan.json")
+    record = load_record(run_dir)
+    try:
+        text = (path / "scenario.yaml").read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnfitEnvironmentError(f"{path} is not a complete run directory: {error}") from error
+    plan = replan(text, saved["file"], saved["variant"], saved["seed"])
+    if plan.digest != saved["digest"]:
+        raise UnfitEnvironmentError(
+            "the plan made from scenario.yaml is not the one that was run",
+            hint="scenario.yaml was edited, or another version of the harness made this run",
+        )
+    result = judge(plan, run_dir, record, reproduce_command(plan))
+    previous = path / "result.json"
+    if not previous.exists():
+        return result, ()
+    return result, differences(from_json(previous.read_text(encoding="utf-8")), result)
+
+
+def reproduce_command(plan: Plan) -> str:
+    """Return the command line that runs the same plan again."""
+    words = ["harness", "run", plan.file, "--seed", str(plan.seed)]
+    for path, value in plan.variant.items():
+        words += ["--variant", f"{path}={value}"]
+    return shlex.join(words)
+
+
+def _run_one(item: Selected, position: int, total: int, reports: Path, listener: Listener) -> RunResult:
+    plan = item.plan
+    engine = Engine(plan, item.source, reports, new_run_id(), listener)
+    workload = plan.workload
+    listener(
+        RunStarted(
+            run_id=engine.record.run_id,
+            run_dir=relative(engine.run_dir.path),
+            title=plan.title,
+            variant=variant_label(plan),
+            position=position,
+            total=total,
+            declared_ns=workload.warmup_ns + workload.duration_ns,
+        )
+    )
+    try:
+        asyncio.run(_interruptible(engine))
+    except (HarnessError, asyncio.CancelledError, KeyboardInterrupt):
+        pass  # the record tells
+    except Exception:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept beside it
+        (engine.run_dir.logs / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    return _judged(plan, engine.run_dir, engine.record, listener)
+
+
+def _judged(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) -> RunResult:
+    shown = RunDir(Path(relative(run_dir.path)))
+    result = judge(plan, shown, record, reproduce_command(plan))
+    try:
+        write_all(result, run_dir.path)
+    except (HarnessError, OSError) as error:
+        listener(Note(text=f"the report could not be written: {error}", warning=True))
+        result = replace(result, exit_code=result.exit_code or int(ExitCode.ENVIRONMENT), error=str(error))
+    return result
+
+
+async def _interruptible(engine: Engine) -> None:
+    """Run the engine; a signal cancels it, and it then takes everything down before it returns."""
+    loop = asyncio.get_running_loop()
+    running = asyncio.create_task(engine.run())
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        await running
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def results_json(results: Sequence[RunResult], code: ExitCode) -> str:
+    """Return all results of a session as one JSON document."""
+    return json.dumps(
+        {"exit_code": int(code), "results": [json.loads(to_json(result)) for result in results]}, indent=2
+    )
