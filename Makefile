@@ -1,0 +1,68 @@
+# Needs python3 >= 3.11 and make; everything else is fetched by pip. Every target prints what it does.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-run
+READY_DEV := $(VENV)/.ready-dev
+LOCK := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --quiet
+TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml
+
+.PHONY: help run test unit lint bench prove lock clean
+
+help: ## This list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(READY) ## A short tour: one gate scenario and one canary, on real brokers
+	@echo "== tour: a scenario that must pass, and a canary that must fail (reports land in reports/)"
+	$(BIN)/harness run $(TOUR)
+
+test: lint ## Everything: lint, unit, property, conformance, integration, end to end
+	@echo "== tests"
+	$(BIN)/python -m pytest
+
+unit: $(READY_DEV) ## Unit and property tests alone
+	$(BIN)/python -m pytest tests/unit tests/property
+
+lint: $(READY_DEV) ## ruff, mypy --strict, import rules, every scenario valid
+	@echo "== lint"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/harness validate scenarios
+
+bench: $(READY_DEV) ## Benchmarks: ratios, measured side by side in one run
+	$(BIN)/python tests/benchmarks/bench.py
+
+prove: $(READY_DEV) ## The long proofs: every scenario 10 times, 20 random kills of the harness
+	$(BIN)/harness run scenarios/gate scenarios/canary --repeat 10
+	HARNESS_KILLS=20 $(BIN)/python -m pytest tests/e2e/test_kill.py
+
+lock: $(VENV)/bin/pip ## Resolve the dependencies anew into the two lock files
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile $(LOCK) --upgrade --group build pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile $(LOCK) --upgrade --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what killed runs left behind, and the virtual environment
+	-[ -x $(BIN)/harness ] && $(BIN)/harness clean
+	rm -rf $(VENV)
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: python3 3.11 or newer is needed, this is $$($(PYTHON) -V); set PYTHON=..."; exit 4; }
+	@echo "== making the virtual environment"
+	$(PYTHON) -m venv $(VENV)
+
+$(READY): requirements.lock pyproject.toml | $(VENV)/bin/pip
+	@echo "== installing the locked dependencies"
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(READY_DEV): requirements-dev.lock $(READY)
+	@echo "== installing what tests need"
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
