@@ -137,6 +137,8 @@ def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult
     every = items + failed
     stages = {item.stage for item in items}
     kind = FAULTS.get(planned.kind)
+    # A fault that ends by itself is over once it is applied: it acts from its beginning.
+    began = "apply" if kind.shape.ends_itself else "applied"
     return FaultResult(
         id=planned.id,
         kind=planned.kind,
@@ -144,7 +146,7 @@ def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult
         targets=targets,
         planned_at_ns=planned.at_ns,
         planned_until_ns=planned.until_ns,
-        applied_at_ns=times["applied"] - zero_ns if "applied" in times else None,
+        applied_at_ns=times[began] - zero_ns if began in times and "applied" in times else None,
         healed_at_ns=times["healed"] - zero_ns if "healed" in times else None,
         lateness_ns=apply.t - int(apply.fields["planned_ns"]) if apply is not None else None,
         evidence=every,

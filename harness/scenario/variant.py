@@ -142,7 +142,7 @@ def _broker(root: document.Mapping, name: object, vocabulary: Vocabulary, reader
     kind = max(fits, key=len)
     shape = vocabulary.brokers[kind]
     if not re.match(VERSION_PATTERN, name.removeprefix(f"{kind}-")):
-        hint = f"{nearest(name, shape.aliases)}; or an exact version such as {next(iter(shape.aliases.values()), '')}"
+        version = next(iter(shape.aliases.values()), f"{kind}-1.0.0")
         reader.add(node.at, f"{name!r} is neither an alias of {kind} nor {kind}-X.Y.Z", hint.rstrip("; "))
     return shape
 

@@ -69,7 +69,7 @@ def test_defaults_are_as_documented(vocabulary: Vocabulary) -> None:
         WorkloadShape(producer=words.StreamProducer(), consumer=words.StreamConsumer()),
         ClusterShape(topic=words.StreamOptions()),
     )
-    spoken = {key: default for key, default in re.findall(r"^\| `(\w+)` \| ([^ |]+) \|", PAGE, re.MULTILINE)}
+    spoken = dict(re.findall(r"^\| `(\w+)` \| ([^ |]+) \|", PAGE, re.MULTILINE))
     shown = explain(make_plan(variant))
     for key in ("rate", "payload", "warmup", "duration", "drain"):
         assert spoken[key] in shown

@@ -1,0 +1,84 @@
+"""Starts the command line as a user would: in a process of its own, with a state directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cli:
+    """The harness, its state and its reports in one temporary folder."""
+
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return os.environ | {"HARNESS_STATE_DIR": str(self.home / "state"), "NO_COLOR": "1", "COLUMNS": "120"}
+
+    @property
+    def reports(self) -> Path:
+        """Where runs land."""
+        return self.home / "reports"
+
+    def command(self, *words: str | Path) -> list[str]:
+        """The command line as a list."""
+        return [sys.executable, "-m", "harness.cli", *map(str, words)]
+
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        """Start it and return the process."""
+        return subprocess.Popen(
+            self.command(*words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, *words: str | Path, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            self.command(*words), env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 200) -> tuple[int, dict[str, Any], str]:
+        """Run one scenario (a file, or the text of one); return exit code, its only result, and stderr."""
+        path = scenario if isinstance(scenario, Path) else self.write(scenario)
+        done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout)
+        assert done.stdout, f"no result\n{done.stderr}"
+        document = json.loads(done.stdout)
+        assert document["exit_code"] == done.returncode
+        assert len(document["results"]) == 1
+        return done.returncode, document["results"][0], done.stderr
+
+    def write(self, text: str, name: str = "scenario.yaml") -> Path:
+        """Write a scenario file."""
+        path = self.home / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def ours(run_ids: set[str] | None = None) -> dict[int, str]:
+    """Return pid → run id of every live process that carries a run's mark (of ``run_ids`` when given)."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        for word in words:
+            if word.startswith(b"HARNESS_RUN="):
+                run_id = word[12:].decode()
+                if run_ids is None or run_id in run_ids:
+                    found[int(entry.name)] = run_id
+    return found
+
+
+def cgroups() -> set[str]:
+    """Return the names of all control groups of ours."""
+    root = Path("/sys/fs/cgroup")
+    return {path.name for pattern in ("broker-chaos-*", "*/broker-chaos-*") for path in root.glob(pattern)}
