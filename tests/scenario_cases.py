@@ -119,7 +119,12 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "faults are a mapping": (FAULTS, "faults: «{latency: {}}\n", "faults must be a list", ""),
     "fault is a word": (FAULTS, "faults:\n  - «latency\n", "faults.0 must be a mapping", ""),
     "unknown fault": ("- latency:", "- «latencey:", "unknown fault 'latencey'", "'latency'"),
-    "no fault": ("- latency: {delay: 50ms}\n    on:", "- «on:", "faults.0 names no fault", "bandwidth, client_kill, cpu, kill"),
+    "no fault": (
+        "- latency: {delay: 50ms}\n    on:",
+        "- «on:",
+        "faults.0 names no fault",
+        "bandwidth, client_kill, cpu, kill",
+    ),
     "two faults": (
         "    on: {link: client-broker}",
         "    «bandwidth: {rate: 5/s}\n    on: {link: client-broker}",

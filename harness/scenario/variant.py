@@ -143,7 +143,8 @@ def _broker(root: document.Mapping, name: object, vocabulary: Vocabulary, reader
     shape = vocabulary.brokers[kind]
     if not re.match(VERSION_PATTERN, name.removeprefix(f"{kind}-")):
         version = next(iter(shape.aliases.values()), f"{kind}-1.0.0")
-        reader.add(node.at, f"{name!r} is neither an alias of {kind} nor {kind}-X.Y.Z", hint.rstrip("; "))
+        hint = f"{nearest(name, shape.aliases)} Or an exact version, such as {version}".strip()
+        reader.add(node.at, f"{name!r} is neither an alias of {kind} nor {kind}-X.Y.Z", hint)
     return shape
 
 

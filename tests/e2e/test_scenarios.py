@@ -1,0 +1,108 @@
+"""The shipped scenarios on real brokers: every gate passes, every canary fails for exactly its declared check, every twin
+passes; and every gate, sabotaged, fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runner import Cli
+from harness.run.selection import select
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2] / "scenarios"
+REPEAT = int(os.environ.get("HARNESS_REPEAT", "3" if os.environ.get("CI") else "1"))
+SCENARIOS = sorted(path.relative_to(ROOT) for folder in ("gate", "canary") for path in (ROOT / folder).glob("*.yaml"))
+CANARIES = [path for path in SCENARIOS if path.parent.name == "canary" and not path.stem.endswith("-twin")]
+GATES = [path for path in SCENARIOS if path.parent.name == "gate"]
+
+SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
+    # What is set otherwise, and the check that must then fail.
+    "latency": ({"faults.0.latency": {"delay": "1500ms"}, "workload.producer": {"timeout": "8s"}}, "latency"),
+    "cpu": ({"faults.0.cpu.limit": "0.01cores", "workload.drain": "20s"}, "latency"),
+    "rolling-restart": (
+        {
+            "cluster": {"nodes": 3, "replicas": 1, "topic": {"storage": "memory"}},
+            "workload.consumer": {"handler_time": "120ms"},
+        },
+        "loss",
+    ),
+    "leader-kill": (
+        {
+            "cluster": {"nodes": 3, "replicas": 1, "topic": {"storage": "memory"}},
+            "workload.consumer": {"handler_time": "120ms"},
+        },
+        "loss",
+    ),
+}
+
+
+@pytest.mark.timeout(120 * REPEAT)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+def test_it_ends_as_declared(cli: Cli, scenario: Path) -> None:
+    for _ in range(REPEAT):
+        code, result, err = cli.run_scenario(ROOT / scenario)
+        assert code == 0, f"{result['headline']}\n{result['blocking']}\n{err}"
+        failed = {check["check"] for check in result["checks"] if check["expected"] and check["verdict"] == "fail"}
+        assert failed == set(result["must_fail"])
+        assert all(fault["proven"] for fault in result["faults"])
+
+
+@pytest.mark.parametrize("gate", GATES, ids=str)
+def test_a_sabotaged_gate_fails(cli: Cli, gate: Path) -> None:
+    changes, check = SABOTAGE[gate.stem]
+    yaml = YAML()
+    document = yaml.load((ROOT / gate).read_text(encoding="utf-8"))
+    for path, value in changes.items():
+        _set(document, path.split("."), value)
+    target = cli.home / gate.name
+    with target.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+    code, result, _ = cli.run_scenario(target)
+    assert code == 1, result["headline"]
+    failed = {entry["check"] for entry in result["checks"] if entry["expected"] and entry["verdict"] == "fail"}
+    assert check in failed
+
+
+def test_every_gate_is_sabotaged_and_states_minimum_counts() -> None:
+    assert {gate.stem for gate in GATES} == set(SABOTAGE)
+    for item in select([ROOT / "gate"]):
+        safety = [entry for entry in item.plan.expect if entry.check in {"loss", "order", "duplicates"}]
+        assert safety, item.plan.file
+        assert all(entry.limits.examined_min for entry in safety), item.plan.file
+
+
+def test_every_scenario_declares_at_most_25_seconds() -> None:
+    for item in select([ROOT / "gate", ROOT / "canary"]):
+        workload = item.plan.workload
+        assert workload.warmup_ns + workload.duration_ns <= 25_000_000_000, item.plan.file
+
+
+@pytest.mark.parametrize("canary", CANARIES, ids=str)
+def test_a_twin_differs_in_one_setting(canary: Path) -> None:
+    twin = canary.with_name(f"{canary.stem}-twin.yaml")
+    settings = [_leaves(YAML().load((ROOT / path).read_text(encoding="utf-8"))) for path in (canary, twin)]
+    differing = {path for path in settings[0].keys() | settings[1].keys() if settings[0].get(path) != settings[1].get(path)}
+    told = {path for path in differing if path.split(".")[0] in {"title", "why", "tags", "must_fail"}}
+    assert len(differing - told) == 1, differing - told
+
+
+def _set(document: Any, path: list[str], value: Any) -> None:
+    for word in path[:-1]:
+        document = document[int(word) if word.isdigit() else word]
+    document[path[-1]] = value
+
+
+def _leaves(node: Any, path: str = "") -> dict[str, str]:
+    if isinstance(node, dict):
+        items = node.items()
+    elif isinstance(node, list):
+        items = enumerate(node)  # type: ignore[assignment]
+    else:
+        return {path: str(node)}
+    found: dict[str, str] = {}
+    for key, value in items:
+        found |= _leaves(value, f"{path}.{key}" if path else str(key))
+    return found
