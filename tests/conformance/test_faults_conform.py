@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import run_text, scenario
+
 from harness.errors import AbilityError
 from harness.faults.base import FAULTS
 from harness.runtime.cgroup import find_controller
@@ -14,7 +16,6 @@ from harness.runtime.process import ProcessNode
 from harness.runtime.toxiproxy import ToxiproxyControl
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
-from in_process import run_text, scenario
 
 
 async def _nothing(*_: Any, **__: Any) -> None:

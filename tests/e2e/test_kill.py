@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli_runner import Cli, cgroups, ours
+
 from harness.errors import AbilityError
 from harness.runtime.cgroup import find_controller
 

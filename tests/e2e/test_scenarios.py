@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from cli_runner import Cli
-from harness.run.selection import select
 from ruamel.yaml import YAML
+
+from harness.run.selection import select
 
 ROOT = Path(__file__).parents[2] / "scenarios"
 REPEAT = int(os.environ.get("HARNESS_REPEAT", "3" if os.environ.get("CI") else "1"))
@@ -84,7 +85,9 @@ def test_every_scenario_declares_at_most_25_seconds() -> None:
 def test_a_twin_differs_in_one_setting(canary: Path) -> None:
     twin = canary.with_name(f"{canary.stem}-twin.yaml")
     settings = [_leaves(YAML().load((ROOT / path).read_text(encoding="utf-8"))) for path in (canary, twin)]
-    differing = {path for path in settings[0].keys() | settings[1].keys() if settings[0].get(path) != settings[1].get(path)}
+    differing = {
+        path for path in settings[0].keys() | settings[1].keys() if settings[0].get(path) != settings[1].get(path)
+    }
     told = {path for path in differing if path.split(".")[0] in {"title", "why", "tags", "must_fail"}}
     assert len(differing - told) == 1, differing - told
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import report_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.junit import TRUST_CASE, to_junit
 from harness.result import RunResult
 from harness.verdict import Verdict
-import report_samples as samples
 
 # Children and attributes as junit-10.xsd of the Jenkins xUnit plug-in allows them; required ones end in "!".
 SCHEMA = {

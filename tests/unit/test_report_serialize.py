@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+import report_samples as samples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from harness.report import serialize
 from harness.report.serialize import comparable, differences, from_json, schema, to_json
 from harness.result import RESULT_VERSION, RunResult
 from harness.verdict import Verdict
-import report_samples as samples
 
 
 def _strategy(kind: Any) -> st.SearchStrategy[Any]:
