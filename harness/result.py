@@ -121,9 +121,16 @@ class RunResult:
 
     Attributes:
         version: Schema version of this structure.
-        run_id, run_dir: Identity and place.
-        scenario, title, why, file, variant, seed, digest: Of the plan.
-        broker, versions: Alias asked for, exact versions used (``nats`` → ``2.15.2``…).
+        run_id: Unique name of this execution.
+        run_dir: Where its history and reports lie.
+        scenario: The plan's name: the stem of its file.
+        title, why: As written in the scenario.
+        file: Path of the scenario as given on the command line.
+        variant: Matrix keys → the chosen values; empty without a matrix.
+        seed: The seed in force.
+        digest: SHA-256 of the plan; equal plans have equal digests.
+        broker: Distribution asked for: an alias or an exact version (``nats-2``).
+        versions: Software → exact version used (``nats`` → ``2.15.2``…).
         runtime: ``process`` or ``docker``.
         verdict: Of the expectations and the run's trustworthiness together, before ``must_fail`` is considered.
         must_fail: Checks that must fail (canary), as declared.
@@ -132,8 +139,8 @@ class RunResult:
         headline: One sentence: the verdict first, with what was violated.
         checks: Expected ones first, then informative ones.
         faults: As carried out.
-        weaknesses: What weakens the result (unproven fault, dead worker, machine stall…); any of them that makes
-            it inconclusive comes with ``inconclusive: true`` in ``blocking``.
+        weaknesses: What weakens the result (unproven fault, dead worker, machine stall…); those that make it
+            inconclusive are in ``blocking`` too.
         blocking: The subset of ``weaknesses`` that made the run inconclusive.
         allowed: What the configuration allows, sentences (``ack none: messages may be lost on a consumer's death``).
         counts: Totals (sends, acknowledged, delivered, processed, stored, bytes…).

@@ -36,6 +36,8 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "title without a value": ("title: Clients ride out 50 ms", "«title:", "title must be text, not nothing", ""),
     "title is a number": ("Clients ride out 50 ms", "«12", "title must be text, not a whole number ('12')", "quote"),
     "tags are a word": ("tags: [gate]", "tags: «gate", "tags must be a list", "write [gate]"),
+    "tag with a line break": ("[gate]", '[«"gate\\n"]', "must be a word", ""),
+    "broker with a line break": ("broker: nats-2", 'broker: «"nats-2.1.1\\n"', "neither an alias", ""),
     "tag with a space": ("[gate]", "[gate, «Night ly]", "tag 'Night ly' must be a word", ""),
     "missing expect": (BASE[BASE.index("version") :], "«version: 1\ntitle: T\nbroker: nats-2\n", "needs 'expect'", ""),
     "missing broker": ("version: 1\n", "«version: 1\n# broker", "", ""),

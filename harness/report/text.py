@@ -78,7 +78,7 @@ def _print_finding(result: RunResult, finding: Finding, console: Console) -> Non
     if context:
         _print_indented(console, Text(context), 4)
     for operation in finding.operations[:_OPERATIONS_MAX]:
-        _print_line(console, f"      {clip(wording.operation_line(result, operation), 240)}", style="dim")
+        _print_line(console, f"      {wording.operation_line(result, operation)}", style="dim")
     if len(finding.operations) > _OPERATIONS_MAX:
         rest = f"{len(finding.operations) - _OPERATIONS_MAX} more operations are in result.json"
         _print_indented(console, Text(rest, style="dim"), 6)

@@ -238,8 +238,8 @@ def operation_cells(result: RunResult, operation: Operation) -> tuple[str, str, 
 def operation_line(result: RunResult, operation: Operation) -> str:
     """Return one operation on a line: time and kind, then whatever else is known of it."""
     cells = operation_cells(result, operation)
-    known = [f"{name} {cell}" for name, cell in zip(OPERATION_COLUMNS[2:], cells[2:], strict=True) if cell]
-    return "  ".join((f"{cells[0]:>9}", f"{cells[1]:<9}", *known))
+    known = [f"{name} {clip(cell, 60)}" for name, cell in zip(OPERATION_COLUMNS[2:], cells[2:], strict=True) if cell]
+    return "  ".join((f"{cells[0]:>9}", f"{clip(cells[1], 24):<9}", *known))
 
 
 OPERATION_COLUMNS: Final = ("time", "operation", "key", "seq", "partition", "offset", "journal", "record")

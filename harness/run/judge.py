@@ -6,6 +6,7 @@ Owns how checks, evidence and the run's own troubles become one verdict. Starts 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,10 @@ from harness.units import format_ns
 from harness.verdict import CheckResult, Verdict
 
 _DECLARED = ("warmup", "faults", "drain")
+_ERRORS_SHOWN = 3
+_SENT_SHARE_MIN = 0.25
+"""Below this share of the messages due, a pass would be green by absence. (An outage that stops producers for most of a
+run stays above it; a broker that refuses everything does not.)"""
 
 
 def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
@@ -39,14 +44,14 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
         history = History.load(run_dir.path)
     except HarnessError as error:
         return _without_history(base, record, error.message)
-    if history.window("faults") is None and record.error:
+    if history.window("warmup") is None and record.error:
         return _without_history(base, record, "")
     checks = judge_all(history, {item.check: item.limits for item in plan.expect})
     window = history.window("faults")
     zero_ns = None if window is None else window[0]
     faults = tuple(_fault(fault, history, zero_ns or 0) for fault in plan.timeline)
-    blocking = tuple(_blocking(history, record, faults))
-    weaknesses = (*blocking, *history.notes, *_machine(history), *_lateness(faults))
+    blocking = (*_blocking(history, record, faults), *_idle(plan, history))
+    weaknesses = (*blocking, *history.notes, *_machine(history), *_lateness(faults), *_client_errors(history))
     verdict = Verdict.worst(
         [result.verdict for result in checks if result.expected] + [Verdict.INCONCLUSIVE] * bool(blocking)
     )
@@ -192,6 +197,24 @@ def _unproven(fault: FaultResult) -> str:
             return f"{item.stage} on {item.target}: {item.probe}: {item.observed} (required: {item.required})"
     seen = {item.stage for item in fault.evidence}
     return f"no evidence of {' or '.join(sorted({'effect', 'healing'} - seen)) or 'anything'}"
+
+
+def _idle(plan: Plan, history: History) -> Iterable[str]:
+    """Yield a sentence when hardly anything of the workload was sent: guarantees over next to nothing say nothing."""
+    workload = plan.workload
+    due = workload.rate_per_s * (workload.warmup_ns + workload.duration_ns) / 1e9
+    sent = int(history.index.sends.t.size)
+    if sent < due * _SENT_SHARE_MIN:
+        yield f"producers sent only {sent:,} of {due:,.0f} messages due (at least {_SENT_SHARE_MIN:.0%} needed)"
+
+
+def _client_errors(history: History) -> Iterable[str]:
+    """Yield what clients complained of most."""
+    told: Counter[str] = Counter()
+    for event in history.of_kind("error"):
+        told[str(event.fields.get("message", ""))] += int(event.fields.get("count", 1))
+    for message, count in told.most_common(_ERRORS_SHOWN):
+        yield f"clients saw {message!r} {count:,} times"
 
 
 def _machine(history: History) -> Iterable[str]:

@@ -115,7 +115,7 @@ def _check_words(root: document.Mapping, values: Mapping[str, Any], reader: Read
         reader.add(title.at, "title must not be empty")
     if isinstance(tags, Sequence) and isinstance(values["tags"], tuple):
         for item in tags.items:
-            if not re.match(TAG_PATTERN, as_written(item)):
+            if not re.fullmatch(TAG_PATTERN, as_written(item)):
                 reader.add(item.at, f"tag {as_written(item)!r} must be a word of a-z, 0-9, '-' and '_'")
     if isinstance(attempts, Attempts) and attempts.at_least > attempts.runs:
         node = root.get("attempts")
@@ -141,7 +141,7 @@ def _broker(root: document.Mapping, name: object, vocabulary: Vocabulary, reader
         return None
     kind = max(fits, key=len)
     shape = vocabulary.brokers[kind]
-    if not re.match(VERSION_PATTERN, name.removeprefix(f"{kind}-")):
+    if not re.fullmatch(VERSION_PATTERN, name.removeprefix(f"{kind}-")):
         version = next(iter(shape.aliases.values()), f"{kind}-1.0.0")
         hint = f"{nearest(name, shape.aliases)} Or an exact version, such as {version}".strip()
         reader.add(node.at, f"{name!r} is neither an alias of {kind} nor {kind}-X.Y.Z", hint)
@@ -171,9 +171,9 @@ def _check_zones(node: Node, workload: WorkloadShape, reader: Reader) -> None:
         zone = entry.key.text
         if zone == "clients":
             reader.add(entry.key.at, "zone 'clients' is the one of all workers not named", "take another name")
-        elif not re.match(ZONE_PATTERN, zone) or zone.endswith("\n"):
+        elif not re.fullmatch(ZONE_PATTERN, zone):
             reader.add(entry.key.at, f"zone {zone!r} must be a word of a-z, 0-9 and '-'")
-        elif re.match(r"^n[0-9]+$", zone):
+        elif re.fullmatch(r"^n[0-9]+$", zone):
             reader.add(entry.key.at, f"zone {zone!r} is named like a node", "take another name")
         items = entry.value.items if isinstance(entry.value, Sequence) else ()
         if not items:

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import numpy as np
@@ -74,7 +74,9 @@ def test_the_schema_is_valid_and_demands_what_has_no_default() -> None:
 
 
 def test_numbers_of_numpy_are_written_as_numbers() -> None:
-    check = replace(samples.failing().checks[0], measures={"lost": np.int64(3), "ratio": np.float64(0.5)})
+    check = replace(
+        samples.failing().checks[0], measures={"lost": cast("float", np.int64(3)), "ratio": np.float64(0.5)}
+    )
     assert from_json(to_json(replace(samples.failing(), checks=(check,)))).checks[0].measures == {
         "lost": 3,
         "ratio": 0.5,
