@@ -27,6 +27,7 @@ from harness.workload.generator import Generator
 _MSG_ID = "Nats-Msg-Id"
 _SWEEP_S = 0.02
 _QUEUED_MAX = 4096
+_SEND, _SENT, _DUPLICATE = int(Kind.SEND), int(Kind.SENT), int(Flag.DUPLICATE)
 
 _DEFINITE = frozenset({10002, 10023, 10028, 10047, 10054, 10060, 10070, 10071, 10097, 10109, 10164})
 """JetStream error codes with which the server refuses a message before its log: resources, limits, a sealed stream, an
@@ -70,6 +71,9 @@ class NatsProducer:
         self._queued = 0
         self._ordinal = 0
         self._wake = asyncio.Event()
+        self._subjects = tuple(subject(partition) for partition in range(session.spec.partitions))
+        self._publish = self._js.publish_async
+        self._size = session.spec.payload_bytes
 
     async def run(self) -> None:
         """Send on schedule until told to stop, then settle what is in flight (bounded by the options' time-outs)."""
@@ -90,7 +94,7 @@ class NatsProducer:
 
     def _finished(self) -> bool:
         limit = self._session.spec.messages_max
-        return bool(limit) and self._ordinal + self._queued >= limit
+        return bool(limit) and self._ordinal >= limit
 
     def _draw(self) -> None:
         """Queue what is due; a key that has a message on its way waits for it."""
@@ -100,7 +104,7 @@ class NatsProducer:
             room = min(room, spec.messages_max - self._ordinal - self._queued)
         for _ in range(self._generator.due(monotonic_ns() - self._session.control.start_ns, room)):
             key, seq = self._generator.draw()
-            send = _Send(ordinal=-1, key=key, seq=seq, partition=key % spec.partitions)
+            send = _Send(-1, key, seq, key % spec.partitions)
             self._queued += 1
             if key in self._busy:
                 self._waiting.setdefault(key, deque()).append(send)
@@ -142,16 +146,16 @@ class NatsProducer:
         self._ordinal += 1
         self._queued -= 1
         self._session.counters.sent += 1
-        self._session.journal.add(Kind.SEND, t=monotonic_ns(), key=send.key, seq=send.seq, partition=send.partition)
+        self._session.journal.add(_SEND, t=monotonic_ns(), key=send.key, seq=send.seq, partition=send.partition)
         return send
 
     async def _attempt(self, send: _Send) -> None:
         send.attempts += 1
-        headers = {_MSG_ID: f"{send.key}-{send.seq}"} if self._options.message_ids else None
-        body = encode(send.key, send.seq, self._session.spec.payload_bytes)
-        send.deadline_ns = monotonic_ns() + self._options.timeout_ns
+        key, seq, options = send.key, send.seq, self._options
+        headers = {_MSG_ID: f"{key}-{seq}"} if options.message_ids else None
+        send.deadline_ns = monotonic_ns() + options.timeout_ns
         try:
-            future = await self._js.publish_async(subject(send.partition), body, headers=headers)
+            future = await self._publish(self._subjects[send.partition], encode(key, seq, self._size), headers=headers)
         except (nats.errors.Error, OSError) as error:
             # Refused before it was written to the socket (closed connection, full buffer).
             self._retry(send, repr(error))
@@ -186,14 +190,17 @@ class NatsProducer:
         self._retrying.append(send)
 
     def _settle(self, send: _Send, outcome: Outcome, *, offset: int = -1, duplicate: bool = False) -> None:
-        flags = Flag.DUPLICATE if duplicate else 0
+        flags = _DUPLICATE if duplicate else 0
         self._session.journal.add(
-            Kind.SENT, t=monotonic_ns(), outcome=outcome, flags=flags, offset=offset, ref=send.ordinal
+            _SENT, t=monotonic_ns(), outcome=outcome, flags=flags, offset=offset, ref=send.ordinal
         )
         counters = self._session.counters
-        counters.acknowledged += outcome is Outcome.OK
-        counters.failed += outcome is Outcome.FAIL
-        counters.unknown += outcome is Outcome.UNKNOWN
+        if outcome is Outcome.OK:
+            counters.acknowledged += 1
+        elif outcome is Outcome.FAIL:
+            counters.failed += 1
+        else:
+            counters.unknown += 1
         waiting = self._waiting.get(send.key)
         if waiting:
             self._ready.append(waiting.popleft())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 def encode(key: int, seq: int, size: int) -> bytes:
     """Return ``b"<key> <seq> xxx…"`` of at least ``size`` bytes."""
-    return b"%d %d " % (key, seq) + b"x" * max(0, size - len(str(key)) - len(str(seq)) - 2)
+    return (b"%d %d " % (key, seq)).ljust(size, b"x")
 
 
 def decode(body: bytes) -> tuple[int, int]:

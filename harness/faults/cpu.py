@@ -110,7 +110,7 @@ class Cpu:
 
 
 def _describe(options: CpuOptions) -> str:
-    return f"limited to {options.limit:g} cores" + (" with a load of its own" if options.burn else "")
+    return f"{options.limit:g} cores" + (" with a load of its own" if options.burn else "")
 
 
 FAULTS.register("cpu")(

@@ -98,7 +98,7 @@ class Reset:
 
 
 def _describe(options: ResetOptions) -> str:
-    return f"TCP reset every {format_ns(options.every_ns)}"
+    return f"TCP RST every {format_ns(options.every_ns)}"
 
 
 FAULTS.register("reset")(

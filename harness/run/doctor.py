@@ -182,7 +182,7 @@ def _docker_runtime() -> Item:
             status=Status.LIMITED,
             detail=detail,
             remedy="none needed: the process runtime serves; otherwise start a Docker engine that this user may use",
-            affects="runtime docker (optional)",
+            affects="nothing yet: containers are not offered in this version",
         )
 
     docker = shutil.which("docker")
@@ -231,7 +231,7 @@ def _power_loss() -> Item:
         status=Status.LIMITED,
         detail="not possible: " + ", ".join(reasons),
         remedy="run as root on a machine with loop devices and xfsprogs",
-        affects="fault power_loss",
+        affects="nothing yet: power loss is not offered in this version",
     )
 
 

@@ -62,7 +62,7 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
         base,
         verdict=verdict,
         outcome=outcome,
-        exit_code=int(_exit_code(outcome, verdict, record)),
+        exit_code=int(_exit_code(outcome, verdict, record, canary=bool(plan.must_fail))),
         headline=_headline(plan, checks, verdict, outcome, blocking, record),
         checks=checks,
         faults=faults,
@@ -244,8 +244,8 @@ def _outcome(plan: Plan, checks: Iterable[CheckResult], verdict: Verdict, *, blo
     return Verdict.PASS if failed == set(plan.must_fail) else Verdict.FAIL
 
 
-def _exit_code(outcome: Verdict, verdict: Verdict, record: RunRecord) -> ExitCode:
-    if outcome is Verdict.FAIL or (record.error and verdict is Verdict.FAIL):
+def _exit_code(outcome: Verdict, verdict: Verdict, record: RunRecord, *, canary: bool) -> ExitCode:
+    if outcome is Verdict.FAIL or (record.error and verdict is Verdict.FAIL and not canary):
         return ExitCode.VIOLATED
     if record.error:
         return ExitCode(record.exit_code)

@@ -16,6 +16,7 @@ from harness.verdict import CheckResult
 _BINS = 240
 _PHASES = ("warmup", "faults", "drain", "audit")
 _STALL_BANDS = 400
+_PARTITIONS = 64
 
 
 def timeline_of(history: History, checks: Iterable[CheckResult]) -> Timeline | None:
@@ -89,7 +90,7 @@ def _heat(history: History, edges: NDArray[np.float64]) -> dict[str, tuple[int, 
         str(partition): tuple(
             int(count) for count in np.histogram(deliveries.t[deliveries.partition == partition], edges)[0]
         )
-        for partition in range(min(history.facts.partitions, 64))
+        for partition in range(min(history.facts.partitions, _PARTITIONS))
     }
 
 
@@ -110,7 +111,26 @@ def _bands(history: History, checks: Iterable[CheckResult], zero: int) -> Iterat
         if leader.partition <= 0 and not leader.leader:
             begin, stop = leader.start_ns - zero, leader.end_ns - zero
             yield Band(lane="leader", kind="outage", label="none", start_ns=begin, end_ns=stop)
+    yield from _owners(history, zero)
     yield from _stalls(checks, zero)
+
+
+def _owners(history: History, zero: int) -> Iterator[Band]:
+    """Yield who owned each partition when: from assignment to revocation, or to the owner's end."""
+    last = history.span.end_ns
+    since: dict[tuple[str, int], int] = {}
+    for event in history.of_kind("assign", "revoke", "lost", "worker"):
+        worker = str(event.fields.get("worker"))
+        if event.kind == "assign":
+            since |= {(worker, int(partition)): event.t for partition in event.fields["partitions"][:_PARTITIONS]}
+        elif event.kind != "worker" or event.fields.get("state") in {"killed", "died"}:
+            for owner, partition in [held for held in since if held[0] == worker]:
+                begin = since.pop((owner, partition)) - zero
+                yield Band(
+                    lane=f"partition {partition}", kind="owner", label=owner, start_ns=begin, end_ns=event.t - zero
+                )
+    for (owner, partition), begin in since.items():
+        yield Band(lane=f"partition {partition}", kind="owner", label=owner, start_ns=begin - zero, end_ns=last - zero)
 
 
 def _stalls(checks: Iterable[CheckResult], zero: int) -> Iterator[Band]:

@@ -1,0 +1,118 @@
+"""The Toxiproxy adapter against a real server, and against a control port that hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.distributions.base import ensure, resolve
+from harness.errors import ControlError
+from harness.runtime import toxiproxy
+from harness.runtime.base import Link
+from harness.runtime.ledger import Ledger, state_dir
+from harness.runtime.ports import Ports
+from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Runner]:
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def server(tmp_path: Path, runner: asyncio.Runner) -> Iterator[ToxiproxyServer]:
+    ledger, ports = Ledger("run-a", tmp_path), Ports(state_dir())
+    link = Link(
+        name="clients->n1",
+        source="clients",
+        node="n1",
+        role="client",
+        host="127.0.0.1",
+        port=ports.draw(),
+        upstream=f"127.0.0.1:{ports.draw()}",
+    )
+    binary = ensure(resolve("toxiproxy-2"), lambda _: None)
+    server = ToxiproxyServer(binary, ports.draw(), ledger, tmp_path / "log", lambda _: None)
+    runner.run(server.start((link,)))
+    yield server
+    runner.run(server.stop())
+    assert ledger.close() == ()
+    ports.release()
+
+
+def test_the_version_is_the_one_asked_for(server: ToxiproxyServer) -> None:
+    assert server.control.version() == resolve("toxiproxy-2").version
+
+
+def test_toxics_are_added_changed_and_removed(server: ToxiproxyServer) -> None:
+    control = server.control
+    control.add_toxic("clients->n1", "t", "latency", "upstream", {"latency": 50, "jitter": 5})
+    (toxic,) = control.toxics("clients->n1")
+    assert toxic["stream"] == "upstream"
+    assert toxic["toxicity"] == 1
+    control.update_toxic("clients->n1", "t", {"latency": 70})
+    assert control.toxics("clients->n1")[0]["attributes"]["latency"] == 70
+    control.remove_toxic("clients->n1", "t")
+    control.remove_toxic("clients->n1", "t")
+    assert control.toxics("clients->n1") == []
+
+
+@pytest.mark.parametrize("attributes", [{"latencey": 50}, {"latency": 50, "jiter": 5}])
+def test_a_misspelled_attribute_is_refused(server: ToxiproxyServer, attributes: dict[str, int]) -> None:
+    with pytest.raises(ControlError, match="reads back"):
+        server.control.add_toxic("clients->n1", "t", "latency", "upstream", attributes)
+
+
+def test_a_misspelled_kind_and_a_name_taken_are_refused(server: ToxiproxyServer) -> None:
+    with pytest.raises(ControlError, match="refused"):
+        server.control.add_toxic("clients->n1", "t", "latencey", "upstream", {})
+    server.control.add_toxic("clients->n1", "t", "latency", "upstream", {"latency": 1})
+    with pytest.raises(ControlError, match="refused"):
+        server.control.add_toxic("clients->n1", "t", "latency", "upstream", {"latency": 1})
+
+
+def test_a_port_that_is_taken_is_noticed(server: ToxiproxyServer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        link = Link(
+            name="other",
+            source="clients",
+            node="n1",
+            role="client",
+            host="127.0.0.1",
+            port=taken.getsockname()[1],
+            upstream="127.0.0.1:1",
+        )
+        with pytest.raises(ControlError):
+            server.control.create(link)
+
+
+def test_switching_a_proxy_off_and_on(server: ToxiproxyServer) -> None:
+    link = server.links["clients->n1"]
+    server.control.enable(link.name, enabled=False)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((link.host, link.port), 1)
+    server.control.enable(link.name, enabled=True)
+    socket.create_connection((link.host, link.port), 1).close()
+
+
+def test_a_control_port_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.2)
+    with socket.socket() as hangs:
+        hangs.bind(("127.0.0.1", 0))
+        hangs.listen()
+        with pytest.raises(ControlError, match="did not answer"):
+            ToxiproxyControl("127.0.0.1", hangs.getsockname()[1]).version()
+
+
+def test_two_servers_do_not_share_an_address() -> None:
+    """The package keeps host and port in its class; two adapters must not see each other's."""
+    first, second = ToxiproxyControl("127.0.0.1", 1), ToxiproxyControl("127.0.0.1", 2)
+    assert (first._api.port, second._api.port) == (1, 2)
