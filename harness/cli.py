@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness import __version__
 from harness.errors import ExitCode, HarnessError, UsageError
+
+if TYPE_CHECKING:
+    from harness.scenario.model import Plan
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EXIT_CODES = (
@@ -137,7 +141,7 @@ def explain(paths: tuple[Path, ...], *, seed: int | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([canonical(item.plan) for item in selected], indent=2))
     else:
-        click.echo("\n\n".join(explained(item.plan) for item in selected))
+        click.echo("\n\n".join(explained(item.plan) + _derived(item.plan) for item in selected))
     return ExitCode.PASS
 
 
@@ -255,6 +259,19 @@ def _pairs(words: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"--variant takes PATH=VALUE, not {word!r}")
         pairs[path] = value
     return pairs
+
+
+def _derived(plan: Plan) -> str:
+    """Return what the configuration of a plan makes true: the derived limit and what is allowed."""
+    from harness.brokers.base import BROKERS  # noqa: PLC0415
+    from harness.units import format_ns  # noqa: PLC0415
+
+    facts = BROKERS.get(plan.broker.partition("-")[0]).facts(plan)
+    lines = [f"stall pause_max, where no limit is given: {format_ns(facts.pause_ns_derived)} = {facts.pause_formula}"]
+    wrapped = [
+        textwrap.fill(line, 120, initial_indent="  ", subsequent_indent="    ") for line in (*lines, *facts.allowed)
+    ]
+    return "\n\nFrom the configuration\n" + "\n".join(wrapped)
 
 
 def _leftovers() -> list[str]:

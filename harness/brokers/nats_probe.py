@@ -17,7 +17,8 @@ TIMEOUT_S = 1.0
 class NatsProbe:
     """PING → PONG of the NATS protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol).
 
-    Works on client and route listeners alike: both greet with INFO and answer PING.
+    A route listener (``keep`` False) answers a stranger's PING with ``-ERR`` and closes: that, too, is the server's own
+    answer over both directions of the link. It leaves a line in the server's log each time.
 
     Args:
         address: ``host:port``.
@@ -42,7 +43,7 @@ class NatsProbe:
                         self._writer.write(b'CONNECT {"verbose":false,"name":"harness-probe","lang":"probe"}\r\n')
                 start = monotonic_ns()
                 self._writer.write(b"PING\r\n")
-                await self._expect(self._reader, b"PONG")
+                await self._expect(self._reader, b"PONG" if self._keep else b"-ERR")
                 elapsed = monotonic_ns() - start
         except BaseException:
             self.close()

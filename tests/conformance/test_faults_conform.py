@@ -89,3 +89,27 @@ def test_without_its_effect_it_is_not_believed(fault: str, tmp_path: Path, monke
     assert result.verdict is Verdict.INCONCLUSIVE, result.headline
     assert result.exit_code == 6
     assert any(carried_out.id in reason for reason in result.blocking)
+
+
+@pytest.mark.parametrize(
+    ("on", "links"),
+    [
+        ("{link: broker-broker}", {"n1->n2", "n1->n3", "n2->n1", "n2->n3", "n3->n1", "n3->n2"}),
+        ("{link: n1->n2}", {"n1->n2"}),
+    ],
+)
+def test_links_between_nodes_are_slowed_with_evidence(on: str, links: set[str], tmp_path: Path) -> None:
+    text = scenario("latency: {delay: 40ms, direction: up}", on)
+    result, _ = run_text(text.replace("{nodes: 1}", "{nodes: 3, replicas: 3}"), tmp_path)
+    (carried_out,) = result.faults
+    assert set(carried_out.targets) == links
+    assert carried_out.proven, [item for item in carried_out.evidence if not item.proven]
+    assert result.verdict is Verdict.PASS, result.headline
+
+
+def test_a_link_to_the_leader_is_found_when_the_fault_is_applied(tmp_path: Path) -> None:
+    text = scenario("latency: {delay: 40ms}", "{link: client-broker, mode: leader}")
+    result, _ = run_text(text.replace("{nodes: 1}", "{nodes: 3, replicas: 3}"), tmp_path)
+    (carried_out,) = result.faults
+    assert len(carried_out.targets) == 1
+    assert carried_out.proven
