@@ -6,7 +6,6 @@ Owns bringing them up, the proof that no client bypasses its links, and taking e
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import os
 import signal
@@ -16,20 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.brokers.base import Admin, Broker, Launch
-from harness.clients.base import WorkerSpec
 from harness.errors import AbilityError, StartError
 from harness.history.record import EventLog
 from harness.progress import Note
+from harness.run.layout import draw_links, monitor_targets, worker_specs
 from harness.run.probes import JournalProbes
 from harness.run.rundir import RunDir
 from harness.runtime import procfs
-from harness.runtime.base import Link, NodeSpec
+from harness.runtime.base import NodeSpec
 from harness.runtime.cgroup import CpuController, find_controller
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.process import ProcessNode, SupervisedProcess
 from harness.runtime.toxiproxy import ToxiproxyServer
-from harness.scenario.model import Plan, client_links, node_names, peer_links, zones
+from harness.scenario.model import Plan, node_names
 from harness.workload.launcher import Worker
 
 READY_S = 30.0
@@ -74,7 +73,7 @@ class Deployment:
         self._closing = False
         names = node_names(plan.cluster)
         self.ports = {name: {role: ports.draw() for role in broker.port_roles} for name in names}
-        self.links = self._draw_links(ports)
+        self.links = draw_links(plan, broker, self.ports, ports)
         controller = find_controller() if "cpu_limits" in abilities else None
         launch = Launch(
             binary=binaries.broker,
@@ -87,9 +86,10 @@ class Deployment:
         self.toxiproxy = ToxiproxyServer(
             binaries.toxiproxy, ports.draw(), ledger, run_dir.logs / "toxiproxy.log", self._toxiproxy_died
         )
-        self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in self._specs()}
+        specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve())
+        self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in specs}
         self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
-        self._monitor_targets = self._targets()
+        self._monitor_targets = monitor_targets(plan, broker, self.links, self.ports)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
         self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
         self.admin: Admin = broker.admin(self.ports)
@@ -166,81 +166,9 @@ class Deployment:
         found = {f"cpu_s.{name}": round(procfs.cpu_seconds(pid), 3) for name, pid in pids.items() if pid}
         return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
 
-    def _draw_links(self, ports: Ports) -> dict[str, Link]:
-        ends = [
-            (name, zone, node, "client") for name, zone, node in client_links(self._plan.cluster, self._plan.workload)
-        ]
-        ends += [(name, source, node, "peer") for name, source, node in peer_links(self._plan.cluster)]
-        links = {}
-        for name, source, node, role in ends:
-            port = self.ports[node][self._broker.client_role if role == "client" else self._broker.peer_role]
-            links[name] = Link(
-                name=name,
-                source=source,
-                node=node,
-                role=role,
-                host="127.0.0.1",
-                port=ports.draw(),
-                upstream=f"127.0.0.1:{port}",
-            )
-        return links
-
     def _node(self, spec: NodeSpec, controller: CpuController | None) -> ProcessNode:
         log = self._run_dir.logs / f"{spec.name}.log"
         return ProcessNode(spec, self._ledger, log, lambda code: self._node_died(spec.name, code), controller)
-
-    def _specs(self) -> list[WorkerSpec]:
-        workload = self._plan.workload
-        zone_of = {worker: zone for zone, members in zones(workload).items() for worker in members}
-        specs = []
-        for name, zone in zone_of.items():
-            index = int(name[1:])
-            producer = name.startswith("p")
-            keys = tuple(key for key in range(workload.keys) if key % workload.producers == index) if producer else ()
-            # More consumers than partitions share them; else every partition has one owner.
-            slots = range(max(workload.partitions, workload.consumers))
-            owned = (
-                ()
-                if producer
-                else tuple(sorted({slot % workload.partitions for slot in slots if slot % workload.consumers == index}))
-            )
-            specs.append(
-                WorkerSpec(
-                    worker=name,
-                    incarnation=1,
-                    role="producer" if producer else "consumer",
-                    broker=self._broker.kind,
-                    history_dir=str(self._run_dir.history.resolve()),
-                    addresses=tuple(
-                        link.address for link in self.links.values() if link.role == "client" and link.source == zone
-                    ),
-                    partitions=workload.partitions,
-                    owned=owned,
-                    keys=keys,
-                    rate_per_s=workload.rate_per_s * len(keys) / workload.keys,
-                    payload_bytes=workload.payload_bytes,
-                    options=dataclasses.asdict(workload.producer if producer else workload.consumer),
-                )
-            )
-        return specs
-
-    def _targets(self) -> list[dict[str, object]]:
-        """Return what the monitor probes: client links, nodes, and peer links where a fault of the plan acts on them."""
-        targets: list[dict[str, object]] = [
-            {"name": link.name, "address": link.address, "keep": True}
-            for link in self.links.values()
-            if link.role == "client"
-        ]
-        for name, node_ports in self.ports.items():
-            address = f"127.0.0.1:{node_ports[self._broker.client_role]}"
-            targets.append({"name": name, "address": address, "keep": True})
-        if any(fault.on.link and fault.on.link != "client-broker" for fault in self._plan.timeline):
-            targets += [
-                {"name": link.name, "address": link.address, "keep": False}
-                for link in self.links.values()
-                if link.role == "peer"
-            ]
-        return targets
 
     async def _start_node(self, node: ProcessNode) -> None:
         await node.start()
