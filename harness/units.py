@@ -60,6 +60,16 @@ class Unit:
                 chosen, factor = unit, unit_factor
         return f"{value / factor:.3f}".rstrip("0").rstrip(".") + chosen
 
+    def brief(self, value: float) -> str:
+        """Return ``value`` rounded to three significant digits, for people (``1.22s``); not to be read back."""
+        chosen, factor = next(iter(self.factors.items()))
+        for unit, unit_factor in self.factors.items():
+            if abs(float(f"{value / unit_factor:.3g}")) >= 1:
+                chosen, factor = unit, unit_factor
+        amount = value / factor
+        number = f"{amount:.0f}" if abs(amount) >= 100 else f"{amount:.3g}"
+        return f"{amount:.3f}".rstrip("0").rstrip(".") + chosen if "e" in number else number + chosen
+
 
 DURATION = Unit(
     "duration",
@@ -72,6 +82,8 @@ RATE = Unit("rate", {"/s": 1}, "2000/s", suffix="_per_s", integral=False)
 RATIO = Unit("ratio", {"%": 0.01}, "0.1%", integral=False)
 CORES = Unit("CPU limit", {"cores": 1.0, "core": 1.0}, "0.2cores", integral=False)
 
+_SHOWN_DURATION = Unit("duration", {"ns": 1, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}, "50ms")
+
 Duration = Annotated[int, DURATION]
 Bytes = Annotated[int, BYTES]
 Rate = Annotated[float, RATE]
@@ -80,5 +92,8 @@ Cores = Annotated[float, CORES]
 
 
 def format_ns(value_ns: float) -> str:
-    """Return nanoseconds as a short human duration (``1.234s``, ``350ms``)."""
-    return DURATION.format(round(value_ns)) if abs(value_ns) < DURATION.factors["m"] else f"{value_ns / 1e9:.1f}s"
+    """Return nanoseconds as a short human duration of three significant digits (``1.23s``, ``350ms``, ``547µs``).
+
+    Seconds are the largest unit, so that two durations can be compared at a glance.
+    """
+    return _SHOWN_DURATION.brief(round(value_ns))

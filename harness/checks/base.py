@@ -52,7 +52,7 @@ class Check(Protocol):
         """Judge ``history``; ``limits`` is an instance of ``self.limits``, default limits apply where it has none."""
 
 
-CHECKS: Registry[Check] = Registry("check", "harness.checks", "harness.checks")
+CHECKS: Registry[Check] = Registry("check", "harness.checks", "broker_chaos_harness.checks")
 
 
 @dataclass(frozen=True, slots=True)

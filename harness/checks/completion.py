@@ -15,8 +15,7 @@ def first_processed(history: History) -> Int64:
     table = np.full(index.values + 1, -1, np.int64)
     table[deliveries.value] = deliveries.t_processed
     # Only of values delivered more than once may the last one written not be the first.
-    repeated = np.append(index.times_delivered > 1, values=True)
-    rows = np.flatnonzero(repeated[deliveries.value])
+    rows = index.repeated_deliveries
     done = deliveries.t_processed[rows]
     late = np.iinfo(np.int64).max
     table[deliveries.value[rows]] = late

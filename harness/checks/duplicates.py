@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.checks import operations
 from harness.checks.base import CHECKS, OPERATIONS_MAX, Draft, Measure, capped, or_default, plural
@@ -38,7 +40,7 @@ class DuplicatesLimits:
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Copies:
     """Further places of values: parallel arrays, one entry per copy; an operation stands for each place.
 
@@ -51,6 +53,9 @@ class _Copies:
     partition: Int64
     copy: Int64
     original: Int64
+
+
+_OFFSET_BITS: Final = 47
 
 
 class Duplicates:
@@ -66,6 +71,7 @@ class Duplicates:
     findings: Mapping[str, str] = {
         "copy": "one value at two places in the log",
         "redelivered-after-ack": "one place delivered again after the broker had confirmed its acknowledgement",
+        "redelivered-often": "more redeliveries, legal ones too, than the scenario allows",
         "redelivered-without-acks": "one place delivered again to running consumers although the policy is ack none",
     }
 
@@ -91,7 +97,11 @@ class Duplicates:
             "distinct_delivered": distinct,
             "duplicate_told": int(np.count_nonzero(index.sends.duplicate)),
         }
-        draft.findings = capped([*_copy_findings(history, copies), *_redelivery_findings(history, again)])
+        found = [*_copy_findings(history, copies), *_redelivery_findings(history, again)]
+        often = limits.redelivered_ratio_max
+        if often is not None and again.row.size / max(distinct, 1) > often:
+            found.append(_often(history, again, distinct))
+        draft.findings = capped(found)
         return draft.conclude(self.name, or_default(limits, copies_max=0, ratio_max=0.0))
 
 
@@ -99,35 +109,44 @@ def _find_copies(history: History) -> _Copies:
     """Return the copies that the audit or the consumers saw, each place but a value's first counted once."""
     index = history.index
     stored, deliveries = index.stored, index.deliveries
-    audited = index.stored_of >= 0
-    seen = np.flatnonzero(~audited & (index.first_delivery >= 0))
-    audited_values = np.flatnonzero(audited)
-    original = np.zeros(index.values + 1, np.int64)
-    original[audited_values] = -1 - index.stored_of[audited_values]
-    original[seen] = index.first_delivery[seen]
-    offset, partition = np.full(index.values + 1, -1, np.int64), np.full(index.values + 1, -1, np.int32)
-    for values, columns, rows in (
-        (audited_values, stored, index.stored_of[audited_values]),
-        (seen, deliveries, index.first_delivery[seen]),
-    ):
-        offset[values], partition[values] = columns.offset[rows], columns.partition[rows]
-    parts = []
-    for columns in (stored, deliveries):
-        value = columns.value
-        elsewhere = (columns.offset != offset[value]) | (columns.partition != partition[value])
-        parts.append(np.flatnonzero(elsewhere & (columns.offset >= 0) & (offset[value] >= 0)))
-    in_log, in_hand = parts
+    places = [_places(columns.partition, columns.offset) for columns in (stored, deliveries)]
+    # Any place of a value will do to find the values with more than one; the few there are, are then looked at.
+    some = np.full(index.values + 1, -1, np.int64)
+    some[deliveries.value] = places[1]
+    some[stored.value] = places[0]
+    concerned = np.zeros(index.values + 1, np.bool_)
+    for columns, place in ((stored, places[0]), (deliveries, places[1])):
+        concerned[columns.value[np.flatnonzero(some[columns.value] != place)]] = True
+    concerned[-1] = False
+    if not concerned.any():
+        return _Copies(*(np.empty(0, np.int64) for _ in range(4)))
+    in_log, in_hand = (np.flatnonzero(concerned[columns.value]) for columns in (stored, deliveries))
+    in_hand = in_hand[np.argsort(deliveries.t[in_hand], kind="stable")]
     value = np.concatenate([stored.value[in_log], deliveries.value[in_hand]])
-    places = np.stack(
-        [
-            value,
-            np.concatenate([stored.partition[in_log], deliveries.partition[in_hand]]).astype(np.int64),
-            np.concatenate([stored.offset[in_log], deliveries.offset[in_hand]]),
-        ]
-    )
-    _, kept = np.unique(places, axis=1, return_index=True)
-    rows = np.concatenate([-1 - in_log, in_hand])[kept]
-    return _Copies(value=value[kept], partition=places[1][kept], copy=rows, original=original[value[kept]])
+    place = np.concatenate([places[0][in_log], places[1][in_hand]])
+    rows = np.concatenate([-1 - in_log, in_hand])
+    known = place >= 0
+    value, place, rows = value[known], place[known], rows[known]
+    # Each place once, in the order log before hand, which is then the order of a value's places.
+    order = np.lexsort((place, value))
+    same = (value[order][1:] == value[order][:-1]) & (place[order][1:] == place[order][:-1])
+    kept = order[np.append(True, ~same)]
+    kept = kept[np.lexsort((kept, value[kept]))]
+    value, place, rows = value[kept], place[kept], rows[kept]
+    fresh = np.append(True, value[1:] != value[:-1])
+    original = rows[np.flatnonzero(fresh)][np.cumsum(fresh) - 1]
+    again = ~fresh
+    return _Copies(value[again], place[again] >> _OFFSET_BITS, rows[again], original[again])
+
+
+def _places(partition: NDArray[np.int32], offset: Int64) -> Int64:
+    """Return partition and offset in one number, -1 where the offset is not known."""
+    place = partition.astype(np.int64)
+    place <<= _OFFSET_BITS
+    place |= offset
+    if offset.size and int(offset.min()) < 0:
+        place[offset < 0] = -1
+    return place
 
 
 def _operation(history: History, row: int) -> Operation:
@@ -200,6 +219,29 @@ def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]
             )
         )
     return found
+
+
+def _often(history: History, again: Redeliveries, distinct: int) -> Finding:
+    """Return the finding for more redeliveries than wanted, whether legal or not."""
+    named = [
+        operations.delivered(history, int(row))
+        for at in range(min(again.row.size, OPERATIONS_MAX // 2))
+        for row in (again.earlier[at], again.row[at])
+    ]
+    start, end = operations.span_of(history.index.deliveries.t[again.row].tolist())
+    return Finding(
+        type="redelivered-often",
+        message=(
+            f"{plural(again.row.size, 'redelivery', 'redeliveries')} of {plural(distinct, 'message')}, legal ones included: first "
+            f"{operations.message_name(named[1].key, named[1].seq)} at offset {named[1].offset}, delivered again to "
+            f"{named[1].journal} at {operations.when(history, named[1].t_ns)}"
+        ),
+        operations=tuple(named),
+        start_ns=start,
+        end_ns=end,
+        metric="redelivered_ratio_max",
+        amount=again.row.size / max(distinct, 1),
+    )
 
 
 CHECKS.register("duplicates")(Duplicates())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.history.index import Int32, Int64, Mask
 from harness.history.read import History
@@ -59,14 +60,16 @@ def of_keys(history: History) -> Inversions:
     """
     index = history.index
     deliveries = index.deliveries
-    ordered = (index.first_delivery >= 0) & (index.outcome_of != Outcome.FAIL)
-    values = np.flatnonzero(ordered)
+    values = np.flatnonzero((index.first_delivery >= 0) & (index.outcome_of != Outcome.FAIL))
+    values = _of_disordered_keys(index.keys, values, index.first_time[values], index.first_delivery[values])
     rows = index.first_delivery[values]
-    rank = index.delivery_rank[rows]
-    keys = np.repeat(np.arange(index.keys.size - 1), np.diff(index.keys))[values]
+    # Rows ascend with the journal and its records, so that equal times keep that order.
+    order = np.lexsort((rows, deliveries.t[rows]))
+    rank = np.empty(rows.size, np.int64)
+    rank[order] = np.arange(rows.size)
+    keys = np.searchsorted(index.keys, values, side="right")
     # Walking each key backwards, "earlier than something later" becomes "higher than a minimum before".
-    top = int(rank.max()) if rank.size else 0
-    late, early = behind((top - rank)[::-1], (keys.max() - keys)[::-1] if keys.size else keys)
+    late, early = behind((rows.size - rank)[::-1], (index.keys.size - keys)[::-1])
     late, early = rank.size - 1 - late[::-1], rank.size - 1 - early[::-1]
     late_rows, early_rows = rows[late], rows[early]
     real = index.outcome_of[values[late]] == Outcome.OK
@@ -74,6 +77,25 @@ def of_keys(history: History) -> Inversions:
         deliveries.journal[early_rows] == deliveries.journal[late_rows]
     )
     return _of_deliveries(history, late_rows[real], early_rows[real])
+
+
+def _of_disordered_keys(keys: Int64, values: Int64, level: Int64, tie: Int64) -> Int64:
+    """Return the values of those keys in which some neighbours descend; all other keys are in order.
+
+    Args:
+        keys: First value of each key, and the number of values at the end.
+        values: Ascending.
+        level: What should ascend within each key.
+        tie: Decides between equal levels.
+    """
+    descends = (level[1:] < level[:-1]) | ((level[1:] == level[:-1]) & (tie[1:] < tie[:-1]))
+    (at,) = np.nonzero(descends)
+    left, right = (np.searchsorted(keys, values[side], side="right") - 1 for side in (at, at + 1))
+    concerned = np.zeros(keys.size, np.bool_)
+    concerned[left[left == right]] = True
+    if not concerned.any():
+        return values[:0]
+    return values[np.repeat(concerned[:-1], np.diff(keys))[values]]
 
 
 def of_partitions(history: History) -> Inversions:
@@ -98,16 +120,29 @@ def in_epochs(history: History) -> Inversions:
     broker or the client, stand apart.
     """
     deliveries = history.index.deliveries
-    first = (deliveries.attempt <= 1) & ~deliveries.redelivered & (deliveries.offset >= 0)
-    rows = np.flatnonzero(first)
-    partition = deliveries.partition[rows].astype(np.int64)
-    partition -= int(partition.min()) if rows.size else 0
-    width = int(partition.max()) + 1 if rows.size else 1
-    group = deliveries.journal[rows] * width + partition
-    order = _stable(group)
-    rows, group = rows[order], group[order]
-    late, early = behind(deliveries.offset[rows], _cut(history, rows, group))
+    told_again = (deliveries.attempt > 1) | deliveries.redelivered | (deliveries.offset < 0)
+    low, high = _bounds(deliveries.partition)
+    group = _labels(deliveries.journal, deliveries.partition, low, high)
+    rows = np.argsort(group, kind="stable")
+    if told_again.any():
+        rows = rows[~told_again[rows]]
+    epoch = _cut(history, rows, group[rows].astype(np.int64))
+    late, early = behind(deliveries.offset[rows], epoch)
     return _of_deliveries(history, rows[late], rows[early])
+
+
+def _bounds(labels: Int32) -> tuple[int, int]:
+    """Return the lowest label and one more than the highest."""
+    return (int(labels.min()), int(labels.max()) + 1) if labels.size else (0, 0)
+
+
+def _labels(journal: NDArray[np.int16], partition: Int32, low: int, high: int) -> NDArray[np.int16] | Int64:
+    """Return a number for each journal and partition, of 16 bits where they fit: those are sorted by radix."""
+    width = high - low
+    fits = not journal.size or (int(journal.max()) + 1) * width <= np.iinfo(np.int16).max
+    if fits:
+        return journal * np.int16(width) + (partition - low).astype(np.int16)
+    return journal.astype(np.int64) * width + (partition - low)
 
 
 def _cut(history: History, rows: Int64, group: Int64) -> Int64:
@@ -136,13 +171,15 @@ def in_logs(history: History) -> Inversions:
     The late one is the earlier send: it lies behind a later one. Offsets are the lowest known of each value.
     """
     index = history.index
-    sends = index.sends
+    sends, stored = index.sends, index.stored
     told = np.full(index.values, -1, np.int64)
     told[sends.value] = sends.offset
-    found = np.flatnonzero(index.stored_of >= 0)
-    audited = index.stored.offset[index.stored_of[found]]
-    told[found] = np.where(told[found] < 0, audited, np.minimum(told[found], audited))
+    if stored.value.size:
+        audited = stored.offset[index.stored_of]
+        audited[index.stored_of < 0] = -1
+        told = np.where((told < 0) | ((audited >= 0) & (audited < told)), audited, told)
     values = np.flatnonzero((told >= 0) & (index.outcome_of == Outcome.OK))
+    values = _of_disordered_keys(index.keys, values, told[values], values)
     rows = index.send_of[values]
     keys = sends.key[rows].astype(np.int64)
     offset, partition = told[values], sends.partition[rows]
@@ -153,7 +190,7 @@ def in_logs(history: History) -> Inversions:
     if not mask.all():
         keys, offset, rows = keys[mask], offset[mask], rows[mask]
     top = int(offset.max()) if offset.size else 0
-    late, early = behind((top - offset)[::-1], (keys.max() - keys)[::-1] if keys.size else keys)
+    late, early = behind((top - offset)[::-1], (index.keys.size - keys)[::-1])
     late, early = rows[rows.size - 1 - late[::-1]], rows[rows.size - 1 - early[::-1]]
     return Inversions(
         value=sends.value[late],

@@ -108,14 +108,16 @@ def _latencies(history: History, during: str) -> tuple[Int64, Int64]:
     """Return (rows of sends, latencies in ns) of the delivered messages sent in a phase."""
     window = phase(history, during)
     index = history.index
-    first = index.first_delivery[index.sends.value]
+    first = index.first_time[index.sends.value]
     chosen = (first >= 0) & (index.sends.outcome != Outcome.FAIL)
     if window is None:
         chosen[:] = False
     elif during != "all":
         chosen &= (index.sends.t >= window[0]) & (index.sends.t < window[1])
+    if chosen.all():
+        return np.arange(chosen.size), first - index.sends.t
     rows = np.flatnonzero(chosen)
-    return rows, index.deliveries.t[first[rows]] - index.sends.t[rows]
+    return rows, first[rows] - index.sends.t[rows]
 
 
 def _findings(

@@ -96,8 +96,8 @@ def waiting_count(history: History, partition: int, start_ns: int, end_ns: int) 
     index = history.index
     sends = index.sends
     rows = np.flatnonzero((sends.partition == partition) & (sends.outcome == Outcome.OK) & (sends.t_done < end_ns))
-    first = index.first_delivery[sends.value[rows]]
-    arrived = (first >= 0) & (index.deliveries.t[first] <= start_ns)
+    first = index.first_time[sends.value[rows]]
+    arrived = (first >= 0) & (first <= start_ns)
     return int(np.count_nonzero(~arrived))
 
 

@@ -71,13 +71,11 @@ class Phantoms:
 def _distinct(history: History, delivered: Int64, stored: Int64) -> int:
     """Count the distinct (key, seq) of the phantoms in these rows."""
     deliveries, found = history.index.deliveries, history.index.stored
-    pairs = np.stack(
-        [
-            np.concatenate([deliveries.key[delivered], found.key[stored]]).astype(np.int64),
-            np.concatenate([deliveries.seq[delivered], found.seq[stored]]),
-        ]
-    )
-    return int(np.unique(pairs, axis=1).shape[1])
+    key = np.concatenate([deliveries.key[delivered], found.key[stored]])
+    seq = np.concatenate([deliveries.seq[delivered], found.seq[stored]])
+    order = np.lexsort((seq, key))
+    key, seq = key[order], seq[order]
+    return int(np.count_nonzero((key[1:] != key[:-1]) | (seq[1:] != seq[:-1]))) + bool(key.size)
 
 
 def _phantom(history: History, delivered: Int64, stored: Int64, count: int) -> Finding:

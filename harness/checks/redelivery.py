@@ -34,14 +34,12 @@ def find_redeliveries(history: History) -> Redeliveries:
     """Return the redeliveries of a history, in order of place, then time."""
     index = history.index
     deliveries = index.deliveries
-    # Only values that were delivered more than once can be concerned: few, so that only they need sorting.
-    repeated = np.append(index.times_delivered > 1, values=False)  # the last place is the phantoms'
-    rows = np.flatnonzero(repeated[deliveries.value])
-    offset, partition = deliveries.offset[rows], deliveries.partition[rows]
-    order = np.lexsort((index.delivery_rank[rows], offset, partition)) if rows.size else np.empty(0, np.int64)
-    rows, offset, partition = rows[order], offset[order], partition[order]
+    rows = index.repeated_deliveries  # in order of time, which the stable sort keeps within each place
+    rows = rows[np.lexsort((deliveries.offset[rows], deliveries.partition[rows], deliveries.value[rows]))]
+    offset, partition, value = deliveries.offset[rows], deliveries.partition[rows], deliveries.value[rows]
     fresh = np.ones(rows.size, np.bool_)
-    fresh[1:] = (offset[1:] != offset[:-1]) | (partition[1:] != partition[:-1]) | (offset[1:] < 0)
+    fresh[1:] = (offset[1:] != offset[:-1]) | (partition[1:] != partition[:-1]) | (value[1:] != value[:-1])
+    fresh |= offset < 0
     group = np.cumsum(fresh) - 1
     first = rows[np.flatnonzero(fresh)][group] if rows.size else rows
     again = ~fresh
@@ -103,7 +101,7 @@ def _forbidden(history: History, later: Int64, earlier: Int64) -> Mask:
         return ~renewed
     # A delivery with a lower attempt number left the broker before: a client held it in its buffer.
     attempts = deliveries.attempt[later], deliveries.attempt[earlier]
-    overtaken = (attempts[0] > 0) & (attempts[1] > 0) & (attempts[0] <= attempts[1])
+    overtaken = (attempts[0] > 0) & (attempts[1] > 0) & (attempts[0] < attempts[1])
     forbidden: Mask = _binding(history, earlier) & (deliveries.t_acked[earlier] < deliveries.t[later]) & ~overtaken
     return forbidden
 

@@ -64,7 +64,9 @@ class Kind(Protocol):
         """Return the released versions that can be found out, oldest first; empty when the list cannot be had."""
 
 
-DISTRIBUTIONS: Registry[Kind] = Registry("distribution kind", "harness.distributions", "harness.distributions")
+DISTRIBUTIONS: Registry[Kind] = Registry(
+    "distribution kind", "harness.distributions", "broker_chaos_harness.distributions"
+)
 
 
 def resolve(name: str) -> Distribution:

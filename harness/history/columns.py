@@ -8,12 +8,13 @@ where n is the key's own count in the low bits of ``seq``. So the values of one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from enum import IntEnum
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.history.record import SEQ_BITS, Kind
+from harness.history.record import SEQ_BITS, Flag, Kind
 
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
@@ -56,78 +57,133 @@ class ValueIds:
         size[slot] = n + 1  # in order of sending, so that the last one written is the largest …
         if (size[slot] <= n).any():  # … unless somebody sent out of order
             np.maximum.at(size, slot, n + 1)
-        self._size = size
-        self._base = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
-        self.count = int(self._base[-1])
+        self._ends = np.cumsum(size)
+        self._base = self._ends - size
+        self.count = int(self._ends[-1]) if slots else 0
         if self.count > 8 * key.size + 1_000_000:
             raise ValueError(f"sequence numbers up to {int(size.max()) - 1} for {key.size} sends: they must be dense")
-        self.first = self._base[:: self._incarnations]
+        self.first = np.append(self._base[:: self._incarnations], self.count)
 
     def of_sends(self, key: Int32, seq: Int64) -> Int64:
         """Return the ids of values that are known to have been sent."""
         slot, n = self._slot(key, seq)
-        n += self._base[slot]
-        return n
+        return self._base.take(slot) + n
 
     def of_any(self, key: Int32, seq: Int64) -> Int64:
         """Return the ids of values, ``PHANTOM`` where key or sequence lie outside everything sent."""
         if not self.count:
             return np.full(key.size, PHANTOM, np.int64)
-        inside = (key.view(np.uint32) < self._keys) & (seq.view(np.uint64) < (self._incarnations << SEQ_BITS))
-        all_inside = bool(inside.all())
+        outside: Mask | None = None
+        if key.size and not (
+            int(key.min()) >= 0
+            and int(key.max()) < self._keys
+            and int(seq.min()) >= 0
+            and int(seq.max()) >> SEQ_BITS < self._incarnations
+        ):
+            outside = (key < 0) | (key >= self._keys) | (seq < 0) | (seq >> SEQ_BITS >= self._incarnations)
+            key, seq = np.where(outside, np.int32(0), key), np.where(outside, 0, seq)
         slot, n = self._slot(key, seq)
-        if not all_inside:
-            slot[~inside] = 0
-        inside &= n < self._size[slot]
-        n += self._base[slot]
-        if not (all_inside and inside.all()):
-            n[~inside] = PHANTOM
-        return n
+        value = self._base.take(slot)
+        value += n
+        beyond = value >= self._ends.take(slot)
+        if outside is not None:
+            beyond |= outside
+        if beyond.any():
+            value[beyond] = PHANTOM
+        return value
 
     def _slot(self, key: Int32, seq: Int64) -> tuple[Int64, Int64]:
         slot = key.astype(np.int64)
         if self._incarnations == 1:
-            return slot, seq & _SEQ_MASK
+            return slot, seq
         slot *= self._incarnations
         slot += seq >> SEQ_BITS
         return slot, seq & _SEQ_MASK
 
 
 class Columns:
-    """The records of one kind over all journals."""
+    """The records of one kind over all journals, read word by word: a record is six words of eight bytes.
+
+    Attributes:
+        size: Number of records.
+        bounds: Where each journal's records begin, and ``size`` at the end.
+        journal: Index of the journal of each record.
+        ordinal: Index of each record in its journal.
+    """
 
     def __init__(self, parts: Sequence[Part], kind: Kind) -> None:
         self._parts = []
         self.bounds = [0]
-        for name, kinds, records in parts:
+        for _, kinds, records in parts:
             chosen = kinds == kind
             count = int(np.count_nonzero(chosen))
             rows: Int64 | slice = slice(None) if count == kinds.size else np.flatnonzero(chosen)
-            self._parts.append((name, rows, records, count))
+            self._parts.append((rows, words_of(records), count))
             self.bounds.append(self.bounds[-1] + count)
         self.size = self.bounds[-1]
         self.journal = np.empty(self.size, np.int16)
         self.ordinal = np.empty(self.size, np.int32)
-        for index, (_, rows, _, count) in enumerate(self._parts):
+        for index, (rows, _, count) in enumerate(self._parts):
             here = slice(self.bounds[index], self.bounds[index + 1])
             self.journal[here] = index
             self.ordinal[here] = np.arange(count) if isinstance(rows, slice) else rows
 
-    def column(self, name: str, dtype: type[T]) -> NDArray[T]:
-        """Return one field of all records, contiguous."""
-        out: NDArray[T] = np.empty(self.size, dtype)
-        for index, (_, rows, records, count) in enumerate(self._parts):
+    def word(self, word: Word) -> Int64:
+        """Return one word of all records, contiguous."""
+        out = np.empty(self.size, np.int64)
+        for index, (rows, words, count) in enumerate(self._parts):
             if count:
-                out[self.bounds[index] : self.bounds[index + 1]] = records[name][rows]
+                out[self.bounds[index] : self.bounds[index + 1]] = words[:, word][rows]
         return out
+
+
+class Word(IntEnum):
+    """The words of a record, by the fields in them; a test holds them in step with the record format."""
+
+    HEAD = 0
+    T = 1
+    PLACE = 2
+    SEQ = 3
+    OFFSET = 4
+    REF = 5
+
+
+def words_of(records: NDArray[np.void]) -> Int64:
+    """Return records as a matrix of words, without copying."""
+    words: Int64 = np.ascontiguousarray(records).view(np.ndarray).view("<i8").reshape(-1, len(Word))
+    return words
+
+
+def outcome_in(head: Int64) -> Bytes:
+    """Return the outcomes in words ``HEAD``."""
+    return head.view(np.uint8)[1::8].copy()
+
+
+def flag_in(head: Int64, flag: Flag) -> Mask:
+    """Return whether a flag is set in words ``HEAD``."""
+    found: Mask = (head.view("<u2")[1::4] & flag) != 0
+    return found
+
+
+def count_in(head: Int64) -> NDArray[np.uint32]:
+    """Return the counts in words ``HEAD``."""
+    return head.view("<u4")[1::2].copy()
+
+
+def place_in(place: Int64) -> tuple[Int32, Int32]:
+    """Return (key, partition) in words ``PLACE``."""
+    halves = place.view("<i4")
+    return halves[::2].copy(), halves[1::2].copy()
 
 
 class Completions:
     """Spreads the completions of one kind in one journal over the operations that they refer to.
 
     Attributes:
-        records: The completion records' columns by name, one entry per completion.
-        at: Operation (index within the journal) of each entry of ``of``'s answers.
+        size: Number of completion records.
+        head: Their words ``HEAD``.
+        first: First operation (index within the journal) of each.
+        at: Operations of each entry of ``spread``'s answers.
 
     Raises:
         ValueError: When a completion lies outside the journal's operations.
@@ -136,30 +192,32 @@ class Completions:
     def __init__(self, part: Part, kind: Kind, operations: int) -> None:
         name, kinds, records = part
         self._rows = np.flatnonzero(kinds == kind)
-        self._records = records
-        ref, self._count = self.each("ref"), self.each("count").astype(np.int64)
-        self.size = ref.size
+        self._words = words_of(records)
+        self.size = self._rows.size
+        self.head = self.each(Word.HEAD)
+        self.first = self.each(Word.REF)
+        self._count = count_in(self.head).astype(np.int64)
         self._single = bool((self._count == 1).all())
-        if self.size and (int(ref.min()) < 0 or int((ref + self._count).max()) > operations):
+        self.at: Int64 | slice = self.first
+        if not self.size:
+            return
+        if int(self.first.min()) < 0 or int((self.first + self._count).max()) > operations:
             raise ValueError(
                 f"journal {name}: a {kind.name} record refers to operations beyond the {operations} recorded"
             )
-        self.first: Int64 = ref
-        if self._single:
-            self.at: Int64 | slice = ref
-        else:
+        if (np.diff(self.first) == self._count[:-1]).all():
+            # Completions in order of their operations, which is the usual case, need no scatter.
+            self.at = slice(int(self.first[0]), int(self.first[-1] + self._count[-1]))
+        elif not self._single:
             ends = np.cumsum(self._count)
-            self.at = np.arange(int(ends[-1]) if self.size else 0) + np.repeat(ref - ends + self._count, self._count)
-        # Completions in order of their operations need no scatter, which is the usual case.
-        if self.size and (np.diff(ref) == self._count[:-1]).all():
-            self.at = slice(int(ref[0]), int(ref[-1] + self._count[-1]))
+            self.at = np.arange(int(ends[-1])) + np.repeat(self.first - ends + self._count, self._count)
 
-    def each(self, name: str) -> NDArray[Any]:
-        """Return one field per completion record."""
-        column: NDArray[Any] = self._records[name][self._rows]
+    def each(self, word: Word) -> Int64:
+        """Return one word of each completion record."""
+        column: Int64 = self._words[:, word][self._rows]
         return column
 
-    def spread(self, column: NDArray[Any]) -> NDArray[Any]:
+    def spread(self, column: NDArray[T]) -> NDArray[T]:
         """Return ``column`` (one entry per completion record) per operation completed."""
         return column if self._single else np.repeat(column, self._count)
 

@@ -23,6 +23,11 @@ from harness.history.columns import (
     Mask,
     Part,
     ValueIds,
+    Word,
+    count_in,
+    flag_in,
+    outcome_in,
+    place_in,
     without_holes,
 )
 from harness.history.record import Flag, Kind, Outcome
@@ -123,16 +128,16 @@ class Index:
         Raises:
             ValueError: When a completion refers to operations that the journal does not hold.
         """
-        sent, delivered, stored = (Columns(parts, kind) for kind in (Kind.SEND, Kind.DELIVERED, Kind.STORED))
-        key, seq = sent.column("key", np.int32), sent.column("seq", np.int64)
+        sent, stored = Columns(parts, Kind.SEND), Columns(parts, Kind.STORED)
+        (key, partition), seq = place_in(sent.word(Word.PLACE)), sent.word(Word.SEQ)
         ids = ValueIds(key, seq)
         value = ids.of_sends(key, seq)
         outcome, done, offset, duplicate = _send_completions(parts, sent)
         sends = Sends(
-            t=sent.column("t", np.int64),
+            t=sent.word(Word.T),
             key=key,
             seq=seq,
-            partition=sent.column("partition", np.int32),
+            partition=partition,
             value=value,
             outcome=outcome,
             t_done=done,
@@ -144,13 +149,13 @@ class Index:
         unsent: Mask = np.ones(ids.count, np.bool_)
         unsent[value] = False
         holes = unsent if unsent.any() else None
-        stored_key, stored_seq = stored.column("key", np.int32), stored.column("seq", np.int64)
+        (stored_key, stored_partition), stored_seq = place_in(stored.word(Word.PLACE)), stored.word(Word.SEQ)
         return Index(
             sends,
-            _deliveries(parts, delivered, ids, holes),
+            _deliveries(parts, ids, holes),
             Stored(
-                partition=stored.column("partition", np.int32),
-                offset=stored.column("offset", np.int64),
+                partition=stored_partition,
+                offset=stored.word(Word.OFFSET),
                 key=stored_key,
                 seq=stored_seq,
                 value=without_holes(ids.of_any(stored_key, stored_seq), holes),
@@ -181,20 +186,48 @@ class Index:
         return np.argsort(self.deliveries.t, kind="stable")
 
     @functools.cached_property
-    def delivery_rank(self) -> Int64:
-        """Position in ``delivery_order`` of each row of ``deliveries``."""
-        order = self.delivery_order
-        rank = np.empty(order.size, np.int64)
-        rank[order] = np.arange(order.size)
-        return rank
+    def _deliveries_by_value(self) -> tuple[Int64, Int64]:
+        """Row of each value's first delivery (-1: none), and the rows of values that were delivered repeatedly."""
+        value = self.deliveries.value
+        table, repeated = self._last_rows(value)
+        if repeated.size:
+            # Of what came once, the only delivery is the first: only the others need sorting by time.
+            repeated = repeated[np.argsort(self.deliveries.t[repeated], kind="stable")]
+            table[value[repeated[::-1]]] = repeated[::-1]
+        return table, repeated
 
-    @functools.cached_property
+    def _last_rows(self, value: Int64) -> tuple[Int64, Int64]:
+        """Return (last row by value, -1 where there is none; rows of values that occur repeatedly, ascending)."""
+        table = np.full(self.values + 1, -1, np.int64)  # phantoms fall on the extra last place
+        rows = np.arange(value.size)
+        table[value] = rows
+        table[-1] = -1
+        before = np.flatnonzero((table[value] != rows) & (value >= 0))
+        if before.size:
+            concerned = np.zeros(self.values + 1, np.bool_)
+            concerned[value[before]] = True
+            before = np.flatnonzero(concerned[value])
+        return table[:-1], before
+
+    @property
     def first_delivery(self) -> Int64:
         """Row in ``deliveries`` of each value's first delivery, -1 when it never was delivered."""
-        table = np.full(self.values + 1, -1, np.int64)  # phantoms fall on the extra last place
-        backwards = self.delivery_order[::-1]
-        table[self.deliveries.value[backwards]] = backwards
-        return table[:-1]
+        return self._deliveries_by_value[0]
+
+    @property
+    def repeated_deliveries(self) -> Int64:
+        """Rows of ``deliveries`` of every value that was delivered more than once, in order of time."""
+        return self._deliveries_by_value[1]
+
+    @functools.cached_property
+    def first_time(self) -> Int64:
+        """Time of each value's first delivery, -1 when it never was delivered."""
+        rows = self.first_delivery
+        if not self.deliveries.t.size:
+            return np.full(self.values, -1, np.int64)
+        times = self.deliveries.t[rows]
+        times[rows < 0] = -1
+        return times
 
     @functools.cached_property
     def processed(self) -> Mask:
@@ -206,14 +239,9 @@ class Index:
     @functools.cached_property
     def stored_of(self) -> Int64:
         """Row in ``stored`` of each value's first copy, -1 when the audit did not find it."""
-        table = np.full(self.values + 1, -1, np.int64)
-        table[self.stored.value[::-1]] = np.arange(self.stored.value.size)[::-1]
-        return table[:-1]
-
-    @functools.cached_property
-    def times_delivered(self) -> Int64:
-        """How often each value was delivered."""
-        return np.bincount(self.deliveries.value + 1, minlength=self.values + 1)[1:]
+        table, repeated = self._last_rows(self.stored.value)
+        table[self.stored.value[repeated[::-1]]] = repeated[::-1]
+        return table
 
 
 def _send_completions(parts: Sequence[Part], sent: Columns) -> tuple[Bytes, Int64, Int64, Mask]:
@@ -227,18 +255,19 @@ def _send_completions(parts: Sequence[Part], sent: Columns) -> tuple[Bytes, Int6
         if not completions.size:
             continue
         here, at = slice(low, high), completions.at
-        said = completions.each("outcome")
+        said = outcome_in(completions.head)
         said[said == Outcome.NONE] = Outcome.UNKNOWN
         outcome[here][at] = completions.spread(said)
-        done[here][at] = completions.spread(completions.each("t"))
+        done[here][at] = completions.spread(completions.each(Word.T))
         # The offset is that of the first of the range: the others need not be its neighbours.
-        offset[here][completions.first] = completions.each("offset")
-        duplicate[here][at] = completions.spread((completions.each("flags") & Flag.DUPLICATE) != 0)
+        offset[here][completions.first] = completions.each(Word.OFFSET)
+        duplicate[here][at] = completions.spread(flag_in(completions.head, Flag.DUPLICATE))
     return outcome, done, offset, duplicate
 
 
-def _deliveries(parts: Sequence[Part], delivered: Columns, ids: ValueIds, holes: Mask | None) -> Deliveries:
+def _deliveries(parts: Sequence[Part], ids: ValueIds, holes: Mask | None) -> Deliveries:
     """Return the DELIVERED records with what became of them."""
+    delivered = Columns(parts, Kind.DELIVERED)
     processed = np.full(delivered.size, -1, np.int64)
     acked = np.full(delivered.size, -1, np.int64)
     ack_outcome = np.zeros(delivered.size, np.uint8)
@@ -247,22 +276,23 @@ def _deliveries(parts: Sequence[Part], delivered: Columns, ids: ValueIds, holes:
         here = slice(low, high)
         completions = Completions(part, Kind.PROCESSED, high - low)
         if completions.size:
-            finished = np.where(completions.each("outcome") == Outcome.OK, completions.each("t"), -1)
+            finished = np.where(outcome_in(completions.head) == Outcome.OK, completions.each(Word.T), -1)
             processed[here][completions.at] = completions.spread(finished)
         completions = Completions(part, Kind.ACKED, high - low)
         if completions.size:
-            acked[here][completions.at] = completions.spread(completions.each("t"))
-            ack_outcome[here][completions.at] = completions.spread(completions.each("outcome"))
-            confirmed[here][completions.at] = completions.spread((completions.each("flags") & Flag.CONFIRMED) != 0)
-    key, seq = delivered.column("key", np.int32), delivered.column("seq", np.int64)
+            acked[here][completions.at] = completions.spread(completions.each(Word.T))
+            ack_outcome[here][completions.at] = completions.spread(outcome_in(completions.head))
+            confirmed[here][completions.at] = completions.spread(flag_in(completions.head, Flag.CONFIRMED))
+    (key, partition), seq = place_in(delivered.word(Word.PLACE)), delivered.word(Word.SEQ)
+    head = delivered.word(Word.HEAD)
     return Deliveries(
-        t=delivered.column("t", np.int64),
+        t=delivered.word(Word.T),
         key=key,
         seq=seq,
-        partition=delivered.column("partition", np.int32),
-        offset=delivered.column("offset", np.int64),
-        attempt=delivered.column("count", np.uint32),
-        redelivered=(delivered.column("flags", np.uint16) & Flag.REDELIVERED) != 0,
+        partition=partition,
+        offset=delivered.word(Word.OFFSET),
+        attempt=count_in(head),
+        redelivered=flag_in(head, Flag.REDELIVERED),
         value=without_holes(ids.of_any(key, seq), holes),
         journal=delivered.journal,
         ordinal=delivered.ordinal,

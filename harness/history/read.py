@@ -177,9 +177,9 @@ class History:
     def window(self, phase: str) -> tuple[int, int] | None:
         """Return (start, end) of a phase, or None when it never began; a phase lasts to the next ``phase`` event."""
         marks = self.of_kind("phase")
-        for mark, after in zip(marks, (*marks[1:], None), strict=True):
+        for position, mark in enumerate(marks):
             if mark.fields.get("phase") == phase:
-                return mark.t, self.span.end_ns if after is None else after.t
+                return mark.t, marks[position + 1].t if position + 1 < len(marks) else self.span.end_ns
         return None
 
     def fault_windows(self) -> tuple[FaultWindow, ...]:

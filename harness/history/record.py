@@ -50,6 +50,8 @@ SEQ_BITS: Final = 40
 RECORD: Final = struct.Struct("<BBHIqiiqqq")
 """kind, outcome, flags, count, t, key, partition, seq, offset, ref"""
 
+_pack = RECORD.pack
+
 FIELDS: Final = (
     ("kind", "u1"),
     ("outcome", "u1"),
@@ -142,7 +144,7 @@ class Journal:
         ref: int = -1,
     ) -> None:
         """Pack one record; it is recorded only once ``flush`` returned."""
-        self._pending += RECORD.pack(kind, outcome, flags, count, t, key, partition, seq, offset, ref)
+        self._pending += _pack(kind, outcome, flags, count, t, key, partition, seq, offset, ref)
 
     def flush(self) -> None:
         """Write everything pending in one ``os.write``."""

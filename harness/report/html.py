@@ -69,7 +69,7 @@ def render_report(result: RunResult) -> str:
         title=clip(clean(result.title), _TEXT_MAX),
         why=clip(clean(result.why), _TEXT_MAX),
         facts=_facts(result),
-        error=clip(wording.clean_lines(result.error), 4 * _TEXT_MAX),
+        error=clip(wording.why_incomplete(result), 4 * _TEXT_MAX),
         violated=[view for view in checks if view.expected and view.verdict == Verdict.FAIL.value],
         noticed=[view for view in checks if not view.expected and view.findings],
         weakening=wording.weakening(result)[:_ROWS_MAX],
@@ -127,14 +127,14 @@ def _check_view(result: RunResult, check: CheckResult) -> CheckView:
         findings=tuple(_finding_view(result, check, finding) for finding in check.findings[:_FINDINGS_MAX]),
         more=max(0, len(check.findings) - _FINDINGS_MAX),
         reasons=tuple(clip(clean(reason), _TEXT_MAX) for reason in check.reasons[:_ROWS_MAX]),
-        measures=_rows(check.measures),
+        measures=wording.counted(check)[:_ROWS_MAX],
     )
 
 
 def _limit_view(limit: Limit) -> dict[str, str]:
     return {
         "metric": clean(limit.metric),
-        "measured": wording.format_value(limit.measured, limit.unit),
+        "measured": wording.measured(limit),
         "limit": wording.bound(limit),
         "origin": "" if limit.origin == "scenario" else clip(clean(limit.origin), _TEXT_MAX),
         "verdict": limit.verdict.value,

@@ -107,7 +107,8 @@ def _judgement(result: RunResult, check: CheckResult) -> tuple[_Tag, str]:
     limits = "; ".join(wording.describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL)
     shown = limits or next((finding.message for finding in check.findings), check.verdict.value)
     if not check.expected:
-        return "skipped", f"shown, not judged: {shown}"
+        told = wording.main_measures(check) if not check.limits else shown
+        return "skipped", f"{wording.check_word(result, check)}: {told or 'nothing'}"
     if result.outcome is Verdict.PASS:
         return "", f"failed as it must: {shown}" if check.check in result.must_fail else shown
     if check.check in result.must_fail and check.verdict is not Verdict.INCONCLUSIVE:
@@ -128,7 +129,7 @@ def _trust(result: RunResult, told: set[_Tag]) -> tuple[_Tag, str]:
     if result.outcome is Verdict.FAIL and "failure" not in told:
         return "failure", said.sentence
     if result.error:
-        return "error", wording.clean(result.error)
+        return "error", wording.clean(wording.why_incomplete(result))
     if result.outcome is not Verdict.PASS and result.blocking:
         return "error", "; ".join(result.blocking)
     if result.outcome is Verdict.INCONCLUSIVE and "error" not in told:
@@ -171,9 +172,7 @@ def _trust_body(result: RunResult) -> str:
     unproven = [
         f"{clean(fault.id)} not proven: {clean(fault.description)}" for fault in result.faults if not fault.proven
     ]
-    return "\n".join(
-        [*([wording.clean_lines(result.error)] if result.error else []), *weak, *unproven, *_footer(result)]
-    )
+    return "\n".join([*([wording.why_incomplete(result)] if result.error else []), *weak, *unproven, *_footer(result)])
 
 
 def _footer(result: RunResult) -> list[str]:

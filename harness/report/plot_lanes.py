@@ -94,16 +94,17 @@ def _write_evidence(canvas: Canvas, left: float, right: float, fault: FaultResul
     middle = canvas.y + 8
     if text_width(text) <= room_right or room_right >= room_left:
         mark = right + 12
-        canvas.text(mark + 9, middle + 4, fit(text, room_right), "note")
+        canvas.text(mark + 9, middle + 4, fit(text, room_right), "note on-ground")
     else:
         shown = fit(text, room_left)
         mark = left - 14 - text_width(shown)
-        canvas.text(mark + 9, middle + 4, shown, "note")
+        canvas.text(mark + 9, middle + 4, shown, "note on-ground")
     shape = "m-4.5 0.5l3 3.5l6 -7.5" if fault.proven else "m-3.5 -3.5l7 7m0 -7l-7 7"
     canvas.path(f"M{number(mark)} {number(middle)}{shape}", "tick" if fault.proven else "cross", title=word)
 
 
 def _draw_lanes(canvas: Canvas, axis: TimeAxis, bands: list[Band], css: str) -> None:
+    bands = [band for band in bands if axis.shows(band.start_ns, band.end_ns)]
     lanes = dict.fromkeys(band.lane for band in bands[:_BANDS_MAX])
     for lane in lanes:
         _label(canvas, lane, 14)
@@ -111,11 +112,13 @@ def _draw_lanes(canvas: Canvas, axis: TimeAxis, bands: list[Band], css: str) -> 
         own = sorted((band for band in bands[:_BANDS_MAX] if band.lane == lane), key=lambda band: band.start_ns)
         ends = [*(axis.x(band.start_ns) for band in own[1:]), _EDGE]
         for band, room_end in zip(own, ends, strict=True):
-            if axis.shows(band.start_ns, band.end_ns):
-                left, right = axis.x(band.start_ns), axis.x(band.end_ns)
-                canvas.rect(left, canvas.y + 3, right - left, 8, css, title=_titled(band))
-                shown = f"{band.label}, {format_ns(band.end_ns - band.start_ns)}"
-                canvas.text(right + 6, canvas.y + 11, fit(shown, room_end - right - 12), "note on-ground")
+            left, right = axis.x(band.start_ns), axis.x(band.end_ns)
+            canvas.rect(left, canvas.y + 3, right - left, 8, css, title=_titled(band))
+            length = format_ns(band.end_ns - band.start_ns)
+            for shown in (clip(f"{band.label}, {length}", 60), length):  # cut labels would be noise
+                if text_width(shown) <= room_end - right - 12:
+                    canvas.text(right + 6, canvas.y + 11, shown, "note on-ground")
+                    break
         canvas.y += 14 + 6
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,11 @@ STYLES: Final[dict[Tone, str]] = {"pass": "green", "fail": "red", "inconclusive"
 _FINDINGS_MAX: Final = 5
 _OPERATIONS_MAX: Final = 6
 _REASONS_MAX: Final = 20
+_EXAMINED_MIN: Final = 24
+_GAPS: Final = 9
+"""Columns of a terminal between those of the checks' table."""
+_WIDE: Final = 100
+"""From this width on, every row of the checks' table is one line per limit, at the cost of what ``examined`` counts."""
 
 
 def render_result(result: RunResult, console: Console) -> None:
@@ -30,12 +36,12 @@ def render_result(result: RunResult, console: Console) -> None:
     variant = wording.variant_text(result)
     console.print(Text(f"{clean(result.title)}{f' [{variant}]' if variant else ''}"))
     if result.error and said.tone != "error":
-        console.print(Text(f"The run is not complete: {wording.clean_lines(result.error)}", style="magenta"))
+        console.print(Text(f"The run is not complete: {wording.why_incomplete(result)}", style="magenta"))
     _print_violations(result, console)
     _print_weakening(result, console)
     if result.checks:
         console.print(Text("\nChecks", style="bold"))
-        console.print(_checks_table(result))
+        console.print(_checks_table(result, console.width))
     if result.faults:
         console.print(Text("Faults" if result.checks else "\nFaults", style="bold"))
         for fault in result.faults:
@@ -96,31 +102,28 @@ def _print_weakening(result: RunResult, console: Console) -> None:
         console.print(Text(f"  {len(weakening) - _REASONS_MAX} more are in result.json", style="dim"))
 
 
-def _checks_table(result: RunResult) -> Table:
+def _checks_table(result: RunResult, width: int) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
-    table.add_column("check", overflow="fold")
-    table.add_column("verdict", overflow="fold")
-    table.add_column("examined", overflow="fold")
-    table.add_column("measured / limit", overflow="fold")
-    for check in result.checks:
-        limits = [
-            f"{clean(limit.metric)} {wording.format_value(limit.measured, limit.unit)} / {wording.bound(limit)}"
-            for limit in check.limits
-        ]
-        table.add_row(
-            Text(clip(clean(check.check), 60)),
-            _verdict_text(result, check),
-            Text(f"{check.examined:,} {clip(clean(check.examined_unit), 60)}"),
-            Text("\n".join(limits) or "no limit"),
-        )
+    for heading in ("check", "verdict", "examined", "measured / limit"):
+        table.add_column(heading, overflow="fold")
+    rows = [
+        (Text(clip(clean(check.check), 60)), _verdict_text(result, check), _measured(check)) for check in result.checks
+    ]
+    taken = sum(max(cell_len(line) for row in rows for line in row[column].plain.split("\n")) for column in range(3))
+    room = max(_EXAMINED_MIN, width - taken - _GAPS) if width >= _WIDE else 80
+    for check, (name, verdict, measured) in zip(result.checks, rows, strict=True):
+        examined = clip(f"{check.examined:,} {clean(check.examined_unit)}", min(room, 80))
+        table.add_row(name, verdict, Text(examined), measured)
     return table
 
 
+def _measured(check: CheckResult) -> Text:
+    limits = [f"{clean(limit.metric)} {wording.measured(limit)} / {wording.bound(limit)}" for limit in check.limits]
+    return Text("\n".join(limits) or wording.main_measures(check) or "no limit")
+
+
 def _verdict_text(result: RunResult, check: CheckResult) -> Text:
-    text = Text(wording.check_word(result, check), style=STYLES[check.verdict.value])
-    if not check.expected:
-        text.stylize("dim")
-    return text
+    return Text(wording.check_word(result, check), style=STYLES[check.verdict.value] if check.expected else "dim")
 
 
 def _print_fault(fault: FaultResult, console: Console) -> None:
@@ -128,12 +131,15 @@ def _print_fault(fault: FaultResult, console: Console) -> None:
     word = "" if fault.proven else ", not proven"
     line = f"  {clip(clean(fault.description), 200)}, {wording.fault_span(fault)}{word}"
     _print_indented(console, Text.assemble(mark, (clean(fault.id), "bold"), line), 2)
-    for item in fault.evidence:
-        proof = "proven" if item.proven else "NOT PROVEN"
-        seen = f"{item.stage} on {item.target}, {item.probe}: {item.observed}"
-        needed = "" if item.proven else f" (required: {item.required})"
-        told = Text(clip(clean(f"{seen}{needed} - {proof}"), 400), style="dim" if item.proven else "yellow")
-        _print_indented(console, told, 6)
+    for (stage, target), items in wording.evidence_by_target(fault):
+        proven = all(item.proven for item in items)
+        seen = "; ".join(
+            f"{item.probe}: {item.observed}" + ("" if item.proven else f" (required: {item.required})")
+            for item in items
+        )
+        told = Text("✓ " if proven else "✗ ", style="green" if proven else "red")
+        told.append(clip(clean(f"{stage} on {target}: {seen}"), 400), style="dim" if proven else "yellow")
+        _print_indented(console, told, 4)
 
 
 def _print_line(console: Console, line: str, *, style: str = "") -> None:

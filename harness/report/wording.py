@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from harness.errors import ExitCode
-from harness.result import FaultResult, RunResult
-from harness.units import BYTES, RATE, RATIO, format_ns
+from harness.result import EvidenceItem, FaultResult, RunResult
+from harness.scenario.quantity import exact
+from harness.units import BYTES, DURATION, RATE, RATIO, format_ns
 from harness.verdict import CheckResult, Finding, Limit, Operation, Verdict
 
 Tone = Literal["pass", "fail", "inconclusive", "error"]
 
 SEQ_BITS: Final = 40
 """A sequence number carries its producer's incarnation above these bits (docs/history.md); a test holds it in step."""
+
+_TELLING: Final = ("p50_ns", "p99_ns", "longest_ns", "within_ns", "processed_per_s")
+"""The measures that say most of a check that was not judged."""
+_MEASURES_MAX: Final = 4
 
 _BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ERROR_WORDS: Final[dict[int, str]] = {
@@ -67,10 +72,22 @@ def status(result: RunResult) -> Status:
         return Status("FAIL", "fail", canary(result) or headline)
     if result.error:
         word = _ERROR_WORDS.get(result.exit_code, "ERROR")
-        return Status(word, "error", clean_lines(result.error))
+        return Status(word, "error", why_incomplete(result))
     if result.outcome is Verdict.INCONCLUSIVE:
         return Status("INCONCLUSIVE", "inconclusive", canary(result) or headline)
     return Status("PASS", "pass", canary(result) or headline)
+
+
+def why_incomplete(result: RunResult) -> str:
+    """Return why there is no complete run, line breaks kept; of a bare interruption, when it came and what was judged."""
+    error = clean_lines(result.error)
+    if error.strip().lower() != "interrupted":
+        return error
+    bands = result.timeline.bands if result.timeline is not None else ()
+    phases = [band for band in bands if band.kind == "phase"]
+    when = f" during {clean(max(phases, key=lambda band: band.end_ns).label)}" if phases else ""
+    judged = "judged as far as it came" if result.checks else "nothing was judged"
+    return f"stopped by a signal{when}; {judged}"
 
 
 def canary(result: RunResult) -> str:
@@ -106,9 +123,16 @@ def violated(result: RunResult) -> tuple[CheckResult, ...]:
 
 
 def check_word(result: RunResult, check: CheckResult) -> str:
-    """Return the verdict in words; of a canary's check, whether that is what it must be."""
+    """Return the verdict in words.
+
+    Of a canary's check, whether that is what it must be; of a check that the scenario does not name, what it would be,
+    or that it only measured.
+    """
     if not check.expected:
-        return f"{check.verdict.value}, not judged"
+        if not check.limits:
+            return "measured" if main_measures(check) else "not measured"
+        would = {Verdict.PASS: "would pass", Verdict.FAIL: "would fail", Verdict.INCONCLUSIVE: "not known"}
+        return f"not judged: {would[check.verdict]}"
     if check.check in result.must_fail:
         return "fail, as it must" if check.verdict is Verdict.FAIL else f"{check.verdict.value}, had to fail"
     return check.verdict.value
@@ -162,11 +186,11 @@ def format_value(value: float, unit: str) -> str:
     if unit == "ns":
         return format_ns(value)
     if unit == "ratio":
-        return RATIO.format(value)
+        return RATIO.brief(value)
     if unit == "bytes":
-        return BYTES.format(value)
+        return BYTES.brief(value)
     if unit in {"/s", "per_s"}:
-        return RATE.format(value) if value < 1000 else f"{value:,.0f}/s"
+        return RATE.brief(value) if abs(value) < 1000 else f"{value:,.0f}/s"
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3f}".rstrip("0").rstrip(".")
     return number if unit in {"", "count", "messages"} else f"{number} {clean(unit)}"
 
@@ -190,16 +214,42 @@ def named_value(name: str, value: float) -> tuple[str, str]:
     return clip(label or clean(name), 120), format_value(value, unit)
 
 
+def counted(check: CheckResult) -> tuple[tuple[str, str], ...]:
+    """Return (label, value) of everything a check counted that is not zero."""
+    return tuple(named_value(name, value) for name, value in check.measures.items() if value)
+
+
+def main_measures(check: CheckResult) -> str:
+    """Return the measures that say most, on one line: ``p50 30ms, p99 226ms, longest 252ms``; may be empty."""
+    telling = [(name, check.measures[name]) for name in _TELLING if check.measures.get(name)]
+    pairs = [named_value(name, value) for name, value in telling] or [*counted(check)[:_MEASURES_MAX]]
+    return clip(", ".join(f"{label} {value}" for label, value in pairs), 200)
+
+
 def describe_limit(limit: Limit) -> str:
     """Return one limit as ``messages_max: measured 3, limit ≤ 0``."""
-    measured = format_value(limit.measured, limit.unit)
-    return f"{clean(limit.metric)}: measured {measured}, limit {bound(limit)}"
+    return f"{clean(limit.metric)}: measured {measured(limit)}, limit {bound(limit)}"
+
+
+def measured(limit: Limit) -> str:
+    """Return the measured value, short, unless only its further digits tell it from the limit."""
+    shown = format_value(limit.measured, limit.unit)
+    alike = limit.measured != limit.limit and shown == format_value(limit.limit, limit.unit)
+    return _exact_value(limit.measured, limit.unit) if alike else shown
 
 
 def bound(limit: Limit) -> str:
     """Return the limit alone, with its direction (``≤ 10s``)."""
     sign = "≥ " if limit.metric.endswith("_min") else "≤ " if limit.metric.endswith("_max") else ""
-    return sign + format_value(limit.limit, limit.unit)
+    return sign + _exact_value(limit.limit, limit.unit)
+
+
+def _exact_value(value: float, unit: str) -> str:
+    """Return a value with all the digits that a person would write in a scenario, as far as there are any."""
+    kind = {"ns": DURATION, "ratio": RATIO, "bytes": BYTES}.get(unit)
+    if kind is None or not math.isfinite(value) or value < 0:
+        return format_value(value, unit)
+    return exact(kind, value)
 
 
 def amount(check: CheckResult, finding: Finding) -> str:
@@ -252,6 +302,15 @@ def fault_span(fault: FaultResult) -> str:
     if fault.healed_at_ns is None:
         return f"{offset_time(fault.applied_at_ns)}, never healed"
     return f"{offset_time(fault.applied_at_ns)} to {offset_time(fault.healed_at_ns)}"
+
+
+def evidence_by_target(fault: FaultResult) -> tuple[tuple[tuple[str, str], tuple[EvidenceItem, ...]], ...]:
+    """Return ((stage, target), items) of the evidence, in order of first appearance."""
+    groups: dict[tuple[str, str], tuple[EvidenceItem, ...]] = {}
+    for item in fault.evidence:
+        place = (item.stage, item.target)
+        groups[place] = (*groups.get(place, ()), item)
+    return tuple(groups.items())
 
 
 def variant_text(result: RunResult) -> str:

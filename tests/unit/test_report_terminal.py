@@ -87,7 +87,7 @@ def test_plain_mode_writes_a_stamped_line_for_every_phase_fault_and_note() -> No
         "02:15:07  warning: worker c1 died",
         (
             "02:15:07  FAIL loss: 3 acknowledged messages were never processed; stall: partition 4 stood still for 7.9s "
-            "(took 43.31s)"
+            "(took 43.3s)"
         ),
     ]
     assert "\x1b" not in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,21 +16,15 @@ from rich.console import Console
 
 from harness.errors import ExitCode
 from harness.report import wording
-from harness.report.summary import render_summary, suite_exit_code, tally
 from harness.report.text import render_result
-from harness.result import RunResult
+from harness.result import EvidenceItem, RunResult
+from harness.units import format_ns
 from harness.verdict import Limit, Verdict
 
 
 def _shown(result: RunResult, width: int = 100) -> str:
     stream = io.StringIO()
     render_result(result, Console(file=stream, width=width))
-    return stream.getvalue()
-
-
-def _summary(*results: RunResult, width: int = 120) -> str:
-    stream = io.StringIO()
-    render_summary(results, Console(file=stream, width=width))
     return stream.getvalue()
 
 
@@ -57,16 +52,16 @@ def test_the_order_is_verdict_violations_weaknesses_checks_faults_reproduce() ->
 
 def test_a_violation_is_told_with_operations_fault_limit_and_measured_value() -> None:
     shown = _shown(samples.failing(), 140)
-    assert "✗ stall  pause_max: measured 7.912s, limit ≤ 6s" in shown
-    assert "+10.071s to +17.983s, 7.912s long; during kill-1 (kill the leader with SIGKILL" in shown
+    assert "✗ stall  pause_max: measured 7.91s, limit ≤ 6s" in shown
+    assert "+10.071s to +17.983s, 7.91s long; during kill-1 (kill the leader with SIGKILL" in shown
     assert "+11.719s  sent       key 17  seq 204  partition 4  offset 9204  journal p0.0  record 9150" in shown
-    assert "before: 0.4ms; during: refused, 38 of 38 - proven" in shown
+    assert "✓ effect on n2: protocol round trip: before: 0.4ms; during: refused, 38 of 38\n" in shown
 
 
 def test_a_canary_that_failed_otherwise_names_both_wrongs() -> None:
     sentence = wording.canary(samples.broken_canary())
     assert "loss had to fail, but its verdict is pass" in sentence
-    assert "stall (pause_max: measured 7.912s, limit ≤ 6s) failed, but only loss must" in sentence
+    assert "stall (pause_max: measured 7.91s, limit ≤ 6s) failed, but only loss must" in sentence
     absent = replace(samples.broken_canary(), checks=(), must_fail=("loss",))
     assert "loss had to fail, but was not judged" in wording.canary(absent)
 
@@ -99,7 +94,7 @@ def test_no_line_is_wider_than_the_console_but_those_to_be_copied(make: Callable
 
 
 def test_nothing_steers_the_terminal() -> None:
-    shown = _shown(samples.hostile()) + _summary(samples.hostile(), samples.hostile())
+    shown = _shown(samples.hostile())
     assert not [char for char in shown if char != "\n" and wording.clean(char) != char]
 
 
@@ -115,8 +110,8 @@ def test_cleaned_text_is_one_printable_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "unit", "told"),
     [
-        (7_912_000_000, "ns", "7.912s"),
-        (90_000_000_000.0, "ns", "90.0s"),
+        (7_912_000_000, "ns", "7.91s"),
+        (90_000_000_000.0, "ns", "90s"),
         (float("inf"), "ns", "never ends"),
         (float("nan"), "count", "not measured"),
         (float("inf"), "ratio", "unbounded"),
@@ -135,7 +130,7 @@ def test_values_are_told_in_their_unit(value: float, unit: str, told: str) -> No
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("pause_ns_max", 7_912_000_000, ("pause max", "7.912s")),
+        ("pause_ns_max", 7_912_000_000, ("pause max", "7.91s")),
         ("rss_bytes.engine", 1024, ("rss engine", "1KiB")),
         ("cpu_s.engine", 2.41, ("cpu engine", "2.41 s")),
         ("warmup_processed_per_s", 500, ("warmup processed", "500/s")),
@@ -152,47 +147,107 @@ def test_limits_tell_their_direction() -> None:
     assert wording.describe_limit(limit) == "rate_min: measured 421/s, limit ≥ 500/s"
 
 
+def test_a_check_without_limits_shows_what_it_counted_and_no_verdict() -> None:
+    result = samples.passing()
+    check = replace(
+        samples.failing().checks[4],
+        expected=False,
+        limits=(),
+        verdict=Verdict.INCONCLUSIVE,
+        measures={"p50_ns": 2_000_000, "p99_ns": 14_000_000, "slow": 0},
+    )
+    shown = _shown(replace(result, checks=(*result.checks[:3], check)), 120)
+    (line,) = (line for line in shown.splitlines() if line.startswith("latency "))
+    assert line.split(None, 1)[1].rstrip() == "measured   52,446 deliveries           p50 2ms, p99 14ms"
+
+
 @pytest.mark.parametrize(
-    ("codes", "code"),
+    ("verdict", "word"),
     [
-        ([], 5),
-        ([0, 0], 0),
-        ([0, 2], 2),
-        ([2, 6], 6),
-        ([6, 7, 2], 7),
-        ([7, 3], 3),
-        ([3, 7, 6, 2, 1, 0], 1),
-        ([0, 4], 3),
-        ([0, 99], 3),
+        (Verdict.PASS, "not judged: would pass"),
+        (Verdict.FAIL, "not judged: would fail"),
+        (Verdict.INCONCLUSIVE, "not judged: not known"),
     ],
 )
-def test_a_suite_takes_the_worst_code(codes: list[int], code: int) -> None:
-    assert suite_exit_code(codes) == code
-    assert suite_exit_code(iter(reversed(codes))) == code
+def test_a_check_that_the_scenario_does_not_name_says_what_it_would_be(verdict: Verdict, word: str) -> None:
+    result = samples.failing()
+    check = replace(result.checks[0], expected=False, verdict=verdict)
+    assert wording.check_word(result, check) == word
+    assert wording.check_word(result, replace(check, limits=())) == "measured"
+    assert wording.check_word(result, replace(check, limits=(), measures={})) == "not measured"
 
 
-@given(codes=st.lists(st.sampled_from([0, 1, 2, 3, 6, 7]), min_size=1))
-def test_a_suite_passes_only_when_every_run_does(codes: list[int]) -> None:
-    assert (suite_exit_code(codes) is ExitCode.PASS) == (set(codes) == {0})
-    assert suite_exit_code(codes) in codes
+def test_the_measures_that_say_most_come_first() -> None:
+    quantiles = {f"{name}_ns": 1_000_000 for name in ("p50", "p90", "p99", "p999", "longest")}
+    latency = replace(samples.passing().checks[3], measures=quantiles)
+    assert wording.main_measures(latency) == "p50 1ms, p99 1ms, longest 1ms"
+    other = replace(latency, measures={"none": 0, "a": 1, "b": 2, "c": 3, "d": 4, "e": 5})
+    assert wording.main_measures(other) == "a 1, b 2, c 3, d 4"
 
 
-def test_a_summary_gives_totals_first_and_a_row_for_each_run() -> None:
-    shown = _summary(samples.passing(), samples.failing(), samples.unfit())
-    assert shown.startswith("3 runs: 1 PASS, 1 FAIL, 1 ENVIRONMENT ERROR  exit code 1, ")
-    for told in ("leader-kill", "broker=nats-2", "43.31s", "32s", "client-latency"):
-        assert told in shown
-
-
-def test_repeats_of_one_plan_are_counted_by_outcome() -> None:
-    shown = _summary(
-        samples.failing(), samples.failing(), replace(samples.failing(), outcome=Verdict.PASS, exit_code=0)
+def test_a_bare_interruption_says_when_and_what_was_judged() -> None:
+    result = replace(
+        samples.passing(), error="interrupted", exit_code=ExitCode.INTERRUPTED, outcome=Verdict.INCONCLUSIVE
     )
-    assert "leader-kill [broker=nats-2, replicas=3] repeated: 2 FAIL of 3, 1 PASS of 3" in shown
-    assert tally([samples.passing(), samples.passing()]) == {"PASS": 2}
+    assert _shown(result).startswith("INTERRUPTED  stopped by a signal during audit; judged as far as it came\n")
+    early = replace(result, timeline=None, checks=())
+    assert _shown(early).startswith("INTERRUPTED  stopped by a signal; nothing was judged\n")
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
-def test_a_summary_fits_any_width(width: int) -> None:
-    shown = _summary(*(make() for make in samples.ALL), width=width)
-    assert max(cell_len(line) for line in shown.splitlines()) <= width
+@pytest.mark.parametrize("width", [100, 200])
+def test_from_a_hundred_columns_on_each_check_is_one_line(width: int) -> None:
+    result = samples.passing()
+    check = replace(
+        result.checks[3],
+        check="recovery",
+        examined_unit="messages acknowledged before the last fault was healed",
+        expected=False,
+    )
+    result = replace(result, checks=(*result.checks, check))
+    lines = _shown(result, width).splitlines()
+    table = lines[lines.index("Checks") + 3 : lines.index("Faults")]
+    assert [line.split()[0] for line in table] == [check.check for check in result.checks]
+    assert table[-1].rstrip().endswith("p99_max 7.43s / ≤ 9s")
+
+
+def test_evidence_is_one_line_for_each_target_and_stage_and_tells_what_was_required() -> None:
+    result = samples.passing()
+    (fault,) = result.faults
+    first = replace(fault.evidence[0], probe="round trip", observed="4 of 4 failed")
+    second = EvidenceItem(
+        stage="effect", target=first.target, probe="process", proven=False, observed="runs", required="is gone"
+    )
+    shown = _shown(replace(result, faults=(replace(fault, evidence=(first, second), proven=False),)), 140)
+    assert "    ✗ effect on clients->n1: round trip: 4 of 4 failed; process: runs (required: is gone)\n" in shown
+
+
+def test_a_measured_value_is_told_apart_from_its_limit() -> None:
+    limit = Limit(metric="p99_max", limit=1_234_000_000, measured=1_234_600_000, unit="ns", verdict=Verdict.FAIL)
+    assert wording.describe_limit(limit) == "p99_max: measured 1234.6ms, limit ≤ 1.234s"
+    far = replace(limit, measured=1_999_600_000)
+    assert wording.describe_limit(far) == "p99_max: measured 2s, limit ≤ 1.234s"
+
+
+@pytest.mark.parametrize(
+    ("value_ns", "told"),
+    [
+        (0, "0ns"),
+        (999, "999ns"),
+        (546_030, "546µs"),
+        (999_700, "1ms"),
+        (105_371_000, "105ms"),
+        (1_224_000_000, "1.22s"),
+        (59_990_000_000, "60s"),
+        (725_400_000_000, "725s"),
+        (-1_500_000, "-1.5ms"),
+    ],
+)
+def test_durations_have_three_significant_digits(value_ns: int, told: str) -> None:
+    assert format_ns(value_ns) == told
+
+
+@given(value_ns=st.integers(1, 10**15))
+def test_a_short_duration_is_within_half_a_percent(value_ns: int) -> None:
+    number, unit = re.fullmatch(r"([0-9.]+)(ns|µs|ms|s)", format_ns(value_ns)).groups()  # type: ignore[union-attr]
+    shown = float(number) * {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[unit]
+    assert abs(shown - value_ns) <= 0.005 * value_ns

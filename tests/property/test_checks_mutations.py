@@ -1,0 +1,247 @@
+"""A valid generated history passes every check; one named mutation gives a finding that names the mutated operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from history_builder import MS, HistoryBuilder, facts
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from harness.checks.judge import judge_all
+from harness.checks.latency import LatencyLimits
+from harness.checks.recovery import RecoveryLimits
+from harness.checks.throughput import ThroughputLimits
+from harness.history.read import History
+from harness.verdict import CheckResult, Verdict
+
+EXAMPLES = settings(max_examples=60, deadline=None)
+PAUSE_MS = 1_000
+LIMITS = {
+    "latency": LatencyLimits(longest_ns_max=PAUSE_MS * MS),
+    "throughput": ThroughputLimits(processed_per_s_min=0.001),
+    "recovery": RecoveryLimits(within_ns_max=PAUSE_MS * MS),
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message and what became of it; times in ms."""
+
+    key: int
+    n: int
+    partition: int
+    offset: int
+    sent: int
+    got: int
+    delivered: bool = True
+    processed: bool = True
+    stored: bool = True
+    copy_offset: int = -1
+    again: int = -1
+
+    @property
+    def name(self) -> str:
+        return f"{self.key}/{self.n}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as messages; ``extra`` lines are added as they are."""
+
+    partitions: int
+    consumers: int
+    messages: tuple[Message, ...]
+    extra: tuple[str, ...] = field(default=())
+
+    def change(self, old: Message, **changes: int) -> Run:
+        """Return the run with one message changed."""
+        messages = tuple(replace(item, **changes) if item is old else item for item in self.messages)  # type: ignore[arg-type]
+        return replace(self, messages=messages)
+
+    def history(self) -> History:
+        """Write the run down."""
+        builder = HistoryBuilder(
+            facts(partitions=self.partitions, pause_ns_derived=PAUSE_MS * MS, pause_formula="of the test")
+        )
+        lines: list[tuple[float, str]] = [(0, line) for line in self.extra]
+        end = 100 + max(max(item.got, item.again) for item in self.messages)
+        for item in self.messages:
+            worker = f"c{item.partition % self.consumers}.1"
+            place = f"p{item.partition} @{item.offset}"
+            lines += [
+                (item.sent, f"p{item.key % 2}.1 {item.sent} send {item.name} p{item.partition}"),
+                (item.sent + 1, f"p{item.key % 2}.1 {item.sent + 1} ok {item.name} @{item.offset}"),
+            ]
+            for got in (item.got, item.again):
+                if item.delivered and got >= 0:
+                    lines.append((got, f"{worker} {got} got {item.name} {place} #1"))
+                    if item.processed:
+                        lines.append((got + 0.1, f"{worker} {got + 0.1} done {item.name}"))
+                    lines.append((got + 0.2, f"{worker} {got + 0.2} ack {item.name} confirmed"))
+            if item.stored:
+                lines.append((end, f"audit.1 {end} stored {item.name} {place}"))
+            if item.copy_offset >= 0:
+                lines.append((end, f"audit.1 {end} stored {item.name} p{item.partition} @{item.copy_offset}"))
+        lines.sort(key=lambda line: line[0])
+        builder.lines(line for _, line in lines)
+        builder.event(0, "phase", phase="faults")
+        builder.event(1, "fault", fault="latency-1", fault_kind="latency", action="apply", targets=["clients->n1"])
+        healed = self.messages[0].sent + 2
+        builder.event(healed, "fault", fault="latency-1", fault_kind="latency", action="healed")
+        builder.event(end - 50, "phase", phase="drain")
+        for partition in range(self.partitions):
+            builder.event(end, "drain", partition=partition, proven=True, ack_pending=0)
+        builder.event(end, "authority", partition=-1, exists=True, audit="complete", first_offset=0, last_offset=10_000)
+        builder.event(end, "phase", phase="end")
+        return builder.history()
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> Run:
+    """Draw a run in which everything is as it should be, with at least two messages of one key."""
+    partitions = draw(st.integers(1, 3))
+    consumers = draw(st.integers(1, 3))
+    keys = draw(st.lists(st.integers(0, 3), min_size=3, max_size=25).filter(lambda drawn: len(set(drawn)) < len(drawn)))
+    sent = 10
+    counts: dict[int, int] = {}
+    offsets: dict[int, int] = {}
+    last: dict[int, int] = {}
+    messages = []
+    for key in keys:
+        partition = key % partitions
+        sent += draw(st.integers(2, 40))
+        offset = offsets.get(partition, 0) + draw(st.integers(1, 2))
+        got = max(sent + draw(st.integers(2, 200)), last.get(partition, 0) + 1)
+        messages.append(Message(key, counts.get(key, 0), partition, offset, sent, got))
+        counts[key], offsets[partition], last[partition] = counts.get(key, 0) + 1, offset, got
+    return Run(partitions, consumers, tuple(messages))
+
+
+def judge(run: Run) -> dict[str, CheckResult]:
+    return {result.check: result for result in judge_all(run.history(), LIMITS)}
+
+
+@EXAMPLES
+@given(runs())
+def test_a_valid_history_passes_every_check(run: Run) -> None:
+    for name, result in judge(run).items():
+        assert result.verdict is Verdict.PASS, (name, result)
+        assert not result.findings
+
+
+def _pair(run: Run, pick: int) -> tuple[Message, Message]:
+    """Return two neighbours of one key."""
+    pairs = [(a, b) for a in run.messages for b in run.messages if a.key == b.key and b.n == a.n + 1 and a.got < b.got]
+    return pairs[pick % len(pairs)]
+
+
+def _drop(run: Run, pick: int) -> tuple[Run, Message]:
+    item = run.messages[pick % len(run.messages)]
+    return run.change(item, delivered=False), item
+
+
+def _erase(run: Run, pick: int) -> tuple[Run, Message]:
+    item = run.messages[pick % len(run.messages)]
+    return run.change(item, delivered=False, stored=False), item
+
+
+def _forget(run: Run, pick: int) -> tuple[Run, Message]:
+    item = run.messages[pick % len(run.messages)]
+    return run.change(item, processed=False), item
+
+
+def _swap(run: Run, pick: int) -> tuple[Run, Message]:
+    first, second = _pair(run, pick)
+    swapped = run.change(first, got=second.got)
+    return swapped.change(second, got=first.got), first
+
+
+def _swap_epoch(run: Run, pick: int) -> tuple[Run, Message]:
+    """Swap as before; everything between the two is late as well, and what came too early is named with each."""
+    swapped, _ = _swap(run, pick)
+    return swapped, _pair(run, pick)[1]
+
+
+def _swap_log(run: Run, pick: int) -> tuple[Run, Message]:
+    first, second = _pair(run, pick)
+    swapped = run.change(first, offset=second.offset)
+    return swapped.change(second, offset=first.offset), first
+
+
+def _duplicate(run: Run, pick: int) -> tuple[Run, Message]:
+    item = run.messages[pick % len(run.messages)]
+    return run.change(item, copy_offset=900 + pick % 50), item
+
+
+def _rewind(run: Run, pick: int) -> tuple[Run, Message]:
+    item = run.messages[pick % len(run.messages)]
+    after = max(other.got for other in run.messages) + 5
+    return run.change(item, again=after), item
+
+
+def _rewind_below(run: Run, pick: int) -> tuple[Run, Message]:
+    item = run.messages[pick % len(run.messages)]
+    assume(any(other.partition == item.partition and other.offset > item.offset for other in run.messages))
+    return _rewind(run, pick)
+
+
+def _freeze(run: Run, pick: int) -> tuple[Run, Message]:
+    item = run.messages[pick % len(run.messages)]
+    messages = tuple(
+        replace(other, got=other.got + 5 * PAUSE_MS)
+        if other.partition == item.partition and other.got >= item.got
+        else other
+        for other in run.messages
+    )
+    return replace(run, messages=messages), item
+
+
+def _invent(run: Run, pick: int) -> tuple[Run, Message]:
+    item = Message(pick % 4, 99, 0, 0, 0, 0)
+    return replace(run, extra=(f"c0.1 20 got {item.name} p0 @5000 #2",)), item
+
+
+def _invent_key(run: Run, pick: int) -> tuple[Run, Message]:
+    item = Message(1_000 + pick % 4, 0, 0, 0, 0, 0)
+    return replace(run, extra=(f"audit.1 20 stored {item.name} p0 @5000",)), item
+
+
+MUTATIONS: dict[str, tuple[Callable[[Run, int], tuple[Run, Message]], str, str]] = {
+    "drop": (_drop, "loss", "skipped"),
+    "erase": (_erase, "loss", "lost"),
+    "forget": (_forget, "loss", "abandoned"),
+    "swap": (_swap, "order", "inversion"),
+    "swap-epoch": (_swap_epoch, "order", "nonmonotonic"),
+    "swap-log": (_swap_log, "order", "log-inversion"),
+    "duplicate": (_duplicate, "duplicates", "copy"),
+    "rewind": (_rewind, "duplicates", "redelivered-after-ack"),
+    "rewind-below": (_rewind_below, "order", "nonmonotonic"),
+    "freeze": (_freeze, "stall", "pause"),
+    "freeze-latency": (_freeze, "latency", "slow"),
+    "invent": (_invent, "phantoms", "phantom"),
+    "invent-key": (_invent_key, "phantoms", "phantom"),
+}
+
+CLEAN = {"drop", "erase", "forget", "swap-log", "duplicate", "invent", "invent-key"}
+"""Mutations that one check alone may find."""
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+@EXAMPLES
+@given(run=runs(), pick=st.integers(0, 1_000))
+def test_a_mutation_is_found_and_named(mutation: str, run: Run, pick: int) -> None:
+    mutate, check, kind = MUTATIONS[mutation]
+    mutated, message = mutate(run, pick)
+    results = judge(mutated)
+    result = results[check]
+    assert result.verdict is Verdict.FAIL
+    findings = [finding for finding in result.findings if finding.type == kind]
+    assert findings, result
+    named = {(operation.key, operation.seq) for finding in findings for operation in finding.operations}
+    assert (message.key, message.n) in named or mutation == "freeze-latency", (message, findings)
+    assert all(finding.message and finding.end_ns >= finding.start_ns for finding in findings)
+    if mutation in CLEAN:
+        assert [name for name, other in results.items() if other.verdict is Verdict.FAIL] == [check]
