@@ -23,7 +23,7 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.history.record import Flag, Kind, Outcome
 
 _BLOCKED_NS = NS_PER_S
-_DELIVERED, _REDELIVERED = int(Kind.DELIVERED), int(Flag.REDELIVERED)
+_REDELIVERED = int(Flag.REDELIVERED)
 _TOKENS_V1 = 9
 
 
@@ -105,22 +105,13 @@ class NatsConsumer:
     def _deliver(self, partition: int, messages: Sequence[Msg]) -> int:
         """Journal a batch as handed over; return the ordinal of its first delivery."""
         session = self._session
-        add = session.journal.add
+        delivered = session.journal.delivered
         now = monotonic_ns()
         for message in messages:
             key, seq = decode(message.data)
             attempt, offset, consumer = ack_subject(message.reply)
-            add(
-                _DELIVERED,
-                t=now,
-                flags=_REDELIVERED if attempt > 1 else 0,
-                count=attempt,
-                key=key,
-                partition=partition,
-                seq=seq,
-                offset=offset,
-                ref=consumer,
-            )
+            flags = _REDELIVERED if attempt > 1 else 0
+            delivered(now, flags, attempt, key, partition, seq, offset, consumer)
         session.journal.flush()
         first, self._ordinal = self._ordinal, self._ordinal + len(messages)
         session.counters.delivered += len(messages)

@@ -21,13 +21,13 @@ from harness.clients.base import Session
 from harness.clients.nats_options import ProducerOptions, subject
 from harness.clients.payload import encode
 from harness.clock import monotonic_ns
-from harness.history.record import Flag, Kind, Outcome
+from harness.history.record import Flag, Outcome
 from harness.workload.generator import Generator
 
 _MSG_ID = "Nats-Msg-Id"
 _SWEEP_S = 0.02
 _QUEUED_MAX = 4096
-_SEND, _SENT, _DUPLICATE = int(Kind.SEND), int(Kind.SENT), int(Flag.DUPLICATE)
+_DUPLICATE = int(Flag.DUPLICATE)
 
 _DEFINITE = frozenset({10002, 10023, 10028, 10047, 10054, 10060, 10070, 10071, 10097, 10109, 10164})
 """JetStream error codes with which the server refuses a message before its log: resources, limits, a sealed stream, an
@@ -73,6 +73,7 @@ class NatsProducer:
         self._wake = asyncio.Event()
         self._subjects = tuple(subject(partition) for partition in range(session.spec.partitions))
         self._publish = self._js.publish_async
+        self._journal = session.journal
         self._size = session.spec.payload_bytes
 
     async def run(self) -> None:
@@ -146,7 +147,7 @@ class NatsProducer:
         self._ordinal += 1
         self._queued -= 1
         self._session.counters.sent += 1
-        self._session.journal.add(_SEND, t=monotonic_ns(), key=send.key, seq=send.seq, partition=send.partition)
+        self._journal.send(monotonic_ns(), send.key, send.seq, send.partition)
         return send
 
     async def _attempt(self, send: _Send) -> None:
@@ -190,10 +191,7 @@ class NatsProducer:
         self._retrying.append(send)
 
     def _settle(self, send: _Send, outcome: Outcome, *, offset: int = -1, duplicate: bool = False) -> None:
-        flags = _DUPLICATE if duplicate else 0
-        self._session.journal.add(
-            _SENT, t=monotonic_ns(), outcome=outcome, flags=flags, offset=offset, ref=send.ordinal
-        )
+        self._journal.sent(monotonic_ns(), outcome, _DUPLICATE if duplicate else 0, offset, send.ordinal)
         counters = self._session.counters
         if outcome is Outcome.OK:
             counters.acknowledged += 1

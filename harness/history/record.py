@@ -79,6 +79,9 @@ class Kind(IntEnum):
     PROBE = 8
 
 
+_SEND, _SENT, _DELIVERED = int(Kind.SEND), int(Kind.SENT), int(Kind.DELIVERED)
+
+
 class Outcome(IntEnum):
     """Outcome of an operation: ``FAIL`` is definite (it did not happen), ``UNKNOWN`` is not (it may have)."""
 
@@ -145,6 +148,20 @@ class Journal:
     ) -> None:
         """Pack one record; it is recorded only once ``flush`` returned."""
         self._pending += _pack(kind, outcome, flags, count, t, key, partition, seq, offset, ref)
+
+    def send(self, t: int, key: int, seq: int, partition: int) -> None:
+        """Pack a SEND; the hot path of producers, hence without keywords."""
+        self._pending += _pack(_SEND, 0, 0, 1, t, key, partition, seq, -1, -1)
+
+    def sent(self, t: int, outcome: int, flags: int, offset: int, ref: int) -> None:
+        """Pack the SENT of one SEND; the hot path of producers, hence without keywords."""
+        self._pending += _pack(_SENT, outcome, flags, 1, t, -1, -1, -1, offset, ref)
+
+    def delivered(
+        self, t: int, flags: int, attempt: int, key: int, partition: int, seq: int, offset: int, ref: int
+    ) -> None:
+        """Pack a DELIVERED; the hot path of consumers, hence without keywords."""
+        self._pending += _pack(_DELIVERED, 0, flags, attempt, t, key, partition, seq, offset, ref)
 
     def flush(self) -> None:
         """Write everything pending in one ``os.write``."""

@@ -126,7 +126,10 @@ def _check_view(result: RunResult, check: CheckResult) -> CheckView:
         limits=tuple(_limit_view(limit) for limit in check.limits[:_ROWS_MAX]),
         findings=tuple(_finding_view(result, check, finding) for finding in check.findings[:_FINDINGS_MAX]),
         more=max(0, len(check.findings) - _FINDINGS_MAX),
-        reasons=tuple(clip(clean(reason), _TEXT_MAX) for reason in check.reasons[:_ROWS_MAX]),
+        # Of a check that was only measured, the reason says no more than its word.
+        reasons=tuple(clip(clean(reason), _TEXT_MAX) for reason in check.reasons[:_ROWS_MAX])
+        if check.expected or check.limits or not check.examined
+        else (),
         measures=wording.counted(check)[:_ROWS_MAX],
     )
 

@@ -107,8 +107,9 @@ def _judgement(result: RunResult, check: CheckResult) -> tuple[_Tag, str]:
     limits = "; ".join(wording.describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL)
     shown = limits or next((finding.message for finding in check.findings), check.verdict.value)
     if not check.expected:
-        told = wording.main_measures(check) if not check.limits else shown
-        return "skipped", f"{wording.check_word(result, check)}: {told or 'nothing'}"
+        every = "; ".join(wording.describe_limit(limit) for limit in check.limits)
+        told = limits or every or wording.main_measures(check)
+        return "skipped", f"{wording.check_word(result, check)}{f': {told}' if told else ''}"
     if result.outcome is Verdict.PASS:
         return "", f"failed as it must: {shown}" if check.check in result.must_fail else shown
     if check.check in result.must_fail and check.verdict is not Verdict.INCONCLUSIVE:

@@ -111,13 +111,17 @@ def _draw_lanes(canvas: Canvas, axis: TimeAxis, bands: list[Band], css: str) -> 
         canvas.line(LEFT, canvas.y + 7, _EDGE, canvas.y + 7, "rule")
         own = sorted((band for band in bands[:_BANDS_MAX] if band.lane == lane), key=lambda band: band.start_ns)
         ends = [*(axis.x(band.start_ns) for band in own[1:]), _EDGE]
-        for band, room_end in zip(own, ends, strict=True):
+        starts = [LEFT, *(axis.x(band.end_ns) for band in own[:-1])]
+        for band, room_start, room_end in zip(own, starts, ends, strict=True):
             left, right = axis.x(band.start_ns), axis.x(band.end_ns)
             canvas.rect(left, canvas.y + 3, right - left, 8, css, title=_titled(band))
             length = format_ns(band.end_ns - band.start_ns)
             for shown in (clip(f"{band.label}, {length}", 60), length):  # cut labels would be noise
                 if text_width(shown) <= room_end - right - 12:
                     canvas.text(right + 6, canvas.y + 11, shown, "note on-ground")
+                    break
+                if room_end == _EDGE and text_width(shown) <= left - room_start - 12:
+                    canvas.text(left - 6, canvas.y + 11, shown, "note on-ground", anchor="end")
                     break
         canvas.y += 14 + 6
 

@@ -252,3 +252,50 @@ def test_informative_findings_are_shown_apart() -> None:
     assert "which the scenario does not judge" in source
     assert "What was violated" not in source
     assert check.verdict is Verdict.FAIL
+
+
+def test_a_check_that_the_scenario_does_not_name_is_calm() -> None:
+    result = samples.passing()
+    check = replace(
+        samples.failing().checks[4], expected=False, limits=(), verdict=Verdict.INCONCLUSIVE, reasons=("no limit",)
+    )
+    failed = replace(samples.failing().checks[1], expected=False)
+    source = render_report(replace(result, checks=(*result.checks[:2], replace(check, measures={"p99_ns": S}), failed)))
+    text = " ".join(Page(source).text.split())
+    assert "latency measured 52,446 deliveries no limit p99 1s" in text
+    assert "stall not judged: would fail" in text
+    assert 'class="glyph fail"' not in source
+
+
+@pytest.mark.parametrize(
+    ("make", "sections"),
+    [
+        (samples.failing, ["violations", "weakens", "timeline", "checks", "faults", "allowed", "numbers", "reproduce"]),
+        (samples.passing, ["weakens", "timeline", "checks", "faults", "allowed", "numbers", "reproduce"]),
+        (samples.unfit, ["allowed", "numbers", "reproduce"]),
+    ],
+)
+def test_every_section_is_present_in_order(make: Callable[[], RunResult], sections: list[str]) -> None:
+    tags = Page(render_report(make())).tags
+    assert [attributes["id"] for tag, attributes in tags if tag == "section"] == sections
+
+
+def test_a_page_without_a_timeline_has_everything_else() -> None:
+    source = render_report(replace(samples.failing(), timeline=None))
+    assert "<svg" not in source
+    assert [one for one in ("violations", "checks", "faults", "reproduce") if f'id="{one}"' not in source] == []
+
+
+def test_an_interrupted_run_says_when_it_was_stopped() -> None:
+    result = replace(samples.passing(), error="interrupted", exit_code=2, outcome=Verdict.INCONCLUSIVE)
+    banner = render_report(result).partition("</header>")[0]
+    assert "stopped by a signal during audit; judged as far as it came" in banner
+
+
+def test_an_outage_that_lasts_to_the_end_is_labelled_before_it() -> None:
+    result = samples.passing()
+    assert result.timeline is not None
+    band = Band(lane="leader", kind="outage", label="none", start_ns=30 * S, end_ns=result.timeline.end_ns)
+    svg = _svg(replace(result, timeline=replace(result.timeline, bands=(*result.timeline.bands, band))))
+    (label,) = (element for element in svg.iter("text") if element.text == "none, 10s")
+    assert label.get("text-anchor") == "end"

@@ -127,3 +127,12 @@ def test_any_text_gives_valid_xml(text: str) -> None:
     finding = replace(result.checks[0].findings[0], message=text, type=text)
     check = replace(result.checks[0], check=text, findings=(finding,), examined_unit=text, limits=())
     _parse(replace(result, checks=(check,), error=text, file=text, reproduce=text, variant={text: text}, run_id=text))
+
+
+def test_a_check_that_was_only_measured_says_what() -> None:
+    result = samples.passing()
+    latency = replace(result.checks[3], expected=False, limits=(), measures={"p50_ns": 2_000_000, "longest_ns": 10**9})
+    phantoms = replace(result.checks[0], check="phantoms", expected=False)
+    root = _parse(replace(result, checks=(*result.checks[:3], latency, phantoms)))
+    told = [element.get("message") for element in root.iter("skipped")]
+    assert told == ["measured: p50 2ms, longest 1s", "not judged: would pass: messages_max: measured 0, limit ≤ 0"]
