@@ -50,6 +50,8 @@ async def _connect(session: Session, options: ConnectionOptions) -> Client:
         session.errors.add(repr(error))
 
     async def on_disconnect() -> None:
+        if client.is_closed:
+            return  # our own doing
         session.events.write("error", worker=session.spec.worker, message="disconnected", count=1)
 
     async def on_reconnect() -> None:

@@ -8,8 +8,7 @@ whose attempts may have reached the server, and none was acknowledged, is ``unkn
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass
 
 import nats.errors
@@ -63,14 +62,14 @@ class NatsProducer:
         self._options = ProducerOptions(**session.spec.options)
         self._generator = Generator(session.spec.keys, session.spec.incarnation, session.spec.rate_per_s)
         self._in_flight_max = 1 if self._options.mode == "sync" else self._options.in_flight_max
-        self._in_flight: OrderedDict[asyncio.Future[api.PubAck], _Send] = OrderedDict()
+        self._in_flight: dict[asyncio.Future[api.PubAck], _Send] = {}  # in order of deadline
         self._busy: set[int] = set()
         self._ready: deque[_Send] = deque()
         self._waiting: dict[int, deque[_Send]] = {}
         self._retrying: list[_Send] = []
         self._queued = 0
         self._ordinal = 0
-        self._wake = asyncio.Event()
+        self._sleeper: asyncio.Future[None] | None = None
         self._subjects = tuple(subject(partition) for partition in range(session.spec.partitions))
         self._publish = self._js.publish_async
         self._journal = session.journal
@@ -168,7 +167,7 @@ class NatsProducer:
         send = self._in_flight.pop(future, None)
         if send is None:
             return  # given up before; the client cancelled it
-        self._wake.set()
+        _wake(self._sleeper)
         if future.cancelled():
             send.maybe_stored = True
             self._retry(send, "cancelled by the client")
@@ -212,12 +211,23 @@ class NatsProducer:
             return
         full = len(self._in_flight) + len(self._retrying) >= self._in_flight_max
         wait_s = _SWEEP_S if full else min(_SWEEP_S, (until_ns - monotonic_ns()) / 1e9)
-        self._wake.clear()
-        if wait_s > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
-        else:
+        if wait_s <= 0:
             await asyncio.sleep(0)
+            return
+        # A bare future and a timer: answers must be followed by the next messages at once, or the broker idles.
+        loop = asyncio.get_running_loop()
+        self._sleeper = loop.create_future()
+        timer = loop.call_later(wait_s, _wake, self._sleeper)
+        try:
+            await self._sleeper
+        finally:
+            timer.cancel()
+            self._sleeper = None
+
+
+def _wake(sleeper: asyncio.Future[None] | None) -> None:
+    if sleeper is not None and not sleeper.done():
+        sleeper.set_result(None)
 
 
 def _definite(error: BaseException) -> bool:

@@ -282,7 +282,8 @@ def _headline(
         ]
         return "inconclusive: " + "; ".join([*blocking, *doubtful][:2])
     examined = "; ".join(f"{result.check} over {result.examined:,} {result.examined_unit}" for result in expected)
-    return f"pass: {examined}"
+    holds = "the expectation holds" if len(expected) == 1 else f"all {len(expected)} expectations hold"
+    return f"pass: {holds}: {examined}"
 
 
 def _counts(history: History) -> Mapping[str, int]:

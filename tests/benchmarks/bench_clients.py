@@ -103,10 +103,14 @@ async def _stream(address: str) -> None:
 async def _connected(address: str) -> Client:
     for _ in range(200):
         try:
-            return await nats.connect(f"nats://{address}", allow_reconnect=False, connect_timeout=1)
+            return await nats.connect(f"nats://{address}", allow_reconnect=False, connect_timeout=1, error_cb=_quiet)
         except (OSError, nats.errors.Error):
             await asyncio.sleep(0.05)
     raise RuntimeError("the broker did not start")
+
+
+async def _quiet(_: Exception) -> None:
+    """Say nothing of attempts that come before the broker listens."""
 
 
 async def _publish_pair(address: str, run_dir: Path, ledger: Ledger, turn: int) -> tuple[float, float]:
