@@ -89,12 +89,6 @@ class NothingSelectedError(HarnessError):
     exit_code = ExitCode.NOTHING_SELECTED
 
 
-class InterruptedRunError(HarnessError):
-    """The user or the system asked the run to stop (SIGINT, SIGTERM)."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-
 class UnfitEnvironmentError(HarnessError):
     """This machine, a download, a broker or a proxy could not do what the run needs. Definite: no verdict exists."""
 

@@ -94,6 +94,8 @@ class Worker:
 
     async def restart(self, go_ns: int) -> None:
         """Start a new incarnation and let it go as soon as it is ready."""
+        if self._reader is not None:
+            await asyncio.wait({self._reader}, timeout=1.0)  # what the last one said counts to the past
         self._past = self.counters
         self._current = Counters()
         self.spec = dataclasses.replace(self.spec, incarnation=self.spec.incarnation + 1)

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from harness import cli as command_line
 from harness.cli import _guarded, cli
-from harness.errors import ExitCode, InterruptedRunError, NothingSelectedError, StartError, UsageError
+from harness.errors import ExitCode, NothingSelectedError, StartError, UsageError
 
 VALID = """
 version: 1
@@ -34,7 +34,6 @@ def _code(*words: str) -> int:
         (UsageError("x"), 4),
         (NothingSelectedError("x"), 5),
         (StartError("x"), 7),
-        (InterruptedRunError("x"), 2),
         (KeyboardInterrupt(), 2),
         (RuntimeError("x"), 3),
         (AssertionError(), 3),
