@@ -72,7 +72,8 @@ class Stall:
         "While acknowledged messages of a partition wait, it is not without a delivery for longer than the limits."
     )
     blind_spots = (
-        "Sends of unknown outcome do not count as waiting. Causes are only as sharp as the probes and the observer's polls. "
+        "Sends of unknown outcome do not count as waiting: a broker that takes no publishes makes nothing wait, which shows "
+        "in latency and throughput. Causes are only as sharp as the probes and the observer's polls. "
         "One message that waits while others of its partition are delivered is not a stall (see latency). Without a known "
         "leader any unreachable link of the owner's zone counts as a fault."
     )
