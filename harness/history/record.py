@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.clock import clock_identity, monotonic_ns, wall_ns
-from harness.errors import HarnessError
+from harness.errors import UnfitEnvironmentError
 
 MAGIC: Final = b"BCHJ"
 VERSION: Final = 1
@@ -99,7 +99,7 @@ class Flag(IntFlag):
     CONFIRMED = 4
 
 
-class JournalError(HarnessError):
+class JournalError(UnfitEnvironmentError):
     """A journal could not be written whole; the worker stops before it acknowledges anything more."""
 
 

@@ -19,6 +19,7 @@ from harness.run.deployment import Deployment
 from harness.scenario.model import PlannedFault
 
 _POLL_S = 0.1
+_FAILURES = (HarnessError, OSError)  # the kernel, too, may refuse an act (control groups, signals)
 HEAL_S = 15.0
 """How long after healing the probes may take to see it."""
 
@@ -84,8 +85,8 @@ class Timeline:
         self._changed(planned, "apply", targets, kind.describe(planned.options), self._start_ns + planned.at_ns)
         try:
             await fault.apply()
-        except HarnessError as error:
-            self._changed(planned, "failed", targets, error.message)
+        except _FAILURES as error:
+            self._changed(planned, "failed", targets, str(error))
             return False
         self._changed(planned, "applied", targets, "")
         return True
@@ -110,8 +111,8 @@ class Timeline:
         except asyncio.CancelledError:
             await asyncio.wait({healing}, timeout=HEAL_S)
             raise
-        except HarnessError as error:
-            self._changed(planned, "failed", targets, f"could not be healed: {error.message}")
+        except _FAILURES as error:
+            self._changed(planned, "failed", targets, f"could not be healed: {error}")
             return
         finally:
             self.active.discard(planned.id)
@@ -125,8 +126,8 @@ class Timeline:
         while True:
             try:
                 found: tuple[Evidence, ...] = await look()  # type: ignore[misc]
-            except HarnessError as error:
-                self._changed(planned, "failed", (), f"evidence could not be read: {error.message}")
+            except _FAILURES as error:
+                self._changed(planned, "failed", (), f"evidence could not be read: {error}")
                 return
             proven = bool(found) and all(item.proven for item in found)
             if (proven and not until_end) or loop.time() >= deadline:
