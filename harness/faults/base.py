@@ -160,7 +160,6 @@ class FaultKind:
         abilities: What the machine must be able to do (``cpu_limits``); checked before a run starts.
         make: Builds one for a run.
         describe: Options → a few words (``50ms ± 15ms both ways``).
-        outage: Whether it makes its targets unreachable while it lasts.
     """
 
     name: str
@@ -169,7 +168,6 @@ class FaultKind:
     abilities: tuple[str, ...]
     make: Callable[[FaultContext], Fault]
     describe: Callable[[Any], str]
-    outage: bool = False
 
 
 FAULTS: Registry[FaultKind] = Registry("fault", "harness.faults", "broker_chaos_harness.faults")

@@ -46,6 +46,5 @@ FAULTS.register("kill")(
         abilities=(),
         make=Kill,
         describe=lambda _: "SIGKILL, started again at the end",
-        outage=True,
     )
 )

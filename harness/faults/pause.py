@@ -77,6 +77,5 @@ FAULTS.register("pause")(
         abilities=(),
         make=Pause,
         describe=lambda _: "frozen (SIGSTOP)",
-        outage=True,
     )
 )

@@ -109,6 +109,5 @@ FAULTS.register("reset")(
         abilities=(),
         make=Reset,
         describe=_describe,
-        outage=True,
     )
 )

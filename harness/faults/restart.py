@@ -91,6 +91,5 @@ FAULTS.register("restart")(
         abilities=(),
         make=Restart,
         describe=_describe,
-        outage=True,
     )
 )

@@ -25,7 +25,7 @@ from harness.run.deployment import Binaries, Deployment, check_abilities
 from harness.run.drain import Drain
 from harness.run.fetching import fetch_binaries
 from harness.run.rundir import RunDir
-from harness.run.timeline import Timeline
+from harness.run.timeline import Timeline, sleep_until
 from harness.runtime.ledger import Ledger, state_dir
 from harness.runtime.ports import Ports
 from harness.scenario.model import Plan
@@ -184,12 +184,12 @@ class Engine:
 
     async def _phases(self, deployment: Deployment, start_ns: int) -> None:
         workload = self._plan.workload
-        await _sleep_until(start_ns)
+        await sleep_until(start_ns)
         self._enter("faults", length_ns=workload.duration_ns, t=start_ns)
         assert self._timeline is not None
         faults = asyncio.create_task(self._timeline.run())
         try:
-            await _sleep_until(start_ns + workload.duration_ns)
+            await sleep_until(start_ns + workload.duration_ns)
             await faults
         finally:
             faults.cancel()
@@ -273,7 +273,3 @@ async def _taken_down(deployment: Deployment) -> AsyncIterator[None]:
 
 def _document(record: RunRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in RunRecord.__slots__}
-
-
-async def _sleep_until(at_ns: int) -> None:
-    await asyncio.sleep(max(0, at_ns - monotonic_ns()) / NS_PER_S)

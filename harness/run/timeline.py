@@ -65,7 +65,7 @@ class Timeline:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry_out(self, planned: PlannedFault) -> None:
-        await _sleep_until(self._start_ns + planned.at_ns)
+        await sleep_until(self._start_ns + planned.at_ns)
         kind = FAULTS.get(planned.kind)
         targets = planned.targets or await self._leader_targets(planned)
         context = self._context(planned, targets)
@@ -95,9 +95,8 @@ class Timeline:
         """Gather evidence of the effect until the fault's time is over."""
         end_ns = self._start_ns + planned.until_ns
         if kind.shape.ends_itself:
-            end_ns = (
-                monotonic_ns() + NS_PER_S
-            )  # it is over; the monitor's last failing round trip may still be on its way
+            # It is over; the monitor's last failing round trip may still be on its way.
+            end_ns = monotonic_ns() + NS_PER_S
         # Looked at up to its end: an effect that wore off in between is not proven.
         deadline = asyncio.get_running_loop().time() + (end_ns - monotonic_ns()) / NS_PER_S
         await self._prove(planned, fault.effect, deadline, until_end=not kind.shape.ends_itself)
@@ -202,5 +201,6 @@ class Timeline:
         self._listener(FaultChanged(fault=planned.id, action=action, text=f"{', '.join(targets)} {detail}".strip()))
 
 
-async def _sleep_until(at_ns: int) -> None:
+async def sleep_until(at_ns: int) -> None:
+    """Sleep until a monotonic time; returns at once when it has passed."""
     await asyncio.sleep(max(0, at_ns - monotonic_ns()) / NS_PER_S)
