@@ -68,6 +68,8 @@ class Finding:
         metric: Which limit it belongs to (``messages_max``…); empty when it is informative only.
         amount: Its measure in the metric's unit (messages, nanoseconds…).
         faults: Ids of the faults in force during the span (filled in by the judge).
+        at_fault: Workers that held the others up, the one most to blame first; empty where nobody is named.
+        paid: Workers that were well and were held up; empty where nobody is named.
     """
 
     type: str
@@ -79,6 +81,8 @@ class Finding:
     metric: str = ""
     amount: float = 0
     faults: tuple[str, ...] = ()
+    at_fault: tuple[str, ...] = ()
+    paid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

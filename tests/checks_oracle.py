@@ -13,6 +13,7 @@ from harness.history.read import History
 from harness.history.record import Flag, Kind, Outcome
 
 Value = tuple[int, int]
+Cut = tuple[int, bool]
 When = tuple[int, int, int]
 
 
@@ -43,7 +44,20 @@ class Delivery:
 
 
 @dataclass
+class Commit:
+    journal: str
+    ordinal: int
+    partition: int
+    position: int
+    begun: int
+    t: int
+    outcome: int
+    told: int = -1
+
+
+@dataclass
 class Plain:
+    commits: list[Commit] = field(default_factory=list)
     sends: dict[Value, Send] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     stored: list[tuple[Value, int, int]] = field(default_factory=list)
@@ -61,6 +75,7 @@ def plain(history: History) -> Plain:
     for position, view in enumerate(history.journals):
         sends: list[Send] = []
         deliveries: list[Delivery] = []
+        latest: dict[int, int] = {}
         for ordinal, record in enumerate(view.records):
             kind, outcome, t = int(record["kind"]), int(record["outcome"]), int(record["t"])
             value = int(record["key"]), int(record["seq"])
@@ -84,10 +99,34 @@ def plain(history: History) -> Plain:
                 for delivery in deliveries[ref : ref + count]:
                     delivery.acked, delivery.t_acked = outcome, t
                     delivery.confirmed = bool(flags & Flag.CONFIRMED)
+            elif kind == Kind.COMMIT:
+                _note_commit(
+                    found, Commit(view.name, ordinal, partition, offset, int(record["seq"]), t, outcome), latest
+                )
+                latest[partition] = t
             elif kind == Kind.STORED:
                 found.stored.append((value, partition, offset))
         found.deliveries += deliveries
     return found
+
+
+def _note_commit(run: Plain, commit: Commit, latest: dict[int, int]) -> None:
+    """Add a commit in place of its earlier record; one without a beginning began after the partition's last one."""
+    for earlier in run.commits:
+        same = (earlier.journal, earlier.partition, earlier.position) == (
+            commit.journal,
+            commit.partition,
+            commit.position,
+        )
+        if same and earlier.told == commit.begun >= 0:
+            run.commits.remove(earlier)
+            commit.told = commit.begun
+            run.commits.append(commit)
+            return
+    commit.told = commit.begun
+    if commit.begun < 0 or (commit.outcome != Outcome.UNKNOWN and commit.begun >= commit.t):
+        commit.begun = latest.get(commit.partition, 0)
+    run.commits.append(commit)
 
 
 def missing(run: Plain) -> dict[Value, str]:
@@ -117,7 +156,12 @@ def _place(run: Plain, send: Send, deliveries: list[Delivery]) -> str:
     trimmed = send.offset >= 0 and send.offset < first
     absent = not stored and (exists_not or (last >= 0 and send.offset > last) or (audited and (drained or not trimmed)))
     if deliveries:
-        if drained or any(d.acked == Outcome.OK for d in deliveries) or run.history.facts.ack_policy == "none":
+        acked = any(d.acked == Outcome.OK for d in deliveries)
+        if run.history.facts.commits:
+            acked = any(
+                _ok(c) and c.partition == d.partition and c.position > d.offset for c in run.commits for d in deliveries
+            )
+        if drained or acked or run.history.facts.ack_policy == "none":
             return "abandoned"
         return "lost" if absent else "unproven"
     if absent:
@@ -164,16 +208,172 @@ def late_in_epoch(run: Plain) -> set[tuple[str, int]]:
                 continue
             if theirs.when >= mine.when or theirs.offset <= mine.offset:
                 continue
-            cut = any(
-                event.kind in {"revoke", "lost"}
-                and f"{event.fields['worker']}.{event.fields['incarnation']}" == mine.journal
-                and mine.partition in event.fields["partitions"]
-                and theirs.when[0] <= event.t < mine.when[0]
-                for event in run.history.events
-            )
-            if not cut:
+            if _epoch(run, theirs) == _epoch(run, mine):
                 late.add((mine.journal, mine.when[2]))
     return late
+
+
+def _epoch(run: Plain, delivery: Delivery) -> Cut | None:
+    """Return (index of the event that began the delivery's epoch, whether it was an assignment), None before any."""
+    found = None
+    for index, event in enumerate(run.history.events):
+        if event.kind not in {"assign", "revoke", "lost"} or delivery.partition not in event.fields["partitions"]:
+            continue
+        if f"{event.fields['worker']}.{event.fields['incarnation']}" != delivery.journal:
+            continue
+        assigned = event.kind == "assign"
+        if event.t < delivery.when[0] or (assigned and event.t == delivery.when[0]):
+            found = index, assigned
+    return found
+
+
+def _tells(run: Plain, journal: str) -> bool:
+    return any(
+        event.kind == "assign" and f"{event.fields['worker']}.{event.fields['incarnation']}" == journal
+        for event in run.history.events
+    )
+
+
+def outside(run: Plain) -> set[tuple[str, int]]:
+    """Return (journal, ordinal) of deliveries to who did not own the partition."""
+    found = set()
+    for delivery in run.deliveries:
+        epoch = _epoch(run, delivery)
+        if not (epoch[1] if epoch is not None else not _tells(run, delivery.journal)):
+            found.add((delivery.journal, delivery.when[2]))
+    return found
+
+
+def _ok(commit: Commit) -> bool:
+    return commit.outcome == Outcome.OK
+
+
+def in_force(run: Plain, partition: int, from_ns: int, until_ns: int) -> tuple[int, int]:
+    """Return the lowest and highest position possibly in force between two times, -1 for none."""
+    commits = [commit for commit in run.commits if commit.partition == partition]
+    settled = [commit for commit in commits if _ok(commit) and commit.t < from_ns]
+    possible = []
+    for commit in commits:
+        if commit.outcome == Outcome.FAIL or commit.begun >= until_ns:
+            continue
+        after_it = [
+            other
+            for other in settled
+            if (other.journal == commit.journal and other.begun > commit.begun)
+            or (_ok(commit) and other.begun > commit.t)
+        ]
+        if not after_it:
+            possible.append(commit.position)
+    return min(possible) if settled else -1, max(possible, default=-1)
+
+
+def _bounds(run: Plain, delivery: Delivery) -> tuple[int, int]:
+    """Return the positions in force at the start of a delivery's epoch."""
+    epoch = _epoch(run, delivery)
+    began = run.history.events[epoch[0]].t if epoch is not None and epoch[1] else _started(run, delivery.journal)
+    first = min((d for d in run.deliveries if _same(d, delivery) and _epoch(run, d) == epoch), key=lambda d: d.when)
+    return in_force(run, delivery.partition, began, first.when[0])
+
+
+def _started(run: Plain, journal: str) -> int:
+    return next(int(view.header["mono_ns"]) for view in run.history.journals if view.name == journal)
+
+
+def _same(a: Delivery, b: Delivery) -> bool:
+    return (a.journal, a.partition) == (b.journal, b.partition)
+
+
+def wrong_starts(run: Plain) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """Return (journal, ordinal) of the first deliveries of epochs that began too low, and too high."""
+    low, high = set(), set()
+    for mine in run.deliveries:
+        epoch = _epoch(run, mine)
+        before = [d for d in run.deliveries if _same(d, mine) and _epoch(run, d) == epoch and d.when < mine.when]
+        if before or not (epoch[1] if epoch is not None else not _tells(run, mine.journal)):
+            continue
+        lowest, highest = _bounds(run, mine)
+        known = {send.offset for send in run.ok() if send.partition == mine.partition and send.offset >= 0}
+        known |= {offset for _, partition, offset in run.stored if partition == mine.partition}
+        if mine.offset < lowest:
+            low.add((mine.journal, mine.when[2]))
+        if any(max(highest, 0) <= offset < mine.offset for offset in known):
+            high.add((mine.journal, mine.when[2]))
+    return low, high
+
+
+def illegal_by_position(run: Plain) -> set[tuple[str, int]]:
+    """Return (journal, ordinal) of the redeliveries that committed positions forbid."""
+    found = set()
+    for mine in run.deliveries:
+        earlier = [
+            d
+            for d in run.deliveries
+            if (d.value, d.partition, d.offset) == (mine.value, mine.partition, mine.offset) and d.when < mine.when
+        ]
+        if not earlier or mine.value not in run.sends:
+            continue
+        last = max(earlier, key=lambda d: d.when)
+        if _same(last, mine) and _epoch(run, last) == _epoch(run, mine):
+            continue
+        if mine.offset < _bounds(run, mine)[0]:
+            found.add((mine.journal, mine.when[2]))
+    return found
+
+
+def owned(run: Plain) -> list[tuple[int, str, int, int, str]]:
+    """Return (partition, journal, start, end, how it ended) of every ownership."""
+    events = run.history.events
+    last = run.history.span.end_ns + 1
+    found = []
+    for index, event in enumerate(events):
+        if event.kind != "assign":
+            continue
+        who = event.fields["worker"], event.fields["incarnation"]
+        for partition in event.fields["partitions"]:
+            end, how = last, "open"
+            for later in events[index + 1 :]:
+                if (later.fields.get("worker"), later.fields.get("incarnation")) != who:
+                    continue
+                if later.kind in {"revoke", "lost", "assign"} and partition in later.fields["partitions"]:
+                    end, how = later.t, later.kind
+                    break
+                if later.kind == "worker" and later.fields["state"] in {"killed", "died", "finished"}:
+                    end, how = later.t, "dead"
+                    break
+            found.append((partition, f"{who[0]}.{who[1]}", event.t, end, how))
+    return found
+
+
+def zombies(run: Plain) -> set[tuple[str, int]]:
+    """Return (journal, ordinal) of the confirmed commits that happened while they must not."""
+    found = set()
+    spans = owned(run)
+    for commit in filter(_ok, run.commits):
+        mine = [span for span in spans if span[:2] == (commit.partition, commit.journal)]
+        if not mine:
+            continue
+        begun, end = commit.begun, commit.t
+        touching = [span for span in mine if begun < span[3] and end >= span[2]]
+        surrendered = not touching and begun >= min(span[2] for span in mine)
+        still_open = any(span[4] == "open" for span in mine)
+        if still_open and surrendered and end >= max(span[3] for span in mine):
+            surrendered = False
+        if surrendered or _taken(commit, mine, spans):
+            found.add((commit.journal, commit.ordinal))
+    return found
+
+
+def _taken(commit: Commit, mine: list[tuple[int, str, int, int, str]], spans: list[Any]) -> bool:
+    """Tell whether others held the partition, by later assignments, at every moment of the commit."""
+    forbidden = [
+        (max(start, other[2]), min(end, other[3]))
+        for _, journal, start, end, _ in mine
+        for other in spans
+        if other[0] == commit.partition and other[1] != journal and other[2] > start
+    ]
+    moments = {commit.begun, commit.t} | {edge for span in forbidden for edge in span}
+    asked = [moment for moment in moments if commit.begun <= moment <= commit.t]
+    return all(any(start <= moment < end for start, end in forbidden) for moment in asked)
 
 
 def late_in_log(run: Plain) -> set[Value]:

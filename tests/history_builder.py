@@ -8,6 +8,9 @@ A line is ``<journal> <ms> <operation> <value> [<arguments>]``; a value is ``key
     c0.1 20 got 0/0 p0 @5 #1    DELIVERED, delivery attempt 1; ``again`` sets the flag REDELIVERED
     c0.1 21 done 0/0            PROCESSED ok of the latest delivery of the value in this journal; also: failed
     c0.1 22 ack 0/0 confirmed   ACKED ok; also: ack-unknown, ack-fail
+    c0.1 22 commit p0 @5 ~20    COMMIT ok, confirmed, of position 5, begun at 20 ms (without ``~``: not told when); ``fail``
+                                and ``unknown`` are other outcomes
+    c0.1 23 poll 3 1500         POLL: 3 polls since the last one, at most 1,500 ms between two of them
     audit.1 90 stored 0/0 p0 @5 STORED
     monitor.1 100 tick 100      TICK, 100 ms after the one before
     monitor.1 50 probe a->n1 fail 20   PROBE answered at 50 ms, begun 20 ms before
@@ -125,6 +128,11 @@ class HistoryBuilder:
             self._completion(page, t, operation, _value(rest[0]), rest[1:])
         elif operation == "tick":
             page.records.append(_record(Kind.TICK, t, offset=round(float(rest[0]) * MS)))
+        elif operation == "poll":
+            longest = round(float(rest[1]) * MS)
+            page.records.append(_record(Kind.POLL, t, count=int(rest[0]), offset=longest))
+        elif operation == "commit":
+            self._commit(page, t, rest)
         elif operation == "probe":
             index = page.targets.setdefault(rest[0], len(page.targets))
             trip = round(float(rest[2]) * MS)
@@ -132,6 +140,21 @@ class HistoryBuilder:
             page.records.append(_record(Kind.PROBE, t, outcome=outcome, partition=index, seq=t - trip, offset=trip))
         else:
             self._operation(page, t, operation, _value(rest[0]), rest[1:])
+
+    def _commit(self, page: _Page, t: int, words: list[str]) -> None:
+        outcome = next((_OUTCOMES[word] for word in words if word in {"fail", "unknown"}), Outcome.OK)
+        begun = next((round(float(word[1:]) * MS) for word in words if word.startswith("~")), -1)
+        page.records.append(
+            _record(
+                Kind.COMMIT,
+                t,
+                outcome=outcome,
+                flags=Flag.CONFIRMED if outcome is Outcome.OK else 0,
+                partition=_argument(words, "p", 0),
+                seq=begun,
+                offset=_argument(words, "@", -1),
+            )
+        )
 
     def _operation(self, page: _Page, t: int, operation: str, value: tuple[int, int], words: list[str]) -> None:
         kind = {"send": Kind.SEND, "got": Kind.DELIVERED, "stored": Kind.STORED}[operation]

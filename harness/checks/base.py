@@ -94,16 +94,18 @@ class Draft:
     reasons: list[str] = field(default_factory=list)
     measures: Mapping[str, float] = field(default_factory=dict)
 
-    def conclude(self, check: str, limits: Any, *, origin: str = "scenario") -> CheckResult:
+    def conclude(
+        self, check: str, limits: Any, *, origins: Mapping[str, str] = types.MappingProxyType({})
+    ) -> CheckResult:
         """Return the result under ``limits``.
 
         Args:
             check: Registered name.
             limits: Instance of the check's limits, defaults already filled in.
-            origin: Where the limits come from.
+            origins: Metric → where its limit comes from, where that is not the scenario.
         """
         judged = tuple(
-            self._limit(type(limits), metric, float(getattr(limits, metric)), origin)
+            self._limit(type(limits), metric, float(getattr(limits, metric)), origins.get(metric, "scenario"))
             for metric in metrics(type(limits))
             if getattr(limits, metric) is not None
         )

@@ -2,23 +2,42 @@
 
 Precedence: ``fault`` (a probe saw the partition's leader unreachable from its owner's zone, or nobody led it, plus the
 time to notice that derived from the configuration), ``owner`` (its owner was dead, paused, blocked or targeted),
-``collateral`` (the group was not stable, while last and next owner were well), ``rebalance`` (the rest of an unstable
-group), ``unexplained``. Must never take the plan's word for a fault: only what a probe saw counts.
+``collateral`` (the group was not stable, or nobody owned the partition yet again, while last and next owner were well),
+``rebalance`` (the rest of that), ``unexplained``. Must never take the plan's word for a fault: only what a probe saw
+counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
+from harness.checks.group import unstable
+from harness.checks.impaired import impairments
 from harness.checks.windows import FOREVER, Intervals, intersect, subtract, union
 from harness.history.read import History
 from harness.history.spans import LeaderSpan
+from harness.history.tenures import Tenure
 
 CAUSES: Final = ("fault", "owner", "collateral", "rebalance", "unexplained")
 
-_DOWN: Final = frozenset({"started", "killed", "died", "paused", "stopped", "finished"})
-_UP: Final = frozenset({"ready", "resumed"})
+
+class Held(NamedTuple):
+    """Who owned a partition over a span.
+
+    Attributes:
+        worker: The owner; while there is none, the last one.
+        owned: False between a revocation or loss and the next assignment.
+        dead: The incarnation that owned it has ended; a new one of the same worker owns nothing yet.
+        following: Who was assigned the partition next; empty when nobody was.
+    """
+
+    worker: str
+    start_ns: int
+    end_ns: int
+    owned: bool = True
+    dead: bool = False
+    following: str = ""
 
 
 class Causes:
@@ -28,8 +47,11 @@ class Causes:
         self._history = history
         self._facts = history.facts
         self._consumers = sorted({view.worker for view in history.journals if view.role == "consumer"})
-        self._unstable = _unstable(history)
-        self._impaired = {worker: _impaired(history, worker) for worker in self._consumers}
+        self._unstable = unstable(history)
+        self._impaired = {
+            worker: union(span for spans in impairments(history, worker).values() for span in spans)
+            for worker in self._consumers
+        }
         self._owners = _owners(history)
         self._down = _outages(history)
         self._leaders: dict[int, list[LeaderSpan]] = {}
@@ -49,14 +71,16 @@ class Causes:
             after: Worker that got the delivery after it; empty when there was none.
         """
         rest: Intervals = [(start, end)]
-        held = self._held(partition, start, end, before, after)
+        held = self.held(partition, start, end, before, after)
         found: dict[str, Intervals] = {}
-        well = subtract(rest, self.impaired(after)) if after else rest
+        ill = union([*self.impaired(after), *(span for item in held for span in self._ill(item))])
+        ownerless = union((item.start_ns, item.end_ns) for item in held if not item.owned)
+        waiting = union([*self._unstable, *ownerless])
         for cause, spans in (
             ("fault", self._fault(partition, held)),
             ("owner", self._owner(held)),
-            ("collateral", intersect(self._unstable, well) if held else []),
-            ("rebalance", self._unstable),
+            ("collateral", subtract(waiting, ill) if held else []),
+            ("rebalance", waiting),
         ):
             found[cause] = intersect(rest, spans)
             rest = subtract(rest, spans)
@@ -67,40 +91,66 @@ class Causes:
         """Return when a worker was dead, paused, blocked or the target of a fault."""
         return self._impaired.get(worker, [])
 
-    def _held(self, partition: int, start: int, end: int, before: str, after: str) -> list[tuple[str, int, int]]:
-        """Return (owner, start, end) over an interval; a partition keeps its last owner until it has a new one."""
+    def out_of_reach(self, worker: str) -> Intervals:
+        """Return when a worker's zone could not reach some node, with the time to notice that it can again."""
+        zone, bound = self._facts.worker_zones.get(worker, ""), self._facts.detection_bound_ns
+        gaps = union(gap for node in self._facts.nodes for gap in self._of_link(zone, node))
+        return union((start, end + bound) for start, end in gaps)
+
+    def held(self, partition: int, start: int, end: int, before: str, after: str) -> list[Held]:
+        """Return who owned a partition over an interval: the last one assigned, until it was revoked or lost."""
         known = self._owners.get(partition)
         if not known:
             owner = before or after
-            return [(owner, start, end)] if owner else []
-        marks = [(known[0][1], 0), *((worker, t) for t, worker in known[1:])]
+            return [Held(owner, start, end)] if owner else []
         held = []
-        for (worker, since), (_, until) in zip(marks, [*marks[1:], ("", FOREVER)], strict=True):
-            low, high = max(since, start), min(until, end)
+        for position, item in enumerate(known):
+            low, high = max(item.start_ns, start), min(item.end_ns, end)
             if low < high:
-                held.append((worker, low, high))
+                following = next((later.worker for later in known[position + 1 :] if later.owned), "")
+                held.append(item._replace(start_ns=low, end_ns=high, following=following))
         return held
 
-    def _fault(self, partition: int, held: Iterable[tuple[str, int, int]]) -> Intervals:
+    def _ill(self, item: Held) -> Intervals:
+        """Return when the last owner of a partition that nobody owns was impaired, or the one that got it next."""
+        if item.owned:
+            return []
+        span = [(item.start_ns, item.end_ns)]
+        return intersect(span, union([*self.impaired(item.worker), *self.impaired(item.following)]))
+
+    def _fault(self, partition: int, held: Iterable[Held]) -> Intervals:
         if self._facts.shared_partitions:
             zones = {self._facts.worker_zones.get(worker, "") for worker in self._consumers}
             return _all_of([self._cut_off(zone, partition) for zone in sorted(zones)])
         return union(
             span
-            for worker, start, end in held
-            for span in intersect([(start, end)], self._cut_off(self._facts.worker_zones.get(worker, ""), partition))
+            for item in held
+            for span in intersect(
+                [(item.start_ns, item.end_ns)],
+                self._cut_off(self._facts.worker_zones.get(item.worker, ""), partition),
+            )
         )
 
-    def _owner(self, held: Iterable[tuple[str, int, int]]) -> Intervals:
+    def _owner(self, held: Iterable[Held]) -> Intervals:
         if self._facts.shared_partitions:
             return _all_of([self.impaired(worker) for worker in self._consumers])
-        return union(span for worker, start, end in held for span in intersect([(start, end)], self.impaired(worker)))
+        return union(
+            span
+            for item in held
+            if item.owned
+            for span in intersect(
+                [(item.start_ns, item.end_ns)], [(0, FOREVER)] if item.dead else self.impaired(item.worker)
+            )
+        )
 
     def _cut_off(self, zone: str, partition: int) -> Intervals:
         """Return when a zone could not reach the partition's leader, with the time to notice that it can again."""
         if (zone, partition) not in self._unreachable:
             spans: Intervals = []
-            leaders = self._leaders.get(partition, [])
+            known = self._leaders.get(partition, [])
+            # Before its first leader a partition was only being made, which is nobody's outage.
+            first = next((position for position, span in enumerate(known) if span.leader), len(known))
+            leaders = known[first:]
             for span in leaders:
                 here = (span.start_ns, span.end_ns)
                 spans += [here] if not span.leader else intersect([here], self._of_link(zone, span.leader))
@@ -134,50 +184,25 @@ def _outages(history: History) -> dict[tuple[str, str], Intervals]:
     return {place: union(spans) for place, spans in found.items()}
 
 
-def _owners(history: History) -> dict[int, list[tuple[int, str]]]:
-    """Return (time, worker) of each assignment by partition, in order of time."""
-    owners: dict[int, list[tuple[int, str]]] = {}
-    for event in history.of_kind("assign"):
-        for partition in event.fields.get("partitions", ()):
-            owners.setdefault(int(partition), []).append((event.t, str(event.fields.get("worker", ""))))
-    return owners
+def _owners(history: History) -> dict[int, list[Held]]:
+    """Return by partition who owned it from the beginning to the end of time, in order of time.
+
+    The last one assigned owns it until it was revoked or lost; the first one owned it before its assignment too, so
+    that what was never told is nobody's fault. Death does not end it, as the group knows nothing of it yet.
+    """
+    by_partition: dict[int, list[Tenure]] = {}
+    for tenure in history.tenures:
+        by_partition.setdefault(tenure.partition, []).append(tenure)
+    return {partition: list(_in_turn(known)) for partition, known in by_partition.items()}
 
 
-def _unstable(history: History) -> Intervals:
-    """Return when the consumer group was not stable, as observed."""
-    return union(_while([(event.t, event.fields.get("state") != "stable") for event in history.of_kind("group")]))
-
-
-def _impaired(history: History, worker: str) -> Intervals:
-    """Return when a worker was down, blocked, or targeted by a fault that names it."""
-    alive: list[tuple[int, bool]] = []
-    loop: list[tuple[int, bool]] = []
-    for event in history.of_kind("worker", "blocked", "polling"):
-        if event.fields.get("worker") != worker:
-            continue
-        state = event.fields.get("state")
-        if event.kind != "worker":
-            loop.append((event.t, event.kind == "blocked"))
-        elif state in _DOWN or state in _UP:
-            alive.append((event.t, state in _DOWN))
-    targeted = [
-        (window.start_ns, window.end_ns if window.end_ns is not None else FOREVER)
-        for window in history.fault_windows()
-        if worker in window.targets
-    ]
-    return union([*_while(alive), *_while(loop), *targeted])
-
-
-def _while(marks: list[tuple[int, bool]]) -> Intervals:
-    """Return the intervals from each mark that is set to the next one that is not."""
-    spans: Intervals = []
-    since: int | None = None
-    for t, active in marks:
-        if active and since is None:
-            since = t
-        elif not active and since is not None:
-            spans.append((since, t))
-            since = None
-    if since is not None:
-        spans.append((since, FOREVER))
-    return spans
+def _in_turn(known: list[Tenure]) -> Iterator[Held]:
+    since = 0
+    for tenure, following in zip(known, [*known[1:], None], strict=True):
+        until = following.start_ns if following is not None else FOREVER
+        end = min(tenure.end_ns, until) if tenure.end in {"revoke", "lost", "dead"} else until
+        yield Held(tenure.worker, since, end)
+        if end < until:
+            dead = tenure.end == "dead"
+            yield Held(tenure.worker, end, until, owned=dead, dead=dead)
+        since = until

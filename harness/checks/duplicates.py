@@ -186,7 +186,7 @@ def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]
     """Return one finding per partition with illegal redeliveries."""
     illegal = np.flatnonzero(again.illegal)
     deliveries = history.index.deliveries
-    no_acks = history.facts.ack_policy == "none"
+    no_acks = history.facts.ack_policy == "none" and not history.facts.commits
     found = []
     for partition, rows in operations.groups(deliveries.partition[again.row[illegal]].astype(np.int64)):
         chosen = illegal[rows]
@@ -195,12 +195,7 @@ def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]
             named.append(operations.delivered(history, int(again.earlier[row])))
             named.append(operations.delivered(history, int(again.row[row])))
         first, second = named[:2]
-        acked = int(deliveries.t_acked[again.earlier[chosen[0]]])
-        why = (
-            "the policy is ack none"
-            if no_acks
-            else f"its acknowledgement was confirmed at {operations.when(history, acked)}"
-        )
+        why = _why(history, int(again.earlier[chosen[0]]))
         found.append(
             Finding(
                 type="redelivered-without-acks" if no_acks else "redelivered-after-ack",
@@ -219,6 +214,16 @@ def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]
             )
         )
     return found
+
+
+def _why(history: History, earlier: int) -> str:
+    """Return why the delivery after this one, a row of ``deliveries``, is illegal."""
+    if history.facts.commits:
+        return "a position beyond it was committed before its new owner was assigned"
+    if history.facts.ack_policy == "none":
+        return "the policy is ack none"
+    acked = int(history.index.deliveries.t_acked[earlier])
+    return f"its acknowledgement was confirmed at {operations.when(history, acked)}"
 
 
 def _often(history: History, again: Redeliveries, distinct: int) -> Finding:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.history.index import Int32, Int64, Mask
 from harness.history.read import History
@@ -73,9 +72,7 @@ def of_keys(history: History) -> Inversions:
     late, early = rank.size - 1 - late[::-1], rank.size - 1 - early[::-1]
     late_rows, early_rows = rows[late], rows[early]
     real = index.outcome_of[values[late]] == Outcome.OK
-    real &= (deliveries.t[early_rows] < deliveries.t[late_rows]) | (
-        deliveries.journal[early_rows] == deliveries.journal[late_rows]
-    )
+    real &= _before(history, early_rows, late_rows)
     return _of_deliveries(history, late_rows[real], early_rows[real])
 
 
@@ -108,61 +105,41 @@ def of_partitions(history: History) -> Inversions:
     order = order[deliveries.offset[order] >= 0]
     rows = order[_stable(deliveries.partition[order])]
     late, early = behind(deliveries.offset[rows], deliveries.partition[rows].astype(np.int64))
-    late, early = rows[late], rows[early]
-    real = (deliveries.t[early] < deliveries.t[late]) | (deliveries.journal[early] == deliveries.journal[late])
-    return _of_deliveries(history, late[real], early[real])
+    real = _before(history, rows[early], rows[late])
+    for at in np.flatnonzero(~real).tolist():
+        # The highest before it came to another worker at the same nanosecond: a lower one may still be truly before it.
+        candidates = rows[: late[at]]
+        here = deliveries.partition[candidates] == deliveries.partition[rows[late[at]]]
+        here &= deliveries.offset[candidates] > deliveries.offset[rows[late[at]]]
+        others = np.flatnonzero(here & _before(history, candidates, rows[late[at]]))
+        if others.size:
+            early[at], real[at] = others[0], True
+    return _of_deliveries(history, rows[late[real]], rows[early[real]])
+
+
+def _before(history: History, early: Int64, late: Int64) -> Mask:
+    """Tell which deliveries came before others for certain: not at the same nanosecond to different workers.
+
+    The rows of the early ones precede those of the late ones in the order of time, then journal, then record.
+    """
+    deliveries = history.index.deliveries
+    found: Mask = (deliveries.t[early] < deliveries.t[late]) | (deliveries.journal[early] == deliveries.journal[late])
+    return found
 
 
 def in_epochs(history: History) -> Inversions:
-    """Return first attempts at a lower offset than one before in the same epoch.
+    """Return first attempts at a lower offset than one before in the same epoch (``History.epochs``).
 
-    An epoch is a partition in one incarnation, cut wherever it was revoked or lost; redeliveries, told as such by the
-    broker or the client, stand apart.
+    Redeliveries, told as such by the broker or the client, stand apart.
     """
-    deliveries = history.index.deliveries
+    deliveries, epochs = history.index.deliveries, history.epochs
     told_again = (deliveries.attempt > 1) | deliveries.redelivered | (deliveries.offset < 0)
-    low, high = _bounds(deliveries.partition)
-    group = _labels(deliveries.journal, deliveries.partition, low, high)
-    rows = np.argsort(group, kind="stable")
+    rows, number = epochs.rows, epochs.number
     if told_again.any():
-        rows = rows[~told_again[rows]]
-    epoch = _cut(history, rows, group[rows].astype(np.int64))
-    late, early = behind(deliveries.offset[rows], epoch)
+        first = ~told_again[rows]
+        rows, number = rows[first], number[first]
+    late, early = behind(deliveries.offset[rows], number)
     return _of_deliveries(history, rows[late], rows[early])
-
-
-def _bounds(labels: Int32) -> tuple[int, int]:
-    """Return the lowest label and one more than the highest."""
-    return (int(labels.min()), int(labels.max()) + 1) if labels.size else (0, 0)
-
-
-def _labels(journal: NDArray[np.int16], partition: Int32, low: int, high: int) -> NDArray[np.int16] | Int64:
-    """Return a number for each journal and partition, of 16 bits where they fit: those are sorted by radix."""
-    width = high - low
-    fits = not journal.size or (int(journal.max()) + 1) * width <= np.iinfo(np.int16).max
-    if fits:
-        return journal * np.int16(width) + (partition - low).astype(np.int16)
-    return journal.astype(np.int64) * width + (partition - low)
-
-
-def _cut(history: History, rows: Int64, group: Int64) -> Int64:
-    """Return ascending epoch numbers for deliveries grouped by journal and partition, in order of time within each."""
-    cuts: dict[tuple[str, int, int], list[int]] = {}
-    for event in history.of_kind("revoke", "lost"):
-        for partition in event.fields.get("partitions", ()):
-            who = str(event.fields.get("worker", "")), int(event.fields.get("incarnation", 0)), int(partition)
-            cuts.setdefault(who, []).append(event.t)
-    deliveries = history.index.deliveries
-    if not cuts or not rows.size:
-        return group
-    begins = np.append(True, group[1:] != group[:-1])
-    starts = np.flatnonzero(begins)
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), rows.size], strict=True):
-        view = history.journals[int(deliveries.journal[rows[start]])]
-        times = cuts.get((view.worker, view.incarnation, int(deliveries.partition[rows[start]])), ())
-        places = start + np.searchsorted(deliveries.t[rows[start:end]], np.array(times, np.int64), side="right")
-        begins[places[places < end]] = True
-    return np.cumsum(begins)
 
 
 def in_logs(history: History) -> Inversions:

@@ -112,8 +112,9 @@ def classify(history: History) -> Missing:
 
 
 def _acknowledged(history: History) -> Mask:
-    """Return whether any delivery of each value was acknowledged with outcome ok."""
+    """Return whether any delivery of each value was acknowledged with outcome ok, or lies below a position that was."""
     index = history.index
     table = np.zeros(index.values + 1, np.bool_)
-    table[index.deliveries.value[index.deliveries.ack_outcome == Outcome.OK]] = True
+    told = index.committed if history.facts.commits else index.deliveries.ack_outcome == Outcome.OK
+    table[index.deliveries.value[told]] = True
     return table[:-1]

@@ -63,6 +63,20 @@ def stored(history: History, row: int) -> Operation:
     )
 
 
+def committed(history: History, row: int) -> Operation:
+    """Return the COMMIT in this row of ``index.commits``; its time is when its outcome was known."""
+    commits = history.index.commits
+    view = history.journals[int(commits.journal[row])]
+    return Operation(
+        journal=view.name,
+        ordinal=int(commits.ordinal[row]),
+        kind="commit",
+        t_ns=int(commits.t[row]),
+        partition=int(commits.partition[row]),
+        offset=int(commits.position[row]),
+    )
+
+
 def sends_of(history: History, values: Int64) -> tuple[Operation, ...]:
     """Return the SENDs of the first few of these values."""
     return tuple(sent(history, int(row)) for row in history.index.send_of[values[:OPERATIONS_MAX]])

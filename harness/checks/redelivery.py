@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.history.commits import InForce
+from harness.history.epochs import UNKNOWN_NS
 from harness.history.index import Int64, Mask
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -61,6 +63,8 @@ def _forbidding(history: History, rows: Int64, group: Int64) -> Int64:
     found = np.full(rows.size, -1, np.int64)
     if rows.size < 2:
         return found
+    if history.facts.commits:
+        return _forbidding_by_position(history, rows, group)
     if history.facts.ack_policy == "none":
         # A consumer that started after the delivery before started after all of them.
         candidate = rows[:-1]
@@ -69,6 +73,39 @@ def _forbidding(history: History, rows: Int64, group: Int64) -> Int64:
     forbidden = (group[1:] == group[:-1]) & _forbidden(history, rows[1:], candidate)
     found[1:] = np.where(forbidden, candidate, -1)
     return found
+
+
+def _forbidding_by_position(history: History, rows: Int64, group: Int64) -> Int64:
+    """Return the delivery before each one of the same group where committed positions forbid a further one, else -1.
+
+    They do when the delivery's epoch differs from that of the one before, and when it was assigned every position
+    possibly in force lay beyond the place: a commit was confirmed, and none that may have undone it lies below.
+    """
+    found = np.full(rows.size, -1, np.int64)
+    index, epochs = history.index, history.epochs
+    deliveries = index.deliveries
+    number = epochs.of[rows]
+    (later,) = np.nonzero((group[1:] == group[:-1]) & (number[1:] != number[:-1]))
+    later += 1
+    lowest = {epoch: start_of(history, epoch).lowest for epoch in np.unique(number[later]).tolist()}
+    bounds = np.array([lowest[epoch] for epoch in number[later].tolist()], np.int64)
+    forbidden = later[deliveries.offset[rows[later]] < bounds]
+    found[forbidden] = rows[forbidden - 1]
+    return found
+
+
+def start_of(history: History, epoch: int) -> InForce:
+    """Return the committed positions at which an epoch may have begun.
+
+    Its owner asked for them after its assignment (where nobody told of one, after it was started) and before its first
+    delivery.
+    """
+    epochs, deliveries = history.epochs, history.index.deliveries
+    row = int(epochs.rows[epochs.first[epoch]])
+    assigned = int(epochs.assigned_ns[epoch])
+    if assigned == UNKNOWN_NS:
+        assigned = int(history.journals[int(deliveries.journal[row])].header.get("mono_ns", 0))
+    return history.index.positions.in_force(int(deliveries.partition[row]), assigned, int(deliveries.t[row]))
 
 
 def _earliest_acknowledged(history: History, rows: Int64, group: Int64) -> Int64:

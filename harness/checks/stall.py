@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.checks import operations
 from harness.checks.base import CHECKS, Draft, Measure, capped, has_limit, metric_name, metrics, or_default, plural
+from harness.checks.blame import Blame, Blaming
 from harness.checks.causes import CAUSES, Causes
 from harness.checks.pauses import Pauses, find_pauses, waiting_count
 from harness.checks.windows import Intervals, length, subtract
@@ -56,10 +57,15 @@ class _Explained:
 
     Attributes:
         row: Position among the pauses.
+        before, after: Workers that got the deliveries around it; empty when there was none.
+        slices: By cause.
         proven, possible: By cause and for ``pause``: ns without and with the time in which the machine stood still.
     """
 
     row: int
+    before: str
+    after: str
+    slices: Mapping[str, Intervals]
     proven: Mapping[str, int]
     possible: Mapping[str, int]
 
@@ -89,14 +95,12 @@ class Stall:
 
     def judge(self, history: History, limits: StallLimits) -> CheckResult:
         """Judge the guarantee over timeline and drain; warm-up must meet the limits too, or it is inconclusive."""
-        origin = "scenario"
-        if not has_limit(limits) and history.facts.pause_ns_derived > 0:
-            origin = history.facts.pause_formula or "derived from the configuration"
-            limits = or_default(limits, pause_ns_max=history.facts.pause_ns_derived)
+        limits, origins = _derived(history, limits)
         given = [limit for metric in metrics(StallLimits) if (limit := getattr(limits, metric)) is not None]
         pauses = find_pauses(history, min([FLOOR_NS, *given]))
         draft = Draft(pauses.examined, "deliveries")
-        explained = _explain(history, pauses, draft)
+        causes = Causes(history)
+        explained = _explain(history, causes, pauses, draft)
         window = history.window("faults")
         warm = [item for item in explained if window is not None and pauses.end_ns[item.row] <= window[0]]
         judged = [item for item in explained if window is None or pauses.end_ns[item.row] > window[0]]
@@ -108,7 +112,7 @@ class Stall:
             limit = getattr(limits, metric)
             if limit is None:
                 continue
-            draft.findings += _findings(history, pauses, judged, metric, limit)
+            draft.findings += _findings(history, causes, pauses, judged, metric, limit)
             if possible > limit >= proven:
                 draft.reasons.append(
                     f"{metric_name(StallLimits, metric)}: {format_ns(possible)} with the time in which the machine itself "
@@ -124,35 +128,46 @@ class Stall:
         draft.measures = {metric.removesuffix("_max"): measure.proven for metric, measure in draft.measured.items()} | {
             "pauses": len(judged),
             "longest_ns": pauses.longest_ns,
-            "machine_stall_ns": length(Causes(history).machine),
+            "machine_stall_ns": length(causes.machine),
         }
-        return draft.conclude(self.name, limits, origin=origin)
+        return draft.conclude(self.name, limits, origins=origins)
 
 
-def _explain(history: History, pauses: Pauses, draft: Draft) -> list[_Explained]:
+def _derived(history: History, limits: StallLimits) -> tuple[StallLimits, Mapping[str, str]]:
+    """Return the limits with those that the configuration gives where the scenario gives none, and their formulas."""
+    facts = history.facts
+    if has_limit(limits):
+        return limits, {}
+    given = {"pause": (facts.pause_ns_derived, facts.pause_formula)} if facts.pause_ns_derived > 0 else {}
+    given |= {
+        cause: (limit, facts.causes_formulas.get(cause, ""))
+        for cause, limit in facts.causes_ns_derived.items()
+        if cause in CAUSES
+    }
+    origins = {f"{cause}_ns_max": formula or "derived from the configuration" for cause, (_, formula) in given.items()}
+    return or_default(limits, **{f"{cause}_ns_max": limit for cause, (limit, _) in given.items()}), origins
+
+
+def _explain(history: History, causes: Causes, pauses: Pauses, draft: Draft) -> list[_Explained]:
     """Cut the pauses into causes, the longest first."""
     order = np.argsort(pauses.start_ns - pauses.end_ns, kind="stable")
     if order.size > _SLICED_MAX:
         draft.reasons.append(f"only the {_SLICED_MAX:,} longest of {order.size:,} pauses were cut into causes")
         order = order[:_SLICED_MAX]
-    causes = Causes(history)
     workers = [*(view.worker for view in history.journals), ""]
     journal = np.append(history.index.deliveries.journal, len(workers) - 1)
     found = []
     for row in order.tolist():
-        slices: dict[str, Intervals] = dict(
-            causes.slices(
-                int(pauses.partition[row]),
-                int(pauses.start_ns[row]),
-                int(pauses.end_ns[row]),
-                workers[int(journal[pauses.before[row]])],
-                workers[int(journal[pauses.after[row]])],
-            )
-        )
-        slices["pause"] = [(int(pauses.start_ns[row]), int(pauses.end_ns[row]))]
+        before, after = workers[int(journal[pauses.before[row]])], workers[int(journal[pauses.after[row]])]
+        start, end = int(pauses.start_ns[row]), int(pauses.end_ns[row])
+        slices: dict[str, Intervals] = dict(causes.slices(int(pauses.partition[row]), start, end, before, after))
+        slices["pause"] = [(start, end)]
         found.append(
             _Explained(
                 row=row,
+                before=before,
+                after=after,
+                slices=slices,
                 proven={cause: length(subtract(spans, causes.machine)) for cause, spans in slices.items()},
                 possible={cause: length(spans) for cause, spans in slices.items()},
             )
@@ -160,7 +175,9 @@ def _explain(history: History, pauses: Pauses, draft: Draft) -> list[_Explained]
     return found
 
 
-def _findings(history: History, pauses: Pauses, explained: list[_Explained], metric: str, limit: int) -> list[Finding]:
+def _findings(
+    history: History, causes: Causes, pauses: Pauses, explained: list[_Explained], metric: str, limit: int
+) -> list[Finding]:
     """Return the longest pause beyond the limit of each partition."""
     cause = metric.removesuffix("_ns_max")
     worst: dict[int, _Explained] = {}
@@ -170,17 +187,19 @@ def _findings(history: History, pauses: Pauses, explained: list[_Explained], met
         if item.proven[cause] > limit and (known is None or item.proven[cause] > known.proven[cause]):
             worst[partition] = item
     found = []
+    blaming = Blaming(history) if worst else None
     for partition, item in worst.items():
         start, end = int(pauses.start_ns[item.row]), int(pauses.end_ns[item.row])
         slices = ", ".join(f"{name} {format_ns(item.proven[name])}" for name in CAUSES if item.proven[name])
         waited = waiting_count(history, partition, start, end)
         around = [int(row) for row in (pauses.before[item.row], pauses.after[item.row]) if row >= 0]
+        blame = _blame(causes, blaming, partition, item, cause) if blaming is not None else Blame()
         found.append(
             Finding(
                 type="pause" if cause == "pause" else f"{cause}-pause",
                 message=(
                     f"partition {partition} had {plural(waited, 'message')} waiting and none was delivered for "
-                    f"{format_ns(end - start)} from {operations.when(history, start)} ({slices})"
+                    f"{format_ns(end - start)} from {operations.when(history, start)} ({slices}){blame.words}"
                 ),
                 operations=tuple(operations.delivered(history, row) for row in around),
                 start_ns=start,
@@ -188,9 +207,25 @@ def _findings(history: History, pauses: Pauses, explained: list[_Explained], met
                 partition=partition,
                 metric=metric_name(StallLimits, metric),
                 amount=item.proven[cause],
+                at_fault=blame.at_fault,
+                paid=blame.paid,
             )
         )
     return found
+
+
+def _blame(causes: Causes, blaming: Blaming, partition: int, item: _Explained, cause: str) -> Blame:
+    """Return who is to blame for one cause of a pause; for a pause as a whole, for the cause that took longest."""
+    if cause == "pause":
+        cause = max(CAUSES, key=lambda name: item.proven[name])
+    spans = item.slices[cause]
+    if cause not in {"owner", "collateral", "rebalance"} or not spans:
+        return Blame()
+    owners = causes.held(partition, spans[0][0], spans[-1][1], item.before, item.after)
+    owner = owners[0].worker if owners else item.before
+    if cause == "owner":
+        return Blame(at_fault=(owner,) if owner else ())
+    return blaming.of(spans, owner)
 
 
 CHECKS.register("stall")(Stall())

@@ -32,6 +32,17 @@ class Facts:
         detection_bound_ns: After the leader is reachable again, how long the client may take to notice and to be
             given messages: derived from its time-outs; ``detection_formula`` says how.
         pause_ns_derived: Longest pause that the configuration allows in this plan's faults; ``pause_formula``.
+        group_protocol: How partitions find their owners: ``classic`` or ``consumer`` (KIP-848) groups of the broker,
+            empty without groups (owners are fixed).
+        eager: The assignor takes every partition from every member at every rebalance.
+        session_timeout_ns: The group expels a member that it has not heard of for this long; 0 without groups.
+        rebalance_timeout_ns: The group expels a member that has not polled, or not joined a rebalance, for this long
+            (``max.poll.interval.ms``); 0 without groups.
+        commits: Progress is told by COMMIT positions, not by an ACKED per message.
+        membership_changes: Departures and returns of consumers that the plan itself makes, each counted.
+        topic_partitions_added: Partitions that the plan adds.
+        causes_ns_derived: Cause of a pause (``owner``, ``collateral``…) → longest that the configuration allows;
+            ``causes_formulas`` says how each is derived.
         durable: Acknowledged messages must survive what this plan does to the nodes.
         allowed: Sentences: what this configuration allows (``a message may be lost when …``).
     """
@@ -51,6 +62,15 @@ class Facts:
     detection_formula: str = ""
     pause_ns_derived: int = 0
     pause_formula: str = ""
+    group_protocol: Literal["", "classic", "consumer"] = ""
+    eager: bool = False
+    session_timeout_ns: int = 0
+    rebalance_timeout_ns: int = 0
+    commits: bool = False
+    membership_changes: int = 0
+    topic_partitions_added: int = 0
+    causes_ns_derived: Mapping[str, int] = field(default_factory=dict)
+    causes_formulas: Mapping[str, str] = field(default_factory=dict)
     durable: bool = True
     allowed: tuple[str, ...] = ()
 

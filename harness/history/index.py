@@ -30,9 +30,10 @@ from harness.history.columns import (
     place_in,
     without_holes,
 )
+from harness.history.commits import Commits, Positions, covered
 from harness.history.record import Flag, Kind, Outcome
 
-__all__ = ["PHANTOM", "Bytes", "Deliveries", "Index", "Int32", "Int64", "Mask", "Sends", "Stored"]
+__all__ = ["PHANTOM", "Bytes", "Commits", "Deliveries", "Index", "Int32", "Int64", "Mask", "Sends", "Stored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,15 +110,18 @@ class Index:
     """Sends, deliveries and stored messages of a history, and tables by value made from them on demand.
 
     Attributes:
-        sends, deliveries, stored: The columns.
+        sends, deliveries, stored, commits: The columns.
+        positions: Which committed positions may have been in force when.
         keys: First value id of each key, and the number of values at the end.
         values: Number of value ids.
     """
 
-    def __init__(self, sends: Sends, deliveries: Deliveries, stored: Stored, ids: ValueIds) -> None:
+    def __init__(self, sends: Sends, deliveries: Deliveries, stored: Stored, commits: Commits, ids: ValueIds) -> None:
         self.sends = sends
         self.deliveries = deliveries
         self.stored = stored
+        self.commits = commits
+        self.positions = Positions(commits)
         self.values = ids.count
         self.keys = ids.first
 
@@ -162,6 +166,7 @@ class Index:
                 journal=stored.journal,
                 ordinal=stored.ordinal,
             ),
+            Commits.build(parts),
             ids,
         )
 
@@ -228,6 +233,16 @@ class Index:
         times = self.deliveries.t[rows]
         times[rows < 0] = -1
         return times
+
+    @functools.cached_property
+    def committed(self) -> Mask:
+        """Whether anyone has committed a position beyond each delivery for certain."""
+        return covered(self.deliveries.partition, self.deliveries.offset, self.positions.furthest[0])
+
+    @functools.cached_property
+    def perhaps_committed(self) -> Mask:
+        """Whether anyone may have committed a position beyond each delivery, unknown outcomes included."""
+        return covered(self.deliveries.partition, self.deliveries.offset, self.positions.furthest[1])
 
     @functools.cached_property
     def processed(self) -> Mask:

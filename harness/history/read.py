@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, relative
+from harness.history.epochs import Epochs
 from harness.history.facts import Facts
 from harness.history.index import Index
-from harness.history.record import FIELDS, HEADER_BYTES, MAGIC, VERSION, Kind
+from harness.history.record import HEADER_BYTES, MAGIC, RECORD_DTYPE, VERSION, Kind
 from harness.history.spans import (
     FaultWindow,
     LeaderSpan,
@@ -31,8 +32,10 @@ from harness.history.spans import (
     machine_stalls,
     outages,
 )
+from harness.history.tenures import KINDS, Tenure, tenures
 
-RECORD_DTYPE: Final = np.dtype(list(FIELDS))
+__all__ = ["RECORD_DTYPE", "Event", "History", "HistoryError", "JournalView"]
+
 _EVENTS_SUFFIX: Final = ".events.jsonl"
 
 
@@ -208,6 +211,24 @@ class History:
     def machine_stalls(self) -> tuple[Span, ...]:
         """Return when the whole machine stood still: what the monitor's ticks came late by, where above 50 ms."""
         return machine_stalls(view.select(Kind.TICK) for view in self.journals if (view.kinds == Kind.TICK).any())
+
+    @functools.cached_property
+    def tenures(self) -> tuple[Tenure, ...]:
+        """Who owned which partition when, as the consumers saw it, in order of start."""
+        told = ((event.t, event.kind, event.fields) for event in self.of_kind(*KINDS))
+        return tenures(told, self.span.end_ns + 1)
+
+    @functools.cached_property
+    def epochs(self) -> Epochs:
+        """The deliveries cut into epochs: one partition, one incarnation, from assignment to revocation or loss."""
+        deliveries = self.index.deliveries
+        return Epochs(
+            deliveries.t,
+            deliveries.journal,
+            deliveries.partition,
+            [(view.worker, view.incarnation) for view in self.journals],
+            ((event.t, event.kind, event.fields) for event in self.of_kind("assign", "revoke", "lost")),
+        )
 
     @functools.cached_property
     def index(self) -> Index:

@@ -23,6 +23,10 @@ STORED      operation    found in the broker's log by the audit after the run: k
 TICK        operation    monitor only: t, offset = nanoseconds since the tick before
 PROBE       operation    monitor only: partition = index of the target in header ``targets``; t = answer or timeout,
                          seq = start of the round trip (monotonic ns), offset = round trip in ns; outcome ok or fail
+COMMIT      operation    of a position: t = its outcome was known, seq = it began (monotonic ns), partition, offset =
+                         the position (next offset to be read), outcome; flag CONFIRMED when the broker said so
+POLL        operation    consumer only, at most every 100 ms: t = a poll returned; count = polls since the last POLL,
+                         offset = longest time in ns from the return of one of them to the call of the next
 =========== ============ =========================================================================================
 
 ``seq`` carries the producer's incarnation in its high bits (``seq >> SEQ_BITS``, from 0) and the key's own count from 0
@@ -38,6 +42,9 @@ from collections.abc import Mapping
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.clock import clock_identity, monotonic_ns, wall_ns
 from harness.errors import UnfitEnvironmentError
@@ -65,6 +72,9 @@ FIELDS: Final = (
     ("ref", "<i8"),
 )
 
+RECORD_DTYPE: Final = np.dtype(list(FIELDS))
+"""A record as NumPy reads and writes it."""
+
 
 class Kind(IntEnum):
     """Record kinds; see the module's table."""
@@ -77,9 +87,12 @@ class Kind(IntEnum):
     STORED = 6
     TICK = 7
     PROBE = 8
+    COMMIT = 9
+    POLL = 10
 
 
 _SEND, _SENT, _DELIVERED = int(Kind.SEND), int(Kind.SENT), int(Kind.DELIVERED)
+_COMMIT, _POLL = int(Kind.COMMIT), int(Kind.POLL)
 
 
 class Outcome(IntEnum):
@@ -162,6 +175,33 @@ class Journal:
     ) -> None:
         """Pack a DELIVERED; the hot path of consumers, hence without keywords."""
         self._pending += _pack(_DELIVERED, 0, flags, attempt, t, key, partition, seq, offset, ref)
+
+    def commit(self, t: int, begun: int, partition: int, position: int, outcome: int, flags: int) -> None:
+        """Pack a COMMIT of a position.
+
+        Args:
+            t: When its outcome was known, monotonic ns.
+            begun: When it was asked for, monotonic ns.
+            partition: Whose position.
+            position: Next offset to be read.
+            outcome: ``OK``, ``FAIL`` (it did not happen) or ``UNKNOWN``.
+            flags: ``CONFIRMED`` when the broker confirmed it.
+        """
+        self._pending += _pack(_COMMIT, outcome, flags, 1, t, -1, partition, begun, position, -1)
+
+    def poll(self, t: int, count: int, longest_ns: int) -> None:
+        """Pack a POLL: the ``count`` polls since the last one, and the longest time between two of them."""
+        self._pending += _pack(_POLL, 0, 0, count, t, -1, -1, -1, longest_ns, -1)
+
+    def extend(self, records: NDArray[np.void]) -> None:
+        """Append whole records (of ``RECORD_DTYPE``, any shape) to what is pending, in order.
+
+        Raises:
+            TypeError: When the array is of another type, which would be read as other records.
+        """
+        if records.dtype != RECORD_DTYPE:
+            raise TypeError(f"records of {records.dtype} cannot be appended to a journal of {RECORD_DTYPE}")
+        self._pending += records.tobytes()
 
     def flush(self) -> None:
         """Write everything pending in one ``os.write``."""

@@ -64,7 +64,12 @@ class Run:
     def history(self) -> History:
         """Write the run down."""
         builder = HistoryBuilder(
-            facts(partitions=self.partitions, pause_ns_derived=PAUSE_MS * MS, pause_formula="of the test")
+            facts(
+                partitions=self.partitions,
+                pause_ns_derived=PAUSE_MS * MS,
+                pause_formula="of the test",
+                group_protocol="classic",
+            )
         )
         lines: list[tuple[float, str]] = [(0, line) for line in self.extra]
         end = 100 + max(max(item.got, item.again) for item in self.messages)
@@ -88,6 +93,10 @@ class Run:
         lines.sort(key=lambda line: line[0])
         builder.lines(line for _, line in lines)
         builder.event(0, "phase", phase="faults")
+        for number in range(self.consumers):
+            mine = [partition for partition in range(self.partitions) if partition % self.consumers == number]
+            builder.event(0, "assign", worker=f"c{number}", incarnation=1, partitions=mine, protocol="cooperative")
+        builder.event(1, "group", state="stable")
         builder.event(1, "fault", fault="latency-1", fault_kind="latency", action="apply", targets=["clients->n1"])
         healed = self.messages[0].sent + 2
         builder.event(healed, "fault", fault="latency-1", fault_kind="latency", action="healed")

@@ -1,0 +1,214 @@
+"""Rebalances: no more often, no more densely and for no longer than members' coming and going asks for.
+
+Must never count what the end of the run does: once the drain is over, consumers are told to leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from harness.checks import group, operations
+from harness.checks.base import CHECKS, Draft, Measure, capped, has_limit, metric_name, or_default, plural
+from harness.checks.blame import Blaming
+from harness.checks.windows import Intervals, length, subtract, union
+from harness.history.read import History
+from harness.units import Duration, format_ns
+from harness.verdict import CheckResult, Finding
+
+_WINDOW_NS: Final = 30_000_000_000
+_BURST_MIN: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebalancesLimits:
+    """Limits of ``rebalances``; with none given, they are derived from the plan's membership changes and the time-outs.
+
+    Attributes:
+        count_max: Rebalances that begin in timeline and drain.
+        burst_max: Rebalances that begin within any ``window``.
+        length_ns_max: Longest rebalance.
+        unfinished_max: Rebalances not over when the drain ends.
+        window_ns: Of ``burst_max``.
+        examined_min: Answers about the group below which nothing is concluded.
+    """
+
+    count_max: int | None = field(default=None, metadata={"minimum": 0})
+    burst_max: int | None = field(default=None, metadata={"minimum": 0})
+    length_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    unfinished_max: int | None = field(default=None, metadata={"minimum": 0})
+    window_ns: Duration = field(default=_WINDOW_NS, metadata={"minimum": 1})
+    examined_min: int | None = field(default=None, metadata={"minimum": 0})
+
+
+class Rebalances:
+    """See ``guarantee``."""
+
+    name = "rebalances"
+    guarantee = (
+        "The group rebalances no more often, no more densely and for no longer than the limits, and has settled "
+        "when the drain ends."
+    )
+    blind_spots = (
+        "The observer asks every 100 to 250 ms: a rebalance between two of its questions is seen only where an "
+        "eager member told of it, and two that follow each other closely are one. Counts are therefore lower "
+        "bounds. Why a member left is not seen."
+    )
+    limits = RebalancesLimits
+    findings: Mapping[str, str] = {
+        "too-many": "more rebalances began than the limit",
+        "storm": "more rebalances began within the window than the limit",
+        "long-rebalance": "the group was not stable for longer than the limit",
+        "never-completed": "a rebalance was not over when the drain ended",
+    }
+
+    def judge(self, history: History, limits: RebalancesLimits) -> CheckResult:
+        """Judge the guarantee over timeline and drain."""
+        answers = group.told(history)
+        draft = Draft(sum(1 for answer in answers if answer.known), "answers about a consumer group")
+        if not draft.examined:
+            return draft.conclude(self.name, limits)
+        limits, origins = _derived(history, limits)
+        window = history.window("faults")
+        start, end = window[0] if window is not None else history.span.start_ns, group.settled_end(history)
+        spans = [(low, min(high, end)) for low, high in group.rebalances(history) if low < end and high > start]
+        machine = union(history.machine_stalls())
+        begun = [span for span in spans if span[0] >= start]
+        unfinished = [span for span in spans if span[1] >= end]
+        doubt = _doubt(history, answers, end)
+        densest = _densest(begun, limits.window_ns)
+        draft.measured = {
+            "count_max": Measure.exact(len(begun)),
+            "burst_max": Measure.exact(len(densest)),
+            "length_ns_max": Measure(
+                max((length(subtract([span], machine)) for span in spans), default=0),
+                max((high - low for low, high in spans), default=0),
+            ),
+            "unfinished_max": Measure(0, max(len(unfinished), 1)) if doubt else Measure.exact(len(unfinished)),
+        }
+        draft.measures = {metric.removesuffix("_max"): measure.proven for metric, measure in draft.measured.items()} | {
+            "unstable_ns": length(spans)
+        }
+        draft.findings = capped(_findings(history, limits, begun, densest, spans, [] if doubt else unfinished))
+        if doubt:
+            draft.reasons.append(doubt)
+        measure = draft.measured["length_ns_max"]
+        limit = limits.length_ns_max
+        if limit is not None and measure.proven <= limit < measure.possible:
+            draft.reasons.append(
+                f"{metric_name(RebalancesLimits, 'length_ns_max')}: {format_ns(int(measure.possible))} with the time "
+                f"in which the machine itself stood still, {format_ns(int(measure.proven))} without; the limit is "
+                f"{format_ns(limit)}"
+            )
+        return draft.conclude(self.name, limits, origins=origins)
+
+
+def _doubt(history: History, answers: tuple[group.Told, ...], end_ns: int) -> str:
+    """Return why nobody knows whether the group had settled when the drain ended; empty when it is known."""
+    if history.window("drain") is None:
+        return "the run ended before its drain: nobody knows whether the group would have settled"
+    if any(answer.start_ns < end_ns <= answer.end_ns and not answer.known for answer in answers):
+        return "the group's coordinator did not answer when the drain ended"
+    return ""
+
+
+def _derived(history: History, limits: RebalancesLimits) -> tuple[RebalancesLimits, Mapping[str, str]]:
+    """Return the limits, or where none is given those that the configuration gives, with their formulas."""
+    facts = history.facts
+    if has_limit(limits) or not facts.group_protocol:
+        return limits, {}
+    each = 2 if facts.group_protocol == "classic" and not facts.eager else 1
+    count = each * (facts.membership_changes + facts.topic_partitions_added)
+    why = ": a cooperative group takes partitions in one rebalance and gives them in the next" if each > 1 else ""
+    burst = max(_BURST_MIN, count)
+    given: dict[str, float] = {"count_max": count, "burst_max": burst, "unfinished_max": 0}
+    origins = {
+        "count_max": (
+            f"({plural(facts.membership_changes, 'membership change')} + "
+            f"{plural(facts.topic_partitions_added, 'partition')} added) x {each}{why}"
+        ),
+        "burst_max": f"max({_BURST_MIN}, count_max) within {format_ns(limits.window_ns)}",
+        "unfinished_max": "default",
+    }
+    session, rebalance = facts.session_timeout_ns, facts.rebalance_timeout_ns
+    if session or rebalance:
+        given["length_ns_max"] = session + rebalance
+        origins["length_ns_max"] = f"session timeout {format_ns(session)} + rebalance timeout {format_ns(rebalance)}"
+    return or_default(limits, **given), origins
+
+
+def _densest(begun: Intervals, window_ns: int) -> Intervals:
+    """Return the most rebalances that began within a window."""
+    if not begun:
+        return []
+    starts = np.array([start for start, _ in begun], np.int64)
+    counts = np.searchsorted(starts, starts + window_ns, side="left") - np.arange(starts.size)
+    first = int(np.argmax(counts))
+    return begun[first : first + int(counts[first])]
+
+
+def _findings(
+    history: History,
+    limits: RebalancesLimits,
+    begun: Intervals,
+    densest: Intervals,
+    spans: Intervals,
+    unfinished: Intervals,
+) -> list[Finding]:
+    """Return the findings beyond the limits."""
+    found: list[Finding] = []
+    machine = union(history.machine_stalls())
+    if limits.count_max is not None and len(begun) > limits.count_max:
+        found.append(_counted(history, "too-many", "count_max", begun, f"the limit is {limits.count_max}"))
+    if limits.burst_max is not None and len(densest) > limits.burst_max:
+        said = f"within {format_ns(limits.window_ns)}; the limit is {limits.burst_max}"
+        found.append(_counted(history, "storm", "burst_max", densest, said))
+    if limits.length_ns_max is not None:
+        proven = [(length(subtract([span], machine)), span) for span in spans]
+        longest, span = max(proven, default=(0, (0, 0)))
+        if longest > limits.length_ns_max:
+            said = f"the group was not stable for {format_ns(longest)}; the limit is {format_ns(limits.length_ns_max)}"
+            found.append(_single(history, "long-rebalance", "length_max", span, said, longest))
+    if limits.unfinished_max is not None and len(unfinished) > limits.unfinished_max:
+        low, high = unfinished[0]
+        said = f"the group was not stable when the drain ended, {format_ns(high - low)} after this rebalance began"
+        found.append(_single(history, "never-completed", "unfinished_max", unfinished[0], said, len(unfinished)))
+    return found
+
+
+def _counted(history: History, kind: str, metric: str, spans: Intervals, said: str) -> Finding:
+    """Return a finding about many rebalances, with what began the first few."""
+    began = [
+        f"{operations.when(history, start)}"
+        + "".join(f" ({what} of {worker})" for worker, what in group.beginnings(history, (start, end))[:2])
+        for start, end in spans[:6]
+    ]
+    more = f" and {len(spans) - 6} more" if len(spans) > 6 else ""
+    return Finding(
+        type=kind,
+        message=f"{plural(len(spans), 'rebalance')} began, {said}: at {', '.join(began)}{more}",
+        start_ns=spans[0][0],
+        end_ns=max(end for _, end in spans),
+        metric=metric,
+        amount=len(spans),
+    )
+
+
+def _single(history: History, kind: str, metric: str, span: tuple[int, int], said: str, amount: float) -> Finding:
+    """Return a finding about one rebalance, with who held it up."""
+    blame = Blaming(history).of([span], "")
+    return Finding(
+        type=kind,
+        message=f"{said}, from {operations.when(history, span[0])}{blame.words}",
+        start_ns=span[0],
+        end_ns=span[1],
+        metric=metric,
+        amount=amount,
+        at_fault=blame.at_fault,
+    )
+
+
+CHECKS.register("rebalances")(Rebalances())

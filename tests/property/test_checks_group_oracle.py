@@ -1,0 +1,155 @@
+"""What consumer groups add to the checks, against plain loops, on random histories with every disorder."""
+
+from __future__ import annotations
+
+import random
+
+import checks_oracle as oracle
+import numpy as np
+from history_builder import HistoryBuilder, facts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.checks.inversions import in_epochs
+from harness.checks.missing import Place, classify
+from harness.checks.redelivery import find_redeliveries
+from harness.checks.starts import judge_starts
+from harness.checks.trespass import outside, zombies
+from harness.history.read import History
+
+EXAMPLES = settings(max_examples=200, deadline=None)
+END_MS = 400
+
+
+def messy(rng: random.Random) -> History:
+    """Return a small history of a group in which anything may have happened."""
+    partitions, workers = rng.randint(1, 2), [f"c{index}" for index in range(rng.randint(1, 3))]
+    builder = HistoryBuilder(facts(partitions=partitions, commits=True, group_protocol="classic"))
+    for partition in range(partitions):
+        for offset in range(rng.randint(1, 6)):
+            told = f" @{offset}" if rng.random() < 0.8 else ""
+            builder.lines(
+                [
+                    f"p0.1 {offset} send {partition}/{offset} p{partition}",
+                    f"p0.1 {offset + 0.1} {rng.choice(['ok', 'ok', 'ok', 'unknown'])} {partition}/{offset}{told}",
+                ]
+            )
+            if rng.random() < 0.3:
+                builder.lines([f"audit.1 {END_MS} stored {partition}/{offset} p{partition} @{offset}"])
+    records: list[tuple[float, str]] = []
+    for worker in workers:
+        for _ in range(rng.randint(0, 8)):
+            t, partition = rng.randint(10, 300), rng.randrange(partitions)
+            value = f"{partition}/{rng.randint(0, 5)}"
+            offset = int(value.split("/")[1])
+            again = " again" if rng.random() < 0.1 else ""
+            records.append((t, f"{worker}.1 {t} got {value} p{partition} @{offset}{again}"))
+            if rng.random() < 0.7:
+                records.append((t + 1, f"{worker}.1 {t + 1} done {value}"))
+        for _ in range(rng.randint(0, 6)):
+            begun, partition, position = rng.randint(10, 300), rng.randrange(partitions), rng.randint(0, 6)
+            known = begun + rng.choice([0, 1, 5, 50])
+            said = rng.choice(["", "", "", " unknown", " fail"])
+            if rng.random() < 0.5:
+                records.append((begun, f"{worker}.1 {begun} commit p{partition} @{position} unknown ~{begun}"))
+            told = f" ~{begun}" if rng.random() < 0.8 else ""
+            records.append((known, f"{worker}.1 {known} commit p{partition} @{position}{said}{told}"))
+        if rng.random() < 0.9:
+            for _ in range(rng.randint(0, 7)):
+                kind = rng.choice(["assign", "assign", "assign", "revoke", "lost"])
+                some = [partition for partition in range(partitions) if rng.random() < 0.7]
+                builder.event(rng.randint(0, 300) + 0.5, kind, worker=worker, incarnation=1, partitions=some)
+        if rng.random() < 0.2:
+            builder.event(rng.randint(200, 300) + 0.25, "worker", worker=worker, incarnation=1, state="killed")
+    records.sort(key=lambda record: (record[0], " got " not in record[1]))
+    builder.lines(text for _, text in records)
+    if rng.random() < 0.4:
+        builder.event(END_MS, "drain", partition=0, proven=True, ack_pending=0)
+    return builder.history()
+
+
+def _deliveries(history: History, rows: list[int]) -> set[tuple[str, int]]:
+    deliveries = history.index.deliveries
+    return {(history.journals[deliveries.journal[row]].name, int(deliveries.ordinal[row])) for row in rows}
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
+def test_commits_and_what_may_be_in_force_agree(rng: random.Random) -> None:
+    history = messy(rng)
+    run, commits = oracle.plain(history), history.index.commits
+    found = {
+        (history.journals[commits.journal[row]].name, int(commits.ordinal[row]), int(commits.outcome[row]))
+        for row in range(commits.t.size)
+    }
+    assert found == {(commit.journal, commit.ordinal, commit.outcome) for commit in run.commits}
+    for _ in range(5):
+        start = rng.randint(0, 350) * 1_000_000
+        end, partition = start + rng.randint(0, 100) * 1_000_000, rng.randint(0, 1)
+        assert history.index.positions.in_force(partition, start, end) == oracle.in_force(run, partition, start, end)
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
+def test_tenures_and_epochs_agree(rng: random.Random) -> None:
+    history = messy(rng)
+    run = oracle.plain(history)
+    found = [(item.partition, item.journal, item.start_ns, item.end_ns, item.end) for item in history.tenures]
+    assert sorted(found) == sorted(oracle.owned(run))
+    assert _deliveries(history, outside(history).tolist()) == oracle.outside(run)
+    assert _deliveries(history, in_epochs(history).late.tolist()) == oracle.late_in_epoch(run)
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
+def test_starts_and_redeliveries_agree(rng: random.Random) -> None:
+    history = messy(rng)
+    run, begun, again = oracle.plain(history), judge_starts(history), find_redeliveries(history)
+    low, high = oracle.wrong_starts(run)
+    assert _deliveries(history, [start.row for start in begun.regressions]) == low
+    assert _deliveries(history, [start.row for start in begun.skips]) == high
+    assert _deliveries(history, again.row[again.illegal].tolist()) == oracle.illegal_by_position(run)
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
+def test_zombies_agree(rng: random.Random) -> None:
+    history = messy(rng)
+    commits = history.index.commits
+    found = {(history.journals[commits.journal[row]].name, int(commits.ordinal[row])) for row, _ in zombies(history)[0]}
+    assert found == oracle.zombies(oracle.plain(history))
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
+def test_places_of_what_is_missing_agree(rng: random.Random) -> None:
+    history = messy(rng)
+    missing = classify(history)
+    sends = history.index.sends
+    found = {
+        (int(sends.key[row]), int(sends.seq[row])): Place(place).name.lower()
+        for row, place in zip(history.index.send_of[missing.values].tolist(), missing.place.tolist(), strict=True)
+    }
+    assert found == oracle.missing(oracle.plain(history))
+
+
+def test_messy_histories_are_messy() -> None:
+    """The generator reaches every kind of disorder, so that agreement means something."""
+    seen: set[str] = set()
+    for seed in range(300):
+        history = messy(random.Random(seed))
+        run, begun, again = oracle.plain(history), judge_starts(history), find_redeliveries(history)
+        seen |= {"regression"} if begun.regressions else set()
+        seen |= {"skip"} if begun.skips else set()
+        seen |= {"illegal"} if again.illegal.any() else set()
+        seen |= {"legal"} if not again.illegal.all() else set()
+        seen |= {"outside"} if outside(history).size else set()
+        seen |= {why for _, why in zombies(history)[0]}
+        seen |= {"straddling"} if zombies(history)[1] else set()
+        seen |= set(oracle.missing(run).values())
+        seen |= {tenure.end for tenure in history.tenures}
+        seen |= {"one by one"} if np.diff(history.epochs.number).any() else set()
+    assert seen >= {
+        *("regression", "skip", "illegal", "legal", "outside", "straddling", "abandoned", "unproven", "one by one"),
+        *("after it was revoked or lost", "while another one owned it", "revoke", "lost", "assign", "dead", "open"),
+    }
