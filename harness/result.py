@@ -79,12 +79,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A span in a lane of the timeline plot: a fault, an outage, a stall slice, an owner, a phase.
+    """A span in a lane of the timeline plot: a fault, an outage, a worker's trouble, a group's state, a stall slice, an owner.
 
     Attributes:
-        lane: Row it belongs to (``phase``, ``fault latency-1``, ``n1 reachable``, ``partition 3``…).
-        kind: Tells the colour: ``phase``, ``fault``, ``outage``, ``stall``, ``owner``.
-        label: Text on the band.
+        lane: Row it belongs to (``phase``, ``fault latency-1``, ``n1 reachable``, ``c0``, ``group``, ``partition 3``…).
+        kind: Tells the colour: ``phase``, ``fault``, ``outage``, ``worker``, ``group``, ``stall`` (a pause beyond a limit),
+            ``still`` (one that broke no limit), ``owner``, ``unowned``.
+        label: Text on the band: of ``worker``, ``blocked``, ``paused``, ``silent`` (it hung), ``dead``, ``absent`` (before it first starts),
+            ``joining`` (from its start to its first assignment), ``left``; of ``group``, the state as observed; of ``stall`` and ``still``, the cause
+            of this slice; of ``owner``, the worker (several at once joined by ``+``).
         start_ns, end_ns: After the start of the timeline.
     """
 

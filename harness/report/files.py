@@ -2,28 +2,66 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from harness.errors import HarnessError
 from harness.report.atomic import write_atomic
 from harness.report.html import write_report
 from harness.report.junit import write_junit
-from harness.report.serialize import to_json
+from harness.report.serialize import from_json, to_json
 from harness.result import RunResult
 
 RESULT_FILE: Final = "result.json"
 REPORT_FILE: Final = "report.html"
 JUNIT_FILE: Final = "junit.xml"
+BESIDE_FILE: Final = "beside.json"
+"""Which run directories lie beside this one in its report, relative to it; only where there are any."""
 
 
 def write_all(result: RunResult, run_dir: Path) -> None:
     """Write ``result.json``, ``junit.xml`` and ``report.html`` into ``run_dir``, each whole or not at all.
 
-    The machine-readable ones come first, so that they exist even when the page cannot be made.
+    The machine-readable ones come first, so that they exist even when the page cannot be made. Twins that a session put
+    beside this run stay in its page.
 
     Raises:
         UnfitEnvironmentError: The directory does not exist, is not writable, or the disk is full.
     """
     write_atomic(run_dir / RESULT_FILE, to_json(result))
     write_junit([result], run_dir / JUNIT_FILE)
-    write_report(result, run_dir / REPORT_FILE)
+    write_report(result, run_dir / REPORT_FILE, _beside(run_dir))
+
+
+def write_beside(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResult, Path]]) -> None:
+    """Write the page of a canary anew, with its twins beside it, and remember where they lie.
+
+    Args:
+        result: The canary.
+        run_dir: Where it lies.
+        twins: Each with its run directory.
+
+    Raises:
+        UnfitEnvironmentError: The directory is not writable, or the disk is full; the page that was there stays.
+    """
+    write_report(result, run_dir / REPORT_FILE, [twin for twin, _ in twins])
+    places = [os.path.relpath(place, run_dir) for _, place in twins]
+    write_atomic(run_dir / BESIDE_FILE, json.dumps({"runs": places}, indent=1) + "\n")
+
+
+def _beside(run_dir: Path) -> list[RunResult]:
+    """Return the twins that a session put beside this run, as far as their results can still be read."""
+    found: list[RunResult] = []
+    try:
+        places = json.loads((run_dir / BESIDE_FILE).read_text(encoding="utf-8"))["runs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return found
+    for place in places if isinstance(places, list) else []:
+        try:
+            found.append(from_json((run_dir / str(place) / RESULT_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, HarnessError):
+            continue  # moved or deleted since: the page does without it
+    return found

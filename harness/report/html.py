@@ -5,7 +5,7 @@ Owns what the page says and in which order; how it looks is in ``templates/``. M
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -15,10 +15,12 @@ from typing import Final, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from harness import __version__
-from harness.report import wording
+from harness.report import judgement, values, wording
 from harness.report.atomic import write_atomic
-from harness.report.plot_timeline import timeline_svg
-from harness.report.wording import clean, clip
+from harness.report.plain import clean, clip
+from harness.report.plot import PATTERNS
+from harness.report.plot_timeline import scale_of, story_svg, timeline_svg
+from harness.report.twins import TWINS_MAX, Comparison, compare
 from harness.result import FaultResult, RunResult
 from harness.verdict import CheckResult, Finding, Limit, Verdict
 
@@ -38,6 +40,7 @@ class FindingView:
     message: str
     when: str
     during: str
+    blame: tuple[tuple[str, str], ...]
     amount: str
     cells: tuple[tuple[str, ...], ...]
     more: int
@@ -60,20 +63,32 @@ class CheckView:
     measures: tuple[tuple[str, str], ...]
 
 
-def render_report(result: RunResult) -> str:
-    """Return the page."""
+@dataclass(frozen=True, slots=True)
+class BesideView:
+    """A canary and its twins: numbers above, one picture each under one scale; ``more`` counts the twins left out."""
+
+    comparison: Comparison
+    blame: tuple[tuple[str, str], ...]
+    pictures: tuple[str, ...]
+    more: int
+
+
+def render_report(result: RunResult, beside: Sequence[RunResult] = ()) -> str:
+    """Return the page; ``beside`` are the twins of a canary, shown next to it under the same scale."""
     checks = tuple(_check_view(result, check) for check in result.checks)
     return _template().render(
         result=result,
-        status=wording.status(result),
+        status=judgement.status(result),
         title=clip(clean(result.title), _TEXT_MAX),
         why=clip(clean(result.why), _TEXT_MAX),
         facts=_facts(result),
-        error=clip(wording.why_incomplete(result), 4 * _TEXT_MAX),
+        error=clip(judgement.why_incomplete(result), 4 * _TEXT_MAX),
         violated=[view for view in checks if view.expected and view.verdict == Verdict.FAIL.value],
         noticed=[view for view in checks if not view.expected and view.findings],
-        weakening=wording.weakening(result)[:_ROWS_MAX],
+        weakening=judgement.weakening(result)[:_ROWS_MAX],
         allowed=[clip(clean(sentence), _TEXT_MAX) for sentence in result.allowed[:_ROWS_MAX]],
+        patterns=PATTERNS,
+        beside=_beside_view(result, beside) if beside else None,
         timeline=timeline_svg(result),
         checks=checks,
         columns=wording.OPERATION_COLUMNS,
@@ -86,9 +101,9 @@ def render_report(result: RunResult) -> str:
     )
 
 
-def write_report(result: RunResult, path: Path) -> None:
+def write_report(result: RunResult, path: Path, beside: Sequence[RunResult] = ()) -> None:
     """Write the page to ``path``, whole or not at all; raises UnfitEnvironmentError when it cannot."""
-    write_atomic(path, render_report(result))
+    write_atomic(path, render_report(result, beside))
 
 
 @cache
@@ -110,7 +125,7 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
         ("broker", f"{clean(result.broker)} on {clean(result.runtime)}"),
         ("seed", str(result.seed)),
         ("started", clean(result.started_wall)),
-        ("took", wording.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""),
+        ("took", values.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""),
     ]
     return [(name, clip(value, 200)) for name, value in facts if value]
 
@@ -119,7 +134,7 @@ def _check_view(result: RunResult, check: CheckResult) -> CheckView:
     return CheckView(
         name=clip(clean(check.check), 200),
         verdict=check.verdict.value,
-        word=wording.check_word(result, check),
+        word=judgement.check_word(result, check),
         examined=f"{check.examined:,} {clip(clean(check.examined_unit), 200)}",
         expected=check.expected,
         must_fail=check.check in result.must_fail,
@@ -130,15 +145,26 @@ def _check_view(result: RunResult, check: CheckResult) -> CheckView:
         reasons=tuple(clip(clean(reason), _TEXT_MAX) for reason in check.reasons[:_ROWS_MAX])
         if check.expected or check.limits or not check.examined
         else (),
-        measures=wording.counted(check)[:_ROWS_MAX],
+        measures=values.counted(check)[:_ROWS_MAX],
+    )
+
+
+def _beside_view(result: RunResult, beside: Sequence[RunResult]) -> BesideView:
+    shown = (result, *beside[:TWINS_MAX])
+    scale = scale_of(shown)
+    return BesideView(
+        comparison=compare(result, beside[:TWINS_MAX]),
+        blame=wording.blame(finding for check in result.checks if check.expected for finding in check.findings),
+        pictures=tuple(story_svg(run, scale) if scale is not None else "" for run in shown),
+        more=max(0, len(beside) - TWINS_MAX),
     )
 
 
 def _limit_view(limit: Limit) -> dict[str, str]:
     return {
         "metric": clean(limit.metric),
-        "measured": wording.measured(limit),
-        "limit": wording.bound(limit),
+        "measured": values.measured(limit),
+        "limit": values.bound(limit),
         "origin": "" if limit.origin == "scenario" else clip(clean(limit.origin), _TEXT_MAX),
         "verdict": limit.verdict.value,
     }
@@ -150,7 +176,8 @@ def _finding_view(result: RunResult, check: CheckResult, finding: Finding) -> Fi
         message=clip(clean(finding.message), _TEXT_MAX),
         when=wording.span(result, finding),
         during=clip(wording.during(result, finding), _TEXT_MAX),
-        amount=wording.amount(check, finding),
+        blame=wording.blame([finding]),
+        amount=values.amount(check, finding),
         cells=tuple(
             tuple(clip(cell, 120) for cell in wording.operation_cells(result, operation))
             for operation in finding.operations[:_OPERATIONS_MAX]
@@ -177,7 +204,7 @@ def _evidence(fault: FaultResult) -> list[tuple[str, list[dict[str, str | bool]]
 
 def _tables(result: RunResult) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     timings = tuple(
-        (clean(name).replace("_", " "), wording.format_value(value, "ns"))
+        (clean(name).replace("_", " "), values.format_value(value, "ns"))
         for name, value in _head(result.timings_ns.items())
     )
     versions = tuple((clean(name), clean(value)) for name, value in _head(result.versions.items()))
@@ -190,8 +217,8 @@ def _tables(result: RunResult) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
     return [(name, rows) for name, rows in tables if rows]
 
 
-def _rows(values: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
-    return tuple(wording.named_value(name, value) for name, value in _head(values.items()))
+def _rows(amounts: Mapping[str, float]) -> tuple[tuple[str, str], ...]:
+    return tuple(values.named_value(name, value) for name, value in _head(amounts.items()))
 
 
 def _head(items: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:

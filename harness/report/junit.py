@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from harness.report import wording
+from harness.report import judgement, values, wording
 from harness.report.atomic import write_atomic
-from harness.report.wording import clean, clip
+from harness.report.plain import clean, clip
 from harness.result import RunResult
 from harness.verdict import CheckResult, Verdict
 
@@ -104,12 +104,15 @@ def _cases(result: RunResult, classname: str) -> list[ET.Element]:
 
 def _judgement(result: RunResult, check: CheckResult) -> tuple[_Tag, str]:
     """Return the tag and message of one check, seen from the run's outcome."""
-    limits = "; ".join(wording.describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL)
+    limits = "; ".join(values.describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL)
     shown = limits or next((finding.message for finding in check.findings), check.verdict.value)
+    if limits:
+        # Most readers show nothing of a failure but its message.
+        shown += "".join(f"; {word}: {workers}" for word, workers in wording.blame(check.findings))
     if not check.expected:
-        every = "; ".join(wording.describe_limit(limit) for limit in check.limits)
-        told = limits or every or wording.main_measures(check)
-        return "skipped", f"{wording.check_word(result, check)}{f': {told}' if told else ''}"
+        every = "; ".join(values.describe_limit(limit) for limit in check.limits)
+        told = limits or every or values.main_measures(check)
+        return "skipped", f"{judgement.check_word(result, check)}{f': {told}' if told else ''}"
     if result.outcome is Verdict.PASS:
         return "", f"failed as it must: {shown}" if check.check in result.must_fail else shown
     if check.check in result.must_fail and check.verdict is not Verdict.INCONCLUSIVE:
@@ -126,11 +129,11 @@ def _judgement(result: RunResult, check: CheckResult) -> tuple[_Tag, str]:
 
 def _trust(result: RunResult, told: set[_Tag]) -> tuple[_Tag, str]:
     """Return the tag and message of the run as a whole: what no single check says."""
-    said = wording.status(result)
+    said = judgement.status(result)
     if result.outcome is Verdict.FAIL and "failure" not in told:
         return "failure", said.sentence
     if result.error:
-        return "error", wording.clean(wording.why_incomplete(result))
+        return "error", clean(judgement.why_incomplete(result))
     if result.outcome is not Verdict.PASS and result.blocking:
         return "error", "; ".join(result.blocking)
     if result.outcome is Verdict.INCONCLUSIVE and "error" not in told:
@@ -152,10 +155,11 @@ def _add(case: ET.Element, tag: _Tag, *, type_: str, message: str, body: str) ->
 
 
 def _body(result: RunResult, check: CheckResult) -> str:
-    lines = [wording.describe_limit(limit) for limit in check.limits]
+    lines = [values.describe_limit(limit) for limit in check.limits]
     for finding in check.findings[:_FINDINGS_MAX]:
         lines.append(f"{clean(finding.type)}: {clip(clean(finding.message), _MESSAGE_MAX)}")
         context = [wording.span(result, finding), wording.during(result, finding)]
+        context += [f"{word}: {workers}" for word, workers in wording.blame([finding])]
         lines += [f"  {part}" for part in context if part]
         for operation in finding.operations:
             lines.append(f"  {wording.operation_line(result, operation)}")
@@ -168,12 +172,14 @@ def _body(result: RunResult, check: CheckResult) -> str:
 
 def _trust_body(result: RunResult) -> str:
     weak = [
-        f"{'blocks the verdict: ' if blocking else ''}{sentence}" for sentence, blocking in wording.weakening(result)
+        f"{'blocks the verdict: ' if blocking else ''}{sentence}" for sentence, blocking in judgement.weakening(result)
     ]
     unproven = [
         f"{clean(fault.id)} not proven: {clean(fault.description)}" for fault in result.faults if not fault.proven
     ]
-    return "\n".join([*([wording.why_incomplete(result)] if result.error else []), *weak, *unproven, *_footer(result)])
+    return "\n".join(
+        [*([judgement.why_incomplete(result)] if result.error else []), *weak, *unproven, *_footer(result)]
+    )
 
 
 def _footer(result: RunResult) -> list[str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.report.wording import clean, clip, format_value
+from harness.report.plain import clean, clip
+from harness.report.values import format_value
 
 WIDTH: Final = 1100.0
 LEFT: Final = 118.0
@@ -55,7 +57,7 @@ class Canvas:
         body = "\n".join((*behind._parts, *self._parts))
         return (
             f'<svg class="timeline" role="img" aria-label="{escape(label)}" viewBox="0 0 {_n(WIDTH)} {_n(self.y)}">\n'
-            f"{_PATTERNS}\n{body}\n</svg>"
+            f"{body}\n</svg>"
         )
 
     def _add(self, element: str, name: str, title: str) -> None:
@@ -63,10 +65,11 @@ class Canvas:
         self._parts.append(f"<{element}{hover}")
 
 
-_PATTERNS: Final = (
-    '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<rect width="6" height="6" class="hatch-ground"/><rect width="2" height="6" class="hatch-line"/></pattern></defs>'
+PATTERNS: Final = (
+    '<svg class="patterns" width="0" height="0" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<rect width="6" height="6" class="hatch-ground"/><rect width="2" height="6" class="hatch-line"/></pattern></defs></svg>'
 )
+"""What the fills of every picture refer to; a page holds it once, before the first picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,12 @@ def fit(text: str, width: float) -> str:
 def text_width(text: str) -> float:
     """Return about how wide a label is, in pixels."""
     return len(text) * _CHAR_PX
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts names with numbers in them as a person would (``c2`` before ``c10``)."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part)
 
 
 def number(value: float) -> str:

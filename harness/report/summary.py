@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import ExitCode
-from harness.report import wording
+from harness.report import judgement, values, wording
+from harness.report.plain import clean, clip
 from harness.report.text import STYLES
-from harness.report.wording import clean, clip
+from harness.report.twins import comparison_lines
 from harness.result import RunResult
 
 _PRECEDENCE: Final = (
@@ -45,18 +46,20 @@ def suite_exit_code(codes: Iterable[int]) -> ExitCode:
 
 def tally(results: Iterable[RunResult]) -> dict[str, int]:
     """Return status word → how many results have it (``FAIL``: 2), the most frequent first."""
-    return dict(Counter(wording.status(result).word for result in results).most_common())
+    return dict(Counter(judgement.status(result).word for result in results).most_common())
 
 
 def render_summary(results: Sequence[RunResult], console: Console) -> None:
-    """Print the totals, then a table of all runs; runs of one plan repeated are counted apart."""
+    """Print the totals, how canaries compare with their twins, and a table of all runs; repeats are counted apart."""
     code = suite_exit_code(result.exit_code for result in results)
     counted = ", ".join(f"{count} {word}" for word, count in tally(results).items())
-    took = wording.format_value(sum(wording.wall_ns(result) for result in results), "ns")
+    took = values.format_value(sum(wording.wall_ns(result) for result in results), "ns")
     tone = "green" if code is ExitCode.PASS else "yellow" if code is ExitCode.INCONCLUSIVE else "red"
     runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
     console.print(Text.assemble((f"{runs}: {counted or 'nothing'}", f"bold {tone}"), f"  exit code {code}, {took}"))
     _print_repeats(results, console)
+    for line in comparison_lines(results):
+        console.print(Text(line))
     if results:
         console.print(_table(results, narrow=console.width < 90))
 
@@ -81,13 +84,13 @@ def _table(results: Sequence[RunResult], *, narrow: bool) -> Table:
     table.add_column("wall", justify="right", no_wrap=True)
     table.add_column("headline", overflow="fold", ratio=1)
     for result in results:
-        said = wording.status(result)
+        said = judgement.status(result)
         scenario, variant = clip(clean(result.scenario), 60), clip(wording.variant_text(result), 80)
         outcome = Text(said.word, STYLES[said.tone])
         if narrow:
             cells = [Text(f"{scenario}\n{variant}" if variant else scenario), outcome]
         else:
             cells = [Text(scenario), Text(variant), Text(result.verdict.value), outcome]
-        wall = wording.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""
+        wall = values.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""
         table.add_row(*cells, Text(wall), Text(clip(clean(said.sentence), 200)))
     return table

@@ -21,9 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunFinished, RunStarted, Snapshot
-from harness.report import wording
+from harness.report import judgement, wording
+from harness.report.plain import clean, clip
 from harness.report.text import STYLES, render_result
-from harness.report.wording import clean, clip
 from harness.units import format_ns
 
 REFRESH_HZ: Final = 4
@@ -144,7 +144,7 @@ class TerminalListener:
 
     def _finish_run(self, event: RunFinished) -> None:
         self.close()
-        said = wording.status(event.result)
+        said = judgement.status(event.result)
         took = format_ns(wording.wall_ns(event.result))
         text = Text.assemble((said.word, STYLES[said.tone]), f" {clip(clean(said.sentence), 300)} (took {took})")
         self._write(text)

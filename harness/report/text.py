@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import wording
-from harness.report.wording import Tone, clean, clip
+from harness.report import judgement, values, wording
+from harness.report.judgement import Tone
+from harness.report.plain import clean, clip
 from harness.result import FaultResult, RunResult
 from harness.verdict import CheckResult, Finding, Verdict
 
@@ -31,12 +32,12 @@ _WIDE: Final = 100
 
 def render_result(result: RunResult, console: Console) -> None:
     """Print one result: verdict, violations, what weakens it, checks, faults, counts, how to reproduce it."""
-    said = wording.status(result)
+    said = judgement.status(result)
     console.print(Text.assemble((said.word, f"bold {STYLES[said.tone]}"), "  ", (said.sentence, "bold")))
     variant = wording.variant_text(result)
     console.print(Text(f"{clean(result.title)}{f' [{variant}]' if variant else ''}"))
     if result.error and said.tone != "error":
-        console.print(Text(f"The run is not complete: {wording.why_incomplete(result)}", style="magenta"))
+        console.print(Text(f"The run is not complete: {judgement.why_incomplete(result)}", style="magenta"))
     _print_violations(result, console)
     _print_weakening(result, console)
     if result.checks:
@@ -47,7 +48,7 @@ def render_result(result: RunResult, console: Console) -> None:
         for fault in result.faults:
             _print_fault(fault, console)
     if result.counts:
-        told = (" ".join(wording.named_value(name, value)) for name, value in result.counts.items())
+        told = (" ".join(values.named_value(name, value)) for name, value in result.counts.items())
         console.print(Text("\nCounts  ", style="bold") + Text(", ".join(told), style="not bold"))
     if result.reproduce:
         console.print(Text("\nReproduce", style="bold"))
@@ -58,11 +59,11 @@ def render_result(result: RunResult, console: Console) -> None:
 
 
 def _print_violations(result: RunResult, console: Console) -> None:
-    broken = wording.violated(result)
+    broken = judgement.violated(result)
     if broken:
         console.print(Text("\nWhat failed" if result.must_fail else "\nWhat was violated", style="bold"))
     for check in broken:
-        failed = [wording.describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL]
+        failed = [values.describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL]
         heading = Text.assemble(("✗ ", "red"), (clean(check.check), "bold"))
         if failed:
             heading.append(f"  {'; '.join(failed)}")
@@ -83,6 +84,12 @@ def _print_finding(result: RunResult, finding: Finding, console: Console) -> Non
     context = "; ".join(part for part in (when, f"during {during}" if during else "") if part)
     if context:
         _print_indented(console, Text(context), 4)
+    blamed = Text("; ").join(
+        Text.assemble(f"{word} ", (workers, "bold red" if word == "at fault" else "bold"))
+        for word, workers in wording.blame([finding])
+    )
+    if blamed:
+        _print_indented(console, blamed, 4)
     for operation in finding.operations[:_OPERATIONS_MAX]:
         _print_line(console, f"      {wording.operation_line(result, operation)}", style="dim")
     if len(finding.operations) > _OPERATIONS_MAX:
@@ -91,7 +98,7 @@ def _print_finding(result: RunResult, finding: Finding, console: Console) -> Non
 
 
 def _print_weakening(result: RunResult, console: Console) -> None:
-    weakening = wording.weakening(result)
+    weakening = judgement.weakening(result)
     if not weakening:
         return
     console.print(Text("\nWhat weakens this result", style="bold"))
@@ -118,12 +125,12 @@ def _checks_table(result: RunResult, width: int) -> Table:
 
 
 def _measured(check: CheckResult) -> Text:
-    limits = [f"{clean(limit.metric)} {wording.measured(limit)} / {wording.bound(limit)}" for limit in check.limits]
-    return Text("\n".join(limits) or wording.main_measures(check) or "no limit")
+    limits = [f"{clean(limit.metric)} {values.measured(limit)} / {values.bound(limit)}" for limit in check.limits]
+    return Text("\n".join(limits) or values.main_measures(check) or "no limit")
 
 
 def _verdict_text(result: RunResult, check: CheckResult) -> Text:
-    return Text(wording.check_word(result, check), style=STYLES[check.verdict.value] if check.expected else "dim")
+    return Text(judgement.check_word(result, check), style=STYLES[check.verdict.value] if check.expected else "dim")
 
 
 def _print_fault(fault: FaultResult, console: Console) -> None:

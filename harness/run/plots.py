@@ -1,22 +1,21 @@
-"""What the report plots of a history: bounded in size whatever the run's length."""
+"""What the report plots of a history: rates, backlog, latency and deliveries in bins; bounded whatever the run's length."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.history.read import History
 from harness.history.record import Outcome
-from harness.result import Band, Series, Timeline
+from harness.result import Series, Timeline
+from harness.run.bands import PARTITIONS_MAX, PHASES, bands_of
 from harness.verdict import CheckResult
 
-_BINS = 240
-_PHASES = ("warmup", "faults", "drain", "audit")
-_STALL_BANDS = 400
-_PARTITIONS = 64
+_BINS: Final = 240
 
 
 def timeline_of(history: History, checks: Iterable[CheckResult]) -> Timeline | None:
@@ -26,13 +25,13 @@ def timeline_of(history: History, checks: Iterable[CheckResult]) -> Timeline | N
     if faults is None or warmup is None:
         return None
     zero = faults[0]
-    start, end = warmup[0], max(stop for phase in _PHASES if (stop := (history.window(phase) or (0, 0))[1]))
+    start, end = warmup[0], max(stop for phase in PHASES if (stop := (history.window(phase) or (0, 0))[1]))
     edges = np.linspace(start, end, _BINS + 1)
     return Timeline(
         start_ns=start - zero,
         end_ns=end - zero,
         series=tuple(_series(history, edges, zero)),
-        bands=tuple(_bands(history, checks, zero)),
+        bands=bands_of(history, checks, zero),
         bin_ns=int((end - start) / _BINS),
         deliveries=_heat(history, edges),
     )
@@ -90,51 +89,5 @@ def _heat(history: History, edges: NDArray[np.float64]) -> dict[str, tuple[int, 
         str(partition): tuple(
             int(count) for count in np.histogram(deliveries.t[deliveries.partition == partition], edges)[0]
         )
-        for partition in range(min(history.facts.partitions, _PARTITIONS))
+        for partition in range(min(history.facts.partitions, PARTITIONS_MAX))
     }
-
-
-def _bands(history: History, checks: Iterable[CheckResult], zero: int) -> Iterator[Band]:
-    for phase in _PHASES:
-        window = history.window(phase)
-        if window is not None:
-            yield Band(lane="phase", kind="phase", label=phase, start_ns=window[0] - zero, end_ns=window[1] - zero)
-    last = history.span.end_ns
-    for fault in history.fault_windows():
-        stop = (fault.end_ns or last) - zero
-        lane, label = f"fault {fault.id}", ", ".join(fault.targets)
-        yield Band(lane=lane, kind="fault", label=label, start_ns=fault.start_ns - zero, end_ns=stop)
-    for outage in history.outages():
-        begin, stop = outage.start_ns - zero, outage.end_ns - zero
-        yield Band(lane=outage.target, kind="outage", label="unreachable", start_ns=begin, end_ns=stop)
-    for leader in history.leaders():
-        if leader.partition <= 0 and not leader.leader:
-            begin, stop = leader.start_ns - zero, leader.end_ns - zero
-            yield Band(lane="leader", kind="outage", label="none", start_ns=begin, end_ns=stop)
-    yield from _owners(history, zero)
-    yield from _stalls(checks, zero)
-
-
-def _owners(history: History, zero: int) -> Iterator[Band]:
-    """Yield who owned each partition when: from assignment to revocation, or to the owner's end."""
-    last = history.span.end_ns
-    since: dict[tuple[str, int], int] = {}
-    for event in history.of_kind("assign", "revoke", "lost", "worker"):
-        worker = str(event.fields.get("worker"))
-        if event.kind == "assign":
-            since |= {(worker, int(partition)): event.t for partition in event.fields["partitions"][:_PARTITIONS]}
-        elif event.kind != "worker" or event.fields.get("state") in {"killed", "died"}:
-            for owner, partition in [held for held in since if held[0] == worker]:
-                begin = since.pop((owner, partition)) - zero
-                yield Band(
-                    lane=f"partition {partition}", kind="owner", label=owner, start_ns=begin, end_ns=event.t - zero
-                )
-    for (owner, partition), begin in since.items():
-        yield Band(lane=f"partition {partition}", kind="owner", label=owner, start_ns=begin - zero, end_ns=last - zero)
-
-
-def _stalls(checks: Iterable[CheckResult], zero: int) -> Iterator[Band]:
-    findings = [item for check in checks if check.check == "stall" for item in check.findings if item.partition >= 0]
-    for item in findings[:_STALL_BANDS]:
-        begin, stop = item.start_ns - zero, item.end_ns - zero
-        yield Band(lane=f"partition {item.partition}", kind="stall", label=item.type, start_ns=begin, end_ns=stop)

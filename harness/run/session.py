@@ -16,9 +16,10 @@ from pathlib import Path
 
 from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative
 from harness.progress import Listener, Note, RunFinished, RunStarted
-from harness.report.files import write_all
+from harness.report.files import write_all, write_beside
 from harness.report.serialize import differences, from_json, to_json
 from harness.report.summary import suite_exit_code
+from harness.report.twins import is_twin, twins_of
 from harness.result import RunResult
 from harness.run.engine import Engine, RunRecord
 from harness.run.judge import judge, load_record
@@ -51,6 +52,11 @@ def run_all(selected: Sequence[Selected], *, repeat: int, reports: Path, listene
         listener(RunFinished(result=result))
         if result.error == "interrupted":
             break
+        _show_beside(results, result.scenario, [later.plan.scenario for later in todo[position:]], listener)
+    else:
+        return results
+    for canary in {result.scenario for result in results if result.must_fail}:
+        _show_beside(results, canary, [], listener)
     return results
 
 
@@ -136,6 +142,26 @@ def _judged(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) 
         listener(Note(text=f"the report could not be written: {error}", warning=True))
         result = replace(result, exit_code=result.exit_code or int(ExitCode.ENVIRONMENT), error=str(error))
     return result
+
+
+def _show_beside(results: Sequence[RunResult], ended: str, later: Sequence[str], listener: Listener) -> None:
+    """Put the twins of each canary beside it once the last of them all has ended.
+
+    Args:
+        results: Of this session so far.
+        ended: The scenario that has just ended.
+        later: Scenarios that are still to run.
+        listener: Told when a page cannot be written; the one that was there stays.
+    """
+    for result in results:
+        family = [name for name in (ended, *later) if name == result.scenario or is_twin(name, result.scenario)]
+        twins = twins_of(result, results) if family == [ended] else ()
+        if not twins:
+            continue
+        try:
+            write_beside(result, Path(result.run_dir), [(twin, Path(twin.run_dir)) for twin in twins])
+        except (HarnessError, OSError) as error:
+            listener(Note(text=f"the twins of {result.scenario} could not be shown: {error}", warning=True))
 
 
 async def _interruptible(engine: Engine) -> None:

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from harness.errors import ExitCode
-from harness.report import wording
+from harness.report import judgement, plain, values
 from harness.report.text import render_result
 from harness.result import EvidenceItem, RunResult
 from harness.units import format_ns
@@ -59,11 +59,11 @@ def test_a_violation_is_told_with_operations_fault_limit_and_measured_value() ->
 
 
 def test_a_canary_that_failed_otherwise_names_both_wrongs() -> None:
-    sentence = wording.canary(samples.broken_canary())
+    sentence = judgement.canary(samples.broken_canary())
     assert "loss had to fail, but its verdict is pass" in sentence
     assert "stall (pause_max: measured 7.91s, limit ≤ 6s) failed, but only loss must" in sentence
     absent = replace(samples.broken_canary(), checks=(), must_fail=("loss",))
-    assert "loss had to fail, but was not judged" in wording.canary(absent)
+    assert "loss had to fail, but was not judged" in judgement.canary(absent)
 
 
 def test_a_violation_proven_before_an_interruption_comes_first() -> None:
@@ -75,7 +75,7 @@ def test_a_violation_proven_before_an_interruption_comes_first() -> None:
 
 
 def test_blocking_weaknesses_come_first_and_none_twice() -> None:
-    weakening = wording.weakening(samples.inconclusive())
+    weakening = judgement.weakening(samples.inconclusive())
     assert [blocking for _, blocking in weakening] == [True, True, False, False]
     assert weakening[1][0].startswith("recovery: no fault was healed")
     assert len({sentence for sentence, _ in weakening}) == len(weakening)
@@ -85,7 +85,7 @@ def test_blocking_weaknesses_come_first_and_none_twice() -> None:
 @pytest.mark.parametrize("make", samples.ALL, ids=lambda make: make.__name__)
 def test_no_line_is_wider_than_the_console_but_those_to_be_copied(make: Callable[[], RunResult], width: int) -> None:
     result = make()
-    copied = {wording.clean(text) for text in (result.reproduce, result.run_dir)}
+    copied = {plain.clean(text) for text in (result.reproduce, result.run_dir)}
     for line in _shown(result, width).splitlines():
         if line.strip() not in copied and "  journal " not in line:
             assert cell_len(line) <= width
@@ -95,14 +95,14 @@ def test_no_line_is_wider_than_the_console_but_those_to_be_copied(make: Callable
 
 def test_nothing_steers_the_terminal() -> None:
     shown = _shown(samples.hostile())
-    assert not [char for char in shown if char != "\n" and wording.clean(char) != char]
+    assert not [char for char in shown if char != "\n" and plain.clean(char) != char]
 
 
 @given(text=st.text(st.characters(), max_size=20))
 def test_cleaned_text_is_one_printable_line(text: str) -> None:
-    cleaned = wording.clean(text)
+    cleaned = plain.clean(text)
     assert len(cleaned) == len(text)
-    assert wording.clean(cleaned) == cleaned
+    assert plain.clean(cleaned) == cleaned
     assert len(cleaned.splitlines()) <= 1
     cleaned.encode()
 
@@ -124,7 +124,7 @@ def test_cleaned_text_is_one_printable_line(text: str) -> None:
     ],
 )
 def test_values_are_told_in_their_unit(value: float, unit: str, told: str) -> None:
-    assert wording.format_value(value, unit) == told
+    assert values.format_value(value, unit) == told
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_values_are_told_in_their_unit(value: float, unit: str, told: str) -> No
     ],
 )
 def test_measures_are_told_by_their_name(name: str, value: float, told: tuple[str, str]) -> None:
-    assert wording.named_value(name, value) == told
+    assert values.named_value(name, value) == told
 
 
 def test_limits_tell_their_direction() -> None:
     limit = Limit(metric="rate_min", limit=500, measured=421, unit="per_s", verdict=Verdict.FAIL)
-    assert wording.describe_limit(limit) == "rate_min: measured 421/s, limit ≥ 500/s"
+    assert values.describe_limit(limit) == "rate_min: measured 421/s, limit ≥ 500/s"
 
 
 def test_a_check_without_limits_shows_what_it_counted_and_no_verdict() -> None:
@@ -172,17 +172,17 @@ def test_a_check_without_limits_shows_what_it_counted_and_no_verdict() -> None:
 def test_a_check_that_the_scenario_does_not_name_says_what_it_would_be(verdict: Verdict, word: str) -> None:
     result = samples.failing()
     check = replace(result.checks[0], expected=False, verdict=verdict)
-    assert wording.check_word(result, check) == word
-    assert wording.check_word(result, replace(check, limits=())) == "measured"
-    assert wording.check_word(result, replace(check, limits=(), measures={})) == "not measured"
+    assert judgement.check_word(result, check) == word
+    assert judgement.check_word(result, replace(check, limits=())) == "measured"
+    assert judgement.check_word(result, replace(check, limits=(), measures={})) == "not measured"
 
 
 def test_the_measures_that_say_most_come_first() -> None:
     quantiles = {f"{name}_ns": 1_000_000 for name in ("p50", "p90", "p99", "p999", "longest")}
     latency = replace(samples.passing().checks[3], measures=quantiles)
-    assert wording.main_measures(latency) == "p50 1ms, p99 1ms, longest 1ms"
+    assert values.main_measures(latency) == "p50 1ms, p99 1ms, longest 1ms"
     other = replace(latency, measures={"none": 0, "a": 1, "b": 2, "c": 3, "d": 4, "e": 5})
-    assert wording.main_measures(other) == "a 1, b 2, c 3, d 4"
+    assert values.main_measures(other) == "a 1, b 2, c 3, d 4"
 
 
 def test_a_bare_interruption_says_when_and_what_was_judged() -> None:
@@ -223,9 +223,9 @@ def test_evidence_is_one_line_for_each_target_and_stage_and_tells_what_was_requi
 
 def test_a_measured_value_is_told_apart_from_its_limit() -> None:
     limit = Limit(metric="p99_max", limit=1_234_000_000, measured=1_234_600_000, unit="ns", verdict=Verdict.FAIL)
-    assert wording.describe_limit(limit) == "p99_max: measured 1234.6ms, limit ≤ 1.234s"
+    assert values.describe_limit(limit) == "p99_max: measured 1234.6ms, limit ≤ 1.234s"
     far = replace(limit, measured=1_999_600_000)
-    assert wording.describe_limit(far) == "p99_max: measured 2s, limit ≤ 1.234s"
+    assert values.describe_limit(far) == "p99_max: measured 2s, limit ≤ 1.234s"
 
 
 @pytest.mark.parametrize(
