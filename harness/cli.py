@@ -206,7 +206,7 @@ def faults() -> int:
 
     for name, kind in FAULTS.items():
         needs = f"  (needs {', '.join(kind.abilities)})" if kind.abilities else ""
-        click.echo(f"{name:<14}{kind.shape.acts_on:<8}{kind.summary}{needs}")
+        click.echo(f"{name:<16}{kind.shape.acts_on:<10}{kind.summary}{needs}")
     return ExitCode.PASS
 
 

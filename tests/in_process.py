@@ -9,6 +9,12 @@ from harness.result import RunResult
 from harness.run import session
 from harness.run.selection import select
 
+BROKERS = {"nats": "nats-2", "kafka": "kafka-4"}
+CONSUMERS = {
+    "nats": "{ack_wait: 1s}",
+    "kafka": "{session_timeout: 6s, heartbeat_interval: 500ms}",
+}
+
 
 def run_text(text: str, folder: Path) -> tuple[RunResult, list[Event]]:
     """Run one scenario and return its result and everything the engine told."""
@@ -19,22 +25,30 @@ def run_text(text: str, folder: Path) -> tuple[RunResult, list[Event]]:
     return result, events
 
 
-def scenario(fault: str, on: str, span: str = "for: 2s", **workload: str) -> str:
-    """Return a small scenario with one fault."""
-    options = {"consumer": "{ack_wait: 1s}"} | workload
+def scenario(
+    fault: str,
+    on: str = "",
+    span: str = "for: 2s",
+    *,
+    broker: str = "nats",
+    cluster: str = "{nodes: 1}",
+    **workload: str,
+) -> str:
+    """Return a small scenario with one fault; without ``on`` or ``span`` it has no such key."""
+    options = {"producers": "1", "consumers": "1", "duration": "4s", "consumer": CONSUMERS[broker]} | workload
     extra = "".join(f", {name}: {value}" for name, value in options.items())
+    where = f"    on: {on}\n" if on else ""
+    length = f"    {span}\n" if span else ""
     return f"""
 version: 1
 title: One fault
 seed: 3
-broker: nats-2
-cluster: {{nodes: 1}}
-workload: {{producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 1s, duration: 4s, drain: 8s{extra}}}
+broker: {BROKERS[broker]}
+cluster: {cluster}
+workload: {{partitions: 2, keys: 8, rate: 50/s, warmup: 1s, drain: 20s{extra}}}
 faults:
   - {fault}
-    on: {on}
-    at: 500ms
-    {span}
-expect:
+{where}    at: 500ms
+{length}expect:
   loss: {{messages_max: 0, examined_min: 20}}
 """

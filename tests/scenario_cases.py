@@ -125,7 +125,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "- latency: {delay: 50ms}\n    on:",
         "- «on:",
         "faults.0 names no fault",
-        "bandwidth, client_kill, cpu, kill",
+        "bandwidth, client_block, client_join",
     ),
     "two faults": (
         "    on: {link: client-broker}",
@@ -198,6 +198,111 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "  - client_kill:\n    on: {worker: consumer, mode: «leader}\n",
         "workers have no leader",
         "all, one, random",
+    ),
+    "coordinator of workers": (
+        LATENCY,
+        "  - client_kill:\n    on: {worker: consumer, mode: «coordinator}\n",
+        "workers have no coordinator",
+        "known: all, one, random",
+    ),
+    "coordinator without groups": (
+        "{link: client-broker}",
+        "{link: client-broker, mode: «coordinator}",
+        "mode coordinator: nats-2 does not have consumer groups",
+        "known: kafka",
+    ),
+    "mode coordinator misspelt": (
+        "{link: client-broker}",
+        "{link: client-broker, mode: «cordinator}",
+        "not 'cordinator'",
+        "'coordinator'",
+    ),
+    "partition without leaders": (
+        "{link: client-broker}",
+        "{link: client-broker, mode: leader, partition: «1}",
+        "partition: nats-2 does not give each partition a leader",
+        "known: kafka",
+    ),
+    "partition without mode": (
+        "{link: client-broker}",
+        "{link: client-broker, partition: «1}",
+        "'partition' does not go with mode all",
+        "mode: leader",
+    ),
+    "partition of one node": (
+        LATENCY,
+        "  - kill:\n    on: {node: n1, partition: «0}\n",
+        "'partition' narrows a group, but n1 is one node",
+        "leave 'partition' out",
+    ),
+    "partition misspelt": (
+        "{link: client-broker}",
+        "{link: client-broker, mode: leader, «partitions: 1}",
+        "unknown key 'partitions' in faults.0.on",
+        "'partition'",
+    ),
+    "unknown partition": (
+        BASE[BASE.index("broker: nats-2") : BASE.index("    at:")],
+        (
+            "broker: kafka-4\nworkload: {duration: 60s, partitions: 4}\nfaults:\n  - latency: {delay: 50ms}\n"
+            "    on: {link: client-broker, mode: leader, partition: «4}\n"
+        ),
+        "unknown partition 4",
+        "known: 0 to 3",
+    ),
+    "fault the broker cannot": (
+        BASE[BASE.index("  - latency") : BASE.index("expect")],
+        "  - «add_partitions: {count: 2}\n    at: 10s\n",
+        "add_partitions: nats-2 does not add partitions to a topic in use",
+        "known: kafka",
+    ),
+    "on where there is one topic": (
+        BASE[BASE.index("broker: nats-2") : BASE.index("expect")],
+        (
+            "broker: kafka-4\nworkload: {duration: 60s}\nfaults:\n  - add_partitions: {count: 2}\n"
+            "    on: «{node: broker}\n    at: 10s\n"
+        ),
+        "add_partitions acts on the topic: 'on' is not written",
+        "leave 'on' out",
+    ),
+    "fault misspelt": (
+        LATENCY,
+        "  - «client_blok:\n    on: {worker: c0}\n",
+        "unknown fault 'client_blok'",
+        "'client_block'",
+    ),
+    "handler of a producer": (
+        LATENCY,
+        "  - client_block:\n    on: {worker: «p0}\n",
+        "p0 has no handler",
+        "{worker: consumer}",
+    ),
+    "handler of producers": (
+        LATENCY,
+        "  - client_block:\n    on: {worker: «producer}\n",
+        "producer has no handler",
+        "{worker: consumer}",
+    ),
+    "fault on who is not there yet": (
+        BASE[BASE.index("  - latency") : BASE.index("expect")],
+        (
+            "  - client_kill:\n    on: {worker: consumer}\n    at: 5s\n    for: 1s\n"
+            "  - client_join:\n    on: {worker: c1}\n    at: «9s\n"
+        ),
+        "client_kill-1 acts on c1 before client_join-2 has started it",
+        "not before 11s",
+    ),
+    "joins twice": (
+        BASE[BASE.index("  - latency") : BASE.index("expect")],
+        "  - client_join:\n    on: {worker: c1}\n    at: 5s\n  - client_join:\n    on: {worker: c1}\n    at: «9s\n",
+        "c1 joins twice: by client_join-1 and client_join-2",
+        "a worker joins once",
+    ),
+    "nobody there at first": (
+        BASE[BASE.index("  - latency") : BASE.index("expect")],
+        "  - client_join:\n    on: «{worker: consumer}\n    at: 5s\n",
+        "every consumer would join later",
+        "{worker: c1}",
     ),
     "no peers": (
         "cluster: {nodes: 3, replicas: 3}\n"

@@ -1,4 +1,4 @@
-"""A small, realistic vocabulary for tests of the scenario room: two brokers, five faults, five checks.
+"""A small, realistic vocabulary for tests of the scenario room: two brokers, nine faults, five checks.
 
 Stands in for what the registered brokers, faults and checks would add; knows none of them.
 """
@@ -173,6 +173,27 @@ class ClientKill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientBlock:
+    """Holds the handler of a consumer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientJoin:
+    """Starts a worker that was not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddPartitions:
+    """Enlarges the topic.
+
+    Attributes:
+        count: How many are added.
+    """
+
+    count: int = field(metadata={"minimum": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LossLimits:
     """No acknowledged message is lost.
 
@@ -233,7 +254,7 @@ class LatencyLimits:
     during: Literal["faults", "run"] = "run"
 
 
-def _stream_problem(cluster: ClusterShape, workload: WorkloadShape) -> str:
+def _stream_problem(_: str, cluster: ClusterShape, workload: WorkloadShape) -> str:
     if cluster.nodes == 3 and cluster.replicas == 2:
         return "2 replicas have no majority"
     return "more consumers than partitions" if workload.consumers > workload.partitions + 8 else ""
@@ -265,15 +286,33 @@ def vocabulary() -> Vocabulary:
                 producer=LogProducer,
                 consumer=LogConsumer,
                 node_counts=(1, 2, 3, 4, 5),
+                abilities=frozenset({"groups", "partition_leaders", "add_partitions"}),
             ),
         },
         faults={
             "latency": FaultShape(options=Latency, acts_on="link", problem=_latency_problem),
             "bandwidth": FaultShape(options=Bandwidth, acts_on="link"),
-            "kill": FaultShape(options=Kill, acts_on="node"),
+            "kill": FaultShape(options=Kill, acts_on="node", takes_node_down=True),
             "restart": FaultShape(options=Restart, acts_on="node", ends_itself=True, span_ns=_restart_span),
             "cpu": FaultShape(options=Cpu, acts_on="node"),
-            "client_kill": FaultShape(options=ClientKill, acts_on="client"),
+            "client_kill": FaultShape(options=ClientKill, acts_on="client", silences=True, departures=2),
+            "client_block": FaultShape(options=ClientBlock, acts_on="consumer", holds_handler=True),
+            "client_join": FaultShape(
+                options=ClientJoin,
+                acts_on="client",
+                ends_itself=True,
+                span_ns=lambda _, __: 2_000_000_000,
+                joins=True,
+                departures=1,
+            ),
+            "add_partitions": FaultShape(
+                options=AddPartitions,
+                acts_on="topic",
+                ends_itself=True,
+                span_ns=lambda _, __: 2_000_000_000,
+                needs="add_partitions",
+                partitions_added=lambda options: options.count,
+            ),
         },
         checks={
             "loss": LossLimits,

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from harness.distributions.base import Installation
 from harness.history.facts import Facts
 from harness.history.record import Journal
 from harness.registry import Registry
 from harness.runtime.base import Link, NodeSpec
-from harness.scenario.model import BrokerShape, ClusterShape, Plan
+from harness.scenario.model import BrokerShape, Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,35 +23,18 @@ class Launch:
     """What a broker needs to lay out its nodes.
 
     Attributes:
-        binary: Executable of the distribution.
+        installation: The distribution, ready for use.
         run_dir: Of the run; nodes live in ``run_dir/nodes/<name>``.
-        cluster: Wanted shape.
+        plan: Of the run.
         ports: Node → role → loopback port.
         links: All links, client and peer.
     """
 
-    binary: Path
+    installation: Installation
     run_dir: Path
-    cluster: ClusterShape
+    plan: Plan
     ports: Mapping[str, Mapping[str, int]]
     links: Sequence[Link]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """A connection as a node sees it.
-
-    Attributes:
-        node: The node.
-        peer: Name the other side gave itself (worker or node name).
-        role: ``client`` or ``peer``.
-        remote: (address, port) of the other end.
-    """
-
-    node: str
-    peer: str
-    role: str
-    remote: tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,20 +63,31 @@ class PartitionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """The broker's own word on its log after the run.
+    """The broker's own word on a log after the run.
 
     Attributes:
+        partition: Which; -1 when one word holds for all.
         exists: The stream or topic exists; False only when the broker itself said so.
         first_offset, last_offset: What it says it holds; -1 when empty or absent.
         audit: ``complete`` when every record it says it holds was read, ``partial``, or ``none``.
         detail: One sentence.
     """
 
+    partition: int = -1
     exists: bool
     first_offset: int
     last_offset: int
     audit: str
     detail: str
+
+
+Observed = tuple[str, Mapping[str, Any]]
+"""Kind and fields of an event that tells what the broker says just now (docs/history.md)."""
+
+
+def pair_address(source: str, node: str) -> str:
+    """Return the loopback address at which ``source`` alone dials ``node`` (``n1``, ``n2`` → ``127.101.2.1``)."""
+    return f"127.{100 + int(source[1:])}.{node[1:]}.1"
 
 
 class Admin(Protocol):
@@ -102,12 +97,22 @@ class Admin(Protocol):
         """Create the stream or topic and its consumers, and wait until they can be used."""
         ...
 
-    async def leader(self) -> str:
-        """Return the node that leads the stream; empty when there is none."""
+    async def leader(self, partition: int = 0) -> str:
+        """Return the node that leads a partition (of NATS: the stream); empty when there is none."""
         ...
 
-    async def connections(self) -> list[Connection]:
-        """Return every client and peer connection of every node that answers."""
+    async def coordinator(self) -> str:
+        """Return the node that coordinates the consumer group; empty when there is none."""
+        ...
+
+    async def settled(self) -> str:
+        """Return an empty string when consumers own what they should, else what is lacking; asked before warm-up."""
+        ...
+
+    async def observe(self) -> Sequence[Observed]:
+        """Return what the monitor journals when it has changed: leaders, the consumer group. Never raises for a broker that
+        does not answer: then it tells so (a leader of ``""``), or nothing.
+        """
         ...
 
     async def node_ready(self, node: str) -> str:
@@ -121,8 +126,8 @@ class Admin(Protocol):
         """
         ...
 
-    async def audit(self, journal: Journal) -> Authority:
-        """Read the whole log into ``journal`` as STORED records."""
+    async def audit(self, journal: Journal) -> Sequence[Authority]:
+        """Read the whole log into ``journal`` as STORED records; return the broker's word on every partition."""
         ...
 
     async def close(self) -> None:
@@ -146,19 +151,54 @@ class Probe(Protocol):
 
 
 class Broker(Protocol):
-    """One kind of broker."""
+    """One kind of broker.
+
+    Attributes:
+        kind: Registered name.
+        shape: For the loader.
+        admin_role: Port on which administration and probes reach a node, past every link.
+        peer_roles: Ports that nodes dial each other at: a link between nodes has a channel for each.
+        peers_by_name: Nodes know each other by one name and port for all. The proxy of each pair of nodes then listens at
+            the node's own port on a loopback address of the pair's own; else at a port drawn free on 127.0.0.1.
+        observe_every_s: How often the monitor asks.
+    """
 
     kind: str
     shape: BrokerShape
-    port_roles: tuple[str, ...]
-    client_role: str
-    peer_role: str
+    admin_role: str
+    peer_roles: tuple[str, ...]
+    peers_by_name: bool
+    observe_every_s: float
+
+    def port_roles(self, plan: Plan) -> tuple[str, ...]:
+        """Return the ports that each node needs."""
+        ...
+
+    def client_role(self, zone: str) -> str:
+        """Return the port that the links of a client zone lead to."""
+        ...
+
+    def client_packages(self, plan: Plan) -> Mapping[str, str]:
+        """Return role → distribution of the client library in place of the installed one."""
+        ...
+
+    def settle_ns(self, plan: Plan) -> int:
+        """Return how long a producer may take to settle its last message once it sends no more."""
+        ...
+
+    def leave_ns(self, plan: Plan) -> int:
+        """Return how long a consumer may take to finish what it holds and leave."""
+        ...
 
     def node_specs(self, launch: Launch) -> tuple[NodeSpec, ...]:
         """Return how each node is started."""
         ...
 
-    def admin(self, ports: Mapping[str, Mapping[str, int]]) -> Admin:
+    def admin_options(self, plan: Plan) -> Mapping[str, Any]:
+        """Return what administration must know of a plan, as plain data that can be handed to the monitor's process."""
+        ...
+
+    def admin(self, ports: Mapping[str, Mapping[str, int]], options: Mapping[str, Any]) -> Admin:
         """Return administration of the cluster (node → role → port); connects on first use."""
         ...
 

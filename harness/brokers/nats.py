@@ -29,8 +29,9 @@ ELECTION_NS_MAX = 9 * _S
 """Longest election time-out of JetStream's Raft (``maxElectionTimeoutDefault`` in server/raft.go)."""
 
 
-def problem(cluster: ClusterShape, workload: WorkloadShape) -> str:
+def problem(broker: str, cluster: ClusterShape, workload: WorkloadShape) -> str:
     """Return why cluster and workload do not fit NATS, or an empty string."""
+    del broker  # every version takes the same
     if cluster.replicas not in {1, 3}:
         return f"a stream has 1 or 3 replicas here, not {cluster.replicas}"
     if workload.consumer.ack == "none" and workload.consumer.ack_confirm:
@@ -42,9 +43,10 @@ class NatsBroker:
     """The NATS broker kind."""
 
     kind = "nats"
-    port_roles: tuple[str, ...] = ("client", "cluster", "monitor")
-    client_role = "client"
-    peer_role = "cluster"
+    admin_role = "client"
+    peer_roles: tuple[str, ...] = ("cluster",)
+    peers_by_name = False
+    observe_every_s = 0.25
     shape = BrokerShape(
         aliases={alias: exact for alias, exact in ALIASES.items() if alias.startswith("nats-")},
         topic=StreamOptions,
@@ -54,16 +56,41 @@ class NatsBroker:
         problem=problem,
     )
 
+    def port_roles(self, plan: Plan) -> tuple[str, ...]:
+        """Return the ports that each node needs, the same for every plan."""
+        del plan
+        return ("client", "cluster", "monitor")
+
+    def client_role(self, zone: str) -> str:
+        """Return the one port for all clients."""
+        del zone
+        return "client"
+
+    def client_packages(self, plan: Plan) -> Mapping[str, str]:
+        """Return nothing: the installed nats-py serves."""
+        del plan
+        return {}
+
+    def settle_ns(self, plan: Plan) -> int:
+        """Return the time in which every retry times out, and a second more."""
+        options = plan.workload.producer
+        return int((options.retries + 1) * (options.timeout_ns + options.retry_wait_ns) + _S)
+
+    def leave_ns(self, plan: Plan) -> int:
+        """Return the length of a last fetch and of handling all of it, and three seconds more."""
+        options = plan.workload.consumer
+        return int(options.fetch_wait_ns + options.fetch * options.handler_time_ns + 3 * _S)
+
     def node_specs(self, launch: Launch) -> tuple[NodeSpec, ...]:
         """Return how each node is started: one configuration file (JSON, which the server's format contains)."""
         specs = []
-        for name in node_names(launch.cluster):
+        for name in node_names(launch.plan.cluster):
             directory = launch.run_dir / "nodes" / name
             config = directory / "nats.conf"
             specs.append(
                 NodeSpec(
                     name=name,
-                    argv=(str(launch.binary), "-c", str(config)),
+                    argv=(*launch.installation.command, "-c", str(config)),
                     files={config: json.dumps(_config(name, launch), indent=2) + "\n"},
                     data_dir=directory / "data",
                     ports=launch.ports[name],
@@ -71,9 +98,13 @@ class NatsBroker:
             )
         return tuple(specs)
 
-    def admin(self, ports: Mapping[str, Mapping[str, int]]) -> Admin:
+    def admin_options(self, plan: Plan) -> Mapping[str, Any]:
+        """Return the number of durable consumers."""
+        return {"partitions": plan.workload.partitions}
+
+    def admin(self, ports: Mapping[str, Mapping[str, int]], options: Mapping[str, Any]) -> Admin:
         """Return administration through the nodes' own listeners."""
-        return NatsAdmin(ports)
+        return NatsAdmin(ports, **options)
 
     def probe(self, address: str, *, keep: bool) -> Probe:
         """Return a PING probe; it works on client and on route listeners."""
@@ -92,7 +123,7 @@ def _config(name: str, launch: Launch) -> dict[str, Any]:
         "http": f"127.0.0.1:{ports['monitor']}",
         "jetstream": {"store_dir": str(launch.run_dir / "nodes" / name / "data")},
     }
-    if launch.cluster.nodes > 1:
+    if launch.plan.cluster.nodes > 1:
         config["cluster"] = {
             "name": "chaos",
             "listen": f"127.0.0.1:{ports['cluster']}",
@@ -100,7 +131,7 @@ def _config(name: str, launch: Launch) -> dict[str, Any]:
             "no_advertise": True,
             "routes": [f"nats-route://{link.address}" for link in launch.links if link.source == name],
         }
-    return _merged(config, launch.cluster.config)
+    return _merged(config, launch.plan.cluster.config)
 
 
 def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,7 +157,7 @@ def _facts(plan: Plan) -> Facts:
         + (f" + ack_wait {format_ns(redelivery)}" if redelivery else "")
     )
     election = ELECTION_NS_MAX if cluster.replicas > 1 else 0
-    longest = max((fault.until_ns - fault.at_ns for fault in plan.timeline if _takes_down(fault.kind)), default=0)
+    longest = max((fault.until_ns - fault.at_ns for fault in plan.timeline if fault.takes_node_down), default=0)
     down = longest if cluster.replicas == 1 else 0
     machine = 1 * _S
     pause_formula = (
@@ -153,10 +184,6 @@ def _facts(plan: Plan) -> Facts:
         durable=topic.storage == "file",
         allowed=_allowed(plan),
     )
-
-
-def _takes_down(kind: str) -> bool:
-    return kind in {"kill", "restart", "pause"}
 
 
 def _allowed(plan: Plan) -> tuple[str, ...]:

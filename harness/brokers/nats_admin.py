@@ -11,7 +11,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nats
@@ -20,7 +20,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 
-from harness.brokers.base import Authority, Connection, PartitionState
+from harness.brokers.base import Authority, Observed, PartitionState
 from harness.clients.nats_options import STREAM, SUBJECT_PREFIX, durable, subject
 from harness.clients.payload import decode
 from harness.errors import ControlError, StartError
@@ -39,17 +39,17 @@ class NatsAdmin:
 
     Args:
         ports: Node → role → port on 127.0.0.1.
+        partitions: How many durable consumers there are.
     """
 
-    def __init__(self, ports: Mapping[str, Mapping[str, int]]) -> None:
+    def __init__(self, ports: Mapping[str, Mapping[str, int]], partitions: int) -> None:
         self._ports = ports
         self._client: Client | None = None
-        self._partitions = 0
+        self._partitions = partitions
 
     async def create_topic(self, plan: Plan) -> None:
         """Create the stream and a durable consumer per partition; wait until every one has a leader."""
         workload, topic = plan.workload, plan.cluster.topic
-        self._partitions = workload.partitions
         options = workload.consumer
         stream = api.StreamConfig(
             name=STREAM,
@@ -83,8 +83,9 @@ class NatsAdmin:
                     raise StartError(f"consumer {durable(partition)} got no leader within 15 s")
                 await asyncio.sleep(0.05)
 
-    async def leader(self) -> str:
-        """Return the node that leads the stream; empty when nobody answers for it."""
+    async def leader(self, partition: int = 0) -> str:
+        """Return the node that leads the stream, whatever the partition; empty when nobody answers for it."""
+        del partition
         try:
             js = await self._jetstream()
             info = await js.stream_info(STREAM)
@@ -94,18 +95,17 @@ class NatsAdmin:
             return next(iter(self._ports)) if len(self._ports) == 1 else ""
         return str(info.cluster.leader)
 
-    async def connections(self) -> list[Connection]:
-        """Return connections from every node's monitoring port; a node that does not answer has none."""
-        found = []
-        for node in self._ports:
-            try:
-                clients = await self._monitor(node, "/connz?limit=4096")
-                routes = await self._monitor(node, "/routez")
-            except ControlError:
-                continue
-            found += [_connection(node, entry, "name", "client") for entry in clients.get("connections", [])]
-            found += [_connection(node, entry, "remote_name", "peer") for entry in routes.get("routes", [])]
-        return found
+    async def coordinator(self) -> str:
+        """Return nothing: durable consumers have no common coordinator."""
+        return ""
+
+    async def settled(self) -> str:
+        """Return nothing: every consumer owns its partitions from the start."""
+        return ""
+
+    async def observe(self) -> Sequence[Observed]:
+        """Return who leads the stream."""
+        return [("leader", {"partition": -1, "leader": await self.leader()})]
 
     async def node_ready(self, node: str) -> str:
         """Return what ``/healthz`` says the node lacks: it answers ok once JetStream and its assets are current."""
@@ -140,8 +140,11 @@ class NatsAdmin:
             raise ControlError(f"the cluster did not answer: {error!r}") from error
         return states
 
-    async def audit(self, journal: Journal) -> Authority:
+    async def audit(self, journal: Journal) -> Sequence[Authority]:
         """Read the whole stream by an ephemeral pull consumer and journal what is stored."""
+        return (await self._audit(journal),)
+
+    async def _audit(self, journal: Journal) -> Authority:
         try:
             js = await self._jetstream()
             before = (await js.stream_info(STREAM)).state
@@ -249,15 +252,6 @@ async def _read_all(js: JetStreamContext, journal: Journal, state: api.StreamSta
 
 def _unread(detail: str) -> Authority:
     return Authority(exists=True, first_offset=-1, last_offset=-1, audit="none", detail=detail)
-
-
-def _connection(node: str, entry: Mapping[str, Any], name_field: str, role: str) -> Connection:
-    return Connection(
-        node=node,
-        peer=str(entry.get(name_field, "")),
-        role=role,
-        remote=(str(entry["ip"]), int(entry["port"])),
-    )
 
 
 async def _until_accepted(call: Any, what: str) -> None:

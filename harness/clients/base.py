@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ class WorkerSpec:
         payload_bytes: Body size.
         options: The broker's client options, as a mapping of field names.
         messages_max: Stop after this many sends (0 = until told); used by benchmarks.
+        packages: Directory whose packages take the place of the installed ones (a client library at another version).
     """
 
     worker: str
@@ -43,11 +45,20 @@ class WorkerSpec:
     payload_bytes: int = 128
     options: Mapping[str, Any] = field(default_factory=dict)
     messages_max: int = 0
+    packages: str = ""
 
 
 @dataclass(slots=True)
 class Counters:
-    """What a worker reports while it runs; cumulative."""
+    """What a worker reports while it runs; cumulative.
+
+    Attributes:
+        sent, acknowledged, failed, unknown: Producers: messages sent, and their outcomes.
+        delivered, processed: Consumers: messages handed over, and those whose handler has ended.
+        returned: Consumers: messages handed over whose partition was taken before their handler began.
+        polls: Consumers: how often they came back from asking the broker for messages.
+        handled, handler_ns: Messages whose handler took time, and how long they took together.
+    """
 
     sent: int = 0
     acknowledged: int = 0
@@ -55,23 +66,70 @@ class Counters:
     unknown: int = 0
     delivered: int = 0
     processed: int = 0
+    returned: int = 0
+    polls: int = 0
+    handled: int = 0
+    handler_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a worker said of itself.
+
+    Attributes:
+        t: When it arrived, monotonic ns.
+        counters: Cumulative over all its incarnations.
+    """
+
+    t: int
+    counters: Counters
 
 
 @dataclass(slots=True)
 class Control:
     """What the engine has told a worker so far.
 
+    The events belong to the worker's event loop. The rest is set by another thread, since a handler may hold the loop, and is
+    read by whichever thread runs the handler.
+
     Attributes:
         start_ns: Monotonic time at which producers begin; set once ``go`` is.
         go: Begin.
         stop_sending: Producers: send nothing more, but wait for what is in flight.
         stop: Finish and leave.
+        changed: Guards what follows, and is notified when it changes.
+        block_until_ns: Monotonic time before which no handler ends.
+        extra_ns: Added to the time of every handler.
+        leaving: Told to stop; set before ``stop`` is.
+        abandoned: The harness is gone: nothing is worth waiting for.
+        handling: Handlers that hold the loop just now.
     """
 
     go: asyncio.Event
     stop_sending: asyncio.Event
     stop: asyncio.Event
     start_ns: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    block_until_ns: int = 0
+    extra_ns: int = 0
+    leaving: bool = False
+    abandoned: bool = False
+    handling: int = 0
+
+    def set_handler(self, *, block_ns: int | None = None, extra_ns: int | None = None) -> None:
+        """Hold handlers for ``block_ns`` from now on, or slow each of them by ``extra_ns``; 0 lifts, None changes nothing."""
+        with self.changed:
+            if block_ns is not None:
+                self.block_until_ns = monotonic_ns() + block_ns if block_ns else 0
+            if extra_ns is not None:
+                self.extra_ns = extra_ns
+            self.changed.notify_all()
+
+    def leave(self, *, abandoned: bool = False) -> None:
+        """Let no fault hold handlers any longer; ``abandoned`` ends them at once."""
+        with self.changed:
+            self.leaving, self.abandoned = True, self.abandoned or abandoned
+            self.changed.notify_all()
 
 
 class ErrorCollapse:

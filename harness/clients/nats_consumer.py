@@ -8,7 +8,6 @@ which things became true, whatever kills the process.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import nats.errors
@@ -17,12 +16,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from harness.clients.base import Session
+from harness.clients.handler import Handler
 from harness.clients.nats_options import STREAM, ConsumerOptions, durable
 from harness.clients.payload import decode
-from harness.clock import NS_PER_S, monotonic_ns
+from harness.clock import monotonic_ns
 from harness.history.record import Flag, Kind, Outcome
 
-_BLOCKED_NS = NS_PER_S
 _REDELIVERED = int(Flag.REDELIVERED)
 _TOKENS_V1 = 9
 
@@ -50,6 +49,7 @@ class NatsConsumer:
         self._session = session
         self._client = client
         self._options = ConsumerOptions(**session.spec.options)
+        self._handler = Handler(session, self._options.handler_time_ns)
         self._ordinal = 0
 
     async def run(self) -> None:
@@ -79,11 +79,13 @@ class NatsConsumer:
             try:
                 messages = await subscription.fetch(options.fetch, timeout=options.fetch_wait_ns / 1e9)
             except TimeoutError:
+                session.counters.polls += 1
                 continue  # nothing to fetch
             except (nats.errors.Error, OSError) as error:
                 session.errors.add(f"fetch partition {partition}: {error!r}")
                 await asyncio.sleep(options.reconnect_wait_ns / 1e9)
                 continue
+            session.counters.polls += 1
             await self._handle(partition, messages)
 
     async def _handle(self, partition: int, messages: Sequence[Msg]) -> None:
@@ -91,7 +93,7 @@ class NatsConsumer:
         if self._options.ack_when == "before":
             await self._acknowledge(messages, first)
             await self._client.flush()  # the acknowledgement must be out before the handler can fail
-        if not self._options.handler_time_ns:
+        if not self._handler.due_ns():
             self._processed(first, len(messages))
             if self._options.ack_when == "after":
                 await self._acknowledge(messages, first)
@@ -119,16 +121,10 @@ class NatsConsumer:
 
     async def _work(self) -> None:
         """Run the handler of one message: it takes its time, in the loop or beside it."""
-        seconds = self._options.handler_time_ns / 1e9
         if self._options.handler_in == "worker":
-            await asyncio.to_thread(time.sleep, seconds)
+            await asyncio.to_thread(self._handler.run)
             return
-        blocked = self._options.handler_time_ns > _BLOCKED_NS
-        if blocked:
-            self._session.events.write("blocked", worker=self._session.spec.worker)
-        time.sleep(seconds)  # noqa: ASYNC251  blocking the loop is the point: a handler in the poll loop does so
-        if blocked:
-            self._session.events.write("polling", worker=self._session.spec.worker)
+        self._handler.run()  # blocks the loop on purpose: a handler in the poll loop does so
         await asyncio.sleep(0)
 
     def _processed(self, first: int, count: int) -> None:

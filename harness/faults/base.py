@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
+from harness.clients.base import Report
 from harness.registry import Registry
 from harness.runtime.base import CpuLimited, Identity, Link, Node, Pausable
 from harness.scenario.model import FaultShape, PlannedFault
@@ -90,12 +91,76 @@ class FaultWorker(Pausable, Protocol):
         ...
 
     async def restart(self, go_ns: int) -> None:
-        """Start a new incarnation."""
+        """Start a new incarnation; returns when it is ready."""
+        ...
+
+    async def join(self, go_ns: int) -> None:
+        """Start it for the first time; returns when it is ready."""
+        ...
+
+    async def leave(self, timeout_s: float) -> None:
+        """Tell it to finish what it holds and leave; SIGKILL after ``timeout_s``."""
+        ...
+
+    def block_handler(self, length_ns: int) -> None:
+        """Let no handler of it end for so long; 0 lets them end."""
+        ...
+
+    def slow_handler(self, extra_ns: int) -> None:
+        """Let each of its handlers take so much longer; 0 = as long as they do by themselves."""
         ...
 
     def identity(self) -> Identity | None:
         """Which process this is; None when gone."""
         ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether the current incarnation said that it is connected."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether the current incarnation said that it has finished."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of the last incarnation; negative = signal; None while it runs."""
+        ...
+
+    @property
+    def reports(self) -> Sequence[Report]:
+        """What it said of itself in the last minute, oldest first; four times a second."""
+        ...
+
+    @property
+    def abandoned(self) -> int:
+        """What earlier incarnations had been given and never finished, and what was taken back before it was begun."""
+        ...
+
+    @property
+    def holds_loop(self) -> bool:
+        """Whether its handler keeps it from polling."""
+        ...
+
+
+@runtime_checkable
+class FaultTopic(Protocol):
+    """What faults that act on the topic need of the broker's administration."""
+
+    async def add_partitions(self, total: int) -> None:
+        """Enlarge the topic to ``total`` partitions; raises ControlError."""
+        ...
+
+    async def partition_count(self) -> int:
+        """Return how many partitions the cluster's metadata names; 0 when nobody answers."""
+        ...
+
+
+def the_name_itself(name: str) -> tuple[str, ...]:
+    """Return the one target by which the monitor probes a link with one channel."""
+    return (name,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +169,7 @@ class FaultContext:
 
     Attributes:
         planned: From the plan.
-        targets: Names of nodes, links or workers, resolved.
+        targets: Names of nodes, links or workers, resolved; ``topic`` for faults that act on it.
         nodes, links, workers: Everything of this run, by name.
         control: Toxiproxy.
         probes: The monitor's round trips.
@@ -113,6 +178,9 @@ class FaultContext:
         random: Seeded from the plan.
         go_ns: Time at which the workload started, for workers that are started again.
         now_ns: Monotonic clock.
+        leave_ns: How long a worker may take to finish what it holds and leave.
+        topic: The topic; None for brokers that cannot change one in use.
+        probe_names: Link → the targets by which the monitor probes it, one for each of its channels.
     """
 
     planned: PlannedFault
@@ -127,6 +195,9 @@ class FaultContext:
     random: random.Random
     go_ns: int
     now_ns: Callable[[], int]
+    leave_ns: int = 0
+    topic: FaultTopic | None = None
+    probe_names: Callable[[str], tuple[str, ...]] = the_name_itself
 
 
 class Fault(Protocol):

@@ -53,21 +53,15 @@ class ClientKill:
         )
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """Another process runs."""
-        found = []
-        for name in self._context.targets:
-            now = self._context.workers[name].identity()
-            proven = now is not None and now != self._before.get(name)
-            shown = "no process" if now is None else f"pid {now.pid}"
-            found.append(evidence.sentence("healing", name, "process table", proven, shown, "another process runs"))
-        return tuple(found)
+        """Another process runs and is connected."""
+        return tuple(evidence.running(self._context, name, self._before.get(name)) for name in self._context.targets)
 
 
 FAULTS.register("client_kill")(
     FaultKind(
         name="client_kill",
         summary="SIGKILL producers or consumers; healing starts a new incarnation.",
-        shape=FaultShape(options=ClientKillOptions, acts_on="client"),
+        shape=FaultShape(options=ClientKillOptions, acts_on="client", silences=True, departures=2),
         abilities=(),
         make=ClientKill,
         describe=lambda _: "SIGKILL, new incarnation at the end",

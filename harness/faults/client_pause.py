@@ -68,7 +68,7 @@ FAULTS.register("client_pause")(
     FaultKind(
         name="client_pause",
         summary="Freeze producers or consumers (SIGSTOP).",
-        shape=FaultShape(options=ClientPauseOptions, acts_on="client"),
+        shape=FaultShape(options=ClientPauseOptions, acts_on="client", silences=True),
         abilities=(),
         make=ClientPause,
         describe=lambda _: "frozen (SIGSTOP)",

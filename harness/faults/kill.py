@@ -42,7 +42,7 @@ FAULTS.register("kill")(
     FaultKind(
         name="kill",
         summary="SIGKILL nodes; healing starts them again on their data.",
-        shape=FaultShape(options=KillOptions, acts_on="node"),
+        shape=FaultShape(options=KillOptions, acts_on="node", takes_node_down=True),
         abilities=(),
         make=Kill,
         describe=lambda _: "SIGKILL, started again at the end",

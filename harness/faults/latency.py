@@ -12,7 +12,7 @@ from typing import Literal
 from harness.clock import NS_PER_MS
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.toxics import STREAMS, on_links
+from harness.faults.toxics import STREAMS, channels, on_links
 from harness.scenario.model import FaultShape
 from harness.units import Duration, format_ns
 
@@ -88,16 +88,18 @@ class Latency:
         """Round trips must have grown by the least delay that the options promise."""
         least = max(1, self._options.delay_ns - self._options.jitter_ns) * len(self._streams)
         return tuple(
-            evidence.slowed(self._context, link, self._acting_ns or self._applied_ns, self._heal_ns, least * 9 // 10)
-            for link in self._context.targets
+            evidence.slowed(
+                self._context, link, self._acting_ns or self._applied_ns, self._heal_ns, least * 9 // 10, channel
+            )
+            for link, channel in channels(self._context)
         )
 
     async def healing(self) -> tuple[Evidence, ...]:
         """Round trips must be as short as before."""
         tolerance = min(_TOLERANCE_NS, self._options.delay_ns * len(self._streams) // 2)
         return tuple(
-            evidence.recovered(self._context, link, self._applied_ns, self._healed_ns, tolerance)
-            for link in self._context.targets
+            evidence.recovered(self._context, link, self._applied_ns, self._healed_ns, tolerance, channel)
+            for link, channel in channels(self._context)
         )
 
     async def _redraw(self) -> None:

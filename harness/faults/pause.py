@@ -73,7 +73,7 @@ FAULTS.register("pause")(
     FaultKind(
         name="pause",
         summary="Freeze nodes (SIGSTOP): connections stay open, nothing answers.",
-        shape=FaultShape(options=PauseOptions, acts_on="node"),
+        shape=FaultShape(options=PauseOptions, acts_on="node", takes_node_down=True),
         abilities=(),
         make=Pause,
         describe=lambda _: "frozen (SIGSTOP)",

@@ -10,12 +10,9 @@ from typing import Literal
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.toxics import STREAMS, on_links
+from harness.faults.toxics import STREAMS, channels, on_links
 from harness.scenario.model import FaultShape
 from harness.units import Duration, format_ns
-
-_PULSE_S = 0.2
-"""How long the toxic stays: it cuts a connection at the next data, and the monitor sends some every 150 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +21,13 @@ class ResetOptions:
 
     Attributes:
         every_ns: From the start of one cut to the start of the next; between them new connections work.
+        cut_ns: How long a cut lasts. It takes a connection at its next data: on a link with latency it must last longer than a
+            round trip, or what was on its way gets through and nothing follows in time.
         direction: Data in which direction triggers the cut.
     """
 
     every_ns: Duration = field(default=1_000_000_000, metadata={"minimum": 400 * NS_PER_MS})
+    cut_ns: Duration = field(default=200 * NS_PER_MS, metadata={"minimum": 50 * NS_PER_MS})
     direction: Literal["up", "down", "both"] = "down"
 
 
@@ -60,13 +60,16 @@ class Reset:
     async def effect(self) -> tuple[Evidence, ...]:
         """The monitor's own connection through the link broke at least once."""
         return tuple(
-            evidence.interrupted(self._context, link, self._applied_ns, self._healed_ns or None)
-            for link in self._context.targets
+            evidence.interrupted(self._context, link, self._applied_ns, self._healed_ns or None, channel)
+            for link, channel in channels(self._context)
         )
 
     async def healing(self) -> tuple[Evidence, ...]:
         """Round trips succeed again."""
-        return tuple(evidence.reachable(self._context, link, self._healed_ns) for link in self._context.targets)
+        return tuple(
+            evidence.reachable(self._context, link, self._healed_ns, channel)
+            for link, channel in channels(self._context)
+        )
 
     async def _repeat(self) -> None:
         # Absolute schedule: a slow control port does not stretch the intervals.
@@ -74,7 +77,7 @@ class Reset:
         started = loop.time()
         pulse = 0
         while True:
-            await asyncio.sleep(_PULSE_S)
+            await asyncio.sleep(self._options.cut_ns / NS_PER_S)
             await self._release()
             pulse += 1
             await asyncio.sleep(max(0.0, started + pulse * self._options.every_ns / NS_PER_S - loop.time()))
@@ -98,14 +101,20 @@ class Reset:
 
 
 def _describe(options: ResetOptions) -> str:
-    return f"TCP RST every {format_ns(options.every_ns)}"
+    return f"TCP RST every {format_ns(options.every_ns)}, for {format_ns(options.cut_ns)}"
+
+
+def _problem(options: ResetOptions) -> str:
+    return (
+        "cut must be at least 100ms shorter than every" if options.cut_ns > options.every_ns - 100 * NS_PER_MS else ""
+    )
 
 
 FAULTS.register("reset")(
     FaultKind(
         name="reset",
         summary="Cut the connections of links by TCP reset, again and again.",
-        shape=FaultShape(options=ResetOptions, acts_on="link"),
+        shape=FaultShape(options=ResetOptions, acts_on="link", problem=_problem),
         abilities=(),
         make=Reset,
         describe=_describe,

@@ -87,7 +87,14 @@ FAULTS.register("restart")(
     FaultKind(
         name="restart",
         summary="Stop nodes gracefully or not and start them again, rolling or all at once.",
-        shape=FaultShape(options=RestartOptions, acts_on="node", ends_itself=True, span_ns=_span_ns, problem=_problem),
+        shape=FaultShape(
+            options=RestartOptions,
+            acts_on="node",
+            ends_itself=True,
+            span_ns=_span_ns,
+            problem=_problem,
+            takes_node_down=True,
+        ),
         abilities=(),
         make=Restart,
         describe=_describe,

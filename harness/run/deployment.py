@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.brokers.base import Admin, Broker, Launch
+from harness.distributions.base import Installation
 from harness.errors import AbilityError, StartError
 from harness.history.record import EventLog
 from harness.progress import Note
+from harness.run.bypass import Processes, bypasses
 from harness.run.layout import draw_links, monitor_targets, worker_specs
 from harness.run.probes import JournalProbes
 from harness.run.rundir import RunDir
@@ -28,8 +30,8 @@ from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.process import ProcessNode, SupervisedProcess
 from harness.runtime.toxiproxy import ToxiproxyServer
-from harness.scenario.model import Plan, node_names
-from harness.workload.launcher import Worker
+from harness.scenario.model import Plan, absent_workers, node_names, zones
+from harness.workload.launcher import SILENT_S, Worker
 
 READY_S = 30.0
 _PROOF_S = 10.0
@@ -37,10 +39,13 @@ _PROOF_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """Executables of one run, by distribution kind."""
+    """Software of one run: the broker, Toxiproxy's server, and role → directory of the client library to use in place
+    of the installed one.
+    """
 
-    broker: Path
+    broker: Installation
     toxiproxy: Path
+    packages: Mapping[str, str]
 
 
 class Deployment:
@@ -71,14 +76,15 @@ class Deployment:
         self.problems: list[str] = []
         self.fatal: asyncio.Event = asyncio.Event()
         self._closing = False
+        self._late = absent_workers(plan)
         names = node_names(plan.cluster)
-        self.ports = {name: {role: ports.draw() for role in broker.port_roles} for name in names}
+        self.ports = {name: {role: ports.draw() for role in broker.port_roles(plan)} for name in names}
         self.links = draw_links(plan, broker, self.ports, ports)
         controller = find_controller() if "cpu_limits" in abilities else None
         launch = Launch(
-            binary=binaries.broker,
+            installation=binaries.broker,
             run_dir=run_dir.path.resolve(),
-            cluster=plan.cluster,
+            plan=plan,
             ports=self.ports,
             links=tuple(self.links.values()),
         )
@@ -86,53 +92,51 @@ class Deployment:
         self.toxiproxy = ToxiproxyServer(
             binaries.toxiproxy, ports.draw(), ledger, run_dir.logs / "toxiproxy.log", self._toxiproxy_died
         )
-        specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve())
+        specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve(), binaries.packages)
         self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in specs}
         self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
         self._monitor_targets = monitor_targets(plan, broker, self.links, self.ports)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
         self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
-        self.admin: Admin = broker.admin(self.ports)
+        self.admin: Admin = broker.admin(self.ports, broker.admin_options(plan))
 
     async def up(self) -> None:
         """Start everything and wait until it is ready; raises StartError (definite)."""
         await self.toxiproxy.start(tuple(self.links.values()))
         await asyncio.gather(*(self._start_node(node) for node in self.nodes.values()))
-        starting = [asyncio.create_task(worker.start()) for worker in self.workers.values()]
+        first = [worker for name, worker in self.workers.items() if name not in self._late]
+        starting = [asyncio.create_task(worker.start()) for worker in first]
         await asyncio.gather(*(self._node_up(name) for name in self.nodes))
         await asyncio.gather(*starting)
         await self._start_monitor()
         await self.admin.create_topic(self._plan)
-        await asyncio.gather(*(worker.wait_ready() for worker in self.workers.values()))
+        await asyncio.gather(*(worker.wait_ready() for worker in first))
+        await self._settled()
         await self.prove_no_bypass()
 
     async def prove_no_bypass(self) -> None:
-        """Prove that every connection of workers and between nodes runs through its link; raises StartError.
-
-        What the nodes see as the other end must be a socket that Toxiproxy's process holds, by the kernel's word; a
-        connection that a node dialled itself must end at a link of its own.
-        """
+        """Prove that every connection of workers and between nodes runs through its link; raises StartError."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PROOF_S
-        wanted = set(self.workers)
+        wanted = set(self.workers) - self._late
         while True:
-            wrong, seen = await self._bypasses()
+            wrong, seen = await asyncio.to_thread(self._bypasses)
             if wrong and loop.time() > deadline:
                 self._events.write("proof", proof="no-bypass", proven=False, detail="; ".join(wrong))
                 raise StartError("a connection bypasses its link: " + "; ".join(wrong))
             if seen >= wanted and not wrong:
-                detail = f"{len(seen)} workers' connections and all routes end in Toxiproxy's own sockets"
+                detail = f"{len(seen)} workers' connections and all those between nodes end in Toxiproxy's own sockets"
                 self._events.write("proof", proof="no-bypass", proven=True, detail=detail)
                 return
             if loop.time() > deadline:
-                raise StartError(f"no node sees a connection of {', '.join(sorted(wanted - seen))}")
+                raise StartError(f"no connection of {', '.join(sorted(wanted - seen))} was seen within {_PROOF_S:g} s")
             await asyncio.sleep(0.05)
 
     async def recheck_bypass(self) -> None:
         """Look again after the faults: they made clients and nodes connect anew. What bypasses a link is a problem."""
         wrong: list[str] = []
         for _ in range(3):  # a connection may close between the two looks that are compared
-            wrong, _ = await self._bypasses()
+            wrong, _ = await asyncio.to_thread(self._bypasses)
             if not wrong:
                 break
             await asyncio.sleep(0.1)
@@ -157,6 +161,11 @@ class Deployment:
     def node_state(self, name: str, state: str) -> None:
         """Journal a node's state."""
         self._events.write("node", node=name, state=state, pid=self.nodes[name].pid)
+
+    @property
+    def leave_ns(self) -> int:
+        """How long a worker may take to finish what it holds and leave."""
+        return max(self._broker.leave_ns(self._plan), self._broker.settle_ns(self._plan))
 
     def overhead(self) -> dict[str, float]:
         """Return what each process of the harness and of the cluster has cost so far: CPU seconds and memory."""
@@ -189,6 +198,7 @@ class Deployment:
             "history_dir": str(self._run_dir.history.resolve()),
             "broker": self._broker.kind,
             "ports": self.ports,
+            "options": dict(self._broker.admin_options(self._plan)),
             "targets": self._monitor_targets,
         }
         path = self._run_dir.path / "workers" / "monitor.1.json"
@@ -213,27 +223,25 @@ class Deployment:
         except TimeoutError:
             await self._monitor.end(signal.SIGKILL, 1)
 
-    async def _bypasses(self) -> tuple[list[str], set[str]]:
+    def _bypasses(self) -> tuple[list[str], set[str]]:
         """Return what is wrong, and which workers have a connection."""
-        connections = await self.admin.connections()
-        proxied = await asyncio.to_thread(procfs.local_sockets, self.toxiproxy.pid)
-        by_address = {(link.host, link.port): link for link in self.links.values()}
-        wrong, seen = [], set()
-        for connection in connections:
-            peer = connection.role == "peer"
-            if not peer and connection.peer not in self.workers:
-                continue
-            # A node that dialled sees the link's own address, one that was dialled sees a socket of Toxiproxy. (The
-            # server's ``did_solicit`` does not tell them apart: it is also set on accepted routes that are configured.)
-            link = by_address.get(connection.remote)
-            dialled = peer and link is not None and link.source == connection.node
-            if not dialled and connection.remote not in proxied:
-                wrong.append(
-                    f"{connection.node} and {connection.peer} by {connection.remote[0]}:{connection.remote[1]}"
-                )
-            if not peer:
-                seen.add(connection.peer)
-        return wrong, seen
+        zone_of = {worker: zone for zone, members in zones(self._plan.workload).items() for worker in members}
+        processes = Processes(
+            workers={name: (worker.pid, zone_of[name]) for name, worker in self.workers.items()},
+            nodes={name: node.pid for name, node in self.nodes.items()},
+            own=(os.getpid(), self._monitor.pid),
+            toxiproxy=self.toxiproxy.pid,
+        )
+        return bypasses(self._broker, self.links, self.ports, processes)
+
+    async def _settled(self) -> None:
+        """Wait until the broker says that consumers own what they should; raises StartError."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_S
+        while missing := await self.admin.settled():
+            if loop.time() > deadline:
+                raise StartError(f"consumers did not settle within {READY_S:g} s: {missing}")
+            await asyncio.sleep(0.05)
 
     def _node_died(self, name: str, code: int) -> None:
         self.node_state(name, "died")
@@ -254,11 +262,13 @@ class Deployment:
             role=worker.spec.role,
             state=state,
             exit=code,
-            planned=state != "died",
+            planned=state not in {"died", "silent"},
         )
         if state == "died":
             last = worker.logs().strip().splitlines()[-1:] or ["no message"]
             self._trouble(f"worker {worker.name} died by itself (exit status {code}): {last[0]}")
+        elif state == "silent":
+            self._trouble(f"worker {worker.name} hangs: it runs, and has reported nothing for {SILENT_S:g} s")
 
     def _trouble(self, text: str) -> None:
         if not self._closing:

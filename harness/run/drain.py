@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from harness.brokers.base import Admin, PartitionState
+from harness.brokers.base import Admin, Broker, PartitionState
 from harness.errors import ControlError
 from harness.history.record import EventLog
 from harness.scenario.model import Plan
@@ -15,24 +15,19 @@ _QUIET_S = 0.6
 """How long consumers must have been quiet: two of their reports (every 0.25 s) without a change, and some."""
 
 
-def producer_settle_s(plan: Plan) -> float:
-    """Return how long a producer may take to settle its last message: every retry timing out, and a second more."""
-    options = plan.workload.producer
-    return float((options.retries + 1) * (options.timeout_ns + options.retry_wait_ns) / 1e9 + 1.0)
-
-
 class Drain:
     """The drain of one run.
 
     Args:
-        plan: For its limits.
+        plan, broker: For their limits.
         admin: Of the cluster.
         workers: All workers of the run.
         events: Of the run.
     """
 
-    def __init__(self, plan: Plan, admin: Admin, workers: dict[str, Worker], events: EventLog) -> None:
+    def __init__(self, plan: Plan, broker: Broker, admin: Admin, workers: dict[str, Worker], events: EventLog) -> None:
         self._plan = plan
+        self._broker = broker
         self._admin = admin
         self._producers = [worker for worker in workers.values() if worker.spec.role == "producer"]
         self._consumers = [worker for worker in workers.values() if worker.spec.role == "consumer"]
@@ -42,7 +37,7 @@ class Drain:
         """Stop sending and wait until every producer has settled its last message."""
         for producer in self._producers:
             producer.order("stop_sending")
-        timeout = producer_settle_s(self._plan)
+        timeout = self._broker.settle_ns(self._plan) / 1e9
         await asyncio.gather(*(producer.finish(timeout) for producer in self._producers))
 
     async def consumers_catch_up(self) -> str:
@@ -88,8 +83,7 @@ class Drain:
         """Let consumers finish what they hold and leave."""
         for consumer in self._consumers:
             consumer.order("stop")
-        options = self._plan.workload.consumer
-        timeout = 3.0 + options.fetch_wait_ns / 1e9 + options.fetch * options.handler_time_ns / 1e9
+        timeout = self._broker.leave_ns(self._plan) / 1e9
         await asyncio.gather(*(consumer.finish(timeout) for consumer in self._consumers))
 
     async def _quiet(self, deadline: float) -> bool:

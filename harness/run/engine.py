@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from harness.history.record import EventLog, Journal
 from harness.progress import Listener, PhaseStarted, Snapshot
 from harness.run.deployment import Binaries, Deployment, check_abilities
 from harness.run.drain import Drain
-from harness.run.fetching import fetch_binaries
+from harness.run.fetching import fetch_installations
 from harness.run.rundir import RunDir
 from harness.run.timeline import Timeline, sleep_until
 from harness.runtime.ledger import Ledger, state_dir
@@ -124,9 +125,17 @@ class Engine:
     async def _fetch(self) -> Binaries:
         self._enter("fetch")
         broker, toxiproxy = resolve(self._plan.broker), resolve("toxiproxy-2")
+        packages = {role: resolve(name) for role, name in self._broker.client_packages(self._plan).items()}
         self.record.versions = {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
-        paths = await fetch_binaries((broker, toxiproxy), self._listener)
-        return Binaries(broker=paths[0], toxiproxy=paths[1])
+        wanted = list(dict.fromkeys((broker, toxiproxy, *packages.values())))
+        had = dict(zip(wanted, await fetch_installations(wanted, self._listener), strict=True))
+        self.record.versions |= {**had[broker].versions, **had[toxiproxy].versions}
+        self.record.versions |= {f"{package.kind} ({role})": package.version for role, package in packages.items()}
+        return Binaries(
+            broker=had[broker],
+            toxiproxy=had[toxiproxy].executable,
+            packages={role: str(had[package].directory) for role, package in packages.items()},
+        )
 
     async def _execute(self, binaries: Binaries, abilities: frozenset[str]) -> None:
         ledger = Ledger(self.record.run_id, self.run_dir.path)
@@ -195,7 +204,7 @@ class Engine:
             faults.cancel()
             await asyncio.gather(faults, return_exceptions=True)
         self._enter("drain", length_ns=workload.drain_ns)
-        drain = Drain(self._plan, deployment.admin, deployment.workers, self._events)
+        drain = Drain(self._plan, self._broker, deployment.admin, deployment.workers, self._events)
         await drain.settle_producers()
         self.record.drain = await drain.consumers_catch_up()
         await deployment.recheck_bypass()
@@ -209,18 +218,11 @@ class Engine:
             self.run_dir.history / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"}
         )
         try:
-            authority = await admin.audit(journal)
+            said = await admin.audit(journal)
         finally:
             journal.close()
-        self._events.write(
-            "authority",
-            partition=-1,
-            exists=authority.exists,
-            first_offset=authority.first_offset,
-            last_offset=authority.last_offset,
-            audit=authority.audit,
-            detail=authority.detail,
-        )
+        for authority in said:
+            self._events.write("authority", **dataclasses.asdict(authority))
 
     async def _watch(self, deployment: Deployment) -> None:
         """Tell the listener how far things are, twice a second."""

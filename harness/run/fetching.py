@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
-from pathlib import Path
 
-from harness.distributions.base import Distribution, ensure
+from harness.distributions.base import Distribution, Installation, ensure
+from harness.distributions.tool import STOP
 from harness.progress import Listener, Note
 
 
-async def fetch_binaries(distributions: Sequence[Distribution], listener: Listener) -> list[Path]:
-    """Return the executable of each distribution, building what is missing; raises DownloadError."""
+async def fetch_installations(distributions: Sequence[Distribution], listener: Listener) -> list[Installation]:
+    """Return each distribution ready for use, building what is missing; raises DownloadError."""
     loop = asyncio.get_running_loop()
 
     def progress(text: str) -> None:
         loop.call_soon_threadsafe(listener, Note(text=text))
 
-    return [await asyncio.to_thread(ensure, distribution, progress) for distribution in distributions]
+    stop = threading.Event()
+    STOP.set(stop)  # a thread takes the context along, but no cancellation
+    try:
+        return [await asyncio.to_thread(ensure, distribution, progress) for distribution in distributions]
+    except asyncio.CancelledError:
+        stop.set()
+        raise

@@ -6,37 +6,53 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.brokers.base import Broker
+from harness.brokers.base import Broker, pair_address
 from harness.clients.base import WorkerSpec
-from harness.runtime.base import Link
+from harness.runtime.base import Channel, Link
 from harness.runtime.ports import Ports
 from harness.scenario.model import Plan, client_links, peer_links, zones
+
+_LOOPBACK = "127.0.0.1"
 
 NodePorts = Mapping[str, Mapping[str, int]]
 """Node → role → port."""
 
 
 def draw_links(plan: Plan, broker: Broker, node_ports: NodePorts, ports: Ports) -> dict[str, Link]:
-    """Return every link of a run, each listening on a port drawn free."""
-    ends = [(name, zone, node, "client") for name, zone, node in client_links(plan.cluster, plan.workload)]
-    ends += [(name, source, node, "peer") for name, source, node in peer_links(plan.cluster)]
+    """Return every link of a run; each channel listens on a port drawn free, or at its pair's own address."""
     links = {}
-    for name, source, node, role in ends:
-        port = node_ports[node][broker.client_role if role == "client" else broker.peer_role]
-        links[name] = Link(
-            name=name,
-            source=source,
-            node=node,
-            role=role,
-            host="127.0.0.1",
-            port=ports.draw(),
-            upstream=f"127.0.0.1:{port}",
-        )
+    for name, zone, node in client_links(plan.cluster, plan.workload):
+        upstream = node_ports[node][broker.client_role(zone)]
+        channel = Channel(name=name, host=_LOOPBACK, port=ports.draw(), upstream=f"{_LOOPBACK}:{upstream}")
+        links[name] = Link(name=name, source=zone, node=node, role="client", channels=(channel,))
+    for name, source, node in peer_links(plan.cluster):
+        channels = []
+        for role in broker.peer_roles:
+            upstream = node_ports[node][role]
+            channels.append(
+                Channel(
+                    name=name if role == broker.peer_roles[0] else f"{name}.{role}",
+                    host=pair_address(source, node) if broker.peers_by_name else _LOOPBACK,
+                    port=upstream if broker.peers_by_name else ports.draw(),
+                    upstream=f"{_LOOPBACK}:{upstream}",
+                )
+            )
+        links[name] = Link(name=name, source=source, node=node, role="peer", channels=tuple(channels))
     return links
 
 
-def worker_specs(plan: Plan, kind: str, links: Mapping[str, Link], history: Path) -> list[WorkerSpec]:
-    """Return the first incarnation of every worker: what it owns, and the addresses of its zone's links alone."""
+def worker_specs(
+    plan: Plan, kind: str, links: Mapping[str, Link], history: Path, packages: Mapping[str, str]
+) -> list[WorkerSpec]:
+    """Return the first incarnation of every worker: what it owns, and the addresses of its zone's links alone.
+
+    Args:
+        plan: Of the run.
+        links: Of the run.
+        history: Folder of its journals.
+        kind: The broker's.
+        packages: Role → directory with the client library to use in place of the installed one.
+    """
     workload = plan.workload
     zone_of = {worker: zone for zone, members in zones(workload).items() for worker in members}
     specs = []
@@ -57,6 +73,7 @@ def worker_specs(plan: Plan, kind: str, links: Mapping[str, Link], history: Path
                 incarnation=1,
                 role="producer" if producer else "consumer",
                 broker=kind,
+                packages=packages.get("producer" if producer else "consumer", ""),
                 history_dir=str(history),
                 addresses=tuple(
                     link.address for link in links.values() if link.role == "client" and link.source == zone
@@ -80,12 +97,13 @@ def monitor_targets(
         {"name": link.name, "address": link.address, "keep": True} for link in links.values() if link.role == "client"
     ]
     for name, of_node in node_ports.items():
-        address = f"127.0.0.1:{of_node[broker.client_role]}"
+        address = f"{_LOOPBACK}:{of_node[broker.admin_role]}"
         targets.append({"name": name, "address": address, "keep": True})
     if any(fault.on.link and fault.on.link != "client-broker" for fault in plan.timeline):
         targets += [
-            {"name": link.name, "address": link.address, "keep": False}
+            {"name": channel.name, "address": channel.address, "keep": False}
             for link in links.values()
             if link.role == "peer"
+            for channel in link.channels
         ]
     return targets

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import HarnessError
-from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind
+from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultTopic
 from harness.history.record import EventLog
 from harness.progress import FaultChanged
 from harness.run.deployment import Deployment
@@ -67,11 +67,11 @@ class Timeline:
     async def _carry_out(self, planned: PlannedFault) -> None:
         await sleep_until(self._start_ns + planned.at_ns)
         kind = FAULTS.get(planned.kind)
-        targets = planned.targets or await self._leader_targets(planned)
+        targets = planned.targets or await self._found(planned)
         context = self._context(planned, targets)
         fault = kind.make(context)
         if not targets:
-            self._changed(planned, "failed", targets, "the stream has no leader to act on")
+            self._changed(planned, "failed", targets, f"there is no {planned.on.mode} to act on")
             return
         try:
             if await self._apply(planned, kind, fault, targets):
@@ -148,16 +148,21 @@ class Timeline:
             text = f"{shown.stage} on {shown.target} {'proven' if proven else 'NOT PROVEN'}: {shown.observed}"
             self._listener(FaultChanged(fault=planned.id, action="evidence", text=text))
 
-    async def _leader_targets(self, planned: PlannedFault) -> tuple[str, ...]:
-        leader = await self._deployment.admin.leader()
-        if not leader or planned.on.node:
-            return (leader,) if leader else ()
+    async def _found(self, planned: PlannedFault) -> tuple[str, ...]:
+        """Return the targets of a mode that is looked up now; none when nobody leads or coordinates."""
+        admin = self._deployment.admin
+        if planned.on.mode == "coordinator":
+            found = await admin.coordinator()
+        else:
+            found = await admin.leader(planned.on.partition or 0)
+        if not found or planned.on.node:
+            return (found,) if found else ()
         role = "client" if planned.on.link == "client-broker" else "peer"
         return tuple(
             link.name
             for link in self._deployment.links.values()
             if link.role == role
-            and (link.node == leader or (role == "peer" and link.source == leader))
+            and (link.node == found or (role == "peer" and link.source == found))
             and (role == "peer" or planned.on.zone in {"", link.source})
         )
 
@@ -176,6 +181,9 @@ class Timeline:
             random=random.Random(planned.seed),  # noqa: S311  reproducible on purpose
             go_ns=self._go_ns,
             now_ns=monotonic_ns,
+            leave_ns=deployment.leave_ns,
+            topic=deployment.admin if isinstance(deployment.admin, FaultTopic) else None,
+            probe_names=lambda link: tuple(channel.name for channel in deployment.links[link].channels),
         )
 
     def _changed(

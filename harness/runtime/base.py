@@ -19,8 +19,9 @@ class NodeSpec:
     Attributes:
         name: ``n1``…
         argv: Command line; the first word is an absolute path.
-        files: Configuration files to write before the start, path → content.
+        files: Configuration files to write before each start, path → content.
         data_dir: Where the node keeps its data; survives restarts of the node within a run.
+        seeds: Files to put there before the first start, and never again: from then on they are the node's own.
         env: Environment variables in addition to a minimal one.
         ports: Role (``client``, ``cluster``, ``monitor``) → loopback port.
         stop_timeout_s: How long SIGTERM may take before SIGKILL follows.
@@ -30,28 +31,23 @@ class NodeSpec:
     argv: tuple[str, ...]
     files: Mapping[Path, str]
     data_dir: Path
+    seeds: Mapping[Path, bytes] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, int] = field(default_factory=dict)
     stop_timeout_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """A TCP path through Toxiproxy.
+class Channel:
+    """One proxy of a link: the path to one of a node's ports.
 
     Attributes:
-        name: ``clients->n1`` (client zone → node) or ``n1->n2`` (node → node).
-        source: Zone or node it starts from.
-        node: Node it leads to.
-        role: ``client`` or ``peer``.
+        name: The link's name; that of a further port adds the port's role (``n1->n2.controller``).
         host, port: Where the proxy listens: what the source dials.
         upstream: Address of the node's own listener.
     """
 
     name: str
-    source: str
-    node: str
-    role: str
     host: str
     port: int
     upstream: str
@@ -60,6 +56,35 @@ class Link:
     def address(self) -> str:
         """``host:port`` to dial."""
         return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A TCP path through Toxiproxy, to one or several ports of a node; what acts on a link acts on all its channels.
+
+    Attributes:
+        name: ``clients->n1`` (client zone → node) or ``n1->n2`` (node → node).
+        source: Zone or node it starts from.
+        node: Node it leads to.
+        role: ``client`` or ``peer``.
+        channels: At least one; the first bears the link's name.
+    """
+
+    name: str
+    source: str
+    node: str
+    role: str
+    channels: tuple[Channel, ...]
+
+    @property
+    def address(self) -> str:
+        """``host:port`` of the first channel: of a client link, what clients dial."""
+        return self.channels[0].address
+
+    @property
+    def upstream(self) -> str:
+        """Address of the node's own listener behind the first channel."""
+        return self.channels[0].upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,9 +191,12 @@ class ProcessNode(SupervisedProcess):
 
     async def start(self) -> None:
         """Write the configuration and start the process; raises StartError (definite)."""
+        first = not self.spec.data_dir.exists()
         self.spec.data_dir.mkdir(parents=True, exist_ok=True)
         for path, content in self.spec.files.items():
             path.write_text(content, encoding="utf-8")
+        for path, seed in self.spec.seeds.items() if first else ():
+            path.write_bytes(seed)
         await self.launch(self.spec.argv, self.spec.env)
         if self._group is not None:
             try:

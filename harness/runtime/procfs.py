@@ -65,8 +65,24 @@ def kill_marked(run_id: str, pid: int) -> bool:
         os.close(handle)
 
 
-def local_sockets(pid: int) -> set[tuple[str, int]]:
-    """Return the local (IPv4 address, port) of every TCP socket that the process holds."""
+Address = tuple[str, int]
+"""IPv4 address and port."""
+
+_ESTABLISHED = "01"
+
+
+def local_sockets(pid: int) -> set[Address]:
+    """Return the local address of every TCP socket that the process holds."""
+    return {local for local, _, _ in _sockets(pid)}
+
+
+def established(pid: int) -> set[tuple[Address, Address]]:
+    """Return (local, remote) of every TCP connection of the process that is established."""
+    return {(local, remote) for local, remote, state in _sockets(pid) if state == _ESTABLISHED}
+
+
+def _sockets(pid: int) -> list[tuple[Address, Address, str]]:
+    """Return (local, remote, state) of the process's TCP sockets."""
     inodes = set()
     try:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
@@ -77,15 +93,22 @@ def local_sockets(pid: int) -> set[tuple[str, int]]:
             if target.startswith("socket:["):
                 inodes.add(target[8:-1])
     except OSError:
-        return set()
-    sockets = set()
-    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
-        fields = line.split()
-        if fields[9] in inodes:
-            address, port = fields[1].split(":")
-            octets = bytes.fromhex(address)[::-1]
-            sockets.add((".".join(str(octet) for octet in octets), int(port, 16)))
+        return []
+    sockets = []
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        # A kernel without IPv6 has no second table.
+        for line in table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else ():
+            fields = line.split()
+            if fields[9] in inodes:
+                sockets.append((_address(fields[1]), _address(fields[2]), fields[3]))
     return sockets
+
+
+def _address(text: str) -> Address:
+    """Return an address as the kernel's tables write it; of a mapped IPv6 address, the IPv4 address in it."""
+    digits, port = text.split(":")
+    octets = bytes.fromhex(digits[-8:])[::-1]
+    return ".".join(str(octet) for octet in octets), int(port, 16)
 
 
 def _environment(pid: int) -> tuple[bytes, ...]:

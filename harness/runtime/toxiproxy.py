@@ -8,6 +8,7 @@ one global address. Every toxic is read back after it was set: the server accept
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,63 +33,70 @@ class ToxiproxyControl:
     def __init__(self, host: str, port: int) -> None:
         self._api: type[APIConsumer] = type("Api", (APIConsumer,), {"host": host, "port": port})
         self.address = f"{host}:{port}"
+        self._channels: dict[str, tuple[str, ...]] = {}
 
     def version(self) -> str:
         """Return the server's version."""
         return str(self._call("get", "/version").get("version", ""))
 
     def create(self, link: Link) -> None:
-        """Create a link's proxy and check that it listens where it was told to."""
-        made = self._call(
-            "post",
-            "/proxies",
-            json={"name": link.name, "listen": link.address, "upstream": link.upstream, "enabled": True},
-        )
-        if made.get("listen") != link.address or made.get("upstream") != link.upstream or not made.get("enabled"):
-            raise ControlError(f"proxy {link.name} was not created as asked: {made}")
+        """Create a proxy for each channel of a link and check that it listens where it was told to."""
+        for channel in link.channels:
+            wanted = {"name": channel.name, "listen": channel.address, "upstream": channel.upstream, "enabled": True}
+            made = self._call("post", "/proxies", json=wanted)
+            if any(made.get(key) != value for key, value in wanted.items()):
+                raise ControlError(f"proxy {channel.name} was not created as asked: {made}")
+        self._channels[link.name] = tuple(channel.name for channel in link.channels)
 
     def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
         """Add a toxic with toxicity 1 and read it back."""
         body = {"name": name, "type": kind, "stream": stream, "toxicity": 1.0, "attributes": dict(attributes)}
-        self._call("post", f"/proxies/{link}/toxics", json=body)
-        self._verify(link, name, kind, stream, attributes)
+        for proxy in self._proxies(link):
+            self._call("post", f"/proxies/{proxy}/toxics", json=body)
+            self._verify(proxy, name, kind, stream, attributes)
 
     def update_toxic(self, link: str, name: str, attributes: Mapping[str, int]) -> None:
         """Change a toxic's attributes."""
-        made = self._call("post", f"/proxies/{link}/toxics/{name}", json={"attributes": dict(attributes)})
-        wrong = {
-            key: made["attributes"].get(key) for key in attributes if made["attributes"].get(key) != attributes[key]
-        }
-        if wrong:
-            raise ControlError(f"toxic {name} on {link} reads back {wrong} instead of {dict(attributes)}")
+        for proxy in self._proxies(link):
+            made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json={"attributes": dict(attributes)})
+            wrong = {
+                key: made["attributes"].get(key)
+                for key, value in attributes.items()
+                if made["attributes"].get(key) != value
+            }
+            if wrong:
+                raise ControlError(f"toxic {name} on {proxy} reads back {wrong} instead of {dict(attributes)}")
 
     def remove_toxic(self, link: str, name: str) -> None:
         """Remove a toxic; one that is gone already is fine."""
-        try:
-            self._call("delete", f"/proxies/{link}/toxics/{name}")
-        except NotFound:
-            return
+        for proxy in self._proxies(link):
+            with contextlib.suppress(NotFound):
+                self._call("delete", f"/proxies/{proxy}/toxics/{name}")
 
     def toxics(self, link: str) -> list[Mapping[str, Any]]:
-        """Return the toxics of a link as the server has them."""
-        return list(self._call("get", f"/proxies/{link}/toxics"))
+        """Return the toxics of a link as the server has them, channel by channel."""
+        return [toxic for proxy in self._proxies(link) for toxic in self._call("get", f"/proxies/{proxy}/toxics")]
 
     def enable(self, link: str, *, enabled: bool) -> None:
-        """Switch a proxy on or off and check the answer."""
-        made = self._call("post", f"/proxies/{link}", json={"enabled": enabled})
-        if made.get("enabled") is not enabled:
-            raise ControlError(f"proxy {link} is {'off' if enabled else 'on'} after it was switched")
+        """Switch a link's proxies on or off and check the answers."""
+        for proxy in self._proxies(link):
+            made = self._call("post", f"/proxies/{proxy}", json={"enabled": enabled})
+            if made.get("enabled") is not enabled:
+                raise ControlError(f"proxy {proxy} is {'off' if enabled else 'on'} after it was switched")
 
-    def _verify(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
-        for toxic in self.toxics(link):
+    def _proxies(self, link: str) -> tuple[str, ...]:
+        return self._channels.get(link, (link,))
+
+    def _verify(self, proxy: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
+        for toxic in self._call("get", f"/proxies/{proxy}/toxics"):
             if toxic["name"] == name:
                 wrong = {
                     k: toxic["attributes"].get(k) for k, v in attributes.items() if toxic["attributes"].get(k) != v
                 }
                 if wrong or toxic["type"] != kind or toxic["stream"] != stream:
-                    raise ControlError(f"toxic {name} on {link} reads back {dict(toxic)}, not {dict(attributes)}")
+                    raise ControlError(f"toxic {name} on {proxy} reads back {dict(toxic)}, not {dict(attributes)}")
                 return
-        raise ControlError(f"toxic {name} on {link} is not there after it was added")
+        raise ControlError(f"toxic {name} on {proxy} is not there after it was added")
 
     def _call(self, verb: str, path: str, **kwargs: Any) -> Any:
         """Carry out one request; raises ControlError, or NotFound for 404."""

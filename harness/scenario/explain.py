@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
-from harness.scenario.model import Plan, PlannedFault, WorkloadShape, node_names, worker_names, zones
+from harness.scenario.model import TOPIC, Plan, PlannedFault, WorkloadShape, node_names, worker_names, zones
 from harness.scenario.plan import declared_ns, variant_label
 from harness.scenario.quantity import exact
 from harness.units import BYTES, DURATION, RATE
@@ -104,11 +104,15 @@ def _timeline(plan: Plan) -> list[str]:
 
 def _fault_row(fault: PlannedFault) -> tuple[str, ...]:
     on = fault.on
-    target = on.node or on.link or on.worker
+    target = on.node or on.link or on.worker or TOPIC
     zone = f" of zone {on.zone}" if on.zone else ""
     group = target in ("broker", "client-broker", "broker-broker", "consumer", "producer")
     mode = f", {on.mode}" if group else ""
-    names = _some(fault.targets) if fault.targets else "the leader when applied"
+    if fault.targets:
+        names = _some(fault.targets)
+    else:
+        of = f" of partition {on.partition}" if on.partition is not None else ""
+        names = f"the {on.mode}{of} when applied"
     return (
         exact(DURATION, fault.at_ns),
         exact(DURATION, fault.until_ns),

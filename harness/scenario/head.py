@@ -56,11 +56,11 @@ class FaultWords:
     """The keys of a fault entry beside the fault itself.
 
     Attributes:
-        on: Where it acts.
+        on: Where it acts; not written for faults that act on the topic.
         at_ns: When it is applied, after the end of warm-up.
         for_ns: How long until it is healed; not written for faults that end by themselves.
     """
 
-    on: Any
+    on: Any = None
     at_ns: Duration
     for_ns: Duration | None = field(default=None, metadata={"minimum": 1})

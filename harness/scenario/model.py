@@ -16,7 +16,12 @@ SCENARIO_VERSION = 1
 
 _LONGEST_NS = 7 * 24 * 3_600_000_000_000
 
-Mode = Literal["all", "one", "random", "leader"]
+Mode = Literal["all", "one", "random", "leader", "coordinator"]
+LOOKED_UP = ("leader", "coordinator")
+"""Modes whose targets are found only when the fault is applied."""
+
+TOPIC = "topic"
+"""The one target of faults that act on the topic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,9 @@ class Target:
         zone: With ``client-broker``: only the links of this client zone; empty = every zone.
         mode: ``all``; ``one`` (the first by name); ``random`` (one, drawn from the seed when planned);
             ``leader`` (the leader of the stream or partition, looked up when the fault is applied: its node, the
-            client links to it, or the node links from and to it; not for workers).
+            client links to it, or the node links from and to it; not for workers); ``coordinator`` (likewise, of the
+            consumer group).
+        partition: With mode ``leader``: whose leader; 0 when left out.
     """
 
     node: str = ""
@@ -38,6 +45,7 @@ class Target:
     worker: str = ""
     zone: str = ""
     mode: Mode = "all"
+    partition: int | None = field(default=None, metadata={"minimum": 0})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,26 @@ class WorkloadShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedFault:
+class FaultEffects:
+    """What a kind of fault does to nodes and to the membership of consumers, for those who know no kind by name.
+
+    Attributes:
+        takes_node_down: Its nodes serve nobody while it lasts.
+        silences: Its workers send no heartbeats while it lasts; the group may expel them.
+        holds_handler: Its workers' handlers do not end while it lasts; the group may expel who does not poll.
+        joins: Its workers are not there at first; it starts them.
+        departures: Departures and returns that it makes for certain, each counted, per worker.
+    """
+
+    takes_node_down: bool = False
+    silences: bool = False
+    holds_handler: bool = False
+    joins: bool = False
+    departures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFault(FaultEffects):
     """One fault on the absolute timeline of a plan.
 
     Attributes:
@@ -98,10 +125,12 @@ class PlannedFault:
         kind: Registered name.
         options: The fault's own options, an instance of its registered options dataclass.
         on: Target as written.
-        targets: Names of the nodes, links or workers; empty for mode ``leader``, which is resolved when applied.
+        targets: Names of the nodes, links or workers, or ``topic``; empty for the modes ``leader`` and
+            ``coordinator``, which are resolved when applied.
         at_ns, until_ns: Apply and heal, nanoseconds after the end of warm-up. ``until_ns`` of a fault that ends by
             itself (a restart) is its planned worst-case end.
         seed: Seed of this fault's own random draws, derived from the plan's seed and the id.
+        partitions_added: How many partitions it adds to the topic.
     """
 
     id: str
@@ -112,6 +141,7 @@ class PlannedFault:
     at_ns: int
     until_ns: int
     seed: int
+    partitions_added: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,24 +199,32 @@ class Plan:
     digest: str
 
 
+ActsOn = Literal["link", "node", "client", "consumer", "topic"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultShape:
+class FaultShape(FaultEffects):
     """What the loader must know of a fault kind.
 
     Attributes:
         options: Frozen dataclass of its options; its YAML form is a mapping (``latency: {delay: 50ms}``).
-        acts_on: ``link``, ``node`` or ``client``.
+        acts_on: ``link``, ``node``, ``client`` (any worker), ``consumer`` (workers that consume) or ``topic`` (``on`` is
+            then not written: there is one).
         ends_itself: True when ``for`` is not written because the fault ends by itself; then ``span_ns`` gives its
             worst-case length from its options and the number of targets.
         span_ns: ``(options, target_count) -> ns``; None unless ``ends_itself``.
         problem: ``(options) -> str``: why the options do not fit together, or an empty string.
+        needs: Ability that the broker must have (see ``BrokerShape``); empty = none.
+        partitions_added: ``(options) -> int``: how many partitions it adds to the topic; None = it adds none.
     """
 
     options: type
-    acts_on: Literal["link", "node", "client"]
+    acts_on: ActsOn
     ends_itself: bool = False
     span_ns: Any = None
     problem: Any = None
+    needs: str = ""
+    partitions_added: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +235,10 @@ class BrokerShape:
         aliases: Alias → exact distribution (``nats-2`` → ``nats-2.15.2``).
         topic, producer, consumer: Frozen dataclasses of the broker-specific options.
         node_counts: Cluster sizes it can run.
-        problem: ``(cluster, workload) -> str``: why they do not fit this broker, or an empty string.
+        problem: ``(broker, cluster, workload) -> str``: why cluster and workload do not fit this broker (an alias or exact
+            distribution), or an empty string.
+        abilities: What it has that not every broker has: ``groups`` (consumer groups with a coordinator),
+            ``partition_leaders`` (each partition has a leader of its own), ``add_partitions`` (to a topic in use).
     """
 
     aliases: Mapping[str, str]
@@ -206,6 +247,7 @@ class BrokerShape:
     consumer: type
     node_counts: tuple[int, ...]
     problem: Any = None
+    abilities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +278,34 @@ def zones(workload: WorkloadShape) -> dict[str, tuple[str, ...]]:
     placed = {name for names in workload.zones.values() for name in names}
     rest = tuple(name for name in worker_names(workload) if name not in placed)
     return ({"clients": rest} if rest else {}) | dict(workload.zones)
+
+
+def absent_workers(plan: Plan) -> frozenset[str]:
+    """Return the workers that are not there at first, because a fault of the plan starts them."""
+    return frozenset(name for fault in plan.timeline if fault.joins for name in fault.targets)
+
+
+def membership_changes(plan: Plan, role: str, *, session_ns: int = 0, poll_ns: int = 0) -> int:
+    """Return how many departures and returns of workers the plan's faults make, or may make, each counted.
+
+    Args:
+        plan: Of the run.
+        role: ``consumer`` or ``producer``.
+        session_ns: The group expels who has been silent for longer than this.
+        poll_ns: The group expels who has not polled for longer than this.
+    """
+    changes = 0
+    for fault in plan.timeline:
+        length = fault.until_ns - fault.at_ns
+        expelled = (fault.silences and length > session_ns) or (fault.holds_handler and length > poll_ns)
+        each = fault.departures or (2 if expelled else 0)
+        changes += each * sum(name in worker_names(plan.workload) and name[0] == role[0] for name in fault.targets)
+    return changes
+
+
+def partitions_added(plan: Plan) -> int:
+    """Return how many partitions the plan adds to the topic."""
+    return sum(fault.partitions_added for fault in plan.timeline)
 
 
 def node_names(cluster: ClusterShape) -> tuple[str, ...]:

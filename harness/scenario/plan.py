@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.scenario.head import SEED_MAX
-from harness.scenario.model import Plan, PlannedFault
+from harness.scenario.model import LOOKED_UP, FaultEffects, Plan, PlannedFault
 from harness.scenario.timeline import FaultEntry
 from harness.scenario.variant import Variant
 
@@ -96,7 +96,7 @@ def _planned(entry: FaultEntry, seed: int) -> PlannedFault:
     targets = entry.candidates
     if entry.on.mode == "random":
         targets = (targets[derive(seed, entry.id, "target") % len(targets)],)
-    elif entry.on.mode == "leader":
+    elif entry.on.mode in LOOKED_UP:
         targets = ()
     return PlannedFault(
         id=entry.id,
@@ -107,4 +107,6 @@ def _planned(entry: FaultEntry, seed: int) -> PlannedFault:
         at_ns=entry.at_ns,
         until_ns=entry.until_ns,
         seed=derive(seed, entry.id),
+        partitions_added=entry.partitions_added,
+        **{field.name: getattr(entry, field.name) for field in dataclasses.fields(FaultEffects)},
     )

@@ -21,9 +21,17 @@ from harness.scenario.fields import (
 )
 from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, ZONE_PATTERN, FaultWords, Head
 from harness.scenario.matrix import VARIED
-from harness.scenario.model import BrokerShape, ClusterShape, FaultShape, Target, Vocabulary, WorkloadShape
+from harness.scenario.model import (
+    LOOKED_UP,
+    BrokerShape,
+    ClusterShape,
+    FaultShape,
+    Target,
+    Vocabulary,
+    WorkloadShape,
+)
 from harness.scenario.quantity import exact
-from harness.scenario.target import GROUPS, KEY
+from harness.scenario.target import GROUPS, KEY, WORKERS
 from harness.units import Unit
 
 Schema = dict[str, Any]
@@ -138,16 +146,12 @@ def _fault(kind: str, shape: FaultShape) -> Schema:
     options = _object(shape.options, empty=True)
     words = _object(FaultWords)
     properties: Schema = {kind: options, **words["properties"]}
-    required = [kind, *words["required"]]
-    target = _object(Target)
-    key = KEY[shape.acts_on]
-    kept = {name: schema for name, schema in target["properties"].items() if name in (key, "mode", "zone")}
-    if shape.acts_on != "link":
-        del kept["zone"]
-    if shape.acts_on == "client":
-        kept["mode"] = kept["mode"] | {"enum": [mode for mode in kept["mode"]["enum"] if mode != "leader"]}
-    kept[key] = kept[key] | {"minLength": 1, "examples": list(GROUPS[shape.acts_on])}
-    properties["on"] = {**target, "properties": kept, "required": [key]}
+    required = [kind, "on", *words["required"]]
+    if shape.acts_on == "topic":
+        del properties["on"]
+        required.remove("on")
+    else:
+        properties["on"] = _target(shape)
     if shape.ends_itself:
         del properties["for"]
     else:
@@ -160,6 +164,19 @@ def _fault(kind: str, shape: FaultShape) -> Schema:
         "required": required,
         "additionalProperties": False,
     }
+
+
+def _target(shape: FaultShape) -> Schema:
+    target, key, workers = _object(Target), KEY[shape.acts_on], shape.acts_on in WORKERS
+    kept = {name: target["properties"][name] for name in (key, "mode")}
+    if workers:
+        kept["mode"] = kept["mode"] | {"enum": [mode for mode in kept["mode"]["enum"] if mode not in LOOKED_UP]}
+    else:
+        kept["partition"] = target["properties"]["partition"]
+    if shape.acts_on == "link":
+        kept["zone"] = target["properties"]["zone"]
+    kept[key] = kept[key] | {"minLength": 1, "examples": list(GROUPS[shape.acts_on])}
+    return {**target, "properties": kept, "required": [key]}
 
 
 def _object(cls: type, *, empty: bool = False) -> Schema:

@@ -5,13 +5,17 @@ Owns the words of ``on``. Never knows a fault; it is told what kind of thing the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import get_args
 
 from harness.errors import Location, nearest
 from harness.scenario import document
 from harness.scenario.document import Node, Scalar
 from harness.scenario.model import (
+    LOOKED_UP,
+    TOPIC,
+    ActsOn,
     ClusterShape,
     Mode,
     Target,
@@ -24,18 +28,47 @@ from harness.scenario.model import (
 )
 from harness.scenario.shape import Reader
 
-ActsOn = Literal["link", "node", "client"]
+KEY = {"node": "node", "link": "link", "client": "worker", "consumer": "worker"}
+GROUPS = {
+    "node": ("broker",),
+    "link": ("client-broker", "broker-broker"),
+    "client": ("consumer", "producer"),
+    "consumer": ("consumer",),
+}
+WORKERS = ("client", "consumer")
+"""What is acted on where workers are."""
 
-KEY = {"node": "node", "link": "link", "client": "worker"}
-GROUPS = {"node": ("broker",), "link": ("client-broker", "broker-broker"), "client": ("consumer", "producer")}
+ABLE = {
+    "groups": "have consumer groups with a coordinator",
+    "partition_leaders": "give each partition a leader of its own",
+    "add_partitions": "add partitions to a topic in use",
+}
+"""Ability → what a broker without it does not do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What exists for targets to name."""
+    """What exists for targets to name.
+
+    Attributes:
+        cluster, workload: Of the variant.
+        broker: Alias or distribution as written.
+        able: Ability → kinds of broker that have it.
+        abilities: Of this broker; None when it is not known.
+    """
 
     cluster: ClusterShape
     workload: WorkloadShape
+    broker: str = ""
+    able: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    abilities: frozenset[str] | None = None
+
+    def lacks(self, ability: str) -> tuple[str, str]:
+        """Return (what this broker does not do, who does); empty when it has the ability or is not known."""
+        if not ability or self.abilities is None or ability in self.abilities:
+            return "", ""
+        kinds = ", ".join(self.able.get(ability, ())) or "no broker here"
+        return f"{self.broker or 'the broker'} does not {ABLE.get(ability, ability)}", f"known: {kinds}"
 
     def members(self, group: str, zone: str) -> tuple[str, ...]:
         """Return the names a group stands for; a zone narrows the client links."""
@@ -61,7 +94,7 @@ def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: Reade
         return None
     target = Target(**values)
     wanted = KEY[acts_on]
-    given = [name for name in KEY.values() if getattr(target, name)]
+    given = [name for name in dict.fromkeys(KEY.values()) if getattr(target, name)]
     if given != [wanted]:
         key = node.key(given[-1]) if given and isinstance(node, document.Mapping) else None
         at = key.at if key is not None else node.at
@@ -79,36 +112,77 @@ def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: Reade
 def candidates(target: Target, node: Node, acts_on: ActsOn, place: Place, reader: Reader) -> tuple[str, ...]:
     """Return the names that the target may come down to, in order; empty when there is a problem (reported).
 
-    With mode ``random`` and ``leader`` one of them is chosen later; with ``all`` and ``one`` these are the targets.
+    With mode ``random``, ``leader`` and ``coordinator`` one of them is chosen later; with ``all`` and ``one`` these are the
+    targets.
     """
+    if acts_on == "topic":
+        return (TOPIC,)
     key = KEY[acts_on]
     word: str = getattr(target, key)
-    written = {name: _value_at(node, name) for name in (key, "zone", "mode")}
     if word not in GROUPS[acts_on]:
-        known = place.names(acts_on)
-        if word not in known:
-            reader.add(written[key], f"unknown {key} {word!r}", nearest(word, (*GROUPS[acts_on], *known)))
-            return ()
-        for name in ("zone", "mode"):
-            if isinstance(node, document.Mapping) and node.key(name) is not None:
-                reader.add(written[name], f"{name!r} narrows a group, but {word} is one {key}", f"leave {name!r} out")
-                return ()
-        return (word,)
+        return _single(word, node, acts_on, place, reader)
+    zone_at = _value_at(node, "zone")
     if target.zone and word != "client-broker":
-        reader.add(written["zone"], f"zones are of clients: {word!r} has none", "zone goes with {link: client-broker}")
+        reader.add(zone_at, f"zones are of clients: {word!r} has none", "zone goes with {link: client-broker}")
         return ()
     if target.zone and target.zone not in zones(place.workload):
-        reader.add(written["zone"], f"unknown zone {target.zone!r}", nearest(target.zone, zones(place.workload)))
+        reader.add(zone_at, f"unknown zone {target.zone!r}", nearest(target.zone, zones(place.workload)))
         return ()
-    if target.mode == "leader" and acts_on == "client":
-        others = [mode for mode in get_args(Mode) if mode != "leader"]
-        reader.add(written["mode"], "workers have no leader", f"known: {', '.join(others)}")
+    if not _fits(target, node, acts_on, place, reader):
         return ()
     found = place.members(word, target.zone)
     if not found:
         nodes = place.cluster.nodes
-        reader.add(written[key], f"there is no {word} {key} with {nodes} node{'s' if nodes > 1 else ''}")
+        at = _value_at(node, key)
+        reader.add(at, f"there is no {word} {key} with {nodes} node{'s' if nodes > 1 else ''}")
     return found[:1] if target.mode == "one" else found
+
+
+def _single(word: str, node: Node, acts_on: ActsOn, place: Place, reader: Reader) -> tuple[str, ...]:
+    """Return the one name that is written, when it exists and nothing narrows it."""
+    key, known = KEY[acts_on], place.names(acts_on)
+    if word not in known:
+        at = _value_at(node, key)
+        if acts_on in WORKERS and word in (*GROUPS["client"], *place.names("client")):
+            reader.add(at, f"{word} has no handler: only consumers have", "e.g. {worker: consumer}")
+        else:
+            reader.add(at, f"unknown {key} {word!r}", nearest(word, (*GROUPS[acts_on], *known)))
+        return ()
+    for name in ("zone", "mode", "partition"):
+        if isinstance(node, document.Mapping) and node.key(name) is not None:
+            at = _value_at(node, name)
+            reader.add(at, f"{name!r} narrows a group, but {word} is one {key}", f"leave {name!r} out")
+            return ()
+    return (word,)
+
+
+def _fits(target: Target, node: Node, acts_on: ActsOn, place: Place, reader: Reader) -> bool:
+    """Tell whether mode and partition go with the group, the broker and each other; report what does not."""
+    at = _value_at(node, "mode")
+    if target.mode in LOOKED_UP and acts_on in WORKERS:
+        others = [mode for mode in get_args(Mode) if mode not in LOOKED_UP]
+        reader.add(at, f"workers have no {target.mode}", f"known: {', '.join(others)}")
+        return False
+    if target.mode == "coordinator":
+        lacking, hint = place.lacks("groups")
+        if lacking:
+            reader.add(at, f"mode coordinator: {lacking}", hint)
+            return False
+    if target.partition is None:
+        return True
+    at = _value_at(node, "partition")
+    if target.mode != "leader":
+        reader.add(at, f"partitions have leaders: 'partition' does not go with mode {target.mode}", "mode: leader")
+        return False
+    lacking, hint = place.lacks("partition_leaders")
+    if lacking:
+        reader.add(at, f"partition: {lacking}", hint)
+        return False
+    if target.partition >= place.workload.partitions:
+        last = place.workload.partitions - 1
+        reader.add(at, f"unknown partition {target.partition}", f"known: 0 to {last}" if last else "known: 0")
+        return False
+    return True
 
 
 def _value_at(node: Node, key: str) -> Location:

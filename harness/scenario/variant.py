@@ -26,7 +26,7 @@ from harness.scenario.model import (
     worker_names,
 )
 from harness.scenario.shape import INVALID, Reader
-from harness.scenario.target import Place
+from harness.scenario.target import ABLE, Place
 from harness.scenario.timeline import FaultEntry, read_faults
 
 
@@ -72,7 +72,12 @@ def read_variant(source: Source, combination: Combination, reader: Reader) -> Va
         _check_zones(_child(root, "workload"), workload, reader)
         if cluster is not None:
             _check_fit(root, cluster, workload, shape, reader)
-            place = Place(cluster, workload)
+            name = values["broker"] if isinstance(values["broker"], str) else ""
+            able = {
+                ability: tuple(kind for kind, of in sorted(vocabulary.brokers.items()) if ability in of.abilities)
+                for ability in ABLE
+            }
+            place = Place(cluster, workload, name, able, None if shape is None else shape.abilities)
     faults = read_faults(_given(root, "faults"), vocabulary.faults, place, reader)
     expect = _expectations(root.get("expect"), vocabulary.checks, reader)
     must_fail = _must_fail(_given(root, "must_fail"), _given(root, "expect"), reader)
@@ -214,7 +219,9 @@ def _check_fit(
         message = f"{as_written(kind) if kind else 'the broker'} does not run with {cluster.nodes} nodes"
         reader.add(at("cluster", "nodes").at, message, f"known: {counts}")
         return
-    problem = shape.problem(cluster, workload) if shape.problem is not None else ""
+    kind = root.get("broker")
+    name = as_written(kind) if kind else ""
+    problem = shape.problem(name, cluster, workload) if shape.problem is not None else ""
     if problem:
         reader.add(at("cluster", "").at, str(problem))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.history.record import SEQ_BITS
 
 
@@ -16,6 +19,7 @@ class Generator:
 
     def __init__(self, keys: tuple[int, ...], incarnation: int, rate_per_s: float) -> None:
         self._keys = keys
+        self._table = np.array(keys, np.int64)
         self._base = (incarnation - 1) << SEQ_BITS
         self._rate = rate_per_s
         self._drawn = 0
@@ -35,3 +39,9 @@ class Generator:
         turn, index = divmod(self._drawn, len(self._keys))
         self._drawn += 1
         return self._keys[index], self._base + turn
+
+    def take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the next ``count`` (keys, seqs)."""
+        drawn = np.arange(self._drawn, self._drawn + count)
+        self._drawn += count
+        return self._table[drawn % len(self._keys)], self._base + drawn // len(self._keys)

@@ -8,16 +8,23 @@ import dataclasses
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.clients.base import Counters, WorkerSpec
+from harness.clients.base import Counters, Report, WorkerSpec
+from harness.clock import monotonic_ns
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
 from harness.runtime.process import SupervisedProcess
 
 READY_S = 30.0
+SILENT_S = 5.0
+"""A worker that has reported nothing for so long, is not paused and has not ended, hangs."""
+
+_WATCH_S = 0.5
+_REPORTS_KEPT = 240
 
 
 class Worker:
@@ -28,7 +35,7 @@ class Worker:
         run_dir: Of the run.
         ledger: Of the run.
         on_change: Called with (worker, state, exit status or None) for events: ``started``, ``ready``, ``finished``,
-            ``killed``, ``died``.
+            ``killed``, ``paused``, ``resumed``, ``died``, ``silent`` (it hangs).
     """
 
     def __init__(
@@ -48,6 +55,11 @@ class Worker:
         self._finished = asyncio.Event()
         self._past = Counters()
         self._current = Counters()
+        self._heard = 0
+        self._holders: set[str] = set()
+        self._reports: deque[Report] = deque(maxlen=_REPORTS_KEPT)
+        self._watcher: asyncio.Task[None] | None = None
+        self._block_until_ns = self._extra_ns = 0
 
     @property
     def name(self) -> str:
@@ -66,9 +78,34 @@ class Worker:
         return Counters(*(past + current for past, current in pairs))
 
     @property
+    def reports(self) -> Sequence[Report]:
+        """What it said of itself in the last minute, oldest first; four times a second."""
+        return tuple(self._reports)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the current incarnation said that it is connected."""
+        return self._ready.is_set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the current incarnation said that it has finished."""
+        return self._finished.is_set()
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of the last incarnation; negative = signal; None while it runs or before the first start."""
+        return self._process.returncode
+
+    @property
+    def holds_loop(self) -> bool:
+        """Whether its handler runs in the loop that polls, and so keeps it from polling."""
+        return bool(self.spec.options.get("handler_in", "loop") == "loop")
+
+    @property
     def abandoned(self) -> int:
-        """What earlier incarnations had been given and never finished, as last reported."""
-        return self._past.delivered - self._past.processed
+        """What it was given and will not finish: earlier incarnations', and what was taken back; as last reported."""
+        return self._past.delivered - self._past.processed + self._current.returned
 
     async def start(self) -> None:
         """Start the current incarnation; returns when the process runs."""
@@ -77,10 +114,15 @@ class Worker:
         path.write_text(json.dumps(dataclasses.asdict(spec)), encoding="utf-8")
         self._ready.clear()
         self._finished.clear()
+        self._holders.clear()
         argv = (sys.executable, "-m", "harness.workload.worker", str(path))
-        await self._process.launch(argv, {}, pipes=True)
+        environment = {"PYTHONPATH": spec.packages} if spec.packages else {}
+        await self._process.launch(argv, environment, pipes=True)
         self._on_change(self, "started", None)
         self._reader = asyncio.create_task(self._read(), name=f"read {spec.worker}")
+        if self._watcher is not None:
+            self._watcher.cancel()
+        self._watcher = asyncio.create_task(self._watch(), name=f"listen for {spec.worker}")
 
     async def wait_ready(self) -> None:
         """Wait until it is connected; raises StartError with the end of its log."""
@@ -99,14 +141,38 @@ class Worker:
         self._past = self.counters
         self._current = Counters()
         self.spec = dataclasses.replace(self.spec, incarnation=self.spec.incarnation + 1)
+        await self.join(go_ns)
+        if self._extra_ns or self._block_until_ns:  # what slows it is no property of one incarnation
+            rest = max(0, self._block_until_ns - monotonic_ns())
+            self.order("handler", extra_ns=self._extra_ns, block_ns=rest)
+
+    async def join(self, go_ns: int) -> None:
+        """Start the current incarnation and let it go as soon as it is ready."""
         await self.start()
         await self.wait_ready()
         self.order("go", start_ns=go_ns)
 
+    async def leave(self, timeout_s: float) -> None:
+        """Tell it to finish what it holds and leave; SIGKILL after ``timeout_s``."""
+        self.order("stop_sending" if self.spec.role == "producer" else "stop")
+        await self.finish(timeout_s)
+
+    def block_handler(self, length_ns: int) -> None:
+        """Let no handler of it end for so long; 0 lets them end."""
+        self._block_until_ns = monotonic_ns() + length_ns if length_ns else 0
+        self.order("handler", block_ns=length_ns)
+
+    def slow_handler(self, extra_ns: int) -> None:
+        """Let each of its handlers take so much longer; 0 = as long as they do by themselves."""
+        self._extra_ns = extra_ns
+        self.order("handler", extra_ns=extra_ns)
+
     def order(self, order: str, **fields: int) -> None:
-        """Send one order; a worker that is gone does not hear it."""
+        """Send one order; a worker that is gone, or not there yet, does not hear it."""
+        if not self.pid:
+            return
         stdin = self._process.process.stdin
-        if stdin is not None and self.pid:
+        if stdin is not None:
             with contextlib.suppress(ConnectionError, RuntimeError):
                 stdin.write(json.dumps({"order": order} | fields).encode() + b"\n")
 
@@ -136,11 +202,13 @@ class Worker:
 
     def pause(self, holder: str) -> None:
         """SIGSTOP until every holder resumed."""
+        self._holders.add(holder)
         self._process.pause(holder)
         self._on_change(self, "paused", None)
 
     def resume(self, holder: str) -> None:
         """SIGCONT when ``holder`` was the last one."""
+        self._holders.discard(holder)
         self._process.resume(holder)
         self._on_change(self, "resumed", None)
 
@@ -169,11 +237,30 @@ class Worker:
             except ValueError:
                 continue  # torn by a SIGKILL
             what = said.pop("say")
+            self._heard += 1
             if what == "ready":
                 self._ready.set()
                 self._on_change(self, "ready", None)
             else:
                 self._current = Counters(**said)
+                self._reports.append(Report(t=monotonic_ns(), counters=self.counters))
                 if what == "finished":
                     self._process.expect_end()
                     self._finished.set()
+
+    async def _watch(self) -> None:
+        """Tell once when it hangs: it neither reports, nor ends, nor is paused.
+
+        Counts looks, not time: while this process itself does not run, nobody is to blame for what it has not read.
+        """
+        await self._ready.wait()
+        heard, silent = self._heard, 0
+        while self.pid:
+            await asyncio.sleep(_WATCH_S)
+            if self._heard != heard or self._holders:
+                heard, silent = self._heard, 0
+                continue
+            silent += 1
+            if silent * _WATCH_S >= SILENT_S and self.pid:
+                self._on_change(self, "silent", None)
+                return

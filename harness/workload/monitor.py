@@ -1,7 +1,7 @@
 """The monitor: one process that no fault touches.
 
 Ticks every 100 ms, and so measures stalls of the machine itself; makes round trips through every link and to every node;
-and asks the broker who leads. All of it is journaled, and is what evidence and the attribution of stalls rest on.
+and asks the broker who leads and how the consumer group is. All of it is journaled, and is what evidence and the attribution of stalls rest on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import asyncio
 import json
 import os
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from harness.history.record import EventLog, Journal, Kind, Outcome
 
 TICK_NS = 100 * NS_PER_MS
 PROBE_NS = 150 * NS_PER_MS
-OBSERVE_S = 0.25
 
 
 def main() -> int:
@@ -34,8 +35,8 @@ async def _monitor(spec: dict[str, Any]) -> int:
     journal = Journal(history / "monitor.1.journal", meta)
     events = EventLog(history / "monitor.1.events.jsonl", "monitor")
     broker = BROKERS.get(spec["broker"])
-    admin = broker.admin(spec["ports"])
-    tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(_observe(admin, events))]
+    observing = _Observer(broker.admin(spec["ports"], spec["options"]), broker.observe_every_s, events)
+    tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(observing.run())]
     for index, target in enumerate(targets):
         probe = broker.probe(target["address"], keep=target["keep"])
         tasks.append(asyncio.create_task(_probe(journal, index, probe)))
@@ -47,6 +48,7 @@ async def _monitor(spec: dict[str, Any]) -> int:
     done, _ = await asyncio.wait({ending, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+    observing.tell_cost()
     journal.close()
     failed = [task for task in done if task is not ending and task.exception() is not None]
     if failed:
@@ -78,14 +80,38 @@ async def _probe(journal: Journal, index: int, probe: Probe) -> None:
         await asyncio.sleep(max(0, start + PROBE_NS - monotonic_ns()) / NS_PER_S)
 
 
-async def _observe(admin: Admin, events: EventLog) -> None:
-    known: str | None = None
-    while True:
-        leader = await admin.leader()
-        if leader != known:
-            known = leader
-            events.write("leader", partition=-1, leader=leader)
-        await asyncio.sleep(OBSERVE_S)
+class _Observer:
+    """Asks the broker who leads and how the group is, journals what has changed, and measures what the asking costs."""
+
+    def __init__(self, admin: Admin, every_s: float, events: EventLog) -> None:
+        self._admin, self._every_s, self._events = admin, every_s, events
+        self._known: dict[tuple[str, object], Mapping[str, Any]] = {}
+        self._lengths_ns: list[int] = []
+
+    async def run(self) -> None:
+        """Ask until cancelled, on an absolute schedule as far as the answers allow."""
+        while True:
+            start = monotonic_ns()
+            for kind, fields in await self._admin.observe():
+                place = (kind, fields.get("partition"))
+                # When it was asked differs every time; what was answered tells whether something changed.
+                told = {name: value for name, value in fields.items() if name != "asked_ns"}
+                if self._known.get(place) != told:
+                    self._known[place] = told
+                    self._events.write(kind, **fields)
+            self._lengths_ns.append(monotonic_ns() - start)
+            await asyncio.sleep(max(0.0, self._every_s - (monotonic_ns() - start) / NS_PER_S))
+
+    def tell_cost(self) -> None:
+        """Journal how often was asked and how long it took."""
+        lengths = sorted(self._lengths_ns) or [0]
+        self._events.write(
+            "observer",
+            polls=len(self._lengths_ns),
+            median_ns=lengths[len(lengths) // 2],
+            longest_ns=lengths[-1],
+            cpu_ns=time.process_time_ns(),
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """A worker: one OS process that runs one incarnation of a reference producer or consumer.
 
-Control comes as JSON lines on stdin (``go``, ``stop_sending``, ``stop``) and answers go as JSON lines to stdout (``ready``,
-``counters``, ``finished``); stderr is the log. When stdin ends, the harness is gone and the worker leaves. Knows no
-fault, no check and no proxy.
+Control comes as JSON lines on stdin (``go``, ``stop_sending``, ``stop``, ``handler``) and answers go as JSON lines to stdout
+(``ready``, ``counters``, ``finished``); stderr is the log. When stdin ends, the harness is gone and the worker leaves. Both ends
+have a thread of their own, since a handler may hold the event loop: orders reach it all the same, and counters go on. A loop that
+anything else holds is told by silence. Knows no fault, no check and no proxy.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import gc
 import json
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.clients.base import CLIENTS, Control, Counters, ErrorCollapse, Session, WorkerSpec
+from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import HarnessError
 from harness.history.record import EventLog, Journal
 
 COUNTERS_S = 0.25
+_BEAT_LATE_NS = NS_PER_S
 
 
 def main() -> int:
@@ -59,45 +64,85 @@ async def _work(spec: WorkerSpec) -> int:
     gc.set_threshold(50_000, 20, 20)
     client = CLIENTS.get(spec.broker)
     work = asyncio.create_task(client.produce(session) if spec.role == "producer" else client.consume(session))
-    listening = asyncio.create_task(_listen(control, work))
-    reporting = asyncio.create_task(_report(session))
+    pulse = _Pulse(control)
+    beating = asyncio.create_task(pulse.beat())
+    ended = threading.Event()
+    loop = asyncio.get_running_loop()
+    threading.Thread(target=_listen, args=(control, loop, work), daemon=True, name="orders").start()
+    reporter = threading.Thread(target=_report, args=(session, pulse, ended), daemon=True, name="counters")
+    reporter.start()
     try:
         await work
     except asyncio.CancelledError:
         return 0  # the harness is gone
     finally:
-        listening.cancel()
-        reporting.cancel()
+        beating.cancel()
+        ended.set()
+        reporter.join(timeout=1.0)
         with contextlib.suppress(HarnessError):
             journal.close()
     _say("finished", **dataclasses.asdict(session.counters))
     return 0
 
 
-async def _listen(control: Control, work: asyncio.Task[None]) -> None:
+class _Pulse:
+    """Whether the event loop goes round: what a handler does not hold and still does not go round has hung."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._last_ns = monotonic_ns()
+
+    async def beat(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            self._last_ns = monotonic_ns()
+            await asyncio.sleep(COUNTERS_S)
+
+    def felt(self) -> bool:
+        """Tell whether the loop has gone round lately; one that a handler holds is not asked."""
+        if self._control.handling:
+            self._last_ns = monotonic_ns()
+        return monotonic_ns() - self._last_ns < _BEAT_LATE_NS
+
+
+def _listen(control: Control, loop: asyncio.AbstractEventLoop, work: asyncio.Task[None]) -> None:
     """Take orders from stdin until it ends."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        order = json.loads(line)
-        if order["order"] == "go":
-            control.start_ns = int(order["start_ns"])
-            control.go.set()
-        elif order["order"] == "stop_sending":
-            control.stop_sending.set()
-        elif order["order"] == "stop":
-            control.stop.set()
-            control.go.set()
-    work.cancel()
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to take orders
+        for line in _lines():
+            order = json.loads(line)
+            match order.pop("order"):
+                case "go":
+                    control.start_ns = int(order["start_ns"])
+                    loop.call_soon_threadsafe(control.go.set)
+                case "stop_sending":
+                    loop.call_soon_threadsafe(control.stop_sending.set)
+                case "stop":
+                    control.leave()
+                    loop.call_soon_threadsafe(control.stop.set)
+                    loop.call_soon_threadsafe(control.go.set)
+                case "handler":
+                    control.set_handler(**order)
+        control.leave(abandoned=True)
+        loop.call_soon_threadsafe(work.cancel)
 
 
-async def _report(session: Session) -> None:
-    await session.ready.wait()
+def _lines() -> Iterator[bytes]:
+    """Yield lines of stdin. Straight from the descriptor: a thread inside a buffered read would hinder the interpreter's end."""
+    pending = b""
+    while chunk := os.read(0, 65_536):
+        *lines, pending = (pending + chunk).split(b"\n")
+        yield from lines
+
+
+def _report(session: Session, pulse: _Pulse, ended: threading.Event) -> None:
+    """Say ``ready`` once that is so, and then the counters again and again."""
+    while not session.ready.is_set():
+        if ended.wait(0.01):
+            return
     _say("ready")
-    while True:
-        await asyncio.sleep(COUNTERS_S)
-        _say("counters", **dataclasses.asdict(session.counters))
+    while not ended.wait(COUNTERS_S):
+        if pulse.felt():
+            _say("counters", **dataclasses.asdict(session.counters))
 
 
 def _say(what: str, **fields: int) -> None:

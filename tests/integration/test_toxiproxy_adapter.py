@@ -12,10 +12,14 @@ import pytest
 from harness.distributions.base import ensure, resolve
 from harness.errors import ControlError
 from harness.runtime import toxiproxy
-from harness.runtime.base import Link
+from harness.runtime.base import Channel, Link
 from harness.runtime.ledger import Ledger, state_dir
 from harness.runtime.ports import Ports
 from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
+
+
+def _channel(name: str, port: int, upstream: int) -> Channel:
+    return Channel(name=name, host="127.0.0.1", port=port, upstream=f"127.0.0.1:{upstream}")
 
 
 @pytest.fixture
@@ -33,11 +37,9 @@ def server(tmp_path: Path, runner: asyncio.Runner) -> Iterator[ToxiproxyServer]:
         source="clients",
         node="n1",
         role="client",
-        host="127.0.0.1",
-        port=ports.draw(),
-        upstream=f"127.0.0.1:{ports.draw()}",
+        channels=(_channel("clients->n1", ports.draw(), ports.draw()),),
     )
-    binary = ensure(resolve("toxiproxy-2"), lambda _: None)
+    binary = ensure(resolve("toxiproxy-2"), lambda _: None).executable
     server = ToxiproxyServer(binary, ports.draw(), ledger, tmp_path / "log", lambda _: None)
     runner.run(server.start((link,)))
     yield server
@@ -86,9 +88,7 @@ def test_a_port_that_is_taken_is_noticed(server: ToxiproxyServer) -> None:
             source="clients",
             node="n1",
             role="client",
-            host="127.0.0.1",
-            port=taken.getsockname()[1],
-            upstream="127.0.0.1:1",
+            channels=(_channel("other", taken.getsockname()[1], 1),),
         )
         with pytest.raises(ControlError):
             server.control.create(link)
@@ -98,9 +98,9 @@ def test_switching_a_proxy_off_and_on(server: ToxiproxyServer) -> None:
     link = server.links["clients->n1"]
     server.control.enable(link.name, enabled=False)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((link.host, link.port), 1)
+        socket.create_connection((link.channels[0].host, link.channels[0].port), 1)
     server.control.enable(link.name, enabled=True)
-    socket.create_connection((link.host, link.port), 1).close()
+    socket.create_connection((link.channels[0].host, link.channels[0].port), 1).close()
 
 
 def test_a_control_port_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

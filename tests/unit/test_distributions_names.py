@@ -22,7 +22,7 @@ def test_aliases_stand_for_exact_versions_of_registered_kinds() -> None:
     for alias, exact in ALIASES.items():
         distribution = Distribution.parse(exact)
         assert distribution.kind in DISTRIBUTIONS.names()
-        assert distribution.version.startswith(alias.partition("-")[2] + ".")
+        assert distribution.version.startswith(alias.rpartition("-")[2] + ".")
         assert resolve(alias) == distribution
 
 
@@ -37,8 +37,16 @@ def test_aliases_of_one_kind() -> None:
     assert aliases_of("nat") == {}
 
 
+def test_a_kind_may_have_a_hyphen_in_its_name() -> None:
+    distribution = resolve("confluent-kafka-2.6.1")
+    assert (distribution.kind, distribution.version) == ("confluent-kafka", "2.6.1")
+    assert Distribution.parse(distribution.name) == distribution
+    assert aliases_of("kafka")["kafka-4"] == ALIASES["kafka-4"]
+    assert "confluent-kafka-2" not in aliases_of("kafka")
+
+
 def test_shipped_names_resolve() -> None:
-    assert [resolve(name).kind for name in SHIPPED] == ["nats", "toxiproxy"]
+    assert [resolve(name).kind for name in SHIPPED] == ["nats", "kafka", "toxiproxy"]
 
 
 @given(
@@ -60,7 +68,10 @@ def test_exact_names_survive_a_round_trip(numbers: tuple[int, int, int], suffix:
         ("toxiproxi-2", "did you mean 'toxiproxy-2'?"),
         ("tnats-2.15.2", "did you mean 'nats'?"),
         ("nats-2.15.2/../x", "nats-2.12.1"),
-        ("", "known: nats-2"),
+        ("", "known: confluent-kafka-2"),
+        ("confluent_kafka-2", "did you mean 'confluent-kafka-2'?"),
+        ("kafka-5", "did you mean 'kafka-4'?"),
+        ("-kafka-4.4.0", "kafka-4.4"),
     ],
 )
 def test_unknown_names_get_the_nearest_word(name: str, said: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.clock import NS_PER_S
-from harness.distributions.tool import Tool, ToolFailure
+from harness.distributions.tool import STOP, Tool, ToolFailure
 
 SHELL = "/bin/sh"
 
@@ -95,3 +95,62 @@ def test_ticks_tell_the_time_since_the_start(tool: Tool) -> None:
     assert ticks
     assert ticks == sorted(ticks)
     assert ticks[0] >= NS_PER_S
+
+
+# --- servers ------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_is_asked_to_end_once_it_is_ready(tool: Tool, tmp_path: Path) -> None:
+    up = tmp_path / "up"
+    script = f"trap 'echo asked; exit 143' TERM; echo up; touch {up}; while :; do sleep 0.02; done"
+    said = tool.serve([SHELL, "-c", script], ready=up.exists, deadline_ns=30 * NS_PER_S, stop_ns=30 * NS_PER_S)
+    assert said == "up\nasked\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "ready", "said"),
+    [
+        ("echo no; exit 3", False, "ended with status 3 before it was ready"),
+        ("exit 0", False, "ended before it was ready"),
+        ("sleep 600", False, "was not ready within 300ms"),
+        ("trap '' TERM; touch up; while :; do sleep 0.02; done", True, "did not end within 300ms"),
+        ("trap 'exit 5' TERM; touch up; while :; do sleep 0.02; done", True, "ended with status 5"),
+    ],
+)
+def test_a_server_that_misbehaves_is_told_and_ended(
+    tool: Tool, tmp_path: Path, script: str, ready: bool, said: str
+) -> None:
+    up = tmp_path / "up"
+    soon = NS_PER_S * 3 // 10
+    deadline_ns = 30 * NS_PER_S if ready or "exit" in script else soon
+    argv = [SHELL, "-c", f"echo $$ > pid; {script}"]
+    with pytest.raises(ToolFailure, match=said):
+        tool.serve(argv, ready=up.exists, deadline_ns=deadline_ns, stop_ns=soon if "within" in said else 30 * NS_PER_S)
+    assert gone(int((tmp_path / "pid").read_text(encoding="ascii")))
+
+
+@pytest.mark.parametrize("serving", [False, True])
+def test_a_thread_is_told_to_stop_as_ctrl_c_tells_the_main_thread(tool: Tool, tmp_path: Path, serving: bool) -> None:
+    stop = threading.Event()
+    ended: list[BaseException] = []
+    argv = [SHELL, "-c", "echo $$ > pid; exec sleep 600"]
+
+    def work() -> None:
+        STOP.set(stop)
+        try:
+            if serving:
+                tool.serve(argv, ready=lambda: False, deadline_ns=60 * NS_PER_S, stop_ns=NS_PER_S)
+            else:
+                tool.run(argv, deadline_ns=60 * NS_PER_S)
+        except KeyboardInterrupt as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    pid = tmp_path / "pid"
+    while not (pid.exists() and pid.read_text(encoding="ascii").endswith("\n")):
+        time.sleep(0.01)
+    stop.set()
+    thread.join(timeout=20)
+    assert len(ended) == 1
+    assert gone(int(pid.read_text(encoding="ascii")))

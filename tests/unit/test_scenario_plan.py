@@ -8,7 +8,13 @@ from harness.errors import UsageError
 from harness.scenario.expand import variants
 from harness.scenario.explain import COLUMNS, explain
 from harness.scenario.load import load_text
-from harness.scenario.model import Plan, Vocabulary
+from harness.scenario.model import (
+    Plan,
+    Vocabulary,
+    absent_workers,
+    membership_changes,
+    partitions_added,
+)
 from harness.scenario.plan import declared_ns, derive, make_plan, variant_label
 
 TEXT = """\
@@ -196,3 +202,59 @@ must_fail: [order, stall]
     assert "stall  must fail: no limits of its own" in explained
     assert "Canary: order, stall must fail.\n" in explained
     assert "warm-up" not in explained.partition("Timeline")[2].partition("\n")[2]
+
+
+GROUP = """\
+version: 1
+title: Members come and go
+broker: kafka-4
+cluster: {nodes: 3, replicas: 3}
+workload: {consumers: 4, producers: 2, partitions: 4, duration: 60s}
+faults:
+  - client_kill:
+    on: {worker: c0}
+    at: 10s
+    for: 5s
+  - client_kill:
+    on: {worker: producer}
+    at: 20s
+    for: 5s
+  - client_join:
+    on: {worker: c3}
+    at: 30s
+  - client_block:
+    on: {worker: consumer}
+    at: 40s
+    for: 10s
+  - add_partitions: {count: 3}
+    at: 52s
+  - latency: {delay: 1ms}
+    on: {link: client-broker, mode: coordinator}
+    at: 54s
+    for: 2s
+  - kill:
+    on: {node: broker, mode: leader, partition: 2}
+    at: 56s
+    for: 2s
+expect:
+  loss: {}
+"""
+
+
+def test_a_plan_tells_what_its_faults_do_to_nodes_and_members_without_naming_them(vocabulary: Vocabulary) -> None:
+    plan = planned(vocabulary, GROUP)
+    assert absent_workers(plan) == {"c3"}
+    assert partitions_added(plan) == 3
+    assert membership_changes(plan, "consumer") == 2 + 1 + 8
+    assert membership_changes(plan, "consumer", poll_ns=10_000_000_000) == 2 + 1
+    assert membership_changes(plan, "producer") == 4
+    assert [fault.kind for fault in plan.timeline if fault.takes_node_down] == ["kill"]
+    assert [fault.kind for fault in plan.timeline if fault.silences] == ["client_kill", "client_kill"]
+    assert [fault.kind for fault in plan.timeline if fault.holds_handler] == ["client_block"]
+    assert [fault.targets for fault in plan.timeline[-3:]] == [("topic",), (), ()]
+
+
+def test_explanation_names_what_is_looked_up_later(vocabulary: Vocabulary) -> None:
+    text = " ".join(explain(planned(vocabulary, GROUP)).split())
+    assert "broker, leader the leader of partition 2 when" in text
+    assert "the coordinator" in text

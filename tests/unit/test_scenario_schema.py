@@ -23,6 +23,17 @@ BLIND = {
     "broker's own rule",
     "duplicate key",
     "duplicate key inside",
+    "coordinator without groups",
+    "fault on who is not there yet",
+    "fault the broker cannot",
+    "handler of a producer",
+    "handler of producers",
+    "joins twice",
+    "nobody there at first",
+    "partition of one node",
+    "partition without leaders",
+    "partition without mode",
+    "unknown partition",
     "fault outlasts the workload",
     "fault's own rule",
     "finer than the base unit",
@@ -83,6 +94,15 @@ VALID = {
     .replace("    for: 40s\n", ""),
     "worker fault": BASE.replace("latency: {delay: 50ms}", "client_kill: {}").replace(
         "{link: client-broker}", "{worker: consumer, mode: random}"
+    ),
+    "fault on the topic": BASE.replace("broker: nats-2", "broker: kafka-4")
+    .replace("latency: {delay: 50ms}\n    on: {link: client-broker}", "add_partitions: {count: 2}")
+    .replace("    for: 40s\n", ""),
+    "leader of a partition": BASE.replace("broker: nats-2", "broker: kafka-4").replace(
+        "{link: client-broker}", "{link: client-broker, mode: leader, partition: 3}"
+    ),
+    "coordinator": BASE.replace("broker: nats-2", "broker: kafka-4").replace(
+        "{link: client-broker}", "{link: client-broker, mode: coordinator}"
     ),
     "canary": BASE.replace("expect:", "must_fail: [loss]\nattempts: {runs: 3, at_least: 1}\nexpect:"),
 }

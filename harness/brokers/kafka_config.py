@@ -1,0 +1,141 @@
+"""Configuration of Kafka nodes: KRaft in combined mode, one listener for each kind of visitor.
+
+Listeners: ``CONTROLLER`` and ``PEER`` for nodes (each pair through its own proxies), ``ADMIN`` for the harness alone, and one
+for each client zone, which advertises that zone's link: a client that asks for the cluster's nodes is told its own links.
+
+Nodes know each other by name. Each node's own host table (``jdk.net.hosts.file``) maps a peer's name to the address at which
+the proxy of that pair listens, and its own name to 127.0.0.1; the port is the peer's own. No format run is needed: a
+``meta.properties`` is written by hand and the bootstrap checkpoint is the one that this version's own tool makes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+from collections.abc import Mapping
+
+from harness.brokers.base import Launch, pair_address
+from harness.runtime.base import NodeSpec
+from harness.scenario.model import node_names, zones
+
+MAIN_CLASS = "kafka.Kafka"
+BROKER_SESSION = "broker.session.timeout.ms"
+BROKER_SESSION_MS = 9_000
+_CLUSTER_ID = "Y2hhb3MtaGFybmVzcy0wMQ"  # any 16 bytes in URL-safe base64
+_HEAP = ("-Xms192m", "-Xmx512m")
+
+
+def zone_role(zone: str) -> str:
+    """Return the port role of a client zone's listener."""
+    return f"zone-{zone}"
+
+
+def node_spec(name: str, launch: Launch) -> NodeSpec:
+    """Return how one node is started."""
+    directory = launch.run_dir / "nodes" / name
+    data = directory / "data"
+    config, hosts = directory / "server.properties", directory / "hosts"
+    # IPv4 sockets, so that the kernel's tables name the addresses that were configured.
+    jvm = (*_HEAP, "-Djava.net.preferIPv4Stack=true", f"-Djdk.net.hosts.file={hosts}", f"-Dkafka.logs.dir={directory}")
+    return NodeSpec(
+        name=name,
+        argv=(*launch.installation.command, *jvm, MAIN_CLASS, str(config)),
+        files={
+            config: _properties(server_properties(name, launch) | {"log.dirs": str(data)}),
+            hosts: _hosts(name, launch),
+        },
+        data_dir=data,
+        seeds={
+            data / "meta.properties": _properties(_meta(name, launch)).encode(),
+            data / "bootstrap.checkpoint": launch.installation.parts["bootstrap"].read_bytes(),
+        },
+        ports=launch.ports[name],
+        stop_timeout_s=30.0,
+    )
+
+
+def server_properties(name: str, launch: Launch) -> dict[str, str]:
+    """Return the node's configuration but for its directories; what the scenario gives replaces what stands here."""
+    cluster, ports = launch.plan.cluster, launch.ports
+    consumer = launch.plan.workload.consumer
+    names = node_names(cluster)
+    zone_names = {zone_role(zone): f"ZONE{index}" for index, zone in enumerate(zones(launch.plan.workload))}
+    listeners = {"CONTROLLER": "controller", "PEER": "peer", "ADMIN": "admin"}
+    listeners |= {listener: role for role, listener in zone_names.items()}
+    links = {(link.source, link.node): link.address for link in launch.links if link.role == "client"}
+    advertised = {"PEER": f"{name}:{ports[name]['peer']}", "ADMIN": f"127.0.0.1:{ports[name]['admin']}"}
+    for zone in zones(launch.plan.workload):
+        # Without links (a benchmark's bare node) clients come directly.
+        direct = f"127.0.0.1:{ports[name][zone_role(zone)]}"
+        advertised[zone_names[zone_role(zone)]] = links.get((zone, name), direct)
+    session_ms = max(1, consumer.session_timeout_ns // 1_000_000)
+    heartbeat_ms = max(1, consumer.heartbeat_interval_ns // 1_000_000)
+    properties = {
+        "process.roles": "broker,controller",
+        "node.id": name[1:],
+        "controller.quorum.voters": ",".join(f"{node[1:]}@{node}:{ports[node]['controller']}" for node in names),
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PEER",
+        "listeners": ",".join(f"{item}://127.0.0.1:{ports[name][role]}" for item, role in listeners.items()),
+        "advertised.listeners": ",".join(f"{item}://{address}" for item, address in advertised.items()),
+        "listener.security.protocol.map": ",".join(f"{item}:PLAINTEXT" for item in listeners),
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": str(cluster.replicas),
+        "offsets.topic.replication.factor": str(cluster.nodes),
+        "offsets.topic.num.partitions": "1",
+        "transaction.state.log.replication.factor": str(cluster.nodes),
+        "transaction.state.log.min.isr": str(max(1, cluster.nodes - 1)),
+        "transaction.state.log.num.partitions": "1",
+        "group.initial.rebalance.delay.ms": "1000",
+        # The broker refuses members outside these bounds; scenarios may want any time-out.
+        "group.min.session.timeout.ms": str(min(6_000, session_ms)),
+        "group.max.session.timeout.ms": str(max(1_800_000, session_ms)),
+        "log.cleaner.dedupe.buffer.size": "8388608",
+    }
+    if consumer.protocol == "consumer":
+        # Of the consumer protocol the broker sets the time-outs.
+        properties |= {
+            "group.consumer.min.session.timeout.ms": str(min(45_000, session_ms)),
+            "group.consumer.max.session.timeout.ms": str(max(60_000, session_ms)),
+            "group.consumer.session.timeout.ms": str(session_ms),
+            "group.consumer.min.heartbeat.interval.ms": str(min(5_000, heartbeat_ms)),
+            "group.consumer.max.heartbeat.interval.ms": str(max(15_000, heartbeat_ms)),
+            "group.consumer.heartbeat.interval.ms": str(heartbeat_ms),
+        }
+    return properties | {key: _plain(value) for key, value in cluster.config.items()}
+
+
+def _meta(name: str, launch: Launch) -> dict[str, str]:
+    """Return ``meta.properties``; the directory's id must be unique and stay the same over restarts."""
+    unique = hashlib.sha256(f"{launch.run_dir}/{name}".encode()).digest()[:16]
+    directory = base64.urlsafe_b64encode(unique).decode().rstrip("=")
+    return {
+        "version": "1",
+        "cluster.id": _CLUSTER_ID,
+        "node.id": name[1:],
+        # A leading dash would look like an option to Kafka's own tools, which refuse such ids.
+        "directory.id": directory.replace("-", "A"),
+    }
+
+
+def _hosts(name: str, launch: Launch) -> str:
+    """Return the JVM's host table; every name that it may look up must stand in it."""
+    lines = ["127.0.0.1 localhost", f"127.0.0.1 {socket.gethostname()}"]
+    nodes = node_names(launch.plan.cluster)
+    lines += [f"{'127.0.0.1' if node == name else pair_address(name, node)} {node}" for node in nodes]
+    return "\n".join(dict.fromkeys(lines)) + "\n"
+
+
+def _properties(values: Mapping[str, str]) -> str:
+    escaped = {key: value.replace("\\", "\\\\").replace("\n", "\\n") for key, value in values.items()}
+    return "".join(f"{key}={value}\n" for key, value in escaped.items())
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def broker_session_ns(config: Mapping[str, object]) -> int:
+    """Return after how long without heartbeats the controller fences a node."""
+    return int(str(config.get(BROKER_SESSION, BROKER_SESSION_MS))) * 1_000_000

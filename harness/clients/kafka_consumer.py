@@ -1,0 +1,359 @@
+"""The Kafka reference consumer: a member of a consumer group, with its handler in the poll loop or beside it.
+
+What a poll gives is journaled (DELIVERED) before its first handler runs, and a handler's end (PROCESSED) before its offset is
+committed. A commit is journaled twice: as ``unknown`` before it may take effect (with automatic commits: when the offset is
+stored), and with its outcome once that is known, so that a process that is killed in between leaves no commit unrecorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from harness.clients.base import Session
+from harness.clients.handler import Handler
+from harness.clients.kafka_commits import Commits
+from harness.clients.kafka_errors import error_text
+from harness.clients.kafka_options import GROUP, TOPIC, ConsumerOptions
+from harness.clients.payload import decode_all
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import StartError
+from harness.history.record import RECORD_DTYPE, Kind, Outcome
+
+_CONNECT_S = 30.0
+_BUSY_POLL_S = 0.05
+_POLL_EVERY_NS = NS_PER_S // 10
+
+
+class KafkaConsumer:
+    """One consumer incarnation; blocking.
+
+    Args:
+        session: Its spec, journal and control.
+        options: Of the scenario.
+        common: Configuration shared with producers.
+        logger: Of the client library.
+
+    Attributes:
+        counters: What is reported.
+        handler: The application's.
+    """
+
+    def __init__(
+        self, session: Session, options: ConsumerOptions, common: Mapping[str, Any], logger: logging.Logger
+    ) -> None:
+        self._session, self._options = session, options
+        self.counters = session.counters
+        self._lock = threading.RLock()  # of the journal: a handler beside the loop records too
+        self._commits = Commits(session, options.commit, self._lock)
+        configuration = {**common, **_configuration(session, options), "on_commit": self._commits.answered}
+        self._consumer = Consumer(configuration, logger=logger)
+        self.handler = Handler(session, options.handler_time_ns)
+        self._ordinal = 0
+        self._work: _Beside | None = None
+        self._waiting: list[Message] = []
+        self._paused: set[int] = set()
+        self._returned_ns = self._told_ns = monotonic_ns()
+        self._gap_ns = self._polls = 0
+
+    def connect(self) -> None:
+        """Wait until the topic is known, and subscribe; raises StartError."""
+        deadline = monotonic_ns() + int(_CONNECT_S * NS_PER_S)
+        addresses = ", ".join(self._session.spec.addresses)
+        while True:
+            trouble = "the topic does not exist"
+            try:
+                topic = self._consumer.list_topics(TOPIC, timeout=1.0).topics.get(TOPIC)
+                if topic is not None and topic.error is None and topic.partitions:
+                    break
+            except KafkaException as error:
+                trouble = str(error)
+            if monotonic_ns() > deadline:
+                raise StartError(f"{self._session.spec.worker} cannot start at {addresses}: {trouble}")
+            self._consumer.poll(0.05)
+        self._consumer.subscribe([TOPIC], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def run(self) -> None:
+        """Poll until told to stop; then finish what is held, commit and leave the group."""
+        stop = self._session.control.stop
+        try:
+            while not stop.is_set():
+                self._take(self._poll())
+            if self._work is not None:
+                self._work.finish(None, float("inf"))
+                self._done_beside()
+        finally:
+            # Revocation is called back from here, and an automatic commit made.
+            self._consumer.close()
+            self._tell_polls()
+            with self._lock:
+                self._session.journal.flush()
+
+    def _poll(self) -> list[Message]:
+        """Poll once; journal how long the application kept away from it."""
+        now = monotonic_ns()
+        self._gap_ns = max(self._gap_ns, now - self._returned_ns)
+        wait_s = _BUSY_POLL_S if self._work is not None else self._options.poll_wait_ns / NS_PER_S
+        messages = self._consumer.consume(self._options.poll, wait_s)
+        self._returned_ns = monotonic_ns()
+        self._polls += 1
+        self.counters.polls += 1
+        if self._returned_ns - self._told_ns >= _POLL_EVERY_NS:
+            self._tell_polls()
+        return list(messages)
+
+    def _tell_polls(self) -> None:
+        with self._lock:
+            self._session.journal.poll(monotonic_ns(), self._polls, self._gap_ns)
+            self._session.journal.flush()
+        self._told_ns, self._gap_ns, self._polls = monotonic_ns(), 0, 0
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        good = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.append(message)
+            else:
+                self._session.errors.add(f"poll: {error_text(error)}")
+                if error.fatal():
+                    raise KafkaException(error)
+        if good and self._options.commit == "auto-before":
+            with self._lock:  # the library stored these offsets when it handed the messages over
+                self._commits.stored(_positions(good))
+                self._session.journal.flush()
+        if self._options.handler_in == "worker":
+            self._take_beside(good)
+        elif good:
+            self._handle(good, self._deliver(good))
+
+    def _deliver(self, messages: Sequence[Message]) -> int:
+        """Journal a batch as handed over; return the ordinal of its first delivery."""
+        count = len(messages)
+        records = np.zeros(count, RECORD_DTYPE)
+        records["kind"], records["ref"], records["t"] = Kind.DELIVERED, -1, monotonic_ns()
+        records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
+        records["partition"] = [message.partition() for message in messages]
+        records["offset"] = [message.offset() for message in messages]
+        with self._lock:
+            self._session.journal.extend(records)
+            self._session.journal.flush()
+        first, self._ordinal = self._ordinal, self._ordinal + count
+        self.counters.delivered += count
+        return first
+
+    def _handle(self, messages: Sequence[Message], first: int) -> None:
+        """Run the handler for a batch in the poll loop, then commit."""
+        if not self.handler.due_ns():
+            self.processed(first, len(messages))
+        else:
+            for index in range(len(messages)):
+                self.handler.run()
+                self.processed(first + index, 1)
+        self._commit(_positions(messages))
+
+    def processed(self, first: int, count: int) -> None:
+        """Journal that the handlers of a range of deliveries have ended."""
+        with self._lock:
+            self._session.journal.add(Kind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first)
+            self._session.journal.flush()
+        self.counters.processed += count
+
+    def _commit(self, positions: Mapping[int, int]) -> None:
+        """Commit what was processed, as the scenario wants it."""
+        if not positions or self._options.commit in {"none", "auto-before"}:
+            return
+        offsets = [TopicPartition(TOPIC, partition, offset) for partition, offset in sorted(positions.items())]
+        if self._options.commit == "auto-after":
+            with self._lock:
+                self._commits.stored(positions)
+                self._session.journal.flush()
+            try:
+                self._consumer.store_offsets(offsets=offsets)
+            except KafkaException as error:  # revoked meanwhile: nothing is committed then
+                self._session.errors.add(f"store offsets: {error_text(error)}")
+            return
+        self._commits.commit(self._consumer, offsets)
+
+    def _take_beside(self, messages: list[Message]) -> None:
+        """Hand a batch to the handler's thread, with the partitions paused until it is done; then commit."""
+        if self._work is not None and self._work.done.is_set():
+            self._done_beside()
+        self._waiting += messages
+        if not self._waiting:
+            return
+        if self._work is None:
+            batch, self._waiting = self._waiting, []
+            self._work = _Beside(self, batch, self._deliver(batch))
+        self._pause()
+
+    def _pause(self) -> None:
+        """Pause what is assigned and not paused yet: more messages could not be handled anyway."""
+        fresh = [item for item in self._consumer.assignment() if item.partition not in self._paused]
+        if fresh:
+            self._consumer.pause(fresh)
+            self._paused.update(item.partition for item in fresh)
+
+    def _done_beside(self) -> None:
+        work, self._work = self._work, None
+        assert work is not None
+        if work.failure is not None:
+            raise work.failure
+        self._commit(work.positions)
+        self._paused.clear()
+        # All of them: what was paused, revoked and assigned again is still paused.
+        assigned = self._consumer.assignment()
+        if assigned:
+            self._consumer.resume(assigned)
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._event("assign", partitions)
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Give partitions back: what is being handled may be finished and committed first."""
+        taken = {item.partition for item in partitions}
+        if self._work is not None:
+            self._work.finish(taken, self._options.revoke_wait_ns / NS_PER_S)
+            self._commit({index: offset for index, offset in self._work.take_positions().items() if index in taken})
+        self._forget(taken)
+        self._event("revoke", partitions)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Note that partitions are gone; they may be somebody else's already, so nothing is committed."""
+        taken = {item.partition for item in partitions}
+        if self._work is not None:
+            self._work.finish(taken, 0.0)
+            self._work.take_positions()
+        self._forget(taken)
+        self._event("lost", partitions)
+
+    def _forget(self, taken: set[int]) -> None:
+        self._waiting = [message for message in self._waiting if message.partition() not in taken]
+        self._paused -= taken
+
+    def _event(self, kind: str, partitions: Sequence[TopicPartition]) -> None:
+        spec = self._session.spec
+        with self._lock:
+            self._session.journal.flush()
+        if self._options.protocol == "consumer":
+            protocol = "consumer"
+        else:
+            protocol = "eager" if self._options.eager else "cooperative"
+        self._session.events.write(
+            kind,
+            worker=spec.worker,
+            incarnation=spec.incarnation,
+            partitions=sorted(item.partition for item in partitions),
+            start=[-1] * len(partitions),
+            generation=-1,
+            protocol=protocol,
+        )
+
+
+class _Beside:
+    """One batch in the handler's own thread.
+
+    Attributes:
+        done: Set when the thread has ended.
+        failure: What ended it early.
+        positions: Partition → offset behind what was processed and not yet committed.
+    """
+
+    def __init__(self, consumer: KafkaConsumer, messages: Sequence[Message], first: int) -> None:
+        self.done = threading.Event()
+        self.failure: Exception | None = None
+        self.positions: dict[int, int] = {}
+        self._skipped: set[int] = set()
+        self._lock = threading.Lock()
+        self._between = threading.Condition()
+        self._running: int | None = None
+        self._consumer, self._messages, self._first = consumer, messages, first
+        threading.Thread(target=self._run, daemon=True, name="handler").start()
+
+    def finish(self, taken: set[int] | None, wait_s: float) -> None:
+        """Begin no more messages of these partitions (None: go on with all), and wait for what is being handled.
+
+        With None, waits for the whole batch.
+        """
+        if taken is None:
+            self.done.wait(None if wait_s == float("inf") else wait_s)
+            return
+        with self._between:
+            self._skipped |= taken
+            self._between.wait_for(lambda: self._running not in taken, wait_s)
+
+    def take_positions(self) -> dict[int, int]:
+        """Return the positions and forget them."""
+        with self._lock:
+            found, self.positions = self.positions, {}
+            return found
+
+    def _run(self) -> None:
+        try:
+            for index, message in enumerate(self._messages):
+                partition, offset = _place(message)
+                with self._between:
+                    if partition in self._skipped:
+                        self._consumer.counters.returned += 1
+                        continue
+                    self._running = partition
+                self._consumer.handler.run()
+                self._consumer.processed(self._first + index, 1)
+                with self._between:
+                    self._running = None
+                    if partition not in self._skipped:
+                        with self._lock:
+                            self.positions[partition] = offset + 1
+                    self._between.notify_all()
+        except Exception as error:  # noqa: BLE001  raised again in the poll loop
+            self.failure = error
+        finally:
+            self.done.set()
+
+
+def _positions(messages: Sequence[Message]) -> dict[int, int]:
+    """Return partition → the offset behind its last message."""
+    return {partition: offset + 1 for partition, offset in map(_place, messages)}
+
+
+def _place(message: Message) -> tuple[int, int]:
+    """Return (partition, offset) of a message that was read: it has both, which the package's types leave open."""
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return partition, offset
+
+
+def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]:
+    """Return the consumer's own part of the configuration."""
+
+    def milliseconds(value_ns: int) -> int:
+        return max(1, value_ns // 1_000_000)
+
+    found: dict[str, Any] = {
+        "group.id": GROUP,
+        "auto.offset.reset": "earliest",
+        "max.poll.interval.ms": milliseconds(options.max_poll_interval_ns),
+        "enable.auto.commit": options.commit.startswith("auto"),
+        "enable.auto.offset.store": options.commit == "auto-before",
+        "auto.commit.interval.ms": milliseconds(options.auto_commit_interval_ns),
+        "isolation.level": options.isolation,
+        "fetch.wait.max.ms": options.fetch_wait_ns // 1_000_000,
+    }
+    if options.protocol == "classic":
+        found |= {
+            "partition.assignment.strategy": options.strategy,
+            "session.timeout.ms": milliseconds(options.session_timeout_ns),
+            "heartbeat.interval.ms": milliseconds(options.heartbeat_interval_ns),
+        }
+    else:
+        # Session and heartbeat of the consumer protocol are the broker's (brokers/kafka_config.py).
+        found |= {"group.protocol": "consumer", "group.remote.assignor": options.strategy}
+    if options.static_membership:
+        found["group.instance.id"] = session.spec.worker
+    return found

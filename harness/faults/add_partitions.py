@@ -1,0 +1,86 @@
+"""add_partitions: the topic gets more partitions while it is in use; they stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.clock import NS_PER_S
+from harness.errors import ControlError
+from harness.faults import evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
+from harness.scenario.model import TOPIC, FaultShape
+
+_SPAN_NS = 2 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddPartitionsOptions:
+    """Options of add_partitions.
+
+    Attributes:
+        count: How many partitions are added to those that there are.
+    """
+
+    count: int = field(metadata={"minimum": 1, "maximum": 1000})
+
+
+class AddPartitions:
+    """The topic grows; ends by itself, and cannot be undone."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._context = context
+        self._options: AddPartitionsOptions = context.planned.options
+        self._before = 0
+
+    async def apply(self) -> None:
+        """Add them."""
+        topic = self._context.topic
+        if topic is None:
+            raise ControlError("this broker's administration cannot add partitions")
+        self._before = await topic.partition_count()
+        if not self._before:
+            raise ControlError("no node says how many partitions the topic has")
+        await topic.add_partitions(self._before + self._options.count)
+
+    async def heal(self) -> None:
+        """Leave them: no broker takes partitions away."""
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """The cluster's metadata names as many more, by a question over another connection than the order's."""
+        return (await self._counted("effect"),)
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """It still does."""
+        return (await self._counted("healing"),)
+
+    async def _counted(self, stage: Stage) -> Evidence:
+        topic = self._context.topic
+        count = await topic.partition_count() if topic is not None else 0
+        wanted = self._before + self._options.count
+        return evidence.sentence(
+            stage,
+            TOPIC,
+            "the cluster's metadata",
+            self._before > 0 and count == wanted,
+            f"{count} partitions (before: {self._before})",
+            f"{wanted} partitions",
+        )
+
+
+FAULTS.register("add_partitions")(
+    FaultKind(
+        name="add_partitions",
+        summary="Add partitions to the topic while it is in use; they stay.",
+        shape=FaultShape(
+            options=AddPartitionsOptions,
+            acts_on="topic",
+            ends_itself=True,
+            span_ns=lambda _, __: _SPAN_NS,
+            needs="add_partitions",
+            partitions_added=lambda options: options.count,
+        ),
+        abilities=(),
+        make=AddPartitions,
+        describe=lambda options: f"{options.count} more",
+    )
+)

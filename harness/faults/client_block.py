@@ -1,0 +1,130 @@
+"""client_block: the handler of consumers does not end while the fault lasts; the process, and what else it runs, goes on.
+
+A handler in the poll loop thus keeps its consumer from polling, while the client library's own threads still send heartbeats.
+It acts on the message in the handler, or on the next one: without messages there is no handler to hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.clients.base import Counters, Report
+from harness.clock import NS_PER_S
+from harness.faults import evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultWorker
+from harness.scenario.model import FaultShape
+from harness.units import format_ns
+
+_STILL_NS = NS_PER_S
+_FRESH_NS = NS_PER_S
+_SPARE_NS = 60 * NS_PER_S
+"""Should nobody lift it, a block ends by itself so long after the fault's end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientBlockOptions:
+    """client_block has no options."""
+
+
+class ClientBlock:
+    """The handlers of the target consumers are held."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._context = context
+        self._applied_ns = self._healed_ns = 0
+        self._last: dict[str, Evidence] = {}
+
+    async def apply(self) -> None:
+        """Hold them."""
+        self._applied_ns = self._context.now_ns()
+        length = self._context.planned.until_ns - self._context.planned.at_ns + _SPARE_NS
+        for name in self._context.targets:
+            self._context.workers[name].block_handler(length)
+
+    async def heal(self) -> None:
+        """Let them end."""
+        if not self._applied_ns:
+            return
+        for name in self._context.targets:
+            self._context.workers[name].block_handler(0)
+        self._healed_ns = self._context.now_ns()
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """The worker's own counters stand still, with a message in hand, while its process runs and reports."""
+        for name in self._context.targets:
+            if not self._healed_ns:
+                self._last[name] = self._standing(name)
+        return tuple(self._last.values())
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """The counters move again."""
+        return tuple(self._moving(name) for name in self._context.targets)
+
+    def _standing(self, name: str) -> Evidence:
+        worker, now = self._context.workers[name], self._context.now_ns()
+        reports = [report for report in worker.reports if report.t >= self._applied_ns]
+        state = worker.state()
+        still_ns = _unchanged_ns(worker, reports)
+        fresh = bool(reports) and now - reports[-1].t < _FRESH_NS
+        held = _in_hand(worker, reports[-1].counters) if reports else 0
+        what = "polls and processed messages" if worker.holds_loop else "processed messages"
+        counts = f" ({_shown(reports[-1].counters)})" if reports else ""
+        return evidence.sentence(
+            "effect",
+            name,
+            "the worker's own counters",
+            still_ns >= _STILL_NS and fresh and held > 0 and state not in {"", "T", "Z"},
+            f"{what} still for {format_ns(still_ns)}{counts}, {held} in hand; process state {state or 'none'}, "
+            f"{'reports' if fresh else 'does not report'}",
+            f"{what} still for at least {format_ns(_STILL_NS)} with a message in hand, while the process runs and reports",
+        )
+
+    def _moving(self, name: str) -> Evidence:
+        worker = self._context.workers[name]
+        before = [report for report in worker.reports if report.t < self._healed_ns][-1:]
+        after = [report for report in worker.reports if report.t >= self._healed_ns][-1:]
+        moved = bool(before and after) and all(
+            new > old for old, new in zip(_counts(worker, before[0]), _counts(worker, after[0]), strict=True)
+        )
+        shown = " → ".join(_shown(report.counters) for report in (*before, *after)) or "it said nothing"
+        required = "polls and processed messages grow" if worker.holds_loop else "processed messages grow"
+        return evidence.sentence("healing", name, "the worker's own counters", moved, shown, required)
+
+
+def _counts(worker: FaultWorker, report: Report) -> tuple[int, ...]:
+    """Return the counters that a held handler keeps from growing."""
+    counters = report.counters
+    return (counters.polls, counters.processed) if worker.holds_loop else (counters.processed,)
+
+
+def _in_hand(worker: FaultWorker, counters: Counters) -> int:
+    """Return how many messages its present incarnation was given and has neither processed nor returned."""
+    return counters.delivered - counters.processed - worker.abandoned
+
+
+def _unchanged_ns(worker: FaultWorker, reports: list[Report]) -> int:
+    """Return for how long the last reports have all said the same."""
+    if not reports:
+        return 0
+    since = reports[-1].t
+    for report in reversed(reports):
+        if _counts(worker, report) != _counts(worker, reports[-1]):
+            break
+        since = report.t
+    return reports[-1].t - since
+
+
+def _shown(counters: Counters) -> str:
+    return f"{counters.polls} polls, {counters.processed} processed"
+
+
+FAULTS.register("client_block")(
+    FaultKind(
+        name="client_block",
+        summary="The handler of consumers does not end; the process lives and sends heartbeats.",
+        shape=FaultShape(options=ClientBlockOptions, acts_on="consumer", holds_handler=True),
+        abilities=(),
+        make=ClientBlock,
+        describe=lambda _: "handler blocked",
+    )
+)

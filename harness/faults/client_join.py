@@ -1,0 +1,93 @@
+"""client_join: workers that are not there at first start while the run is under way, and stay."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from harness.clock import NS_PER_S
+from harness.faults import evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.runtime.base import Identity
+from harness.scenario.model import FaultShape
+
+_START_NS = 2 * NS_PER_S
+"""What a plan allows a worker for starting and connecting (about 0.6 s on an idle machine); one that takes longer delays the
+end of the timeline, it does not fail the fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientJoinOptions:
+    """client_join has no options."""
+
+
+class ClientJoin:
+    """The target workers start; ends by itself, and leaves them running."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._context = context
+        self._absent: set[str] = set()
+        self._started: dict[str, Identity] = {}
+
+    async def apply(self) -> None:
+        """Start them; returns when all are connected."""
+        workers = self._context.workers
+        self._absent = {name for name in self._context.targets if workers[name].identity() is None}
+        await asyncio.gather(*(workers[name].join(self._context.go_ns) for name in self._context.targets))
+        for name in self._context.targets:
+            identity = workers[name].identity()
+            if identity is not None:
+                self._started[name] = identity
+
+    async def heal(self) -> None:
+        """Leave them: they joined for good."""
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """Where no process was, one runs, and said that it is connected."""
+        found = []
+        for name in self._context.targets:
+            shown = evidence.running(self._context, name, None, stage="effect")
+            if name in self._absent:
+                found.append(shown)
+                continue
+            required = "no process before, and then one that is connected"
+            found.append(evidence.sentence("effect", name, shown.probe, False, "not seen absent before", required))
+        return tuple(found)
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """The same process is still there and reports."""
+        found = []
+        now = self._context.now_ns()
+        for name in self._context.targets:
+            worker = self._context.workers[name]
+            identity, last = worker.identity(), worker.reports[-1:]
+            same = identity is not None and identity == self._started.get(name)
+            fresh = bool(last) and now - last[0].t < 2 * NS_PER_S
+            shown = "no process" if identity is None else f"pid {identity.pid}"
+            heard = "has reported lately" if fresh else "has not reported lately"
+            required = "the process that joined is still there and reports"
+            found.append(
+                evidence.sentence(
+                    "healing", name, "process table and reports", same and fresh, f"{shown}, {heard}", required
+                )
+            )
+        return tuple(found)
+
+
+FAULTS.register("client_join")(
+    FaultKind(
+        name="client_join",
+        summary="Producers or consumers that are not there at first start, and stay.",
+        shape=FaultShape(
+            options=ClientJoinOptions,
+            acts_on="client",
+            ends_itself=True,
+            span_ns=lambda _, __: _START_NS,
+            joins=True,
+            departures=1,
+        ),
+        abilities=(),
+        make=ClientJoin,
+        describe=lambda _: "starts, and stays",
+    )
+)

@@ -1,0 +1,144 @@
+"""What the client benchmarks share: a bare broker node, our workers without links, another program, and turns between them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.brokers.base import BROKERS, Admin, Launch
+from harness.clients.base import WorkerSpec
+from harness.clock import monotonic_ns
+from harness.distributions.base import Installation, ensure, resolve
+from harness.history.facts import Facts
+from harness.run.vocabulary import vocabulary
+from harness.runtime.ledger import Ledger, state_dir
+from harness.runtime.ports import Ports
+from harness.runtime.process import ProcessNode
+from harness.scenario.expand import variants
+from harness.scenario.load import load_text
+from harness.scenario.model import Plan
+from harness.scenario.plan import make_plan
+from harness.workload.launcher import Worker
+
+_SCENARIO = """
+version: 1
+title: A benchmark
+broker: {broker}
+workload: {{partitions: {partitions}}}
+expect: {{loss: {{messages_max: 0}}}}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """One bare node, without proxies.
+
+    Attributes:
+        folder: Scratch.
+        plan: One node, as many partitions as asked for.
+        installation: The broker's software.
+        node, admin: Not started yet.
+        address: What clients dial: the node itself.
+        ledger: Of everything that is started.
+    """
+
+    folder: Path
+    plan: Plan
+    installation: Installation
+    node: ProcessNode
+    admin: Admin
+    address: str
+    ledger: Ledger
+
+    def run_dir(self, name: str) -> Path:
+        """Make a run directory for a few workers."""
+        directory = self.folder / name
+        for part in ("history", "logs", "workers"):
+            (directory / part).mkdir(parents=True)
+        Facts(partitions=self.plan.workload.partitions, nodes=("n1",), worker_zones={}).save(directory / "facts.json")
+        return directory
+
+    async def up(self) -> float:
+        """Start the node; return the seconds until it said that it is ready."""
+        began = monotonic_ns()
+        await self.node.start()
+        while await self.admin.node_ready("n1"):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        return (monotonic_ns() - began) / 1e9
+
+
+@contextlib.asynccontextmanager
+async def bench(broker: str, partitions: int) -> AsyncIterator[Bench]:
+    """Lay out a node and take everything down in the end."""
+    distribution = resolve(broker)
+    installation = ensure(distribution, lambda text: print(text, file=sys.stderr))
+    plan = make_plan(
+        variants(load_text(_SCENARIO.format(broker=broker, partitions=partitions), "bench.yaml", vocabulary()))[0]
+    )
+    kind = BROKERS.get(distribution.kind)
+    with tempfile.TemporaryDirectory() as folder:
+        ledger, ports = Ledger(f"bench-{monotonic_ns()}", Path(folder)), Ports(state_dir())
+        drawn = {"n1": {role: ports.draw() for role in kind.port_roles(plan)}}
+        launch = Launch(installation=installation, run_dir=Path(folder), plan=plan, ports=drawn, links=())
+        (spec,) = kind.node_specs(launch)
+        made = Bench(
+            folder=Path(folder),
+            plan=plan,
+            installation=installation,
+            node=ProcessNode(spec, ledger, Path(folder) / "n1.log", lambda _: None, None),
+            admin=kind.admin(drawn, kind.admin_options(plan)),
+            address=f"127.0.0.1:{drawn['n1'][kind.client_role('clients')]}",
+            ledger=ledger,
+        )
+        try:
+            yield made
+        finally:
+            await made.admin.close()
+            await made.node.kill()
+            ledger.close()
+            ports.release()
+
+
+async def in_turn(
+    raw: Callable[[], Awaitable[float]], ours: Callable[[], Awaitable[float]], turn: int
+) -> tuple[float, float]:
+    """Measure both, the other one first at every second turn; return (raw, ours)."""
+    if turn % 2:
+        return await raw(), await ours()
+    second = await ours()
+    return await raw(), second
+
+
+async def work(spec: WorkerSpec, run_dir: Path, ledger: Ledger, count: int) -> None:
+    """Run one worker until it has settled or processed ``count`` messages."""
+    worker = Worker(spec, run_dir, ledger, lambda *_: None)
+    await worker.start()
+    await worker.wait_ready()
+    worker.order("go", start_ns=monotonic_ns())
+    async with asyncio.timeout(120):
+        while worker.pid and max(worker.counters.acknowledged, worker.counters.processed) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    worker.order("stop")
+    await worker.finish(20)
+
+
+async def program(*argv: str | Path) -> str:
+    """Run another program to its end and return what it printed."""
+    process = await asyncio.create_subprocess_exec(*map(str, argv), stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    return out.decode()
+
+
+def ratio_row(name: str, pairs: Sequence[tuple[float, float]], count: int, other: str, aim: str) -> tuple[str, str]:
+    """Return a row: the median of the pairs' ratios other / ours (seconds), and both rates."""
+    raw, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(raw_s / ours_s for raw_s, ours_s in pairs)
+    text = f"{ratio:.2f}x  ({other} {count / raw:,.0f}/s, instrumented {count / ours:,.0f}/s; aim {aim})"
+    return f"{name}: instrumented / {other}", text

@@ -1,0 +1,176 @@
+"""Real Kafka: fetched, trained and started the way a run does it. HARNESS_TEST_VERSIONS=all tries every alias."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.distributions.aliases import aliases_of
+from harness.distributions.base import Installation, ensure, provide, resolve
+from harness.distributions.kafka import java_for
+from harness.distributions.kafka_startup import _free_ports, serves
+
+# Nothing cached: two Java runtimes, the jars of two versions, two trainings.
+pytestmark = pytest.mark.timeout(1800)
+
+_ALL = os.environ.get("HARNESS_TEST_VERSIONS") == "all"
+NAMES = sorted(set(aliases_of("kafka").values())) if _ALL else [resolve("kafka-3.9").name, resolve("kafka-4").name]
+_READY_S = 60.0  # aim: 2 s; this machine may be busy
+
+TRAIN = """
+import sys
+from pathlib import Path
+from harness.distributions.base import provide, resolve
+from harness.distributions.cache import Cache
+from harness.distributions.java import find_java
+from harness.distributions.kafka import java_for
+from harness.distributions.kafka_startup import obtain_startup
+from harness.distributions.tool import Tool
+scratch = Path(sys.argv[1])
+held = provide(resolve("kafka-4"), print)
+java = find_java(java_for("4.0.0"), Tool(directory=scratch, log=scratch / "log"), Cache(), print)
+obtain_startup(held, java, Cache(scratch / "cache"), lambda line: print(line, flush=True))
+"""
+
+
+def new_id() -> str:
+    """Return a random id as Kafka writes it; the first hundred are reserved, and none may begin with a dash."""
+    return "K" + base64.urlsafe_b64encode(os.urandom(16)).decode("ascii")[1:22]
+
+
+@contextlib.contextmanager
+def nodes(
+    installation: Installation, root: Path, count: int, *, flags: tuple[str, ...] = ()
+) -> Iterator[tuple[list[subprocess.Popen[bytes]], list[int]]]:
+    """Start nodes with hand-written ``meta.properties``; whatever happens, they are ended."""
+    ports = _free_ports(2 * count)
+    clients, controllers = ports[:count], ports[count:]
+    voters = ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(controllers))
+    cluster = new_id()
+    with contextlib.ExitStack() as started:
+        processes = []
+        for index in range(count):
+            node = root / f"n{index + 1}"
+            (node / "data").mkdir(parents=True)
+            (node / "data" / "bootstrap.checkpoint").write_bytes(installation.parts["bootstrap"].read_bytes())
+            (node / "data" / "meta.properties").write_text(
+                f"version=1\ncluster.id={cluster}\nnode.id={index + 1}\ndirectory.id={new_id()}\n", encoding="ascii"
+            )
+            (node / "node.properties").write_text(
+                f"process.roles=broker,controller\nnode.id={index + 1}\n"
+                f"listeners=CLIENT://127.0.0.1:{clients[index]},CONTROLLER://127.0.0.1:{controllers[index]}\n"
+                "listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+                "inter.broker.listener.name=CLIENT\ncontroller.listener.names=CONTROLLER\n"
+                f"controller.quorum.voters={voters}\nlog.dirs={node / 'data'}\n",
+                encoding="utf-8",
+            )
+            out, err = (started.enter_context((node / name).open("wb")) for name in ("out", "err"))
+            argv = [*installation.command, "-Xmx400m", *flags, "kafka.Kafka", str(node / "node.properties")]
+            process = subprocess.Popen(argv, stdout=out, stderr=err, start_new_session=True)
+            started.callback(_end, process)
+            processes.append(process)
+        yield processes, clients
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def await_all(processes: list[subprocess.Popen[bytes]], ports: list[int], root: Path) -> float:
+    began = time.monotonic()
+    while not all(serves(port) for port in ports):
+        assert all(process.poll() is None for process in processes), (root / "n1" / "err").read_text()[-3000:]
+        assert time.monotonic() - began < _READY_S, (root / "n1" / "err").read_text()[-3000:]
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def only_with_archive(installation: Installation) -> tuple[str, ...]:
+    """Return flags with which Java refuses to start when the archive does not fit."""
+    return ("-XX:AOTMode=on",) if "-XX:AOTCache" in " ".join(installation.command) else ("-Xshare:on",)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_node_starts_from_the_archive_and_says_nothing_on_standard_output(name: str, tmp_path: Path) -> None:
+    installation = ensure(resolve(name), print)
+    assert any("AOTCache=" in word or "SharedArchiveFile=" in word for word in installation.command)
+    assert int(installation.versions["java"].partition(".")[0]) in java_for(installation.versions["kafka"])
+    with nodes(installation, tmp_path, 1, flags=only_with_archive(installation)) as (processes, ports):
+        print(f"{name}: ready in {await_all(processes, ports, tmp_path):.2f} s")
+    assert (tmp_path / "n1" / "out").read_bytes() == b""
+    assert " INFO " in (tmp_path / "n1" / "err").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_nodes_form_a_static_quorum(name: str, tmp_path: Path) -> None:
+    installation = ensure(resolve(name), print)
+    with nodes(installation, tmp_path, 3) as (processes, ports):
+        await_all(processes, ports, tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_failed_start_says_why(name: str, tmp_path: Path) -> None:
+    installation = ensure(resolve(name), print)
+    config = tmp_path / "node.properties"
+    config.write_text(f"process.roles=broker\nnode.id=1\nlog.dirs={tmp_path / 'data'}\n", encoding="utf-8")
+    argv = [*installation.command, "kafka.Kafka", str(config)]
+    answer = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode != 0
+    assert " ERROR " in answer.stderr
+    assert "Exception" in answer.stderr
+
+
+def test_the_tools_of_kafka_are_there() -> None:
+    installation = ensure(resolve("kafka-4"), print)
+    for tool in ("VerifiableProducer", "VerifiableConsumer"):
+        argv = [*installation.command, f"org.apache.kafka.tools.{tool}", "--help"]
+        answer = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert "--bootstrap-server" in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_training_leaves_nothing_running(tmp_path: Path, blow: signal.Signals) -> None:
+    provide(resolve("kafka-4"), print)
+    ensure(resolve("kafka-4"), print)
+    process = subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert "training the start-up" in process.stdout.readline()
+        deadline = time.monotonic() + 30
+        while not _running(tmp_path):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(blow)
+        process.wait(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    deadline = time.monotonic() + 10
+    while _running(tmp_path):
+        assert time.monotonic() < deadline, "Java outlives whoever trained it"
+        time.sleep(0.05)
+
+
+def _running(root: Path) -> list[str]:
+    """Return the processes of Java whose command line names a path below ``root``."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (directory / "cmdline").read_bytes().split(b"\0")
+            if directory.name.isdigit() and words[0].endswith(b"/java") and any(bytes(root) in word for word in words):
+                found.append(directory.name)
+    return found

@@ -1,0 +1,100 @@
+"""Evidence of link faults: a link with several channels is proven slowed or cut only when every channel is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from harness.faults.base import FAULTS, FaultContext, Sample, the_name_itself
+from harness.scenario.model import PlannedFault, Target
+
+S = 1_000_000_000
+CHANNELS = ("n1->n2", "n1->n2.controller")
+
+
+class Probes:
+    """Round trips of 1 ms; through the channels named, longer or failing while the fault acts (from 10 s to 20 s)."""
+
+    def __init__(self, slowed: Sequence[str], broken: Sequence[str]) -> None:
+        self._slowed, self._broken = slowed, broken
+
+    def samples(self, target: str, since_ns: int, until_ns: int | None = None) -> Sequence[Sample]:
+        found = []
+        for start in range(5 * S, 25 * S, S):
+            acts = 10 * S <= start < 20 * S
+            length = 101_000_000 if acts and target in self._slowed else 1_000_000
+            ok = not (acts and target in self._broken)
+            found.append(Sample(start_ns=start, end_ns=start + length, ok=ok, length_ns=length))
+        return [item for item in found if item.start_ns >= since_ns and (until_ns is None or item.end_ns <= until_ns)]
+
+
+class Control:
+    """A proxy that takes every order."""
+
+    def add_toxic(self, *_: Any) -> None:
+        """Accept."""
+
+    def update_toxic(self, *_: Any) -> None:
+        """Accept."""
+
+    def remove_toxic(self, *_: Any) -> None:
+        """Accept."""
+
+
+def _proven(kind: str, options: dict[str, Any], probes: Probes, *, channels: bool = True) -> list[tuple[str, bool]]:
+    shape = FAULTS.get(kind).shape
+    planned = PlannedFault(
+        id=f"{kind}-1",
+        kind=kind,
+        options=shape.options(**options),
+        on=Target(link="n1->n2"),
+        targets=("n1->n2",),
+        at_ns=0,
+        until_ns=10 * S,
+        seed=1,
+    )
+    clock = iter([10 * S, 10 * S, *[20 * S] * 100])
+    context = FaultContext(
+        planned=planned,
+        targets=planned.targets,
+        nodes={},
+        links={},
+        workers={},
+        control=Control(),
+        probes=probes,
+        node_ready=lambda _: "",
+        node_state=lambda _, __: None,
+        random=random.Random(1),
+        go_ns=0,
+        now_ns=lambda: next(clock),
+        probe_names=(lambda _: CHANNELS) if channels else the_name_itself,
+    )
+
+    async def carried_out() -> list[tuple[str, bool]]:
+        fault = FAULTS.get(kind).make(context)
+        await fault.apply()
+        await fault.heal()
+        return [(item.probe, item.proven) for item in await fault.effect()]
+
+    return asyncio.run(carried_out())
+
+
+CASES = [("latency", {"delay_ns": 50_000_000}, "slowed"), ("reset", {}, "broken")]
+
+
+@pytest.mark.parametrize(("kind", "options", "how"), CASES)
+def test_every_channel_must_show_the_effect(kind: str, options: dict[str, Any], how: str) -> None:
+    both = _proven(kind, options, Probes(**({"slowed": (), "broken": ()} | {how: CHANNELS})))
+    assert both == [(f"round trip through {name}", True) for name in CHANNELS]
+    one = _proven(kind, options, Probes(**({"slowed": (), "broken": ()} | {how: CHANNELS[:1]})))
+    assert [proven for _, proven in one] == [True, False]
+
+
+@pytest.mark.parametrize(("kind", "options", "how"), CASES)
+def test_a_link_with_one_channel_bears_its_name(kind: str, options: dict[str, Any], how: str) -> None:
+    probes = Probes(**({"slowed": (), "broken": ()} | {how: CHANNELS[:1]}))
+    assert _proven(kind, options, probes, channels=False) == [("round trip through n1->n2", True)]

@@ -1,0 +1,255 @@
+"""The Kafka protocol's encoding, the nodes' configuration, the facts and their formulas, payloads in bulk."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.brokers import kafka_queries as ask
+from harness.brokers.base import Launch, pair_address
+from harness.brokers.kafka_config import server_properties
+from harness.brokers.kafka_probe import KafkaProbe
+from harness.brokers.kafka_wire import ProtocolError, Reader, Wire, Writer
+from harness.clients.payload import decode, decode_all, encode, encode_all
+from harness.distributions.base import Installation
+from harness.errors import ScenarioError
+from harness.run.layout import draw_links
+from harness.run.vocabulary import vocabulary
+from harness.runtime.ports import Ports
+from harness.scenario.expand import variants
+from harness.scenario.load import load_text
+from harness.scenario.model import Plan
+from harness.scenario.plan import make_plan
+
+T = TypeVar("T")
+
+SCENARIO = """
+version: 1
+title: A test
+broker: kafka-4
+cluster: {nodes: 3, replicas: 3, config: {log.segment.bytes: 1048576, auto.create.topics.enable: true}}
+workload:
+  producers: 1
+  consumers: 2
+  partitions: 4
+  zones: {far: [c1]}
+  consumer: {session_timeout: 4s, heartbeat_interval: 500ms, %s}
+expect: {loss: {messages_max: 0}}
+"""
+
+
+def plan(options: str = "protocol: classic", **changes: str) -> Plan:
+    text = SCENARIO % options
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return make_plan(variants(load_text(text, "t.yaml", vocabulary()))[0], None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**62)), max_size=20), st.integers(1, 90))
+def test_payloads_in_bulk_are_those_one_by_one(values: list[tuple[int, int]], size: int) -> None:
+    keys, seqs = (np.array([value[place] for value in values], np.int64) for place in (0, 1))
+    bodies = encode_all(keys, seqs, size)
+    assert bodies == [encode(key, seq, size) for key, seq in values]
+    assert [tuple(map(int, pair)) for pair in zip(*decode_all(bodies), strict=True)] == values
+
+
+@given(st.lists(st.binary(max_size=40) | st.builds(encode, st.integers(0, 9), st.integers(0, 9), st.just(40))))
+def test_foreign_payloads_in_bulk_are_read_as_one_by_one(bodies: list[bytes]) -> None:
+    assert [tuple(map(int, pair)) for pair in zip(*decode_all(bodies), strict=True)] == [decode(b) for b in bodies]
+
+
+@given(st.integers(0, 2**32 - 1), st.text(max_size=300))
+def test_what_is_written_is_read(number: int, text: str) -> None:
+    written = Writer().unsigned(number).text(text).compact(text).number("q", number)
+    reader = Reader(bytes(written.data))
+    assert (reader.unsigned(), reader.text(), reader.compact(), reader.number("q")) == (number, text, text, number)
+    with pytest.raises(ProtocolError):
+        reader.raw(1)
+
+
+class FakeNode:
+    """Answers every request with the same body; a fake: it knows nothing of Kafka."""
+
+    def __init__(self, body: bytes, *, flexible: bool = False) -> None:
+        self._body, self._flexible = body, flexible
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                (length,) = struct.unpack(">i", await reader.readexactly(4))
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+                return
+            request = await reader.readexactly(length)
+            head = request[4:8] + (b"\0" if self._flexible else b"")
+            writer.write(struct.pack(">i", len(head) + len(self._body)) + head + self._body)
+
+
+def asked(node: FakeNode, question: Callable[[Wire], Awaitable[T]]) -> T:
+    async def run() -> T:
+        server = await asyncio.start_server(node.serve, "127.0.0.1", 0)
+        wire = Wire(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        try:
+            return await question(wire)
+        finally:
+            wire.close()
+            server.close()
+            await asyncio.sleep(0.01)  # for the fake to see the end of the connection
+
+    return asyncio.run(run())
+
+
+def test_a_consumer_protocol_group_is_read() -> None:
+    body = Writer().number("i", 0).unsigned(2).number("h", 0).unsigned(0).compact("chaos").compact("Reconciling")
+    body.number("i", 7).number("i", 7).compact("uniform").unsigned(2)
+    body.compact("m-1").unsigned(0).unsigned(0).number("i", 7).compact("c0").compact("/127.0.0.1")
+    body.unsigned(2).compact("chaos").unsigned(0)
+    for partitions in ((0, 2), (0, 2, 3)):
+        body.unsigned(2).raw(b"u" * 16).compact("chaos").unsigned(len(partitions) + 1)
+        for index in partitions:
+            body.number("i", index)
+        body.unsigned(0).unsigned(0)
+    body.unsigned(0).number("i", -1).unsigned(0).unsigned(0)
+    group = asked(FakeNode(bytes(body.data), flexible=True), lambda wire: ask.consumer_group(wire, "chaos", "chaos"))
+    assert group == ask.Group(state="reconciling", members=(ask.Member(worker="c0", member="m-1", partitions=(0, 2)),))
+
+
+def test_a_classic_group_is_read_while_it_has_no_assignment() -> None:
+    body = Writer().number("i", 1).number("h", 0).text("chaos").text("PreparingRebalance").text("consumer").text("")
+    body.number("i", 1).text("m-1").text("c0").text("/127.0.0.1").number("i", 0).number("i", 0)
+    group = asked(FakeNode(bytes(body.data)), lambda wire: ask.classic_group(wire, "chaos", "chaos"))
+    assert group.state == "preparing_rebalance"
+    assert group.members == (ask.Member(worker="c0", member="m-1", partitions=()),)
+
+
+def test_a_node_that_is_not_the_coordinator_is_an_error() -> None:
+    body = Writer().number("i", 1).number("h", 16).text("chaos")
+    with pytest.raises(ProtocolError, match=r"not .yet. the group's coordinator"):
+        asked(FakeNode(bytes(body.data)), lambda wire: ask.classic_group(wire, "chaos", "chaos"))
+
+
+def test_an_answer_cut_short_is_an_error_and_no_hang() -> None:
+    with pytest.raises(ProtocolError, match="shorter"):
+        asked(FakeNode(b"\0\0"), lambda wire: ask.metadata(wire, None))
+
+
+def test_a_probe_that_gets_no_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.brokers.kafka_wire.TIMEOUT_S", 0.1)
+    monkeypatch.setattr("harness.brokers.kafka_probe.TIMEOUT_S", 0.1)
+
+    async def run() -> None:
+        held: list[asyncio.StreamWriter] = []
+        server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+        probe = KafkaProbe(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", keep=True)
+        try:
+            with pytest.raises(TimeoutError):
+                await probe.round_trip()
+        finally:
+            for writer in held:
+                writer.close()
+            server.close()
+
+    asyncio.run(run())
+
+
+def launch(given: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+    from harness.brokers.base import BROKERS
+
+    broker, ports = BROKERS.get("kafka"), Ports(tmp_path / "state")
+    try:
+        drawn = {name: {role: ports.draw() for role in broker.port_roles(given)} for name in ("n1", "n2", "n3")}
+        links = draw_links(given, broker, drawn, ports)
+    finally:
+        ports.release()
+    checkpoint = tmp_path / "bootstrap.checkpoint"
+    checkpoint.write_bytes(b"checkpoint")
+    installation = Installation(command=("/java",), directory=tmp_path, versions={}, parts={"bootstrap": checkpoint})
+    return Launch(installation=installation, run_dir=tmp_path, plan=given, ports=drawn, links=tuple(links.values()))
+
+
+def test_clients_are_told_their_own_links_and_peers_their_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = launch(plan(), tmp_path, monkeypatch)
+    links = {link.name: link for link in given.links}
+    properties = server_properties("n2", given)
+    advertised = dict(item.split("://") for item in properties["advertised.listeners"].split(","))
+    zones = {advertised[name] for name in advertised if name.startswith("ZONE")}
+    assert zones == {links["clients->n2"].address, links["far->n2"].address}
+    assert advertised["PEER"] == f"n2:{given.ports['n2']['peer']}"
+    # The proxy of each pair listens at the peer's own port on an address that no other pair has.
+    assert {channel.name for channel in links["n1->n2"].channels} == {"n1->n2", "n1->n2.controller"}
+    for link in links.values():
+        if link.role == "peer":
+            assert {channel.host for channel in link.channels} == {pair_address(link.source, link.node)}
+            assert {channel.port for channel in link.channels} == {
+                given.ports[link.node]["peer"],
+                given.ports[link.node]["controller"],
+            }
+
+
+def test_what_the_scenario_configures_replaces_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    properties = server_properties("n1", launch(plan(), tmp_path, monkeypatch))
+    assert properties["auto.create.topics.enable"] == "true"
+    assert properties["log.segment.bytes"] == "1048576"
+
+
+def test_the_broker_sets_the_time_outs_of_the_consumer_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    properties = server_properties("n1", launch(plan("protocol: consumer"), tmp_path, monkeypatch))
+    assert properties["group.consumer.session.timeout.ms"] == "4000"
+    assert properties["group.consumer.min.session.timeout.ms"] == "4000"
+    assert properties["group.consumer.heartbeat.interval.ms"] == "500"
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "said"),
+    [
+        ("assignor: uniform", {}, "assignor uniform does not exist in the classic protocol"),
+        ("protocol: consumer", {"kafka-4\n": "kafka-3.9\n"}, "protocol: consumer needs Kafka 4.0 or newer"),
+        ("max_poll_interval: 1s", {}, "session_timeout must not exceed max_poll_interval"),
+        ("client: kafka-python-2.0.0", {}, "is not like confluent-kafka-2.8.0"),
+        ("protocol: classic}\n  producer: {acks: leader", {}, "idempotent: true needs acks: all"),
+        (
+            "protocol: classic}\n  producer: {transaction: 10, idempotent: false",
+            {},
+            "transaction needs idempotent: true",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(options: str, changes: dict[str, str], said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        plan(options, **changes)
+
+
+def test_the_facts_follow_from_options_and_faults() -> None:
+    from harness.brokers.base import BROKERS
+
+    faults = "faults:\n  - client_kill: {}\n    on: {worker: c0}\n    at: 1s\n    for: 6s\nexpect"
+    quiet, killed = (BROKERS.get("kafka").facts(plan(**changes)) for changes in ({}, {"expect": faults}))
+    assert quiet.group_protocol == "classic"
+    assert not quiet.eager
+    assert quiet.commits
+    assert quiet.membership_changes == 0
+    assert killed.membership_changes == 2
+    # session 4 s + 2 rounds x (heartbeat 0.5 s + poll_wait 0.1 s)
+    assert killed.pause_ns_derived - quiet.pause_ns_derived == 5_200_000_000
+    assert "session_timeout 4s" in killed.pause_formula
+
+
+def test_a_range_assignor_is_eager_and_says_so() -> None:
+    from harness.brokers.base import BROKERS
+
+    facts = BROKERS.get("kafka").facts(plan("assignor: range"))
+    assert facts.eager
+    assert any("every rebalance takes every partition" in sentence for sentence in facts.allowed)
