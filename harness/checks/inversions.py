@@ -70,10 +70,16 @@ def of_keys(history: History) -> Inversions:
     # Walking each key backwards, "earlier than something later" becomes "higher than a minimum before".
     late, early = behind((rows.size - rank)[::-1], (index.keys.size - keys)[::-1])
     late, early = rank.size - 1 - late[::-1], rank.size - 1 - early[::-1]
-    late_rows, early_rows = rows[late], rows[early]
-    real = index.outcome_of[values[late]] == Outcome.OK
-    real &= _before(history, early_rows, late_rows)
-    return _of_deliveries(history, late_rows[real], early_rows[real])
+    owed = index.outcome_of[values[late]] == Outcome.OK
+    real = owed & _before(history, rows[early], rows[late])
+    for at in np.flatnonzero(owed & ~real).tolist():
+        # The first one after it came to another worker at the same nanosecond: another may still be truly before it.
+        mine = int(late[at])
+        others = np.arange(mine + 1, int(np.searchsorted(keys, keys[mine], side="right")))
+        others = others[(rank[others] < rank[mine]) & _before(history, rows[others], rows[mine])]
+        if others.size:
+            early[at], real[at] = others[0], True
+    return _of_deliveries(history, rows[late[real]], rows[early[real]])
 
 
 def _of_disordered_keys(keys: Int64, values: Int64, level: Int64, tie: Int64) -> Int64:

@@ -1,4 +1,4 @@
-"""Distributions: a broker's (or tool's) software at one exact version, named ``<kind>-<version>``.
+"""Distributions: software (a broker, a tool, a client library) at one exact version, named ``<kind>-<version>``.
 
 Owns the naming, the registry of kinds and the one entrance ``ensure``. Knows no concrete kind and nothing of what a
 distribution is used for.
@@ -7,8 +7,8 @@ distribution is used for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from harness.errors import UsageError, nearest
 from harness.registry import Registry
 
 Progress = Callable[[str], None]
-_NAME = re.compile(r"(?P<kind>[a-z][a-z0-9]*)-(?P<version>\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?)")
+_NAME = re.compile(r"(?P<kind>[a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*)-(?P<version>\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,28 @@ class Distribution:
         return self.name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """A distribution that is ready for use.
+
+    Attributes:
+        command: First words of a command line that runs it, to which the caller adds its own; empty for a library.
+        directory: Where it lies; of a Python package: what goes on ``PYTHONPATH``.
+        versions: Software → exact version, of everything that takes part (``{"kafka": "4.1.1", "java": "25.0.2"}``).
+        parts: Further files, by a name that its kind defines.
+    """
+
+    command: tuple[str, ...]
+    directory: Path
+    versions: Mapping[str, str]
+    parts: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def executable(self) -> Path:
+        """The program, of software that is one; raises IndexError for a library."""
+        return Path(self.command[0])
+
+
 class Kind(Protocol):
     """What must be known to obtain any version of one kind of software."""
 
@@ -57,8 +79,14 @@ class Kind(Protocol):
     def title(self) -> str:
         """Its name for people (``nats-server``)."""
 
+    def variant(self) -> str:
+        """Return what a cached version depends on besides the platform (``cp311``); empty for most."""
+
     def make(self, version: str, workshop: Workshop) -> Made:
         """Build ``version`` into ``workshop.out``; raises DownloadError."""
+
+    def install(self, held: Held, cache: Cache, progress: Progress) -> Installation:
+        """Return how a cached version is used, preparing what that takes besides; raises DownloadError."""
 
     def released(self) -> tuple[str, ...]:
         """Return the released versions that can be found out, oldest first; empty when the list cannot be had."""
@@ -100,7 +128,8 @@ def _suggest(name: str) -> str:
 
 def entry_of(distribution: Distribution) -> Entry:
     """Return where a distribution lies in the cache."""
-    return Entry(shelf="distributions", name=distribution.name)
+    variant = DISTRIBUTIONS.get(distribution.kind).variant()
+    return Entry(shelf="distributions", name=distribution.name, variant=variant)
 
 
 def provide(
@@ -128,6 +157,8 @@ def provide(
     )
 
 
-def ensure(distribution: Distribution, progress: Progress) -> Path:
-    """Return the path of a distribution's executable, building it first when needed; raises DownloadError."""
-    return provide(distribution, progress).path
+def ensure(distribution: Distribution, progress: Progress, *, cache: Cache | None = None) -> Installation:
+    """Return a distribution that is ready for use, building it first when needed; raises DownloadError."""
+    cache = cache or Cache()
+    held = provide(distribution, progress, cache=cache)
+    return DISTRIBUTIONS.get(distribution.kind).install(held, cache, progress)

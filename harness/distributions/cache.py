@@ -23,13 +23,16 @@ import platformdirs
 
 from harness.clock import NS_PER_S
 from harness.distributions.manifest import Manifest
-from harness.distributions.tool import Tool
+from harness.distributions.tool import Tool, check_stop
 from harness.errors import DownloadError
 from harness.units import format_ns
+
+Shelf = Literal["distributions", "toolchains", "startups"]
 
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
 _WAIT_NS_MAX = 30 * 60 * NS_PER_S  # longer than the deadlines of one pip install and one build together
 _TOLD_EVERY_S = 10.0
+_SHELVES: tuple[Shelf, ...] = ("distributions", "toolchains", "startups")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -50,12 +53,19 @@ class Entry:
     """The place of one thing in the cache, on this machine's platform.
 
     Attributes:
-        shelf: What it is: software under test, or a toolchain to build it with.
+        shelf: What it is: software under test, a toolchain to build or run it with, or what makes it start faster.
         name: ``nats-2.15.2``.
+        variant: What it depends on besides the platform (``cp311``); empty for most.
     """
 
-    shelf: Literal["distributions", "toolchains"]
+    shelf: Shelf
     name: str
+    variant: str = ""
+
+    @property
+    def platform(self) -> str:
+        """Name of its directory below that of all its platforms."""
+        return f"{platform_name()}-{self.variant}" if self.variant else platform_name()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,20 +89,27 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What a making yields: the executable (below ``out``), the version it tells of itself, and what built it."""
+    """What a making yields: the version that the software tells of itself, what built it, and its program (below ``out``)
+    when it is one.
+    """
 
-    executable: Path
     version: str
     built_with: str
+    executable: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An entry that is sound: its executable, its manifest, and whether this call made it."""
+    """An entry that is sound: its directory, its manifest, and whether this call made it."""
 
-    path: Path
+    directory: Path
     manifest: Manifest
     made: bool = False
+
+    @property
+    def path(self) -> Path:
+        """Its program; its directory when it is not a program."""
+        return self.directory / self.manifest.executable
 
 
 class Cache:
@@ -107,7 +124,7 @@ class Cache:
 
     def place(self, entry: Entry) -> Path:
         """Return the directory of an entry, whether it exists or not."""
-        return self.root / entry.shelf / entry.name / platform_name()
+        return self.root / entry.shelf / entry.name / entry.platform
 
     def look(self, entry: Entry, *, thorough: bool = False) -> tuple[Held | None, str]:
         """Return the entry if it is there and sound, else None and what is wrong (empty when it is not there).
@@ -123,7 +140,7 @@ class Cache:
         except (OSError, ValueError, TypeError) as error:
             return None, f"its manifest cannot be read: {error}"
         damage = manifest.damage(place, thorough=thorough)
-        return (None, damage) if damage else (Held(path=place / manifest.executable, manifest=manifest), "")
+        return (None, damage) if damage else (Held(directory=place, manifest=manifest), "")
 
     def obtain(
         self,
@@ -161,12 +178,14 @@ class Cache:
     def held(self, *, thorough: bool = False) -> list[tuple[Entry, Held | None, str]]:
         """Return every entry for this platform, by name: what ``look`` says of each."""
         found: list[tuple[Entry, Held | None, str]] = []
-        for shelf in ("distributions", "toolchains"):
-            directory = self.root / shelf
-            for place in sorted(directory.iterdir()) if directory.is_dir() else ():
-                entry = Entry(shelf="distributions" if shelf == "distributions" else "toolchains", name=place.name)
-                if self.place(entry).exists():
-                    found.append((entry, *self.look(entry, thorough=thorough)))
+        for shelf in _SHELVES:
+            for place in sorted((self.root / shelf).glob(f"*/{platform_name()}*")):
+                entry = Entry(
+                    shelf=shelf,
+                    name=place.parent.name,
+                    variant=place.name.removeprefix(platform_name()).removeprefix("-"),
+                )
+                found.append((entry, *self.look(entry, thorough=thorough)))
         return found
 
     def _make(self, entry: Entry, make: Callable[[Workshop], Made], progress: Callable[[str], None]) -> Held:
@@ -205,12 +224,16 @@ class Cache:
             workshop.out.replace(place)
         finally:
             _remove_tree(work)
-        (self.root / "logs" / f"{_slug(entry)}.log").unlink(missing_ok=True)
-        return Held(path=place / manifest.executable, manifest=manifest, made=True)
+        self.failure_log(entry).unlink(missing_ok=True)
+        return Held(directory=place, manifest=manifest, made=True)
+
+    def failure_log(self, entry: Entry) -> Path:
+        """Return where the output of the last making of an entry is, if that failed."""
+        return self.root / "logs" / f"{_slug(entry)}.log"
 
     def _keep_log(self, entry: Entry, log: Path) -> str:
         """Move the log of a failed making to where it stays; return what the message says of it."""
-        kept = self.root / "logs" / f"{_slug(entry)}.log"
+        kept = self.failure_log(entry)
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             log.replace(kept)
@@ -250,6 +273,7 @@ class Cache:
                 break
             except filelock.Timeout:
                 waited_ns = time.monotonic_ns() - started_ns
+            check_stop()
             if waited_ns > _WAIT_NS_MAX:
                 raise DownloadError(
                     f"another process has been making {title} for {format_ns(waited_ns)}",
@@ -264,7 +288,7 @@ class Cache:
 
 
 def _slug(entry: Entry) -> str:
-    return f"{entry.name}-{platform_name()}"
+    return f"{entry.name}-{entry.platform}"
 
 
 def _free_bytes(path: Path) -> int | None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.distributions.base import Distribution, Progress, provide, resolve
+from harness.distributions.base import DISTRIBUTIONS, Distribution, Progress, provide, resolve
+from harness.distributions.cache import Cache
 from harness.errors import DownloadError
 
 # What the shipped scenarios need.
-SHIPPED = ("nats-2", "toxiproxy-2")
+SHIPPED = ("nats-2", "kafka-4", "toxiproxy-2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +21,9 @@ class Fetched:
     Attributes:
         asked: The name as asked for, alias or exact.
         distribution: What it stands for.
-        path: Its executable.
+        path: Its program; its directory when it is not a program.
         built: False when it was in the cache already.
-        size_bytes: Size of the executable.
+        size_bytes: Size of all its files.
         built_with: What built it (``go 1.26.8``).
         build_ns: How long the build took, whenever that was.
     """
@@ -56,6 +57,7 @@ def fetch(names: Sequence[str], progress: Progress) -> list[Fetched]:
     for asked, distribution in wanted.items():
         try:
             held = provide(distribution, progress, thorough=True)
+            DISTRIBUTIONS.get(distribution.kind).install(held, Cache(), progress)
         except DownloadError as error:
             failed.append(error)
             continue

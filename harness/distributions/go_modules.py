@@ -6,7 +6,6 @@ concrete module.
 
 from __future__ import annotations
 
-import errno
 import re
 import tempfile
 from dataclasses import dataclass
@@ -14,24 +13,22 @@ from pathlib import Path
 
 from harness.clock import NS_PER_S
 from harness.distributions.aliases import ALIASES
-from harness.distributions.cache import Cache, Made, Workshop
+from harness.distributions.base import Installation, Progress
+from harness.distributions.cache import Cache, Held, Made, Workshop
 from harness.distributions.go_toolchain import Go, go_on_path, private_go
+from harness.distributions.refusals import DISK_FULL, OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
 
 BUILD_NS_MAX = 15 * 60 * NS_PER_S
 _ASK_NS = 20 * NS_PER_S
+_SOURCE = "the Go module proxy"
 _TOLD_EVERY_NS = 10 * NS_PER_S
 
 # What go prints. A missing version is recognised only when it is said of the module itself, not of a dependency; 403 is
 # what some mirrors answer instead of 404.
 _TOO_OLD = re.compile(r"requires go ?>= ?[\d.]+|invalid go version|unknown directive: toolchain")
 _NO_VERSION = r": (reading .*: (403|404|410) |.*(unknown revision|no matching versions|invalid version))"
-_OFFLINE = re.compile(
-    r"dial tcp|connection refused|no such host|i/o timeout|network is unreachable|proxyconnect|TLS handshake|"
-    r"disabled by GOPROXY=off|Temporary failure in name resolution"
-)
-_DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +55,10 @@ class GoModule:
     version_arguments: tuple[str, ...]
     version_variable: str = ""
 
+    def variant(self) -> str:
+        """Return an empty string: a static binary depends on nothing else."""
+        return ""
+
     def make(self, version: str, workshop: Workshop) -> Made:
         """Build ``version`` into ``workshop.out``; raises DownloadError."""
         go, reason = go_on_path(workshop.tool)
@@ -74,6 +75,13 @@ class GoModule:
             return self._build(version, workshop, go)
         except ToolFailure as failure:
             raise self._refusal(version, workshop, go, failure) from failure
+
+    def install(self, held: Held, cache: Cache, progress: Progress) -> Installation:
+        """Return the static binary, which needs nothing besides."""
+        del cache, progress
+        return Installation(
+            command=(str(held.path),), directory=held.directory, versions={self.kind: held.manifest.version}
+        )
 
     def released(self) -> tuple[str, ...]:
         """Return the released versions that can be found out, oldest first.
@@ -134,26 +142,14 @@ class GoModule:
     def _refusal(self, version: str, workshop: Workshop, go: Go, failure: ToolFailure) -> DownloadError:
         """Return the error for a build that failed, with the hint that its output calls for."""
         title = f"{self.title} {version}"
-        message = f"{title} could not be built: {failure.command} {failure.reason}\n{failure.tail()}".rstrip()
-        if _DISK_FULL.search(failure.output):
-            return DownloadError(
-                f"{title} could not be built: the disk is full\n{failure.tail()}",
-                hint=workshop.cache.write_hint(errno.ENOSPC),
-            )
-        if _OFFLINE.search(failure.output):
-            return DownloadError(
-                message,
-                hint="is this machine offline? A first build needs the Go module proxy; or copy the cache from another machine",
-            )
-        if re.search(rf"{re.escape(self.module)}\S*@v{re.escape(version)}{_NO_VERSION}", failure.output):
-            near = _nearest_versions(version, self._released(workshop.tool, go, workshop.cache))
-            return DownloadError(
-                f"there is no {title}, as far as the Go module proxy tells\n{failure.tail()}",
-                hint=f"nearest released versions: {', '.join(near)}" if near else f"go list -m -versions {self.module}",
-            )
-        if _TOO_OLD.search(failure.output):
-            return DownloadError(message, hint="GOTOOLCHAIN=auto lets go fetch the version that this module wants")
-        return DownloadError(message)
+        if not (DISK_FULL.search(failure.output) or OFFLINE.search(failure.output)):
+            if re.search(rf"{re.escape(self.module)}\S*@v{re.escape(version)}{_NO_VERSION}", failure.output):
+                released = self._released(workshop.tool, go, workshop.cache)
+                return no_such_version(self.title, version, failure, released, source=_SOURCE)
+            if _TOO_OLD.search(failure.output):
+                message = f"{title} could not be built: {failure.command} {failure.reason}\n{failure.tail()}".rstrip()
+                return DownloadError(message, hint="GOTOOLCHAIN=auto lets go fetch the version that this module wants")
+        return refusal(title, failure, workshop.cache, source=_SOURCE)
 
     def _released(self, tool: Tool, go: Go, cache: Cache) -> tuple[str, ...]:
         try:
@@ -166,23 +162,4 @@ class GoModule:
         lines = [line for line in output.splitlines() if line.startswith(f"{self.module} ")]
         words = [word.removeprefix("v") for line in lines for word in line.split()[1:]]
         words += [exact.partition("-")[2] for exact in ALIASES.values() if exact.startswith(f"{self.kind}-")]
-        return tuple(sorted({word for word in words if re.fullmatch(r"\d+\.\d+\.\d+", word)}, key=_numbers))
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-
-
-def _nearest_versions(version: str, released: tuple[str, ...], count: int = 4) -> list[str]:
-    """Return the released versions nearest to ``version``, nearest first: same minor line before others."""
-    wanted = _numbers(version)
-
-    def distance(other: str) -> tuple[int, ...]:
-        return tuple(abs(a - b) for a, b in zip(wanted, _numbers(other), strict=True))
-
-    def key(other: str) -> tuple[int, ...]:
-        major, minor, patch = distance(other)
-        # In another line (2.99.0 asked for) it is not the patch number that is near: there the newest come first.
-        return (major, minor, patch if (major, minor) == (0, 0) else 0)
-
-    return sorted(sorted(released, key=_numbers, reverse=True), key=key)[:count]
+        return released_only(words)

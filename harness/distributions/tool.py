@@ -1,7 +1,7 @@
-"""Tools: runs one external program (go, pip) with a deadline, a log and a process group that never outlives us.
+"""Tools: runs one external program (go, pip, java) with a deadline, a log and a process group that never outlives us.
 
-Owns the child's life: its group is ended on a deadline, on Ctrl-C, on any other exception, and by the kernel when
-this process is killed. Knows nothing of what the program is for.
+Owns the child's life: its group is ended on a deadline, on Ctrl-C, on any other exception, when ``STOP`` is set, and by the
+kernel when this process is killed. Knows nothing of what the program is for.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from harness.units import format_ns
 
 _GRACE_S = 2.0
 _TICK_S = 1.0
+_POLL_S = 0.01
+_ASKED_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)  # Java ends with the latter after its shutdown hooks
 
 # PR_SET_PDEATHSIG (1) survives execv, so the tool itself dies with the thread that started it; the check of the
 # parent closes the gap between the fork and prctl. preexec_fn would do the same but is unsafe beside threads.
@@ -31,6 +35,17 @@ _TIE = (
     "os.getppid() == int(sys.argv[1]) or os._exit(1)\n"
     "os.execv(sys.argv[2], sys.argv[2:])\n"
 )
+
+
+STOP: ContextVar[threading.Event | None] = ContextVar("STOP", default=None)
+"""Of a thread that runs tools: once it is set they are ended, as Ctrl-C does it in the main thread."""
+
+
+def check_stop() -> None:
+    """Raise KeyboardInterrupt when ``STOP`` is set."""
+    stop = STOP.get()
+    if stop is not None and stop.is_set():
+        raise KeyboardInterrupt
 
 
 class ToolFailure(Exception):  # noqa: N818 - never leaves this room: it becomes a DownloadError there
@@ -88,6 +103,41 @@ class Tool:
         Raises:
             ToolFailure: It ended with another status than 0, was killed, took too long or could not be started.
         """
+        return self._carry_out(argv, env, lambda process: _run(process, deadline_ns, tick))
+
+    def serve(
+        self,
+        argv: Sequence[str],
+        *,
+        ready: Callable[[], bool],
+        deadline_ns: int,
+        stop_ns: int,
+        env: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run a server until it is ready, then ask it to end (SIGTERM) and wait until it has.
+
+        Args:
+            argv: The program as an absolute path, and its arguments.
+            ready: Asked every few milliseconds.
+            deadline_ns: How long it may take to become ready.
+            stop_ns: How long it may take to end.
+            env: Its whole environment; None = ours.
+
+        Returns:
+            Everything it printed.
+
+        Raises:
+            ToolFailure: It ended by itself, did not become ready or did not end in time.
+        """
+        return self._carry_out(argv, env, lambda process: _serve(process, ready, deadline_ns, stop_ns))
+
+    def _carry_out(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None,
+        wait: Callable[[subprocess.Popen[bytes]], str],
+    ) -> str:
+        """Start a program, ``wait`` for its end, and return what it printed."""
         command = shlex.join(argv)
         with self.log.open("a+b") as log:
             log.write(f"$ {command}\n".encode())
@@ -105,7 +155,7 @@ class Tool:
                 )
             except OSError as error:
                 raise ToolFailure(command, f"could not be started: {error.strerror}", "") from error
-            reason = _run(process, deadline_ns, tick)
+            reason = wait(process)
             log.seek(start)
             output = log.read().decode("utf-8", "replace")
         if reason:
@@ -132,11 +182,42 @@ def _run(process: subprocess.Popen[bytes], deadline_ns: int, tick: Callable[[int
             with contextlib.suppress(subprocess.TimeoutExpired):
                 status = process.wait(timeout=min(_TICK_S, deadline_ns / NS_PER_S))
                 break
+            check_stop()
             if tick is not None:
                 tick(time.monotonic_ns() - started_ns)
     except BaseException:
         _end(process)
         raise
+    return _ended(status)
+
+
+def _serve(process: subprocess.Popen[bytes], ready: Callable[[], bool], deadline_ns: int, stop_ns: int) -> str:
+    """Wait until the process is ready, ask it to end, and return how it failed, or an empty string."""
+    until_ns = time.monotonic_ns() + deadline_ns
+    try:
+        while not ready():
+            if process.poll() is not None:
+                return f"{_ended(process.returncode) or 'ended'} before it was ready"
+            if time.monotonic_ns() > until_ns:
+                _end(process)
+                return f"was not ready within {format_ns(deadline_ns)}"
+            check_stop()
+            time.sleep(_POLL_S)
+        process.terminate()
+        until_ns = time.monotonic_ns() + stop_ns
+        while process.poll() is None:
+            if time.monotonic_ns() > until_ns:
+                _end(process)
+                return f"did not end within {format_ns(stop_ns)}"
+            check_stop()
+            time.sleep(_POLL_S)
+    except BaseException:
+        _end(process)
+        raise
+    return _ended(0 if process.returncode in {0, *_ASKED_TO_END} else process.returncode)
+
+
+def _ended(status: int) -> str:
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
     return f"ended with status {status}" if status else ""

@@ -57,7 +57,7 @@ def _proven(kind: str, options: dict[str, Any], probes: Probes, *, channels: boo
         until_ns=10 * S,
         seed=1,
     )
-    clock = iter([10 * S, 10 * S, *[20 * S] * 100])
+    now = [10 * S]
     context = FaultContext(
         planned=planned,
         targets=planned.targets,
@@ -70,13 +70,14 @@ def _proven(kind: str, options: dict[str, Any], probes: Probes, *, channels: boo
         node_state=lambda _, __: None,
         random=random.Random(1),
         go_ns=0,
-        now_ns=lambda: next(clock),
+        now_ns=lambda: now[0],
         probe_names=(lambda _: CHANNELS) if channels else the_name_itself,
     )
 
     async def carried_out() -> list[tuple[str, bool]]:
         fault = FAULTS.get(kind).make(context)
         await fault.apply()
+        now[0] = 20 * S
         await fault.heal()
         return [(item.probe, item.proven) for item in await fault.effect()]
 
