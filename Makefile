@@ -8,20 +8,23 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-run
 READY_DEV := $(VENV)/.ready-dev
 LOCK := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --quiet
-TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml
+TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml \
+	scenarios/canary/collateral-stall.yaml scenarios/canary/collateral-stall-twin.yaml
 
 .PHONY: help run test unit lint bench prove lock clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: $(READY) ## A short tour: one gate scenario and one canary, on real brokers
-	@echo "== tour: a scenario that must pass, and a canary that must fail (reports land in reports/)"
+run: $(READY) ## A short tour on real brokers: NATS and Kafka
+	@echo "== tour: a gate that must pass, canaries that must fail, and a rebalance stall beside its twin (reports land in reports/)"
 	$(BIN)/harness run $(TOUR)
 
 test: lint ## Everything: lint, unit, property, conformance, integration, end to end
 	@echo "== tests"
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/e2e/test_scenarios.py
+	@echo "== every shipped scenario, two at a time"
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e/test_scenarios.py
 
 unit: $(READY_DEV) ## Unit and property tests alone
 	$(BIN)/python -m pytest tests/unit tests/property

@@ -94,7 +94,7 @@ class Commits:
 
     def _end(self, partition: int, offset: int, error: KafkaError | None) -> None:
         now = monotonic_ns()
-        begun = self._begun.pop((partition, offset), now)
+        begun = self._begun.pop((partition, offset), -1)  # an automatic commit may name a position that nobody stored
         if error is None:
             outcome, flags = Outcome.OK, Flag.CONFIRMED
         else:

@@ -19,7 +19,7 @@ from harness.clients.kafka_options import GROUP, TOPIC, ConsumerOptions, Produce
 from harness.history.read import History
 from harness.history.record import Kind
 
-BROKER = "kafka-4.1"
+BROKER = "kafka-4"
 COUNT = 200_000
 VERIFIED = 50_000
 SIZE = 256

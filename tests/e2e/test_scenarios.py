@@ -21,8 +21,8 @@ CANARIES = [path for path in SCENARIOS if path.parent.name == "canary" and "-twi
 TWINS = [
     (canary, twin) for canary in CANARIES for twin in SCENARIOS if re.fullmatch(rf"{canary.stem}-twin(-.+)?", twin.stem)
 ]
-DIFFERS_MORE = {"session-timeout-twin-article"}
-"""Twins that differ in more than one setting: the usual recommendation is a set of three."""
+DIFFERS_MORE = {"session-timeout-twin-article", "collateral-stall-twin-kip848"}
+"""Twins that differ in more than one setting: the usual recommendation is a set of three; each protocol has its own assignors."""
 GATES = [path for path in SCENARIOS if path.parent.name == "gate"]
 
 _LOSING = {"commit": "auto-before", "auto_commit_interval": "200ms", "handler_time": "30ms", "poll": 40} | {
@@ -50,6 +50,10 @@ SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
     "kafka-latency": ({"faults.0.latency": {"delay": "1500ms"}}, "latency"),
     "kafka-cpu": ({"faults.0.cpu.limit": "0.03cores", "workload.drain": "30s"}, "latency"),
     "kafka-leader-kill": ({"cluster.replicas": 1, "faults.0.for": "13s"}, "latency"),
+    "kafka-coordinator-kill": (
+        {"cluster.config": {"offsets.topic.replication.factor": 1}, "faults.0.for": "13s"},
+        "latency",
+    ),
     "kafka-rolling-restart": ({"cluster.replicas": 1, "faults.0.restart": {"down": "14s"}}, "latency"),
     "kafka-members-cooperative": ({"workload.consumer": _LOSING}, "loss"),
     "kafka-members-kip848": ({"workload.consumer": _LOSING | {"protocol": "consumer"}}, "loss"),
