@@ -22,9 +22,9 @@ run: $(READY) ## A short tour on real brokers: NATS and Kafka
 
 test: lint ## Everything: lint, unit, property, conformance, integration, end to end
 	@echo "== tests"
-	$(BIN)/python -m pytest --ignore tests/e2e/test_scenarios.py
-	@echo "== every shipped scenario, two at a time"
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e/test_scenarios.py
+	$(BIN)/python -m pytest --ignore tests/e2e/test_scenarios.py --ignore tests/conformance
+	@echo "== every fault on every broker, and every shipped scenario: two at a time"
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance tests/e2e/test_scenarios.py
 
 unit: $(READY_DEV) ## Unit and property tests alone
 	$(BIN)/python -m pytest tests/unit tests/property

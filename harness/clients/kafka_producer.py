@@ -210,11 +210,13 @@ class KafkaProducer:
         abort = bool(options.abort_every) and self._transactions % options.abort_every == 0
         outcome = Outcome.UNKNOWN
         try:
+            # Also before an abort: what is aborted shall have been in the log. (An abort that purges messages nobody has sent
+            # yet can end in a fatal INVALID_TXN_STATE: librdkafka 2.16 on Kafka 4.4.)
+            self._producer.flush(timeout_s)
             if abort:
                 self._producer.abort_transaction(timeout_s)
                 outcome = Outcome.FAIL
             else:
-                self._producer.flush(timeout_s)
                 outcome = self._commit(timeout_s)
         except KafkaException as error:
             self._session.errors.add(f"transaction: {error_text(error)}")

@@ -27,7 +27,7 @@ from harness.run.drain import Drain
 from harness.run.fetching import fetch_installations
 from harness.run.rundir import RunDir
 from harness.run.timeline import Timeline, sleep_until
-from harness.runtime.ledger import Ledger, state_dir
+from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.scenario.model import Plan
 
@@ -139,7 +139,7 @@ class Engine:
 
     async def _execute(self, binaries: Binaries, abilities: frozenset[str]) -> None:
         ledger = Ledger(self.record.run_id, self.run_dir.path)
-        ports = Ports(state_dir())
+        ports = Ports()
         try:
             deployment = Deployment(
                 plan=self._plan,

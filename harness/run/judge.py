@@ -209,9 +209,12 @@ def _idle(plan: Plan, history: History) -> Iterable[str]:
 
 
 def _client_errors(history: History) -> Iterable[str]:
-    """Yield what clients complained of most."""
+    """Yield what clients complained of most, once the workload had begun: before, nodes were still starting."""
     told: Counter[str] = Counter()
+    warmup = history.window("warmup")
     for event in history.of_kind("error"):
+        if warmup is not None and event.t < warmup[0]:
+            continue
         told[str(event.fields.get("message", ""))] += int(event.fields.get("count", 1))
     for message, count in told.most_common(_ERRORS_SHOWN):
         yield f"clients saw {message!r} {count:,} times"

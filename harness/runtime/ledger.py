@@ -115,8 +115,6 @@ def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
         os.close(fd)
         run_dir = next((item["run_dir"] for item in entries if item["act"] == "run"), "")
         found.append(Leftover(run_id=run_id, run_dir=run_dir, items=items))
-    if remove:
-        _drop_stale_port_locks()
     return tuple(found)
 
 
@@ -155,15 +153,3 @@ def _command(pid: int) -> str:
     except OSError:
         return "gone"
     return " ".join(word.decode(errors="replace") for word in words[:4]).strip()[:80]
-
-
-def _drop_stale_port_locks() -> None:
-    """Remove lock files of ports that nobody holds."""
-    for path in (state_dir() / "ports").glob("*"):
-        with contextlib.suppress(OSError):
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-            finally:
-                os.close(fd)

@@ -1,13 +1,13 @@
 """Free loopback ports, held against other runs for as long as this one lasts.
 
 Ports are drawn below the kernel's ephemeral range: a broker that is down for a moment must find its port again, and an
-outgoing connection could otherwise have been given it (or even connected to itself).
+outgoing connection could otherwise have been given it (or even connected to itself). A port is held by a UNIX socket with an
+abstract name: such names belong to the network namespace, as ports do, so that every run of every user sees them whatever its
+directories; and the kernel gives them back when the holder dies, however it dies (unix(7)).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import random
 import socket
 from pathlib import Path
@@ -19,16 +19,10 @@ _ATTEMPTS = 2_000
 
 
 class Ports:
-    """Draws ports and holds a lock file per port, so that two runs never share one.
+    """Draws ports and holds each, so that two runs never share one."""
 
-    Args:
-        state_dir: The user's state directory; lock files live in its ``ports`` folder.
-    """
-
-    def __init__(self, state_dir: Path) -> None:
-        self._dir = state_dir / "ports"
-        self._dir.mkdir(parents=True, exist_ok=True)
-        self._held: dict[int, int] = {}
+    def __init__(self) -> None:
+        self._held: dict[int, socket.socket] = {}
         # Not from the scenario's seed: ports are not part of a plan, and equal seeds must not collide.
         self._random = random.SystemRandom()
 
@@ -36,29 +30,26 @@ class Ports:
         """Return a port that nobody listens on and no other run holds; raises UnfitEnvironmentError when none is left."""
         for _ in range(_ATTEMPTS):
             port = self._random.randrange(_LOWEST, _ephemeral_start())
-            if port not in self._held and _free(port) and self._hold(port):
-                return port
+            if port not in self._held and self._hold(port):
+                if _free(port):
+                    return port
+                self._held.pop(port).close()
         raise UnfitEnvironmentError("no free loopback port found", hint="are thousands of ports in use?")
 
     def release(self) -> None:
         """Give every held port back."""
-        for port, fd in self._held.items():
-            (self._dir / str(port)).unlink(missing_ok=True)
-            os.close(fd)
+        for holder in self._held.values():
+            holder.close()
         self._held.clear()
 
     def _hold(self, port: int) -> bool:
-        fd = os.open(self._dir / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another run may have removed the file between open and lock: then this lock guards nothing.
-            held = os.fstat(fd).st_ino == (self._dir / str(port)).stat().st_ino
+            holder.bind(f"\0broker-chaos-harness/port/{port}")
         except OSError:
-            held = False
-        if not held:
-            os.close(fd)
+            holder.close()
             return False
-        self._held[port] = fd
+        self._held[port] = holder
         return True
 
 

@@ -18,7 +18,7 @@ from harness.clock import monotonic_ns
 from harness.distributions.base import Installation, ensure, resolve
 from harness.history.facts import Facts
 from harness.run.vocabulary import vocabulary
-from harness.runtime.ledger import Ledger, state_dir
+from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.process import ProcessNode
 from harness.scenario.expand import variants
@@ -84,7 +84,7 @@ async def bench(broker: str, partitions: int) -> AsyncIterator[Bench]:
     )
     kind = BROKERS.get(distribution.kind)
     with tempfile.TemporaryDirectory() as folder:
-        ledger, ports = Ledger(f"bench-{monotonic_ns()}", Path(folder)), Ports(state_dir())
+        ledger, ports = Ledger(f"bench-{monotonic_ns()}", Path(folder)), Ports()
         drawn = {"n1": {role: ports.draw() for role in kind.port_roles(plan)}}
         launch = Launch(installation=installation, run_dir=Path(folder), plan=plan, ports=drawn, links=())
         (spec,) = kind.node_specs(launch)

@@ -1,6 +1,6 @@
 """Every registered fault: it acts and heals with evidence on a real broker, and without its effect it is never believed.
 
-``HARNESS_CONFORMANCE`` names the brokers (default ``nats``; ``nats,kafka`` runs the same table on both). What a broker cannot do it
+``HARNESS_CONFORMANCE`` names the brokers (default ``nats,kafka``: the same table on both). What a broker cannot do it
 must refuse, and the table says which those are.
 """
 
@@ -26,7 +26,7 @@ from harness.runtime.toxiproxy import ToxiproxyControl
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
 
-WANTED = os.environ.get("HARNESS_CONFORMANCE", "nats").split(",")
+WANTED = os.environ.get("HARNESS_CONFORMANCE", "nats,kafka").split(",")
 
 
 async def _nothing(*_: Any, **__: Any) -> None:

@@ -13,7 +13,7 @@ from harness.distributions.base import ensure, resolve
 from harness.errors import ControlError
 from harness.runtime import toxiproxy
 from harness.runtime.base import Channel, Link
-from harness.runtime.ledger import Ledger, state_dir
+from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
 
@@ -31,7 +31,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.
 
 @pytest.fixture
 def server(tmp_path: Path, runner: asyncio.Runner) -> Iterator[ToxiproxyServer]:
-    ledger, ports = Ledger("run-a", tmp_path), Ports(state_dir())
+    ledger, ports = Ledger("run-a", tmp_path), Ports()
     link = Link(
         name="clients->n1",
         source="clients",

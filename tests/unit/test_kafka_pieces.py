@@ -164,7 +164,7 @@ def launch(given: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laun
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
     from harness.brokers.base import BROKERS
 
-    broker, ports = BROKERS.get("kafka"), Ports(tmp_path / "state")
+    broker, ports = BROKERS.get("kafka"), Ports()
     try:
         drawn = {name: {role: ports.draw() for role in broker.port_roles(given)} for name in ("n1", "n2", "n3")}
         links = draw_links(given, broker, drawn, ports)

@@ -87,22 +87,33 @@ def test_version_1_files_are_written_and_read(tmp_path: Path) -> None:
     assert (use.quota_cores, use.periods, use.throttled, use.throttled_ns) == (None, 5, 2, 77)
 
 
-def test_ports_are_free_below_the_ephemeral_range_and_never_shared(tmp_path: Path) -> None:
-    first, second = Ports(tmp_path), Ports(tmp_path)
+def test_ports_are_free_below_the_ephemeral_range_and_never_shared() -> None:
+    first, second = Ports(), Ports()
     drawn = {first.draw() for _ in range(50)} | {second.draw() for _ in range(50)}
     assert len(drawn) == 100
     assert max(drawn) < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     first.release()
     second.release()
-    assert not list((tmp_path / "ports").iterdir())
 
 
-def test_a_port_that_somebody_listens_on_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_is_held_against_other_processes_until_its_holder_is_dead() -> None:
+    code = "from harness.runtime.ports import Ports; print(Ports().draw(), flush=True); input()"
+    ports = Ports()
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        port = int(holder.stdout.readline())
+        assert not ports._hold(port)
+        holder.kill()
+    assert ports._hold(port)
+    ports.release()
+
+
+def test_a_port_that_somebody_listens_on_is_not_drawn() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         taken = listener.getsockname()[1]
-        ports = Ports(tmp_path)
+        ports = Ports()
         offered = iter([taken, taken, 10_123])
 
         class Offers:

@@ -1,0 +1,143 @@
+"""Whole runs on real Kafka: transactions, an old version, static members, a worker that somebody else kills, ways around a link."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from in_process import run_text
+
+from harness.brokers import kafka_config
+from harness.brokers.base import Launch
+from harness.history.read import History
+from harness.history.record import Outcome
+from harness.result import RunResult
+from harness.verdict import Verdict
+from harness.workload.launcher import Worker
+
+pytestmark = pytest.mark.timeout(300)
+
+SCENARIO = """
+version: 1
+title: A Kafka run
+broker: {broker}
+cluster: {cluster}
+workload:
+  producers: 1
+  consumers: 2
+  partitions: 4
+  keys: 16
+  rate: 150/s
+  warmup: 1s
+  duration: {duration}
+  drain: 20s
+  producer: {producer}
+  consumer: {consumer}
+{faults}
+expect:
+  loss: {{messages_max: 0, examined_min: 100}}
+  phantoms: {{messages_max: 0, examined_min: 100}}
+  duplicates: {{copies_max: 0}}
+{expect}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+
+
+def run(tmp_path: Path, **changes: str) -> tuple[RunResult, History]:
+    given = {"broker": "kafka-4", "cluster": "{nodes: 1}", "duration": "4s", "producer": "{}", "consumer": "{}"}
+    text = SCENARIO.format(**(given | {"faults": "", "expect": ""} | changes))
+    result, _ = run_text(text, tmp_path)
+    (run_dir,) = (tmp_path / "reports").iterdir()
+    return result, History.load(run_dir)
+
+
+def test_what_an_aborted_transaction_held_is_never_seen_and_the_drain_is_proven(tmp_path: Path) -> None:
+    result, history = run(
+        tmp_path, producer="{transaction: 20, abort_every: 3}", consumer="{isolation: read_committed}"
+    )
+    assert result.verdict is Verdict.PASS, result.headline
+    outcomes = history.index.sends.outcome
+    assert (outcomes == Outcome.FAIL).any()
+    assert (outcomes == Outcome.OK).any()
+    # The log ends with a control record, behind which nobody commits: the drain saw that nothing else is left.
+    assert all(event.fields["proven"] for event in history.of_kind("drain"))
+    assert all(event.fields["audit"] == "complete" for event in history.of_kind("authority"))
+
+
+def test_who_reads_uncommitted_is_given_what_was_aborted_and_it_is_said(tmp_path: Path) -> None:
+    result, _ = run(tmp_path, producer="{transaction: 20, abort_every: 3}", consumer="{isolation: read_uncommitted}")
+    phantoms = next(check for check in result.checks if check.check == "phantoms")
+    assert phantoms.verdict is Verdict.FAIL
+    assert {finding.type for finding in phantoms.findings} == {"resurrected"}
+
+
+def test_an_old_version_runs_the_same_scenario(tmp_path: Path) -> None:
+    result, _ = run(tmp_path, broker="kafka-3.9", consumer="{assignor: range}")
+    assert result.verdict is Verdict.PASS, result.headline
+    assert result.versions["kafka"].startswith("3.9.")
+    assert int(result.versions["java"].partition(".")[0]) < 24
+
+
+def test_a_static_member_that_is_back_in_time_costs_no_rebalance(tmp_path: Path) -> None:
+    faults = "faults:\n  - client_kill: {}\n    on: {worker: c1}\n    at: 1s\n    for: 1s"
+    for static, expected in (("true", 0), ("false", 1)):
+        folder = tmp_path / static
+        folder.mkdir()
+        options = f"{{static_membership: {static}, session_timeout: 12s, heartbeat_interval: 300ms}}"
+        result, history = run(folder, consumer=options, faults=faults, expect="  ownership: {}", duration="8s")
+        assert result.verdict is Verdict.PASS, result.headline
+        states = [event.fields["state"] for event in history.of_kind("group") if event.t >= history.window("faults")[0]]  # type: ignore[index]
+        assert bool(set(states) & {"preparing_rebalance", "completing_rebalance"}) == bool(expected)
+
+
+def test_a_worker_that_somebody_else_kills_costs_that_worker_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = Worker.order
+
+    def go_and_die(self: Worker, what: str, **fields: Any) -> None:
+        order(self, what, **fields)
+        if what == "go" and self.name == "c1":
+            threading.Timer(2, os.kill, (self.pid, signal.SIGKILL)).start()
+
+    monkeypatch.setattr(Worker, "order", go_and_die)
+    result, history = run(tmp_path, consumer="{session_timeout: 3s, heartbeat_interval: 300ms}", duration="6s")
+    assert result.verdict is Verdict.INCONCLUSIVE, result.headline
+    assert result.exit_code == 6
+    assert any("worker c1 died by itself" in reason for reason in result.blocking)
+    # The other one took its partitions over: everything was processed all the same.
+    assert next(check for check in result.checks if check.check == "loss").verdict is Verdict.PASS
+    assert history.index.processed.all()
+
+
+def test_clients_that_are_told_the_nodes_own_addresses_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.run.deployment._PROOF_S", 1.0)
+    original = kafka_config.server_properties
+
+    def without_links(name: str, launch: Launch) -> dict[str, str]:
+        return original(name, replace(launch, links=()))
+
+    monkeypatch.setattr(kafka_config, "server_properties", without_links)
+    result, _ = run(tmp_path)
+    assert result.exit_code == 7
+    assert "a connection bypasses its link: p0 to 127.0.0.1:" in result.error
+
+
+def test_nodes_that_know_each_other_directly_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.run.deployment._PROOF_S", 1.0)
+    monkeypatch.setattr(kafka_config, "pair_address", lambda *_: "127.0.0.1")
+    result, _ = run(tmp_path, cluster="{nodes: 3, replicas: 3}")
+    assert result.exit_code == 7
+    assert "a connection bypasses its link" in result.error
+    assert " to the peer port of n" in result.error
