@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from numpy.typing import NDArray
 
 from harness.clients.base import Session
 from harness.clients.handler import Handler
@@ -24,6 +25,9 @@ from harness.clients.payload import decode_all
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
 from harness.history.record import RECORD_DTYPE, Kind, Outcome
+
+Records = NDArray[np.void]
+"""Of ``RECORD_DTYPE``."""
 
 _CONNECT_S = 30.0
 _BUSY_POLL_S = 0.05
@@ -56,7 +60,7 @@ class KafkaConsumer:
         self.handler = Handler(session, options.handler_time_ns)
         self._ordinal = 0
         self._work: _Beside | None = None
-        self._waiting: list[Message] = []
+        self._waiting: Records = np.empty(0, RECORD_DTYPE)
         self._paused: set[int] = set()
         self._returned_ns = self._told_ns = monotonic_ns()
         self._gap_ns = self._polls = 0
@@ -114,48 +118,47 @@ class KafkaConsumer:
         self._told_ns, self._gap_ns, self._polls = monotonic_ns(), 0, 0
 
     def _take(self, messages: Sequence[Message]) -> None:
-        good = []
+        good = [message for message in messages if message.error() is None]
+        if len(good) < len(messages):
+            self._complain(messages)
+        deliveries = _records(good)
+        if good and self._options.commit == "auto-before":
+            with self._lock:  # the library stored these offsets when it handed the messages over
+                self._commits.stored(_positions(deliveries))
+                self._session.journal.flush()
+        if self._options.handler_in == "worker":
+            self._take_beside(deliveries)
+        elif good:
+            self._handle(deliveries, self._deliver(deliveries))
+
+    def _complain(self, messages: Sequence[Message]) -> None:
+        """Journal what polls told of errors; raises KafkaException for one that ends this consumer."""
         for message in messages:
             error = message.error()
-            if error is None:
-                good.append(message)
-            else:
+            if error is not None:
                 self._session.errors.add(f"poll: {error_text(error)}")
                 if error.fatal():
                     raise KafkaException(error)
-        if good and self._options.commit == "auto-before":
-            with self._lock:  # the library stored these offsets when it handed the messages over
-                self._commits.stored(_positions(good))
-                self._session.journal.flush()
-        if self._options.handler_in == "worker":
-            self._take_beside(good)
-        elif good:
-            self._handle(good, self._deliver(good))
 
-    def _deliver(self, messages: Sequence[Message]) -> int:
+    def _deliver(self, deliveries: Records) -> int:
         """Journal a batch as handed over; return the ordinal of its first delivery."""
-        count = len(messages)
-        records = np.zeros(count, RECORD_DTYPE)
-        records["kind"], records["ref"], records["t"] = Kind.DELIVERED, -1, monotonic_ns()
-        records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
-        records["partition"] = [message.partition() for message in messages]
-        records["offset"] = [message.offset() for message in messages]
+        deliveries["t"] = monotonic_ns()
         with self._lock:
-            self._session.journal.extend(records)
+            self._session.journal.extend(deliveries)
             self._session.journal.flush()
-        first, self._ordinal = self._ordinal, self._ordinal + count
-        self.counters.delivered += count
+        first, self._ordinal = self._ordinal, self._ordinal + deliveries.size
+        self.counters.delivered += deliveries.size
         return first
 
-    def _handle(self, messages: Sequence[Message], first: int) -> None:
+    def _handle(self, deliveries: Records, first: int) -> None:
         """Run the handler for a batch in the poll loop, then commit."""
         if not self.handler.due_ns():
-            self.processed(first, len(messages))
+            self.processed(first, deliveries.size)
         else:
-            for index in range(len(messages)):
+            for index in range(deliveries.size):
                 self.handler.run()
                 self.processed(first + index, 1)
-        self._commit(_positions(messages))
+        self._commit(_positions(deliveries))
 
     def processed(self, first: int, count: int) -> None:
         """Journal that the handlers of a range of deliveries have ended."""
@@ -180,15 +183,15 @@ class KafkaConsumer:
             return
         self._commits.commit(self._consumer, offsets)
 
-    def _take_beside(self, messages: list[Message]) -> None:
+    def _take_beside(self, deliveries: Records) -> None:
         """Hand a batch to the handler's thread, with the partitions paused until it is done; then commit."""
         if self._work is not None and self._work.done.is_set():
             self._done_beside()
-        self._waiting += messages
-        if not self._waiting:
+        self._waiting = np.concatenate([self._waiting, deliveries])
+        if not self._waiting.size:
             return
         if self._work is None:
-            batch, self._waiting = self._waiting, []
+            batch, self._waiting = self._waiting, self._waiting[:0]
             self._work = _Beside(self, batch, self._deliver(batch))
         self._pause()
 
@@ -233,7 +236,7 @@ class KafkaConsumer:
         self._event("lost", partitions)
 
     def _forget(self, taken: set[int]) -> None:
-        self._waiting = [message for message in self._waiting if message.partition() not in taken]
+        self._waiting = self._waiting[~np.isin(self._waiting["partition"], list(taken))]
         self._paused -= taken
 
     def _event(self, kind: str, partitions: Sequence[TopicPartition]) -> None:
@@ -264,7 +267,7 @@ class _Beside:
         positions: Partition → offset behind what was processed and not yet committed.
     """
 
-    def __init__(self, consumer: KafkaConsumer, messages: Sequence[Message], first: int) -> None:
+    def __init__(self, consumer: KafkaConsumer, deliveries: Records, first: int) -> None:
         self.done = threading.Event()
         self.failure: Exception | None = None
         self.positions: dict[int, int] = {}
@@ -272,7 +275,8 @@ class _Beside:
         self._lock = threading.Lock()
         self._between = threading.Condition()
         self._running: int | None = None
-        self._consumer, self._messages, self._first = consumer, messages, first
+        self._consumer, self._first = consumer, first
+        self._places = list(zip(deliveries["partition"].tolist(), deliveries["offset"].tolist(), strict=True))
         threading.Thread(target=self._run, daemon=True, name="handler").start()
 
     def finish(self, taken: set[int] | None, wait_s: float) -> None:
@@ -295,8 +299,7 @@ class _Beside:
 
     def _run(self) -> None:
         try:
-            for index, message in enumerate(self._messages):
-                partition, offset = _place(message)
+            for index, (partition, offset) in enumerate(self._places):
                 with self._between:
                     if partition in self._skipped:
                         self._consumer.counters.returned += 1
@@ -316,17 +319,21 @@ class _Beside:
             self.done.set()
 
 
-def _positions(messages: Sequence[Message]) -> dict[int, int]:
-    """Return partition → the offset behind its last message."""
-    return {partition: offset + 1 for partition, offset in map(_place, messages)}
+def _records(messages: Sequence[Message]) -> Records:
+    """Return messages as DELIVERED records; their time is set when they are handed over."""
+    records = np.zeros(len(messages), RECORD_DTYPE)
+    records["kind"], records["ref"] = Kind.DELIVERED, -1
+    records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
+    records["partition"] = [message.partition() for message in messages]
+    records["offset"] = [message.offset() for message in messages]
+    return records
 
 
-def _place(message: Message) -> tuple[int, int]:
-    """Return (partition, offset) of a message that was read: it has both, which the package's types leave open."""
-    partition, offset = message.partition(), message.offset()
-    assert partition is not None
-    assert offset is not None
-    return partition, offset
+def _positions(deliveries: Records) -> dict[int, int]:
+    """Return partition → the offset behind the last of these deliveries."""
+    partitions = deliveries["partition"]
+    last = {index: int(np.flatnonzero(partitions == index)[-1]) for index in set(partitions.tolist())}
+    return {index: int(deliveries["offset"][row]) + 1 for index, row in last.items()}
 
 
 def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]:
@@ -344,6 +351,8 @@ def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]
         "auto.commit.interval.ms": milliseconds(options.auto_commit_interval_ns),
         "isolation.level": options.isolation,
         "fetch.wait.max.ms": options.fetch_wait_ns // 1_000_000,
+        # A full queue would stop fetching for a second, and a fast consumer stand still for most of it.
+        "fetch.queue.backoff.ms": 10,
     }
     if options.protocol == "classic":
         found |= {

@@ -9,7 +9,7 @@ safe: then every send is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from harness.workload.generator import Generator
 
 _CONNECT_S = 20.0
 _BATCH = 1_000
-_OUTSTANDING_MAX = 50_000
+_OUTSTANDING_MAX = 100_000
 _WAIT_S = 0.05
 _ACKS = {"all": -1, "leader": 1, "none": 0}
 _TRANSACTION_NS_MAX = NS_PER_S
@@ -65,7 +65,7 @@ class KafkaProducer:
         self._ordinal = 0
         self._outstanding = 0
         self._done: list[int] = []
-        self._offsets: list[int] = []
+        self._offsets: list[int | None] = []
         self._failed: list[tuple[int, int]] = []
         self._transaction: list[int] = []
         self._begun_ns = 0
@@ -137,28 +137,32 @@ class KafkaProducer:
         produce, delivered = self._producer.produce, self._delivered
         bodies = encode_all(keys, seqs, spec.payload_bytes)
         for ordinal, body, partition in zip(range(first, first + count), bodies, partitions.tolist(), strict=True):
-            while True:
-                try:
-                    produce(TOPIC, body, partition=partition, on_delivery=partial(delivered, ordinal))
-                    break
-                except BufferError:
-                    self._serve(_WAIT_S)
-                except KafkaException as error:  # refused by the library itself: it never left this process
-                    session.errors.add(f"produce: {error_text(error)}")
-                    if (
-                        not self._options.transaction
-                    ):  # else it has no report at the transaction's end, which tells it apart
-                        self._settle([ordinal], Outcome.FAIL)
-                    break
+            try:
+                produce(TOPIC, body, None, partition, partial(delivered, ordinal))
+            except (BufferError, KafkaException) as error:
+                self._produce_again(ordinal, body, partition, error)
         if self._options.transaction:
             self._transaction += range(first, first + count)
 
+    def _produce_again(self, ordinal: int, body: bytes, partition: int, error: Exception) -> None:
+        """Wait while the library's queue is full; what it refuses otherwise never left this process."""
+        while isinstance(error, BufferError):
+            self._serve(_WAIT_S)
+            try:
+                self._producer.produce(TOPIC, body, partition=partition, on_delivery=partial(self._delivered, ordinal))
+                return
+            except (BufferError, KafkaException) as again:
+                error = again
+        assert isinstance(error, KafkaException)
+        self._session.errors.add(f"produce: {error_text(error)}")
+        if not self._options.transaction:  # else it has no report at the transaction's end, which tells it apart
+            self._settle([ordinal], Outcome.FAIL)
+
     def _delivered(self, ordinal: int, error: KafkaError | None, message: Message) -> None:
-        """Take one delivery report; called by the library within ``poll``."""
+        """Take one delivery report; called by the library within ``poll``, once a message: the hot path of producers."""
         if error is None:
             self._done.append(ordinal)
-            offset = message.offset()
-            self._offsets.append(-1 if offset is None else offset)
+            self._offsets.append(message.offset())
         else:
             self._failed.append((ordinal, error.code()))
             self._session.errors.add(f"delivery: {error_text(error)}")
@@ -172,15 +176,18 @@ class KafkaProducer:
         self._done, self._offsets, self._failed = [], [], []
         if self._options.transaction:
             # Nothing of a transaction is settled before its end.
-            self._stored |= dict(zip(done, offsets, strict=True))
+            self._stored |= {
+                ordinal: -1 if offset is None else offset for ordinal, offset in zip(done, offsets, strict=True)
+            }
             return
         if done:
-            self._settle(done, Outcome.OK if self._options.acks != "none" else Outcome.UNKNOWN, offsets)
+            told = self._options.acks != "none"
+            self._settle(done, Outcome.OK if told else Outcome.UNKNOWN, offsets if told else None)
         for ordinal, code in failed:
             self._settle([ordinal], Outcome.FAIL if code in _DEFINITE else Outcome.UNKNOWN)
         self._session.journal.flush()
 
-    def _settle(self, ordinals: list[int], outcome: Outcome, offsets: list[int] | None = None) -> None:
+    def _settle(self, ordinals: list[int], outcome: Outcome, offsets: Sequence[int | None] | None = None) -> None:
         """Journal the outcome of messages."""
         records = np.zeros(len(ordinals), RECORD_DTYPE)
         records["kind"], records["count"], records["t"] = Kind.SENT, 1, monotonic_ns()

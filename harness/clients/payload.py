@@ -17,6 +17,7 @@ _SEQ_DIGITS: Final = 19
 _HEAD: Final = _KEY_DIGITS + 1 + _SEQ_DIGITS + 1
 _KEY_POWERS: Final = 10 ** np.arange(_KEY_DIGITS - 1, -1, -1, dtype=np.int64)
 _SEQ_POWERS: Final = 10 ** np.arange(_SEQ_DIGITS - 1, -1, -1, dtype=np.int64)
+_FOUR_DIGITS: Final = np.frombuffer(b"".join(b"%04d" % number for number in range(10_000)), np.uint32)
 _ZERO: Final = ord("0")
 _SPACE: Final = ord(" ")
 
@@ -39,12 +40,25 @@ def encode_all(keys: NDArray[np.int64], seqs: NDArray[np.int64], size: int) -> l
     """Return what ``encode`` does, for many at once."""
     count, width = keys.size, max(size, _HEAD)
     matrix = np.full((count, width), ord("x"), np.uint8)
-    matrix[:, :_KEY_DIGITS] = keys[:, None] // _KEY_POWERS % 10 + _ZERO
+    matrix[:, :_KEY_DIGITS] = _digits(keys, _KEY_DIGITS)
     matrix[:, _KEY_DIGITS] = _SPACE
-    matrix[:, _KEY_DIGITS + 1 : _HEAD - 1] = seqs[:, None] // _SEQ_POWERS % 10 + _ZERO
+    matrix[:, _KEY_DIGITS + 1 : _HEAD - 1] = _digits(seqs, _SEQ_DIGITS)
     matrix[:, _HEAD - 1] = _SPACE
     joined = matrix.tobytes()
     return [joined[start : start + width] for start in range(0, count * width, width)]
+
+
+def _digits(numbers: NDArray[np.int64], count: int) -> NDArray[np.uint8]:
+    """Return numbers as rows of ``count`` ASCII digits, four of them at a time from a table."""
+    groups = -(-count // 4)
+    rows = np.empty((numbers.size, groups), np.uint32)
+    rest = numbers
+    for group in range(groups - 1, 0, -1):
+        higher = rest // 10_000
+        rows[:, group] = _FOUR_DIGITS[rest - higher * 10_000]
+        rest = higher
+    rows[:, 0] = _FOUR_DIGITS[rest]
+    return rows.view(np.uint8)[:, 4 * groups - count :]
 
 
 def decode_all(bodies: Sequence[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -161,7 +161,9 @@ async def _verifiable_consumer(made: Bench, turn: int) -> float:
 
 
 async def _tool(made: Bench, name: str, *words: str) -> list[dict[str, Any]]:
-    out = await program(*made.installation.command, f"{_TOOLS}.{name}", "--bootstrap-server", made.address, *words)
+    quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+    command = (*made.installation.command, quiet, f"{_TOOLS}.{name}", "--bootstrap-server", made.address)
+    out = await program(*command, *words)
     return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
 

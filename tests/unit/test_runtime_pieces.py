@@ -97,7 +97,7 @@ def test_ports_are_free_below_the_ephemeral_range_and_never_shared() -> None:
 
 
 def test_a_port_is_held_against_other_processes_until_its_holder_is_dead() -> None:
-    code = "from harness.runtime.ports import Ports; print(Ports().draw(), flush=True); input()"
+    code = "from harness.runtime.ports import Ports; ports = Ports(); print(ports.draw(), flush=True); input()"
     ports = Ports()
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
