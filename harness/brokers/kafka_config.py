@@ -26,6 +26,10 @@ _CLUSTER_ID = "Y2hhb3MtaGFybmVzcy0wMQ"  # any 16 bytes in URL-safe base64
 _HEAP = ("-Xms192m", "-Xmx512m")
 
 
+_ADVERTISES_CONTROLLERS = (3, 9)
+"""From this version on controllers' addresses can be advertised; earlier ones refuse it, and know ``voters`` alone."""
+
+
 def zone_role(zone: str) -> str:
     """Return the port role of a client zone's listener."""
     return f"zone-{zone}"
@@ -65,6 +69,9 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
     listeners |= {listener: role for role, listener in zone_names.items()}
     links = {(link.source, link.node): link.address for link in launch.links if link.role == "client"}
     advertised = {"PEER": f"{name}:{ports[name]['peer']}", "ADMIN": f"127.0.0.1:{ports[name]['admin']}"}
+    if _version(launch) >= _ADVERTISES_CONTROLLERS:
+        # A new leader of the quorum tells the others where it is (KIP-853): by name, or they would dial it past the proxy.
+        advertised["CONTROLLER"] = f"{name}:{ports[name]['controller']}"
     for zone in zones(launch.plan.workload):
         # Without links (a benchmark's bare node) clients come directly.
         direct = f"127.0.0.1:{ports[name][zone_role(zone)]}"
@@ -104,6 +111,11 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
             "group.consumer.heartbeat.interval.ms": str(heartbeat_ms),
         }
     return properties | {key: _plain(value) for key, value in cluster.config.items()}
+
+
+def _version(launch: Launch) -> tuple[int, ...]:
+    """Return the first two numbers of the installed version."""
+    return tuple(int(part) for part in launch.installation.versions["kafka"].split(".")[:2])
 
 
 def _meta(name: str, launch: Launch) -> dict[str, str]:

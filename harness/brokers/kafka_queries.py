@@ -190,7 +190,7 @@ async def committed(wire: Wire, group: str, topic: str, partitions: Iterable[int
         found[index] = offset
 
     answer.array(lambda: (answer.text(), answer.array(partition)))
-    return found
+    return _whole(found, wanted)
 
 
 async def offsets(wire: Wire, topic: str, partitions: Iterable[int], time: int) -> dict[int, int]:
@@ -211,6 +211,14 @@ async def offsets(wire: Wire, topic: str, partitions: Iterable[int], time: int) 
         found[index] = offset
 
     answer.array(lambda: (answer.text(), answer.array(partition)))
+    return _whole(found, wanted)
+
+
+def _whole(found: dict[int, int], wanted: list[int]) -> dict[int, int]:
+    """Return an answer that names every partition asked for; a node that leaves some out does not know them (any longer)."""
+    missing = [index for index in wanted if index not in found]
+    if missing:
+        raise ProtocolError(f"the node said nothing of partition {missing[0]}")
     return found
 
 

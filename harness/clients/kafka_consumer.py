@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-from numpy.typing import NDArray
 
 from harness.clients.base import Session
 from harness.clients.handler import Handler
+from harness.clients.kafka_beside import Beside, Records
 from harness.clients.kafka_commits import Commits
 from harness.clients.kafka_errors import error_text
 from harness.clients.kafka_options import GROUP, TOPIC, ConsumerOptions
@@ -25,9 +25,6 @@ from harness.clients.payload import decode_all
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
 from harness.history.record import RECORD_DTYPE, Kind, Outcome
-
-Records = NDArray[np.void]
-"""Of ``RECORD_DTYPE``."""
 
 _CONNECT_S = 30.0
 _BUSY_POLL_S = 0.05
@@ -59,7 +56,7 @@ class KafkaConsumer:
         self._consumer = Consumer(configuration, logger=logger)
         self.handler = Handler(session, options.handler_time_ns)
         self._ordinal = 0
-        self._work: _Beside | None = None
+        self._work: Beside | None = None
         self._waiting: Records = np.empty(0, RECORD_DTYPE)
         self._paused: set[int] = set()
         self._returned_ns = self._told_ns = monotonic_ns()
@@ -89,7 +86,7 @@ class KafkaConsumer:
             while not stop.is_set():
                 self._take(self._poll())
             if self._work is not None:
-                self._work.finish(None, float("inf"))
+                self._work.done.wait()
                 self._done_beside()
         finally:
             # Revocation is called back from here, and an automatic commit made.
@@ -192,7 +189,7 @@ class KafkaConsumer:
             return
         if self._work is None:
             batch, self._waiting = self._waiting, self._waiting[:0]
-            self._work = _Beside(self, batch, self._deliver(batch))
+            self._work = Beside(self, batch, self._deliver(batch))
         self._pause()
 
     def _pause(self) -> None:
@@ -222,7 +219,7 @@ class KafkaConsumer:
         taken = {item.partition for item in partitions}
         if self._work is not None:
             self._work.finish(taken, self._options.revoke_wait_ns / NS_PER_S)
-            self._commit({index: offset for index, offset in self._work.take_positions().items() if index in taken})
+            self._commit(self._work.take_positions(taken))
         self._forget(taken)
         self._event("revoke", partitions)
 
@@ -231,7 +228,7 @@ class KafkaConsumer:
         taken = {item.partition for item in partitions}
         if self._work is not None:
             self._work.finish(taken, 0.0)
-            self._work.take_positions()
+            self._work.take_positions(taken)
         self._forget(taken)
         self._event("lost", partitions)
 
@@ -256,67 +253,6 @@ class KafkaConsumer:
             generation=-1,
             protocol=protocol,
         )
-
-
-class _Beside:
-    """One batch in the handler's own thread.
-
-    Attributes:
-        done: Set when the thread has ended.
-        failure: What ended it early.
-        positions: Partition → offset behind what was processed and not yet committed.
-    """
-
-    def __init__(self, consumer: KafkaConsumer, deliveries: Records, first: int) -> None:
-        self.done = threading.Event()
-        self.failure: Exception | None = None
-        self.positions: dict[int, int] = {}
-        self._skipped: set[int] = set()
-        self._lock = threading.Lock()
-        self._between = threading.Condition()
-        self._running: int | None = None
-        self._consumer, self._first = consumer, first
-        self._places = list(zip(deliveries["partition"].tolist(), deliveries["offset"].tolist(), strict=True))
-        threading.Thread(target=self._run, daemon=True, name="handler").start()
-
-    def finish(self, taken: set[int] | None, wait_s: float) -> None:
-        """Begin no more messages of these partitions (None: go on with all), and wait for what is being handled.
-
-        With None, waits for the whole batch.
-        """
-        if taken is None:
-            self.done.wait(None if wait_s == float("inf") else wait_s)
-            return
-        with self._between:
-            self._skipped |= taken
-            self._between.wait_for(lambda: self._running not in taken, wait_s)
-
-    def take_positions(self) -> dict[int, int]:
-        """Return the positions and forget them."""
-        with self._lock:
-            found, self.positions = self.positions, {}
-            return found
-
-    def _run(self) -> None:
-        try:
-            for index, (partition, offset) in enumerate(self._places):
-                with self._between:
-                    if partition in self._skipped:
-                        self._consumer.counters.returned += 1
-                        continue
-                    self._running = partition
-                self._consumer.handler.run()
-                self._consumer.processed(self._first + index, 1)
-                with self._between:
-                    self._running = None
-                    if partition not in self._skipped:
-                        with self._lock:
-                            self.positions[partition] = offset + 1
-                    self._between.notify_all()
-        except Exception as error:  # noqa: BLE001  raised again in the poll loop
-            self.failure = error
-        finally:
-            self.done.set()
 
 
 def _records(messages: Sequence[Message]) -> Records:

@@ -172,7 +172,9 @@ def launch(given: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laun
         ports.release()
     checkpoint = tmp_path / "bootstrap.checkpoint"
     checkpoint.write_bytes(b"checkpoint")
-    installation = Installation(command=("/java",), directory=tmp_path, versions={}, parts={"bootstrap": checkpoint})
+    installation = Installation(
+        command=("/java",), directory=tmp_path, versions={"kafka": "4.1.1"}, parts={"bootstrap": checkpoint}
+    )
     return Launch(installation=installation, run_dir=tmp_path, plan=given, ports=drawn, links=tuple(links.values()))
 
 
@@ -186,6 +188,7 @@ def test_clients_are_told_their_own_links_and_peers_their_pairs(
     zones = {advertised[name] for name in advertised if name.startswith("ZONE")}
     assert zones == {links["clients->n2"].address, links["far->n2"].address}
     assert advertised["PEER"] == f"n2:{given.ports['n2']['peer']}"
+    assert advertised["CONTROLLER"] == f"n2:{given.ports['n2']['controller']}"
     # The proxy of each pair listens at the peer's own port on an address that no other pair has.
     assert {channel.name for channel in links["n1->n2"].channels} == {"n1->n2", "n1->n2.controller"}
     for link in links.values():
