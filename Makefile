@@ -22,12 +22,13 @@ run: $(READY) ## A short tour on real brokers: NATS and Kafka
 
 test: lint ## Everything: lint, unit, property, conformance, integration, end to end
 	@echo "== tests"
-	$(BIN)/python -m pytest --ignore tests/e2e/test_scenarios.py --ignore tests/conformance
+	$(BIN)/python -m pytest -n 2 tests/unit tests/property
+	$(BIN)/python -m pytest tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py
 	@echo "== every fault on every broker, and every shipped scenario: two at a time"
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance tests/e2e/test_scenarios.py
 
 unit: $(READY_DEV) ## Unit and property tests alone
-	$(BIN)/python -m pytest tests/unit tests/property
+	$(BIN)/python -m pytest -n 2 tests/unit tests/property
 
 lint: $(READY_DEV) ## ruff, mypy --strict, import rules, every scenario valid
 	@echo "== lint"
@@ -41,7 +42,7 @@ bench: $(READY_DEV) ## Benchmarks: ratios, measured side by side in one run
 	$(BIN)/python tests/benchmarks/bench.py
 
 prove: $(READY_DEV) ## The long proofs: every scenario 10 times, 20 random kills of the harness
-	$(BIN)/harness run scenarios/gate scenarios/canary --repeat 10
+	HARNESS_REPEAT=10 $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e/test_scenarios.py -k ends_as_declared
 	HARNESS_KILLS=20 $(BIN)/python -m pytest tests/e2e/test_kill.py
 
 lock: $(VENV)/bin/pip ## Resolve the dependencies anew into the two lock files
