@@ -6,7 +6,7 @@ Owns which errors are definite. A commit that failed otherwise may have taken ef
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -47,6 +47,7 @@ class Commits:
     def __init__(self, session: Session, mode: str, lock: threading.RLock) -> None:
         self._session, self._mode, self._lock = session, mode, lock
         self._begun: dict[tuple[int, int], int] = {}
+        self._failed: dict[int, int] = {}
 
     def stored(self, positions: Mapping[int, int]) -> None:
         """Note that the library may commit these positions from now on; the caller flushes the journal."""
@@ -76,6 +77,16 @@ class Commits:
         with self._lock:
             self._session.journal.flush()
 
+    def take_failed(self) -> dict[int, int]:
+        """Return the positions that were refused or lost and are still owed, and forget them: who polls idly tries again."""
+        found, self._failed = self._failed, {}
+        return found
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Owe nothing for partitions that are somebody else's now."""
+        for partition in partitions:
+            self._failed.pop(partition, None)
+
     def answered(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
         """Take the outcome of an asynchronous or automatic commit; called by the library within ``poll``."""
         if error is not None and error.code() != KafkaError._NO_OFFSET:  # noqa: SLF001  there was nothing to commit
@@ -94,6 +105,10 @@ class Commits:
 
     def _end(self, partition: int, offset: int, error: KafkaError | None) -> None:
         now = monotonic_ns()
+        if error is not None:
+            self._failed[partition] = max(offset, self._failed.get(partition, -1))
+        elif self._failed.get(partition, -1) <= offset:
+            self._failed.pop(partition, None)
         begun = self._begun.pop((partition, offset), -1)  # an automatic commit may name a position that nobody stored
         if error is None:
             outcome, flags = Outcome.OK, Flag.CONFIRMED

@@ -84,7 +84,11 @@ class KafkaConsumer:
         stop = self._session.control.stop
         try:
             while not stop.is_set():
-                self._take(self._poll())
+                messages = self._poll()
+                if not messages and self._options.commit in {"sync", "async"}:
+                    # Refused in a rebalance, say, and nothing has come since that would be committed behind it.
+                    self._commit(self._commits.take_failed())
+                self._take(messages)
             if self._work is not None:
                 self._work.done.wait()
                 self._done_beside()
@@ -235,6 +239,7 @@ class KafkaConsumer:
     def _forget(self, taken: set[int]) -> None:
         self._waiting = self._waiting[~np.isin(self._waiting["partition"], list(taken))]
         self._paused -= taken
+        self._commits.forget(taken)
 
     def _event(self, kind: str, partitions: Sequence[TopicPartition]) -> None:
         spec = self._session.spec

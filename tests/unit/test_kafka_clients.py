@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from harness.clients.base import Control, Counters, ErrorCollapse, Session, WorkerSpec
 from harness.clients.kafka import KafkaClient
+from harness.clients.kafka_commits import Commits
 from harness.clients.kafka_errors import error_text
 from harness.clients.kafka_options import TOPIC, ConsumerOptions, ProducerOptions
 from harness.history.facts import Facts
@@ -181,3 +183,34 @@ def test_errors_collapse_whatever_lengths_they_tell() -> None:
     )
     assert error_text(first) == error_text(second)
     assert "refused" in error_text(first)
+
+
+class FakeConsumer:
+    """Refuses the first commit as of an old generation, and takes the next; stands in for the library's consumer."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[int, int]] = []
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
+        assert not asynchronous
+        self.asked.append({item.partition: item.offset for item in offsets})
+        if len(self.asked) == 1:
+            raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+        return offsets
+
+
+def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_gone(tmp_path: Path) -> None:
+    takes = session(tmp_path, "c0", "", ConsumerOptions())
+    commits, consumer = Commits(takes, "sync", threading.RLock()), FakeConsumer()
+    commits.commit(consumer, [TopicPartition(TOPIC, 0, 5), TopicPartition(TOPIC, 1, 7)])  # type: ignore[arg-type]
+    commits.forget({1})
+    owed = commits.take_failed()
+    assert owed == {0: 5}
+    commits.commit(consumer, [TopicPartition(TOPIC, 0, 5)])  # type: ignore[arg-type]
+    assert commits.take_failed() == {}
+    takes.journal.close()
+    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, commits=True).save(tmp_path / "facts.json")
+    (view,) = History.load(tmp_path).journals
+    told = [(int(row["partition"]), int(row["outcome"])) for row in view.select(Kind.COMMIT)]
+    refused, done = (0, int(Outcome.FAIL)), (0, int(Outcome.OK))
+    assert told.index(refused) < told.index(done)
