@@ -20,6 +20,7 @@ from harness.brokers.base import BROKERS as REGISTERED
 from harness.brokers.kafka_admin import KafkaAdmin
 from harness.errors import AbilityError, ScenarioError
 from harness.faults.base import FAULTS
+from harness.run.selection import select
 from harness.runtime.cgroup import find_controller
 from harness.runtime.process import ProcessNode
 from harness.runtime.toxiproxy import ToxiproxyControl
@@ -221,7 +222,10 @@ def test_without_its_effect_it_is_not_believed(
 @pytest.mark.parametrize("name", sorted(NEEDS))
 def test_what_a_broker_cannot_do_is_refused_before_anything_starts(name: str, broker: str, tmp_path: Path) -> None:
     if NEEDS[name] in REGISTERED.get(broker).shape.abilities:
-        pytest.skip(f"{broker} has {NEEDS[name]}")
+        path = tmp_path / "scenario.yaml"
+        path.write_text(CASES[name].text(broker), encoding="utf-8")
+        assert select([path])
+        return
     with pytest.raises(ScenarioError, match=rf"scenario\.yaml:\d+:\d+: .*{BROKERS[broker]} does not .*known: kafka"):
         run_text(CASES[name].text(broker), tmp_path)
 
