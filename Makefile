@@ -18,7 +18,7 @@ help: ## This list
 
 run: $(READY) ## A short tour on real brokers: NATS and Kafka
 	@echo "== tour: a gate that must pass, canaries that must fail, and a rebalance stall beside its twin (reports land in reports/)"
-	$(BIN)/harness run $(TOUR)
+	$(BIN)/harness run --runtime process $(TOUR)
 
 test: lint ## Everything: lint, unit, property, conformance, integration, end to end
 	@echo "== tests"

@@ -45,10 +45,13 @@ def cli() -> None:
 @click.option("--repeat", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Run each plan N times.")
 @click.option(
     "--runtime",
-    type=click.Choice(["auto", "process"]),
+    type=click.Choice(["auto", "process", "docker"]),
     default="auto",
     show_default=True,
-    help="Where nodes run: supervised processes.",
+    envvar="HARNESS_RUNTIME",
+    show_envvar=True,
+    help="Where nodes run: supervised processes, or containers. auto: containers where a Docker engine has the images "
+    "of the plan (see `harness images build`), else processes.",
 )
 @_reports
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write one JUnit XML file of all runs.")
@@ -72,11 +75,10 @@ def run(
     from harness.run import session  # noqa: PLC0415
     from harness.run.selection import select  # noqa: PLC0415
 
-    del runtime  # one runtime so far: auto is process
     selected = select(paths, tags=tags, wanted=_pairs(wanted), seed=seed)
     progress, verdict = consoles()
     with TerminalListener(progress, None if as_json else verdict) as listener:
-        results = session.run_all(selected, repeat=repeat, reports=reports, listener=listener)
+        results = session.run_all(selected, repeat=repeat, runtime=runtime, reports=reports, listener=listener)
     code = session.exit_code(results, selected)
     if junit is not None:
         write_junit(results, junit)
@@ -194,9 +196,11 @@ def clean(*, dry_run: bool) -> int:
         click.echo(f"run {leftover.run_id} (kept: {leftover.run_dir})")
         for item in leftover.items or ("nothing but its lease",):
             click.echo(f"  {'would remove' if dry_run else 'removed'} {item}")
+        for item in leftover.left:
+            click.echo(f"  could not remove {item}")
     if not found:
         click.echo("nothing left behind")
-    return ExitCode.PASS
+    return ExitCode.ENVIRONMENT if any(leftover.left for leftover in found) else ExitCode.PASS
 
 
 @cli.command()
@@ -277,7 +281,7 @@ def _derived(plan: Plan) -> str:
 def _leftovers() -> list[str]:
     from harness.runtime.ledger import sweep  # noqa: PLC0415
 
-    return [f"{leftover.run_id}: {item}" for leftover in sweep(remove=False) for item in leftover.items]
+    return [f"{leftover.run_id}: {item}" for leftover in sweep(remove=False) for item in (*leftover.items, *leftover.left)]
 
 
 if __name__ == "__main__":

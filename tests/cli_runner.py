@@ -20,7 +20,8 @@ class Cli:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of its processes."""
-        return os.environ | {"HARNESS_STATE_DIR": str(self.home / "state"), "NO_COLOR": "1", "COLUMNS": "120"}
+        own = {"HARNESS_STATE_DIR": str(self.home / "state"), "NO_COLOR": "1", "COLUMNS": "120"}
+        return os.environ | {"HARNESS_RUNTIME": "process"} | own
 
     @property
     def reports(self) -> Path:

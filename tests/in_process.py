@@ -16,12 +16,13 @@ CONSUMERS = {
 }
 
 
-def run_text(text: str, folder: Path) -> tuple[RunResult, list[Event]]:
+def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResult, list[Event]]:
     """Run one scenario and return its result and everything the engine told."""
     path = folder / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
     events: list[Event] = []
-    (result,) = session.run_all(select([path]), repeat=1, reports=folder / "reports", listener=events.append)
+    selected = select([path])
+    (result,) = session.run_all(selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append)
     return result, events
 
 

@@ -28,6 +28,7 @@ class Launch:
         plan: Of the run.
         ports: Node → role → loopback port.
         links: All links, client and peer.
+        bind: Address on which the node's listeners listen; what it tells others is always a loopback address or a name.
     """
 
     installation: Installation
@@ -35,6 +36,7 @@ class Launch:
     plan: Plan
     ports: Mapping[str, Mapping[str, int]]
     links: Sequence[Link]
+    bind: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,7 @@ class Broker(Protocol):
         kind: Registered name.
         shape: For the loader.
         admin_role: Port on which administration and probes reach a node, past every link.
+        direct_roles: Ports that the harness asks, past every link; the first is ``admin_role``.
         peer_roles: Ports that nodes dial each other at: a link between nodes has a channel for each.
         peers_by_name: Nodes know each other by one name and port for all. The proxy of each pair of nodes then listens at
             the node's own port on a loopback address of the pair's own; else at a port drawn free on 127.0.0.1.
@@ -166,6 +169,7 @@ class Broker(Protocol):
     kind: str
     shape: BrokerShape
     admin_role: str
+    direct_roles: tuple[str, ...]
     peer_roles: tuple[str, ...]
     peers_by_name: bool
     observe_every_s: float

@@ -71,6 +71,7 @@ class KafkaBroker:
 
     kind = "kafka"
     admin_role = "admin"
+    direct_roles: tuple[str, ...] = ("admin",)
     peer_roles: tuple[str, ...] = ("peer", "controller")
     peers_by_name = True
     observe_every_s = 0.1

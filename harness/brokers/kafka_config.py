@@ -84,7 +84,7 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
         "controller.quorum.voters": ",".join(f"{node[1:]}@{node}:{ports[node]['controller']}" for node in names),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PEER",
-        "listeners": ",".join(f"{item}://127.0.0.1:{ports[name][role]}" for item, role in listeners.items()),
+        "listeners": ",".join(f"{item}://{launch.bind}:{ports[name][role]}" for item, role in listeners.items()),
         "advertised.listeners": ",".join(f"{item}://{address}" for item, address in advertised.items()),
         "listener.security.protocol.map": ",".join(f"{item}:PLAINTEXT" for item in listeners),
         "auto.create.topics.enable": "false",

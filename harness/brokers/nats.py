@@ -44,6 +44,7 @@ class NatsBroker:
 
     kind = "nats"
     admin_role = "client"
+    direct_roles: tuple[str, ...] = ("client", "monitor")
     peer_roles: tuple[str, ...] = ("cluster",)
     peers_by_name = False
     observe_every_s = 0.25
@@ -119,14 +120,14 @@ def _config(name: str, launch: Launch) -> dict[str, Any]:
     ports = launch.ports[name]
     config: dict[str, Any] = {
         "server_name": name,
-        "listen": f"127.0.0.1:{ports['client']}",
-        "http": f"127.0.0.1:{ports['monitor']}",
+        "listen": f"{launch.bind}:{ports['client']}",
+        "http": f"{launch.bind}:{ports['monitor']}",
         "jetstream": {"store_dir": str(launch.run_dir / "nodes" / name / "data")},
     }
     if launch.plan.cluster.nodes > 1:
         config["cluster"] = {
             "name": "chaos",
-            "listen": f"127.0.0.1:{ports['cluster']}",
+            "listen": f"{launch.bind}:{ports['cluster']}",
             "advertise": _NOWHERE,
             "no_advertise": True,
             "routes": [f"nats-route://{link.address}" for link in launch.links if link.source == name],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.brokers.base import Broker
 from harness.runtime import procfs
 from harness.runtime.base import Link
+from harness.runtime.contract import Sources
 from harness.runtime.procfs import Address
 
 Connections = set[tuple[Address, Address]]
@@ -23,14 +24,12 @@ class Processes:
     Attributes:
         workers: Worker → (pid, client zone).
         nodes: Node → pid.
-        own: The harness and its monitor, which ask nodes directly.
-        toxiproxy: The proxy.
+        sources: Node → where connections that it has accepted may come from.
     """
 
     workers: Mapping[str, tuple[int, str]]
     nodes: Mapping[str, int]
-    own: tuple[int, ...]
-    toxiproxy: int
+    sources: Mapping[str, Sources]
 
 
 def bypasses(
@@ -41,8 +40,6 @@ def bypasses(
     A worker may be connected to the links of its zone alone. What a node has accepted must come from a socket of Toxiproxy
     (or, at its administration port, from the harness; or from itself), and what it dialled must lead to a link of its own.
     """
-    proxied = procfs.local_sockets(processes.toxiproxy)
-    own = {socket for pid in processes.own for socket in procfs.local_sockets(pid)}
     wrong, seen = [], set()
     for worker, (pid, zone) in processes.workers.items():
         allowed = _addresses(link for link in links.values() if link.role == "client" and link.source == zone)
@@ -53,6 +50,7 @@ def bypasses(
     for node, pid in processes.nodes.items():
         listening = {port: role for role, port in ports[node].items()}
         to_peers = _addresses(link for link in links.values() if link.role == "peer" and link.source == node)
+        sources = processes.sources[node]
         connections = _connections(pid)
         itself = {local for local, _ in connections}
         for local, remote in sorted(connections):
@@ -60,7 +58,11 @@ def bypasses(
             if role is None:
                 if remote not in to_peers and remote not in itself:
                     wrong.append(f"{node} to {_shown(remote)}")
-            elif remote not in proxied and remote not in itself and not (role == broker.admin_role and remote in own):
+            elif not (
+                remote in sources.proxies
+                or remote in itself
+                or (role == broker.admin_role and sources.are_harness(remote))
+            ):
                 wrong.append(f"{_shown(remote)} to the {role} port of {node}")
     return wrong, seen
 

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from harness.brokers.base import Admin, Broker, Launch
 from harness.distributions.base import Installation
@@ -25,11 +24,13 @@ from harness.run.probes import JournalProbes
 from harness.run.rundir import RunDir
 from harness.runtime import procfs
 from harness.runtime.base import NodeSpec
-from harness.runtime.cgroup import CpuController, find_controller
+from harness.runtime.cgroup import find_controller
+from harness.runtime.contract import RunNode, Runtime
+from harness.runtime.docker_runtime import DockerRuntime
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
-from harness.runtime.process import ProcessNode, SupervisedProcess
-from harness.runtime.toxiproxy import ToxiproxyServer
+from harness.runtime.process import SupervisedProcess
+from harness.runtime.process_runtime import ProcessRuntime
 from harness.scenario.model import Plan, absent_workers, node_names, zones
 from harness.workload.launcher import SILENT_S, Worker
 
@@ -39,12 +40,12 @@ _PROOF_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """Software of one run: the broker, Toxiproxy's server, and role → directory of the client library to use in place
-    of the installed one.
+    """Software of one run: the broker, Toxiproxy's server (both on this machine, or both in images), and role → directory
+    of the client library to use in place of the installed one.
     """
 
     broker: Installation
-    toxiproxy: Path
+    toxiproxy: Installation
     packages: Mapping[str, str]
 
 
@@ -53,6 +54,7 @@ class Deployment:
 
     Args:
         plan, broker, binaries: What to run.
+        runtime: ``process`` or ``docker``.
         run_dir, ledger, ports, events: Of the run.
         abilities: What the plan's faults need (``cpu_limits``).
         listener: For notes to the user.
@@ -64,6 +66,7 @@ class Deployment:
         plan: Plan,
         broker: Broker,
         binaries: Binaries,
+        runtime: str,
         run_dir: RunDir,
         ledger: Ledger,
         ports: Ports,
@@ -79,19 +82,17 @@ class Deployment:
         self._late = absent_workers(plan)
         names = node_names(plan.cluster)
         self.ports = {name: {role: ports.draw() for role in broker.port_roles(plan)} for name in names}
-        self.links = draw_links(plan, broker, self.ports, ports)
-        controller = find_controller() if "cpu_limits" in abilities else None
+        self.runtime = self._made(runtime, binaries, ports, abilities)
+        self.links = draw_links(plan, broker, self.ports, ports, {name: self.runtime.peer_host(name) for name in names})
         launch = Launch(
             installation=binaries.broker,
             run_dir=run_dir.path.resolve(),
             plan=plan,
             ports=self.ports,
             links=tuple(self.links.values()),
+            bind=self.runtime.bind,
         )
-        self.nodes = {spec.name: self._node(spec, controller) for spec in broker.node_specs(launch)}
-        self.toxiproxy = ToxiproxyServer(
-            binaries.toxiproxy, ports.draw(), ledger, run_dir.logs / "toxiproxy.log", self._toxiproxy_died
-        )
+        self.nodes = {spec.name: self._node(spec) for spec in broker.node_specs(launch)}
         specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve(), binaries.packages)
         self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in specs}
         self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
@@ -102,7 +103,7 @@ class Deployment:
 
     async def up(self) -> None:
         """Start everything and wait until it is ready; raises StartError (definite)."""
-        await self.toxiproxy.start(tuple(self.links.values()))
+        await self.runtime.start_proxies(self.links.values(), self._run_dir.logs, self._toxiproxy_died)
         await asyncio.gather(*(self._start_node(node) for node in self.nodes.values()))
         first = [worker for name, worker in self.workers.items() if name not in self._late]
         starting = [asyncio.create_task(worker.start()) for worker in first]
@@ -154,9 +155,9 @@ class Deployment:
         await asyncio.gather(*(worker.kill() for worker in self.workers.values() if worker.pid))
         await self._end_monitor()
         await asyncio.gather(*(node.kill() for node in self.nodes.values()))
-        await self.toxiproxy.stop()
+        await self.runtime.stop()
         for node in self.nodes.values():
-            node.remove_group()
+            node.release()
 
     def node_state(self, name: str, state: str) -> None:
         """Journal a node's state."""
@@ -169,17 +170,31 @@ class Deployment:
 
     def overhead(self) -> dict[str, float]:
         """Return what each process of the harness and of the cluster has cost so far: CPU seconds and memory."""
-        pids = {"harness": os.getpid(), "monitor": self._monitor.pid, "toxiproxy": self.toxiproxy.pid}
+        pids = {"harness": os.getpid(), "monitor": self._monitor.pid, **self.runtime.proxy_pids()}
         pids |= {name: worker.pid for name, worker in self.workers.items()}
         pids |= {name: node.pid for name, node in self.nodes.items()}
         found = {f"cpu_s.{name}": round(procfs.cpu_seconds(pid), 3) for name, pid in pids.items() if pid}
         return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
 
-    def _node(self, spec: NodeSpec, controller: CpuController | None) -> ProcessNode:
-        log = self._run_dir.logs / f"{spec.name}.log"
-        return ProcessNode(spec, self._ledger, log, lambda code: self._node_died(spec.name, code), controller)
+    def _made(self, kind: str, binaries: Binaries, ports: Ports, abilities: frozenset[str]) -> Runtime:
+        if kind == "docker":
+            images = {"broker": binaries.broker.image, "toxiproxy": binaries.toxiproxy.image}
+            asked = {
+                name: tuple(of_node[role] for role in self._broker.direct_roles) for name, of_node in self.ports.items()
+            }
+            return DockerRuntime(images, binaries.toxiproxy.command, asked, self._ledger, ports)
+        return ProcessRuntime(
+            binaries.toxiproxy.command,
+            self._ledger,
+            ports,
+            cpu=find_controller() if "cpu_limits" in abilities else None,
+        )
 
-    async def _start_node(self, node: ProcessNode) -> None:
+    def _node(self, spec: NodeSpec) -> RunNode:
+        log = self._run_dir.logs / f"{spec.name}.log"
+        return self.runtime.node(spec, log, lambda code: self._node_died(spec.name, code), None)
+
+    async def _start_node(self, node: RunNode) -> None:
         await node.start()
         self.node_state(node.name, "started")
 
@@ -229,8 +244,7 @@ class Deployment:
         processes = Processes(
             workers={name: (worker.pid, zone_of[name]) for name, worker in self.workers.items()},
             nodes={name: node.pid for name, node in self.nodes.items()},
-            own=(os.getpid(), self._monitor.pid),
-            toxiproxy=self.toxiproxy.pid,
+            sources={name: self.runtime.sources(name, (os.getpid(), self._monitor.pid)) for name in self.nodes},
         )
         return bypasses(self._broker, self.links, self.ports, processes)
 
@@ -276,8 +290,9 @@ class Deployment:
             self._listener(Note(text=text, warning=True))
 
 
-def check_abilities(needed: Mapping[str, tuple[str, ...]]) -> None:
-    """Refuse a run whose faults need what this machine cannot do; ``needed`` is ability → fault ids."""
+def check_abilities(needed: Mapping[str, tuple[str, ...]], runtime: str) -> None:
+    """Refuse a run whose faults need what this machine cannot do in a runtime; ``needed`` is ability → fault ids."""
+    del runtime
     for ability, faults in needed.items():
         if ability == "cpu_limits":
             try:

@@ -24,7 +24,7 @@ from harness.history.record import EventLog, Journal
 from harness.progress import Listener, PhaseStarted, Snapshot
 from harness.run.deployment import Binaries, Deployment, check_abilities
 from harness.run.drain import Drain
-from harness.run.fetching import fetch_installations
+from harness.run.fetching import fetch_images, fetch_installations
 from harness.run.rundir import RunDir
 from harness.run.timeline import Timeline, sleep_until
 from harness.runtime.ledger import Ledger
@@ -51,7 +51,7 @@ class RunRecord:
     """
 
     run_id: str
-    runtime: str = "process"
+    runtime: str
     versions: dict[str, str] = field(default_factory=dict)
     started_wall: str = ""
     harness: str = __version__
@@ -71,14 +71,17 @@ class Engine:
         source: Text of the scenario file, kept in the run directory.
         reports: Where run directories are made.
         run_id: From ``rundir.new_run_id``.
+        runtime: ``process`` or ``docker``.
         listener: For progress.
     """
 
-    def __init__(self, plan: Plan, source: str, reports: Path, run_id: str, listener: Listener) -> None:
+    def __init__(self, plan: Plan, source: str, reports: Path, run_id: str, runtime: str, listener: Listener) -> None:
         self._plan = plan
         self._listener = listener
         self._broker: Broker = BROKERS.get(plan.broker.partition("-")[0])
-        self.record = RunRecord(run_id=run_id, started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        self.record = RunRecord(
+            run_id=run_id, runtime=runtime, started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        )
         self.run_dir = RunDir.create(reports, plan, run_id)
         self.run_dir.save_plan(plan, source)
         self._broker.facts(plan).save(self.run_dir.path / "facts.json")
@@ -119,7 +122,7 @@ class Engine:
         for fault in self._plan.timeline:
             for ability in FAULTS.get(fault.kind).abilities:
                 needed[ability] = (*needed.get(ability, ()), fault.id)
-        check_abilities(needed)
+        check_abilities(needed, self.record.runtime)
         return frozenset(needed)
 
     async def _fetch(self) -> Binaries:
@@ -129,11 +132,14 @@ class Engine:
         self.record.versions = {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
         wanted = list(dict.fromkeys((broker, toxiproxy, *packages.values())))
         had = dict(zip(wanted, await fetch_installations(wanted, self._listener), strict=True))
+        if self.record.runtime == "docker":
+            official = {broker: self._plan.cluster.image, toxiproxy: ""}
+            had |= await fetch_images(official, self._listener)
         self.record.versions |= {**had[broker].versions, **had[toxiproxy].versions}
         self.record.versions |= {f"{package.kind} ({role})": package.version for role, package in packages.items()}
         return Binaries(
             broker=had[broker],
-            toxiproxy=had[toxiproxy].executable,
+            toxiproxy=had[toxiproxy],
             packages={role: str(had[package].directory) for role, package in packages.items()},
         )
 
@@ -145,6 +151,7 @@ class Engine:
                 plan=self._plan,
                 broker=self._broker,
                 binaries=binaries,
+                runtime=self.record.runtime,
                 run_dir=self.run_dir,
                 ledger=ledger,
                 ports=ports,

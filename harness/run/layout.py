@@ -18,8 +18,13 @@ NodePorts = Mapping[str, Mapping[str, int]]
 """Node → role → port."""
 
 
-def draw_links(plan: Plan, broker: Broker, node_ports: NodePorts, ports: Ports) -> dict[str, Link]:
-    """Return every link of a run; each channel listens on a port drawn free, or at its pair's own address."""
+def draw_links(
+    plan: Plan, broker: Broker, node_ports: NodePorts, ports: Ports, peer_hosts: Mapping[str, str]
+) -> dict[str, Link]:
+    """Return every link of a run; each channel listens on a port drawn free, or at its pair's own address.
+
+    ``peer_hosts``: node → where the proxies of links from other nodes reach it.
+    """
     links = {}
     for name, zone, node in client_links(plan.cluster, plan.workload):
         upstream = node_ports[node][broker.client_role(zone)]
@@ -34,7 +39,7 @@ def draw_links(plan: Plan, broker: Broker, node_ports: NodePorts, ports: Ports) 
                     name=name if role == broker.peer_roles[0] else f"{name}.{role}",
                     host=pair_address(source, node) if broker.peers_by_name else _LOOPBACK,
                     port=upstream if broker.peers_by_name else ports.draw(),
-                    upstream=f"{_LOOPBACK}:{upstream}",
+                    upstream=f"{peer_hosts[node]}:{upstream}",
                 )
             )
         links[name] = Link(name=name, source=source, node=node, role="peer", channels=tuple(channels))

@@ -24,6 +24,7 @@ from harness.result import RunResult
 from harness.run.engine import Engine, RunRecord
 from harness.run.judge import judge, load_record
 from harness.run.rundir import RunDir, new_run_id
+from harness.run.runtimes import runtime_of
 from harness.run.selection import Selected, replan
 from harness.runtime.ledger import sweep
 from harness.scenario.model import Plan
@@ -32,14 +33,20 @@ from harness.scenario.plan import variant_label
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_all(selected: Sequence[Selected], *, repeat: int, reports: Path, listener: Listener) -> list[RunResult]:
+def run_all(
+    selected: Sequence[Selected], *, repeat: int, runtime: str, reports: Path, listener: Listener
+) -> list[RunResult]:
     """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
 
+    ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``run/runtimes.py``); raises UnfitEnvironmentError when the one
+    asked for is not to be had.
     An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
     """
     for leftover in sweep():
         for what in leftover.items:
             listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
+        for what in leftover.left:
+            listener(Note(text=f"could not remove what run {leftover.run_id} left behind: {what}", warning=True))
     todo = [
         item
         for item in selected
@@ -47,7 +54,7 @@ def run_all(selected: Sequence[Selected], *, repeat: int, reports: Path, listene
     ]
     results: list[RunResult] = []
     for position, item in enumerate(todo, 1):
-        result = _run_one(item, position, len(todo), reports, listener)
+        result = _run_one(item, position, len(todo), runtime_of(item.plan, runtime, listener), reports, listener)
         results.append(result)
         listener(RunFinished(result=result))
         if result.error == "interrupted":
@@ -94,24 +101,24 @@ def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
             "the plan made from scenario.yaml is not the one that was run",
             hint="scenario.yaml was edited, or another version of the harness made this run",
         )
-    result = judge(plan, run_dir, record, reproduce_command(plan))
+    result = judge(plan, run_dir, record, reproduce_command(plan, record.runtime))
     previous = path / "result.json"
     if not previous.exists():
         return result, ()
     return result, differences(from_json(previous.read_text(encoding="utf-8")), result)
 
 
-def reproduce_command(plan: Plan) -> str:
+def reproduce_command(plan: Plan, runtime: str) -> str:
     """Return the command line that runs the same plan again."""
-    words = ["harness", "run", plan.file, "--seed", str(plan.seed)]
+    words = ["harness", "run", plan.file, "--seed", str(plan.seed), "--runtime", runtime]
     for path, value in plan.variant.items():
         words += ["--variant", f"{path}={value}"]
     return shlex.join(words)
 
 
-def _run_one(item: Selected, position: int, total: int, reports: Path, listener: Listener) -> RunResult:
+def _run_one(item: Selected, position: int, total: int, runtime: str, reports: Path, listener: Listener) -> RunResult:
     plan = item.plan
-    engine = Engine(plan, item.source, reports, new_run_id(), listener)
+    engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener)
     workload = plan.workload
     listener(
         RunStarted(
@@ -135,7 +142,7 @@ def _run_one(item: Selected, position: int, total: int, reports: Path, listener:
 
 def _judged(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) -> RunResult:
     shown = RunDir(Path(relative(run_dir.path)))
-    result = judge(plan, shown, record, reproduce_command(plan))
+    result = judge(plan, shown, record, reproduce_command(plan, record.runtime))
     try:
         write_all(result, run_dir.path)
     except (HarnessError, OSError) as error:

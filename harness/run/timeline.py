@@ -174,7 +174,7 @@ class Timeline:
             nodes=deployment.nodes,
             links=deployment.links,
             workers=deployment.workers,
-            control=deployment.toxiproxy.control,
+            control=deployment.runtime.control,
             probes=deployment.probes,
             node_ready=deployment.admin.node_ready,
             node_state=deployment.node_state,

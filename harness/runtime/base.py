@@ -105,6 +105,23 @@ class CpuUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUse:
+    """Memory accounting of a node: what the kernel says of its control group.
+
+    Attributes:
+        limit_bytes: In force; None without one.
+        used_bytes: Just now.
+        at_limit: How often the limit was hit so far.
+        killed: How many of its processes the kernel has ended for lack of memory so far.
+    """
+
+    limit_bytes: int | None
+    used_bytes: int
+    at_limit: int
+    killed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Which incarnation of a node's process this is: the pid and its start time in clock ticks since boot."""
 
@@ -179,3 +196,20 @@ class CpuLimited(Protocol):
     def cpu_use(self) -> CpuUse:
         """Return the kernel's own accounting."""
         ...
+
+
+@runtime_checkable
+class MemoryLimited(Protocol):
+    """A node whose memory can be limited."""
+
+    def limit_memory(self, holder: str, limit_bytes: int | None) -> None:
+        """Limit to so many bytes (the smallest of all holders' limits counts), or lift this holder's limit with None."""
+        ...
+
+    def memory_use(self) -> MemoryUse:
+        """Return the kernel's own accounting."""
+        ...
+
+
+class Disk(Protocol):
+    """A node's own file system; blocking calls."""

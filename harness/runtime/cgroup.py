@@ -94,6 +94,13 @@ class CpuGroup:
         self._version = controller.version
         self.path = controller.parent / (PREFIX + name)
 
+    @classmethod
+    def at(cls, path: Path) -> CpuGroup:
+        """Return a group that somebody else has made (an engine, for a container)."""
+        group = cls(CpuController(path.parent, 2 if (path / "cpu.max").exists() else 1), "")
+        group.path = path
+        return group
+
     def create(self) -> None:
         """Make the group."""
         self.path.mkdir(exist_ok=True)
@@ -152,3 +159,21 @@ def remove_group(path: Path, deadline_s: float = 3.0) -> bool:
                 return False
             time.sleep(0.01)
     return True
+
+
+def groups_of(pid: int, root: Path = ROOT) -> dict[str, Path]:
+    """Return controller → the directory of the group that a process is in (``cpu``, ``memory``)."""
+    found: dict[str, Path] = {}
+    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+        _, names, path = line.split(":", 2)
+        for name in ("cpu", "memory"):
+            if name in names.split(","):
+                found[name] = root / _mounted(root, names, name) / path.lstrip("/")
+            elif not names and name not in found:
+                found[name] = root / path.lstrip("/")  # version 2: one group for all; version 1 has the last word
+    return found
+
+
+def _mounted(root: Path, names: str, name: str) -> str:
+    """Return under which directory a version-1 hierarchy is mounted: by all its controllers' names, or by one."""
+    return names if (root / names).exists() else name

@@ -22,7 +22,8 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from harness.runtime import cgroup, procfs
+from harness.errors import HarnessError
+from harness.runtime import cgroup, docker_engine, procfs
 
 _SWEEP_SECONDS = 10.0
 
@@ -65,9 +66,10 @@ class Ledger:
 
     def close(self) -> tuple[str, ...]:
         """Remove whatever of this run is still there and give the lease back; return what had to be removed."""
-        removed = _remove(self.run_id, _entries(self._dir))
+        removed, left = _remove(self.run_id, _entries(self._dir))
         os.close(self._log)
-        shutil.rmtree(self._dir, ignore_errors=True)
+        if not left:
+            shutil.rmtree(self._dir, ignore_errors=True)
         os.close(self._lease)
         return removed
 
@@ -80,11 +82,13 @@ class Leftover:
         run_id: The dead run.
         run_dir: Where its history lies (kept).
         items: One line each: ``process 4711 (nats-server …)``, ``cgroup …``.
+        left: What could not be removed, with the reason; a later sweep tries again.
     """
 
     run_id: str
     run_dir: str
     items: tuple[str, ...] = field(default=())
+    left: tuple[str, ...] = field(default=())
 
 
 def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
@@ -109,12 +113,12 @@ def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
             continue
         run_id = entry.name.lstrip(".")
         entries = _entries(entry)
-        items = _remove(run_id, entries) if remove else _list(run_id, entries)
-        if remove:
+        items, left = _remove(run_id, entries) if remove else _list(run_id, entries)
+        if remove and not left:
             shutil.rmtree(entry, ignore_errors=True)
         os.close(fd)
         run_dir = next((item["run_dir"] for item in entries if item["act"] == "run"), "")
-        found.append(Leftover(run_id=run_id, run_dir=run_dir, items=items))
+        found.append(Leftover(run_id=run_id, run_dir=run_dir, items=items, left=left))
     return tuple(found)
 
 
@@ -127,15 +131,31 @@ def _entries(directory: Path) -> list[Mapping[str, Any]]:
     return entries
 
 
-def _list(run_id: str, entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
+Found = tuple[tuple[str, ...], tuple[str, ...]]
+"""What was found (or removed), and what could not be looked at or removed, with the reason."""
+
+
+def _list(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
     items = [f"process {pid} ({_command(pid)})" for pid in procfs.marked(run_id)]
     items += [f"cgroup {item['path']}" for item in entries if item["act"] == "cgroup" and Path(item["path"]).exists()]
-    return tuple(items)
+    left: list[str] = []
+    if _acted(entries, "docker"):
+        try:
+            items += docker_engine.leftovers(run_id)
+        except HarnessError as error:
+            left.append(f"containers, if any: {error.message}")
+    return tuple(items), tuple(left)
 
 
-def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
-    removed = list(_list(run_id, entries))
+def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
+    removed, left = _list(run_id, entries)
     deadline = time.monotonic() + _SWEEP_SECONDS
+    if _acted(entries, "docker") and not left and any(item.startswith(("container", "network")) for item in removed):
+        try:
+            docker_engine.remove(run_id)
+            left = tuple(f"{item}: the engine did not remove it" for item in docker_engine.leftovers(run_id))
+        except HarnessError as error:
+            left = (f"containers: {error.message}",)
     # A process may be starting another one while we look: until none is left.
     while (pids := list(procfs.marked(run_id))) and time.monotonic() < deadline:
         for pid in pids:
@@ -144,7 +164,11 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> tuple[str, ...]:
     for item in entries:
         if item["act"] == "cgroup":
             cgroup.remove_group(Path(item["path"]))
-    return tuple(removed)
+    return removed, left
+
+
+def _acted(entries: list[Mapping[str, Any]], act: str) -> bool:
+    return any(item["act"] == act for item in entries)
 
 
 def _command(pid: int) -> str:

@@ -16,12 +16,15 @@ from pathlib import Path
 
 from harness.errors import AbilityError, StartError
 from harness.runtime import procfs
-from harness.runtime.base import CpuUse, Identity, NodeSpec
+from harness.runtime.base import CpuUse, Disk, Identity, NodeSpec
 from harness.runtime.cgroup import CpuController, CpuGroup
+from harness.runtime.files import write_files
 from harness.runtime.ledger import Ledger
+from harness.runtime.tail import tail
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
-_BURNER = "while True: pass"
+BURNER = "while True: pass"
+"""Program of a process that uses all the CPU time it gets."""
 
 
 def minimal_environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -141,18 +144,38 @@ class SupervisedProcess:
 
     def logs(self, lines: int = 20) -> str:
         """Return the last lines of its output."""
-        try:
-            with self._log.open("rb") as log:
-                log.seek(0, os.SEEK_END)
-                log.seek(max(0, log.tell() - 64 * 1024))
-                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
-        except OSError:
-            return ""
+        return tail(self._log, lines)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         if not self._expected and self._on_death is not None:
             self._on_death(code)
+
+
+class ProcessProgram(SupervisedProcess):
+    """A process that is always started in the same way; fulfils ``Program``.
+
+    Args:
+        argv, env: How.
+        name, ledger, log, on_death: See ``SupervisedProcess``.
+    """
+
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        *,
+        name: str,
+        ledger: Ledger,
+        log: Path,
+        on_death: Callable[[int], None] | None = None,
+    ) -> None:
+        super().__init__(name, ledger, log, on_death)
+        self._argv, self._env = argv, env
+
+    async def run(self) -> None:
+        """Start it; raises StartError (definite)."""
+        await self.launch(self._argv, self._env)
 
 
 class ProcessNode(SupervisedProcess):
@@ -164,6 +187,7 @@ class ProcessNode(SupervisedProcess):
         log: Output file.
         on_death: Called when it ends unexpectedly.
         controller: Where CPU groups can be made; None when this run needs none or has no right to.
+        disk: Its own file system, or None.
     """
 
     def __init__(
@@ -173,9 +197,12 @@ class ProcessNode(SupervisedProcess):
         log: Path,
         on_death: Callable[[int], None],
         controller: CpuController | None,
+        disk: Disk | None = None,
     ) -> None:
         super().__init__(spec.name, ledger, log, on_death)
         self.spec = spec
+        self.disk = disk
+        self._first = True
         self._limits: dict[str, float] = {}
         self._burners: dict[str, list[SupervisedProcess]] = {}
         self._group: CpuGroup | None = None
@@ -191,12 +218,8 @@ class ProcessNode(SupervisedProcess):
 
     async def start(self) -> None:
         """Write the configuration and start the process; raises StartError (definite)."""
-        first = not self.spec.data_dir.exists()
-        self.spec.data_dir.mkdir(parents=True, exist_ok=True)
-        for path, content in self.spec.files.items():
-            path.write_text(content, encoding="utf-8")
-        for path, seed in self.spec.seeds.items() if first else ():
-            path.write_bytes(seed)
+        write_files(self.spec, first=self._first)
+        self._first = False
         await self.launch(self.spec.argv, self.spec.env)
         if self._group is not None:
             try:
@@ -236,7 +259,7 @@ class ProcessNode(SupervisedProcess):
             raise AbilityError(f"no control group of ours holds {self.name}")
         for index in range(count):
             burner = SupervisedProcess(f"burner {index} of {self.name}", self._ledger, self._log)
-            await burner.launch((sys.executable, "-S", "-E", "-c", _BURNER), {})
+            await burner.launch((sys.executable, "-S", "-E", "-c", BURNER), {})
             self._group.add(burner.pid)
             self._burners.setdefault(holder, []).append(burner)
 
@@ -246,7 +269,7 @@ class ProcessNode(SupervisedProcess):
             raise AbilityError(f"no control group of ours holds {self.name}")
         return self._group.use()
 
-    def remove_group(self) -> None:
+    def release(self) -> None:
         """Remove the control group after the last process has gone."""
         if self._group is not None:
             self._group.remove()

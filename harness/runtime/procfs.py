@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -95,13 +96,21 @@ def _sockets(pid: int) -> list[tuple[Address, Address, str]]:
     except OSError:
         return []
     sockets = []
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        # A kernel without IPv6 has no second table.
-        for line in table.read_text(encoding="ascii").splitlines()[1:] if table.exists() else ():
-            fields = line.split()
-            if fields[9] in inodes:
-                sockets.append((_address(fields[1]), _address(fields[2]), fields[3]))
+    for line in _tables(pid):
+        fields = line.split()
+        if fields[9] in inodes:
+            sockets.append((_address(fields[1]), _address(fields[2]), fields[3]))
     return sockets
+
+
+def _tables(pid: int) -> list[str]:
+    """Return the lines of the TCP tables of the process's own network namespace."""
+    lines = []
+    for table in ("tcp", "tcp6"):
+        # A kernel without IPv6 has no second table, and a process that has just ended none at all.
+        with contextlib.suppress(OSError):
+            lines += Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+    return lines
 
 
 def _address(text: str) -> Address:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import requests
 from toxiproxy.api import APIConsumer
@@ -20,8 +19,6 @@ from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
 from harness.errors import ControlError, StartError
 from harness.runtime.base import Link
-from harness.runtime.ledger import Ledger
-from harness.runtime.process import SupervisedProcess
 
 DEADLINE_S = 2.0
 """A healthy control port answers in about 2 ms; removing a toxic under load can hang it (Shopify/toxiproxy 558)."""
@@ -111,33 +108,53 @@ class ToxiproxyControl:
         return response.json() if response.content else {}
 
 
+class Program(Protocol):
+    """What runs the server: a process or a container."""
+
+    @property
+    def pid(self) -> int:
+        """Process id on this machine; 0 when it does not run."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status; None while it runs."""
+        ...
+
+    async def run(self) -> None:
+        """Start it; raises StartError (definite)."""
+        ...
+
+    async def end(self, number: signal.Signals, timeout_s: float) -> bool:
+        """Send a signal and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough."""
+        ...
+
+    def logs(self, lines: int = 20) -> str:
+        """Return the last lines of its output."""
+        ...
+
+
 class ToxiproxyServer:
-    """One Toxiproxy process and the links through it.
+    """One Toxiproxy server and the links through it.
 
     Args:
-        binary: Path of the server.
-        port: Control port on 127.0.0.1.
-        ledger: Of the run.
-        log: Output file.
-        on_death: Called with the return code when it dies.
+        program: Runs it.
+        port: Of its control API, on 127.0.0.1.
     """
 
-    def __init__(self, binary: Path, port: int, ledger: Ledger, log: Path, on_death: Any) -> None:
-        self._binary = binary
-        self._port = port
-        self._process = SupervisedProcess("toxiproxy", ledger, log, on_death)
+    def __init__(self, program: Program, port: int) -> None:
+        self._program = program
         self.control = ToxiproxyControl("127.0.0.1", port)
         self.links: dict[str, Link] = {}
 
     @property
     def pid(self) -> int:
         """Process id."""
-        return self._process.pid
+        return self._program.pid
 
-    async def start(self, links: tuple[Link, ...], deadline_s: float = 10.0) -> None:
+    async def start(self, links: Iterable[Link], deadline_s: float = 10.0) -> None:
         """Start the server, wait until it answers, create every link; raises StartError."""
-        argv = (str(self._binary), "-host", "127.0.0.1", "-port", str(self._port))
-        await self._process.launch(argv, {"LOG_LEVEL": "warn"})
+        await self._program.run()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + deadline_s
         while True:
@@ -145,8 +162,8 @@ class ToxiproxyServer:
                 await asyncio.to_thread(self.control.version)
                 break
             except ControlError as error:
-                if self._process.returncode is not None or loop.time() > deadline:
-                    raise StartError(f"Toxiproxy did not start: {error.message}\n{self._process.logs()}") from error
+                if self._program.returncode is not None or loop.time() > deadline:
+                    raise StartError(f"Toxiproxy did not start: {error.message}\n{self._program.logs()}") from error
                 await asyncio.sleep(0.02)
         for link in links:
             await asyncio.to_thread(self.control.create, link)
@@ -154,4 +171,4 @@ class ToxiproxyServer:
 
     async def stop(self) -> None:
         """End the server."""
-        await self._process.end(signal.SIGTERM, 3.0)
+        await self._program.end(signal.SIGTERM, 3.0)

@@ -57,12 +57,14 @@ class ClusterShape:
         replicas: Copies of each stream or partition.
         topic: Options of the stream or topic; shape from the broker (``storage``, ``duplicate_window``…).
         config: Passed through verbatim into the broker's configuration.
+        image: Image that serves instead of our own (``apache/kafka:4.1.1``); the run then takes containers. Empty = our own.
     """
 
     nodes: int = field(default=1, metadata={"minimum": 1, "maximum": 64})
     replicas: int = field(default=1, metadata={"minimum": 1, "maximum": 64})
     topic: Any = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

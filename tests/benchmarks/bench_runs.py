@@ -69,7 +69,9 @@ def _run(text: str) -> tuple[dict[str, float], History]:
         path = Path(folder) / "bench.yaml"
         path.write_text(text, encoding="utf-8")
         told: list[Event] = []
-        (result,) = session.run_all(select([path]), repeat=1, reports=Path(folder) / "reports", listener=told.append)
+        (result,) = session.run_all(
+            select([path]), repeat=1, runtime="process", reports=Path(folder) / "reports", listener=told.append
+        )
         (run_dir,) = (Path(folder) / "reports").iterdir()
         history = History.load(run_dir)
         history.index  # noqa: B018  read before the folder goes

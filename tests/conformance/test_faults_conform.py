@@ -1,7 +1,7 @@
 """Every registered fault: it acts and heals with evidence on a real broker, and without its effect it is never believed.
 
-``HARNESS_CONFORMANCE`` names the brokers (default ``nats,kafka``: the same table on both). What a broker cannot do it
-must refuse, and the table says which those are.
+``HARNESS_CONFORMANCE`` names the brokers (default ``nats,kafka``: the same table on both), ``HARNESS_RUNTIMES`` the
+runtimes (default ``process,docker``). What a broker cannot do it must refuse, and the table says which those are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import required
 from in_process import BROKERS, run_text, scenario
 
 from harness.brokers.base import BROKERS as REGISTERED
@@ -21,13 +22,17 @@ from harness.brokers.kafka_admin import KafkaAdmin
 from harness.errors import AbilityError, ScenarioError
 from harness.faults.base import FAULTS
 from harness.run.selection import select
+from harness.runtime import docker_engine
 from harness.runtime.cgroup import find_controller
+from harness.runtime.contract import NAMES
+from harness.runtime.docker_node import ContainerNode
 from harness.runtime.process import ProcessNode
 from harness.runtime.toxiproxy import ToxiproxyControl
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
 
 WANTED = os.environ.get("HARNESS_CONFORMANCE", "nats,kafka").split(",")
+RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
 
 
 async def _nothing(*_: Any, **__: Any) -> None:
@@ -180,6 +185,14 @@ def broker(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(params=[name for name in NAMES if name in RUNTIMES])
+def runtime(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if name == "docker" and (why := docker_engine.unusable()):
+        required.lacking("docker", why)
+    return name
+
+
 @pytest.fixture(params=sorted(CASES))
 def case(request: pytest.FixtureRequest, broker: str) -> Case:
     found = CASES[request.param]
@@ -194,8 +207,8 @@ def case(request: pytest.FixtureRequest, broker: str) -> Case:
     return found
 
 
-def test_it_acts_and_heals_with_evidence(case: Case, broker: str, tmp_path: Path) -> None:
-    result, _ = run_text(case.text(broker), tmp_path)
+def test_it_acts_and_heals_with_evidence(case: Case, broker: str, runtime: str, tmp_path: Path) -> None:
+    result, _ = run_text(case.text(broker), tmp_path, runtime)
     (carried_out,) = result.faults
     assert carried_out.proven, [item for item in carried_out.evidence if not item.proven]
     assert {item.stage for item in carried_out.evidence} == {"effect", "healing"}
@@ -203,12 +216,13 @@ def test_it_acts_and_heals_with_evidence(case: Case, broker: str, tmp_path: Path
 
 
 def test_without_its_effect_it_is_not_believed(
-    case: Case, broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, broker: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for owner, name, instead in case.sabotage:
+    for declared, name, instead in case.sabotage:
+        owner = ContainerNode if runtime == "docker" and declared is ProcessNode else declared
         lost = _at_first_lost(getattr(owner, name)) if instead is _nothing_at_first else instead
         monkeypatch.setattr(owner, name, lost)
-    result, _ = run_text(case.text(broker), tmp_path)
+    result, _ = run_text(case.text(broker), tmp_path, runtime)
     (carried_out,) = result.faults
     assert not carried_out.proven
     unproven = [item for item in carried_out.evidence if item.stage == "effect" and not item.proven]

@@ -1,5 +1,8 @@
 """The shipped scenarios on real brokers: every gate passes, every canary fails for exactly its declared check, every twin
-passes; and every gate, sabotaged, fails."""
+passes, as processes and in containers alike; and every gate, sabotaged, fails.
+
+``HARNESS_REPEAT`` says how often as processes (3 in CI), ``HARNESS_REPEAT_DOCKER`` how often in containers (once).
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import required
 from cli_runner import Cli
 from ruamel.yaml import YAML
 
 from harness.run.selection import select
+from harness.runtime import docker_engine
 
 ROOT = Path(__file__).parents[2] / "scenarios"
-REPEAT = int(os.environ.get("HARNESS_REPEAT", "3" if os.environ.get("CI") else "1"))
+REPEAT = {
+    "process": int(os.environ.get("HARNESS_REPEAT", "3" if os.environ.get("CI") else "1")),
+    "docker": int(os.environ.get("HARNESS_REPEAT_DOCKER", "1")),
+}
+RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
 SCENARIOS = sorted(path.relative_to(ROOT) for folder in ("gate", "canary") for path in (ROOT / folder).glob("*.yaml"))
 CANARIES = [path for path in SCENARIOS if path.parent.name == "canary" and "-twin" not in path.stem]
 TWINS = [
@@ -60,14 +69,18 @@ SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.timeout(120 * REPEAT)
+@pytest.mark.timeout(150 * max(REPEAT.values()))
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-def test_it_ends_as_declared(cli: Cli, scenario: Path) -> None:
-    for _ in range(REPEAT):
-        code, result, err = cli.run_scenario(ROOT / scenario)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
+    if runtime == "docker" and (why := docker_engine.unusable()):
+        required.lacking("docker", why)
+    for _ in range(REPEAT[runtime]):
+        code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
         assert code == 0, f"{result['headline']}\n{result['blocking']}\n{err}"
         failed = {check["check"] for check in result["checks"] if check["expected"] and check["verdict"] == "fail"}
         assert failed == set(result["must_fail"])
+        assert result["runtime"] == runtime
         assert all(fault["proven"] for fault in result["faults"])
 
 

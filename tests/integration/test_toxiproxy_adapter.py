@@ -15,6 +15,7 @@ from harness.runtime import toxiproxy
 from harness.runtime.base import Channel, Link
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
+from harness.runtime.process_runtime import toxiproxy_program
 from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
 
 
@@ -40,7 +41,9 @@ def server(tmp_path: Path, runner: asyncio.Runner) -> Iterator[ToxiproxyServer]:
         channels=(_channel("clients->n1", ports.draw(), ports.draw()),),
     )
     binary = ensure(resolve("toxiproxy-2"), lambda _: None).executable
-    server = ToxiproxyServer(binary, ports.draw(), ledger, tmp_path / "log", lambda _: None)
+    port = ports.draw()
+    program = toxiproxy_program((str(binary),), port, ledger, tmp_path / "log", lambda _: None)
+    server = ToxiproxyServer(program, port)
     runner.run(server.start((link,)))
     yield server
     runner.run(server.stop())

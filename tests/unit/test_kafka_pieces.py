@@ -167,7 +167,7 @@ def launch(given: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laun
     broker, ports = BROKERS.get("kafka"), Ports()
     try:
         drawn = {name: {role: ports.draw() for role in broker.port_roles(given)} for name in ("n1", "n2", "n3")}
-        links = draw_links(given, broker, drawn, ports)
+        links = draw_links(given, broker, drawn, ports, dict.fromkeys(drawn, "127.0.0.1"))
     finally:
         ports.release()
     checkpoint = tmp_path / "bootstrap.checkpoint"

@@ -280,7 +280,7 @@ def _session(
     monkeypatch.setattr(session, "_run_one", run_one)
     monkeypatch.setattr(session, "write_beside", beside)
     selected: list[Selected] = plans  # type: ignore[assignment]
-    return session.run_all(selected, repeat=1, reports=folder, listener=told.append), told, written
+    return session.run_all(selected, repeat=1, runtime="process", reports=folder, listener=told.append), told, written
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2)])

@@ -59,7 +59,7 @@ def test_a_race_that_shows_often_enough_does_not_hide_another_violation(tmp_path
 
 def test_the_reproduce_command_selects_the_same_plan(tmp_path: Path) -> None:
     for item in _selected(tmp_path, RACE):
-        words = reproduce_command(item.plan).split()
+        words = reproduce_command(item.plan, "process").split()
         assert words[:2] == ["harness", "run"]
         seed = int(words[words.index("--seed") + 1])
         path, _, value = words[words.index("--variant") + 1].partition("=")

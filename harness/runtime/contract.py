@@ -1,0 +1,101 @@
+"""What the engine needs of a runtime: the place where the nodes and proxies of one run live.
+
+Two fulfil it: supervised processes and containers. Both carry out the same ``NodeSpec`` and ``Link``, so that a scenario
+means the same in both. Knows no broker, no fault and not the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.runtime.base import CpuLimited, Disk, Link, Node, NodeSpec, Pausable
+from harness.runtime.fleet import Fleet
+from harness.runtime.procfs import Address
+from harness.runtime.toxiproxy import ToxiproxyControl
+
+NAMES = ("process", "docker")
+
+
+class RunNode(Node, Pausable, CpuLimited, Protocol):
+    """A node as a runtime makes it."""
+
+    disk: Disk | None
+
+    @property
+    def pid(self) -> int:
+        """Process id on this machine; 0 when it does not run."""
+        ...
+
+    def release(self) -> None:
+        """Give back what is left of it once its process has gone (its control group)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where connections that a node has accepted may come from, in the node's own network namespace.
+
+    Attributes:
+        proxies: Sockets of the run's Toxiproxy servers.
+        harness: Sockets of the harness and its monitor, as far as they are seen from there.
+        gateways: Addresses that stand for this machine, whatever the port; only the harness asks nodes directly.
+    """
+
+    proxies: frozenset[Address]
+    harness: frozenset[Address]
+    gateways: frozenset[str]
+
+    def are_harness(self, remote: Address) -> bool:
+        """Tell whether a remote address may be the harness."""
+        return remote in self.harness or remote[0] in self.gateways
+
+
+class Runtime(Protocol):
+    """Where the nodes and proxies of one run live.
+
+    Attributes:
+        kind: ``process`` or ``docker``.
+        bind: Address on which nodes listen.
+    """
+
+    kind: str
+    bind: str
+
+    @property
+    def control(self) -> ToxiproxyControl | Fleet:
+        """Toxiproxy, whichever server a link runs through."""
+        ...
+
+    def peer_host(self, node: str) -> str:
+        """Return where the proxies of links from other nodes reach this one; clients' proxies reach it on 127.0.0.1."""
+        ...
+
+    def node(self, spec: NodeSpec, log: Path, on_death: Callable[[int], None], disk: Disk | None) -> RunNode:
+        """Return a node that is not started yet.
+
+        Args:
+            spec: From the broker.
+            log: Output file.
+            on_death: Called with the exit status when it ends unexpectedly.
+            disk: Its own file system, or None.
+        """
+        ...
+
+    async def start_proxies(self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None]) -> None:
+        """Start Toxiproxy and create every link; raises StartError (definite)."""
+        ...
+
+    async def stop(self) -> None:
+        """End the proxies and whatever else is not a node."""
+        ...
+
+    def proxy_pids(self) -> Mapping[str, int]:
+        """Return name → pid of the Toxiproxy servers."""
+        ...
+
+    def sources(self, node: str, own: tuple[int, ...]) -> Sources:
+        """Return where a node's accepted connections may come from; ``own``: pids of the harness and its monitor."""
+        ...

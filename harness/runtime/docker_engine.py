@@ -1,0 +1,105 @@
+"""The Docker engine: whether it can be used here, the labels that make things ours, and what a dead run left in it.
+
+Everything that a run creates bears its label from the moment it exists, so that a sweep needs no list of names and works
+without the reaper's image. The docker package is loaded only where an engine is talked to. Knows no node and no broker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UnfitEnvironmentError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LABEL = "broker-chaos-harness.run"
+"""Label of every container and network of a run; its value is the run's id."""
+
+TIMEOUT_S = 60
+
+
+@contextlib.contextmanager
+def engine() -> Iterator[DockerClient]:
+    """Yield a client of the engine that ``DOCKER_HOST`` or the default socket names; raises UnfitEnvironmentError."""
+    import docker  # noqa: PLC0415  0.3 s, and only runs with containers need it
+    from docker.errors import DockerException  # noqa: PLC0415
+
+    try:
+        client = docker.from_env(timeout=TIMEOUT_S)
+    except DockerException as error:
+        raise UnfitEnvironmentError(
+            f"no Docker engine answers: {error}", hint="start one, or run with --runtime process"
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def unusable() -> str:
+    """Return why containers cannot serve as nodes here; empty when they can.
+
+    Evidence of what faults do is read from the kernel (process states, sockets, throttling): the engine's processes must be
+    this machine's own.
+    """
+    if not _may_answer():
+        return "no Docker engine answers here"
+    try:
+        with engine() as client:
+            if client.info().get("OSType") != "linux":
+                return "the Docker engine runs no Linux containers"
+            if _elsewhere(client):
+                return "the Docker engine runs on another machine, whose processes cannot be looked at"
+    except UnfitEnvironmentError as error:
+        return error.message
+    return ""
+
+
+def containers_of(client: DockerClient, run_id: str) -> list[Any]:
+    """Return all containers of a run, whether they run or not."""
+    return list(client.containers.list(all=True, filters={"label": f"{LABEL}={run_id}"}, ignore_removed=True))
+
+
+def leftovers(run_id: str) -> tuple[str, ...]:
+    """Return a line for each container and network of a run; raises UnfitEnvironmentError without an engine."""
+    with engine() as client:
+        found = [f"container {item.name} ({item.short_id})" for item in containers_of(client, run_id)]
+        networks = client.networks.list(filters={"label": f"{LABEL}={run_id}"})
+        return (*found, *(f"network {item.name}" for item in networks))
+
+
+def remove(run_id: str) -> None:
+    """Remove every container, with its anonymous volumes, and every network of a run; raises UnfitEnvironmentError."""
+    from docker.errors import APIError, NotFound  # noqa: PLC0415
+
+    with engine() as client:
+        for _ in range(3):  # one that was being created while its run died appears late
+            found = containers_of(client, run_id)
+            for container in found:
+                with contextlib.suppress(NotFound, APIError):
+                    container.remove(force=True, v=True)
+            networks = client.networks.list(filters={"label": f"{LABEL}={run_id}"})
+            for network in networks:
+                with contextlib.suppress(NotFound, APIError):
+                    network.remove()
+            if not found and not networks:
+                return
+
+
+def _may_answer() -> bool:
+    """Tell whether looking for an engine is worth loading the package: one is named, or its socket is there."""
+    homes = (Path("/var/run/docker.sock"), Path.home() / ".docker" / "run" / "docker.sock")
+    return bool(os.environ.get("DOCKER_HOST")) or any(path.exists() for path in homes)
+
+
+def _elsewhere(client: DockerClient) -> bool:
+    """Tell whether the engine runs on another machine (or in a virtual one): its kernel would not be ours."""
+    told: dict[str, Any] = client.info()
+    kernel = Path("/proc/sys/kernel/osrelease").read_text(encoding="ascii").strip()
+    host = Path("/proc/sys/kernel/hostname").read_text(encoding="ascii").strip()
+    return bool(told.get("KernelVersion") != kernel or told.get("Name") != host)

@@ -1,0 +1,217 @@
+"""Nodes in containers, on a real engine: what they publish, what they bear, and that nothing of them is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import required
+
+from harness.distributions.base import resolve
+from harness.distributions.images import ensure_image
+from harness.errors import StartError
+from harness.runtime import docker_engine, procfs
+from harness.runtime.base import Channel, Link, NodeSpec
+from harness.runtime.docker_engine import LABEL
+from harness.runtime.docker_node import ContainerNode
+from harness.runtime.docker_runtime import DockerRuntime
+from harness.runtime.ledger import Ledger, sweep
+from harness.runtime.ports import Ports
+
+
+class Pod:
+    """One NATS node in its pod, with the run it belongs to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger, self.ports = Ledger(f"run-{os.getpid()}-{folder.name}"[-40:], folder), Ports()
+        self.client, self.front = self.ports.draw(), self.ports.draw()
+        nats, toxiproxy = (ensure_image(resolve(name), lambda _: None) for name in ("nats-2", "toxiproxy-2"))
+        self.runtime = DockerRuntime(
+            {"broker": nats.image, "toxiproxy": toxiproxy.image},
+            toxiproxy.command,
+            {"n1": (self.client,)},
+            self.ledger,
+            self.ports,
+        )
+        directory = folder / "nodes" / "n1"
+        spec = NodeSpec(
+            name="n1",
+            argv=(*nats.command, "-a", "0.0.0.0", "-p", str(self.client)),
+            files={directory / "unused.conf": "x"},
+            data_dir=directory / "data",
+        )
+        self.deaths: list[int] = []
+        self.log = folder / "n1.log"
+        self.node: ContainerNode = self.runtime.node(spec, self.log, self.deaths.append, None)
+        channel = Channel(name="clients->n1", host="127.0.0.1", port=self.front, upstream=f"127.0.0.1:{self.client}")
+        self.link = Link(name="clients->n1", source="clients", node="n1", role="client", channels=(channel,))
+
+    async def up(self, folder: Path) -> None:
+        """Start it."""
+        await self.runtime.start_proxies([self.link], folder, self.deaths.append)
+        await self.node.start()
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Runner]:
+    if why := docker_engine.unusable():
+        required.lacking("docker", why)
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def pod(tmp_path: Path, runner: asyncio.Runner) -> Iterator[Pod]:
+    pod = Pod(tmp_path)
+    try:
+        runner.run(pod.up(tmp_path))
+        yield pod
+    finally:
+        runner.run(pod.runtime.stop())
+        assert pod.ledger.close() == ()
+        pod.ports.release()
+
+
+async def _greeting(port: int) -> bytes:
+    reader, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 5)
+    try:
+        return await asyncio.wait_for(reader.readline(), 5)
+    finally:
+        writer.close()
+
+
+async def _serves(port: int) -> bool:
+    deadline = asyncio.get_running_loop().time() + 10
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            if (await _greeting(port)).startswith(b"INFO"):
+                return True
+        except (OSError, TimeoutError):
+            pass
+        await asyncio.sleep(0.05)
+    return False
+
+
+def test_everything_is_published_on_loopback_and_bears_the_runs_label(pod: Pod, runner: asyncio.Runner) -> None:
+    assert runner.run(_serves(pod.client))
+    assert runner.run(_serves(pod.front))
+    with docker_engine.engine() as client:
+        containers = docker_engine.containers_of(client, pod.ledger.run_id)
+        networks = client.networks.list(filters={"label": f"{LABEL}={pod.ledger.run_id}"})
+        assert len(containers) == 2
+        assert len(networks) == 1
+        bindings = [
+            binding
+            for container in containers
+            for bound in (container.attrs["HostConfig"]["PortBindings"] or {}).values()
+            for binding in bound
+        ]
+    assert {int(binding["HostPort"]) for binding in bindings} >= {pod.client, pod.front}
+    assert all(binding["HostIp"].startswith("127.") for binding in bindings)
+
+
+def test_a_killed_node_comes_back_at_its_addresses_as_another_process(pod: Pod, runner: asyncio.Runner) -> None:
+    assert runner.run(_serves(pod.front))
+    before = pod.node.identity()
+    runner.run(pod.node.kill())
+    assert pod.node.identity() is None
+    assert not pod.node.alive()
+    assert pod.node.returncode == 137
+    assert not runner.run(_still_greets(pod.front))
+    runner.run(pod.node.start())
+    assert runner.run(_serves(pod.front))
+    assert pod.node.identity() not in {None, before}
+    assert pod.deaths == []
+    assert pod.log.read_text(encoding="utf-8").count("Server is ready") == 2
+
+
+async def _still_greets(port: int) -> bool:
+    """Tell whether a server speaks behind a port; the engine's own proxy accepts connections all the same."""
+    try:
+        return (await _greeting(port)) != b""
+    except (OSError, TimeoutError):
+        return False
+
+
+def test_a_graceful_stop_ends_by_itself(pod: Pod, runner: asyncio.Runner) -> None:
+    assert runner.run(_serves(pod.client))
+    runner.run(pod.node.stop())
+    assert pod.node.returncode in {0, 1}, "SIGKILL was needed"
+    assert "Initiating Shutdown" in pod.node.logs()
+
+
+def test_pauses_have_holders(pod: Pod, runner: asyncio.Runner) -> None:
+    async def pauses() -> list[str]:
+        seen = []
+        for act in (
+            lambda: pod.node.pause("a"),
+            lambda: pod.node.pause("b"),
+            lambda: pod.node.resume("a"),
+            lambda: pod.node.resume("b"),
+        ):
+            act()
+            await asyncio.sleep(0.1)
+            seen.append(pod.node.state())
+        return seen
+
+    assert runner.run(pauses())[:3] == ["T", "T", "T"]
+    assert pod.node.state() in {"S", "R"}
+
+
+def test_a_cpu_limit_outlives_a_restart_and_is_lifted_whole(pod: Pod, runner: asyncio.Runner) -> None:
+    pod.node.limit_cpu("cpu-1", 0.5)
+    pod.node.limit_cpu("cpu-2", 0.2)
+    assert pod.node.cpu_use().quota_cores == 0.2
+    runner.run(pod.node.kill())
+    runner.run(pod.node.start())
+    assert pod.node.cpu_use().quota_cores == 0.2
+    runner.run(pod.node.burn("cpu-2", 1))
+    pod.node.limit_cpu("cpu-2", None)
+    assert pod.node.cpu_use().quota_cores == 0.5
+    pod.node.limit_cpu("cpu-1", None)
+    assert pod.node.cpu_use().quota_cores is None
+
+
+def test_a_node_that_dies_by_itself_is_told_with_its_exit_status(pod: Pod, runner: asyncio.Runner) -> None:
+    async def die() -> None:
+        os.kill(pod.node.pid, signal.SIGKILL)
+        deadline = asyncio.get_running_loop().time() + 10
+        while not pod.deaths and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  told by a call
+            await asyncio.sleep(0.02)
+
+    runner.run(die())
+    assert pod.deaths == [137]
+
+
+def test_an_image_that_is_not_there_is_said(tmp_path: Path, runner: asyncio.Runner) -> None:
+    pod = Pod(tmp_path)
+    pod.runtime._images = {**pod.runtime._images, "toxiproxy": "broker-chaos-harness/nothing:0"}
+    try:
+        with pytest.raises(StartError, match="nothing"):
+            runner.run(pod.up(tmp_path))
+    finally:
+        runner.run(pod.runtime.stop())
+        assert pod.ledger.close() == ()
+        pod.ports.release()
+
+
+def test_what_a_dead_run_left_is_found_by_label_and_removed(tmp_path: Path, runner: asyncio.Runner) -> None:
+    pod = Pod(tmp_path)
+    runner.run(pod.up(tmp_path))
+    process = pod.node.pid
+    pod.node.expect_end()
+    os.close(pod.ledger._lease)  # as if it had been killed
+    (left,) = sweep(remove=False)
+    assert sum(item.startswith("container") for item in left.items) == 2
+    assert sum(item.startswith("network") for item in left.items) == 1
+    (removed,) = sweep()
+    assert removed.left == ()
+    assert docker_engine.leftovers(pod.ledger.run_id) == ()
+    assert procfs.identity(process) is None
+    assert sweep() == ()
+    pod.ports.release()

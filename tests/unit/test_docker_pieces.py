@@ -1,0 +1,140 @@
+"""The pieces of the Docker runtime that need no engine; where an engine is needed, a fake stands for it (and says so)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UnfitEnvironmentError
+from harness.progress import Event
+from harness.run import runtimes
+from harness.run.selection import select
+from harness.runtime import docker_engine
+from harness.runtime.base import Channel, Link
+from harness.runtime.cgroup import CpuGroup, groups_of
+from harness.runtime.contract import Sources
+from harness.runtime.docker_runtime import _home
+from harness.runtime.fleet import Fleet
+from harness.runtime.ledger import Ledger, sweep
+from harness.runtime.toxiproxy import ToxiproxyControl
+from harness.scenario.model import Plan
+
+SCENARIO = Path(__file__).parents[2] / "scenarios" / "gate" / "latency.yaml"
+
+
+def _plan(image: str = "") -> Plan:
+    (item,) = select([SCENARIO])
+    return dataclasses.replace(item.plan, cluster=dataclasses.replace(item.plan.cluster, image=image))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached() -> Iterator[None]:
+    runtimes._unusable.cache_clear()
+    yield
+    runtimes._unusable.cache_clear()
+
+
+def _link(name: str, source: str, node: str, role: str) -> Link:
+    return Link(
+        name=name, source=source, node=node, role=role, channels=(Channel(name=name, host="h", port=1, upstream="u"),)
+    )
+
+
+def test_a_pod_carries_what_starts_from_its_node_and_its_clients_links() -> None:
+    assert _home(_link("n1->n2", "n1", "n2", "peer")) == "n1"
+    assert _home(_link("clients->n2", "clients", "n2", "client")) == "n2"
+
+
+def test_only_the_gateway_stands_for_this_machine() -> None:
+    sources = Sources(proxies=frozenset(), harness=frozenset({("127.0.0.1", 7)}), gateways=frozenset({"172.18.0.1"}))
+    assert sources.are_harness(("172.18.0.1", 51_000))
+    assert sources.are_harness(("127.0.0.1", 7))
+    assert not sources.are_harness(("127.0.0.1", 8))
+    assert not sources.are_harness(("172.18.0.2", 51_000))
+
+
+def test_the_fleet_asks_the_server_that_carries_the_link() -> None:
+    asked: list[tuple[str, str]] = []
+
+    class FakeControl(ToxiproxyControl):
+        def remove_toxic(self, link: str, name: str) -> None:
+            asked.append((self.address, f"{link} {name}"))
+
+    fleet = Fleet()
+    fleet.add(FakeControl("127.0.0.1", 1), ["clients->n1", "n1->n2"])
+    fleet.add(FakeControl("127.0.0.1", 2), ["clients->n2"])
+    fleet.remove_toxic("clients->n2", "latency-1")
+    fleet.remove_toxic("n1->n2", "latency-1")
+    assert asked == [("127.0.0.1:2", "clients->n2 latency-1"), ("127.0.0.1:1", "n1->n2 latency-1")]
+
+
+def test_the_groups_of_a_process_are_where_the_kernel_has_it() -> None:
+    found = groups_of(os.getpid())
+    assert {"cpu", "memory"} <= set(found)
+    assert (found["cpu"] / "cgroup.procs").exists()
+    assert str(os.getpid()) in (found["cpu"] / "cgroup.procs").read_text(encoding="ascii").split()
+
+
+def test_a_group_of_version_2_that_an_engine_made_is_read(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_text("20000 100000\n", encoding="ascii")
+    (tmp_path / "cpu.stat").write_text("nr_periods 9\nnr_throttled 4\nthrottled_usec 7\n", encoding="ascii")
+    use = CpuGroup.at(tmp_path).use()
+    assert (use.quota_cores, use.periods, use.throttled, use.throttled_ns) == (0.2, 9, 4, 7_000)
+
+
+def test_an_image_cannot_run_as_a_process() -> None:
+    with pytest.raises(UnfitEnvironmentError, match=r"names the image nats:2\.12"):
+        runtimes.runtime_of(_plan("nats:2.12"), "process", lambda _: None)
+
+
+def test_containers_without_an_engine_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "unusable", lambda: "no Docker engine answers here")
+    for wanted, image in (("docker", ""), ("auto", "nats:2.12")):
+        with pytest.raises(UnfitEnvironmentError, match="no Docker engine answers here") as caught:
+            runtimes.runtime_of(_plan(image), wanted, lambda _: None)
+        assert caught.value.exit_code == 7
+
+
+def test_auto_says_what_it_takes_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "unusable", lambda: "no Docker engine answers here")
+    told: list[Event] = []
+    assert runtimes.runtime_of(_plan(), "auto", told.append) == "process"
+    assert "process (no Docker engine answers here)" in str(told)
+
+
+def test_auto_builds_nothing_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "unusable", lambda: "")
+    monkeypatch.setattr("harness.distributions.images.has_image", lambda _: False)
+    told: list[Event] = []
+    assert runtimes.runtime_of(_plan(), "auto", told.append) == "process"
+    assert "harness images build" in str(told)
+    monkeypatch.setattr("harness.distributions.images.has_image", lambda _: True)
+    assert runtimes.runtime_of(_plan(), "auto", told.append) == "docker"
+
+
+def test_what_cannot_be_looked_at_is_kept_for_the_next_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine is down when the next run starts, and back at the one after it. (A fake engine.)"""
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+    there = ["container chaos-run-a-n1 (0123)"]
+
+    def down(_: str) -> Any:
+        raise UnfitEnvironmentError("no Docker engine answers")
+
+    ledger = Ledger("run-a", tmp_path)
+    ledger.intend("docker")
+    os.close(ledger._lease)  # it died
+    monkeypatch.setattr(docker_engine, "leftovers", down)
+    (found,) = sweep()
+    assert found.items == ()
+    assert found.left == ("containers, if any: no Docker engine answers",)
+    monkeypatch.setattr(docker_engine, "leftovers", lambda _: tuple(there))
+    monkeypatch.setattr(docker_engine, "remove", lambda _: there.clear())
+    (found,) = sweep()
+    assert found.items == ("container chaos-run-a-n1 (0123)",)
+    assert found.left == ()
+    assert sweep() == ()
