@@ -281,7 +281,9 @@ def _derived(plan: Plan) -> str:
 def _leftovers() -> list[str]:
     from harness.runtime.ledger import sweep  # noqa: PLC0415
 
-    return [f"{leftover.run_id}: {item}" for leftover in sweep(remove=False) for item in (*leftover.items, *leftover.left)]
+    return [
+        f"{leftover.run_id}: {item}" for leftover in sweep(remove=False) for item in (*leftover.items, *leftover.left)
+    ]
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def obtain_startup(held: Held, java: Java, cache: Cache, progress: Callable[[str
         except DownloadError as error:
             progress(f"{held.manifest.name} starts slowly: {error.message}")
             return flags
-    return (*flags, *_use(java, found.directory / _ARCHIVE))
+    return (*flags, *use_flags(java, found.directory / _ARCHIVE))
 
 
 def _entry(held: Held, java: Java) -> Entry:
@@ -120,21 +120,22 @@ def _entry(held: Held, java: Java) -> Entry:
     return Entry(shelf="startups", name=f"{held.manifest.name}-java-{java.version}-{digest.hexdigest()[:12]}")
 
 
-def _record(java: Java, scratch: Path) -> list[str]:
+def record_flags(java: Java, scratch: Path) -> list[str]:
     """Return the flags that make a running Java write down what it loads."""
     if java.feature >= _AOT:
         return ["-XX:AOTMode=record", f"-XX:AOTConfiguration={scratch / 'recorded'}"]
     return ["-Xshare:off", f"-XX:DumpLoadedClassList={scratch / 'recorded'}"]
 
 
-def _dump(java: Java, scratch: Path, archive: Path) -> list[str]:
+def dump_flags(java: Java, scratch: Path, archive: Path) -> list[str]:
     """Return the flags that make Java write the archive from what was recorded, without running anything."""
     if java.feature >= _AOT:
         return ["-XX:AOTMode=create", f"-XX:AOTConfiguration={scratch / 'recorded'}", f"-XX:AOTCache={archive}"]
     return ["-Xshare:dump", f"-XX:SharedClassListFile={scratch / 'recorded'}", f"-XX:SharedArchiveFile={archive}"]
 
 
-def _use(java: Java, archive: Path) -> list[str]:
+def use_flags(java: Java, archive: Path) -> list[str]:
+    """Return the flags with which Java starts from an archive."""
     if java.feature >= _AOT:
         return [f"-XX:AOTCache={archive}"]
     return [f"-XX:SharedArchiveFile={archive}"]
@@ -146,22 +147,17 @@ def _train(held: Held, java: Java, workshop: Workshop) -> Made:
     workshop.progress(f"training the start-up of {name} with Java {java.version} (once, then cached)…")
     start = [str(java.path), *flags_for(java), _HEAP]
     jars = ["-cp", class_path(held.directory)]
-    client, controller = _free_ports(2)
-    config = _configure(workshop.scratch / "node", client, controller)
-    shutil.copyfile(held.directory / "bootstrap.checkpoint", config.parent / "data" / "bootstrap.checkpoint")
-    (config.parent / "data" / "meta.properties").write_text(
-        f"version=1\ncluster.id={_CLUSTER_ID}\nnode.id=1\ndirectory.id=dHJhaW5pbmctZGlyZWN0bw\n", encoding="ascii"
-    )
+    client, config = lay_out_training(workshop.scratch, held.directory / "bootstrap.checkpoint")
     began_ns = time.monotonic_ns()
     try:
         workshop.tool.serve(
-            [*start, *_record(java, workshop.scratch), *jars, "kafka.Kafka", str(config)],
+            [*start, *record_flags(java, workshop.scratch), *jars, "kafka.Kafka", str(config)],
             ready=lambda: serves(client),
             deadline_ns=READY_NS_MAX,
             stop_ns=_STOP_NS,
         )
         archive = workshop.out / _ARCHIVE
-        workshop.tool.run([*start, *_dump(java, workshop.scratch, archive), *jars], deadline_ns=_DUMP_NS)
+        workshop.tool.run([*start, *dump_flags(java, workshop.scratch, archive), *jars], deadline_ns=_DUMP_NS)
         if not archive.is_file():
             raise DownloadError("its start-up archive could not be made: Java wrote none")
     except ToolFailure as failure:
@@ -170,6 +166,17 @@ def _train(held: Held, java: Java, workshop: Workshop) -> Made:
         ) from failure
     workshop.progress(f"trained the start-up of {name} in {(time.monotonic_ns() - began_ns) // NS_PER_S} s")
     return Made(version=java.version, built_with=f"java {java.version}")
+
+
+def lay_out_training(scratch: Path, checkpoint: Path) -> tuple[int, Path]:
+    """Lay out a formatted node below ``scratch``; return the loopback port it will serve at, and its configuration."""
+    client, controller = _free_ports(2)
+    config = _configure(scratch / "node", client, controller)
+    shutil.copyfile(checkpoint, config.parent / "data" / "bootstrap.checkpoint")
+    (config.parent / "data" / "meta.properties").write_text(
+        f"version=1\ncluster.id={_CLUSTER_ID}\nnode.id=1\ndirectory.id=dHJhaW5pbmctZGlyZWN0bw\n", encoding="ascii"
+    )
+    return client, config
 
 
 def serves(port: int) -> bool:

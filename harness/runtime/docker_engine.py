@@ -7,15 +7,16 @@ without the reaper's image. The docker package is loaded only where an engine is
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.errors import UnfitEnvironmentError
 
-if TYPE_CHECKING:
-    from docker import DockerClient
+Client = Any
+"""A client of the engine. The package has no types; and to a type checker its name is that of our folder of Dockerfiles."""
 
 LABEL = "broker-chaos-harness.run"
 """Label of every container and network of a run; its value is the run's id."""
@@ -24,9 +25,10 @@ TIMEOUT_S = 60
 
 
 @contextlib.contextmanager
-def engine() -> Iterator[DockerClient]:
+def engine() -> Iterator[Client]:
     """Yield a client of the engine that ``DOCKER_HOST`` or the default socket names; raises UnfitEnvironmentError."""
-    import docker  # noqa: PLC0415  0.3 s, and only runs with containers need it
+    # 0.3 s, and only runs with containers need it.
+    docker: Any = importlib.import_module("docker")
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:
@@ -60,7 +62,7 @@ def unusable() -> str:
     return ""
 
 
-def containers_of(client: DockerClient, run_id: str) -> list[Any]:
+def containers_of(client: Client, run_id: str) -> list[Any]:
     """Return all containers of a run, whether they run or not."""
     return list(client.containers.list(all=True, filters={"label": f"{LABEL}={run_id}"}, ignore_removed=True))
 
@@ -97,7 +99,7 @@ def _may_answer() -> bool:
     return bool(os.environ.get("DOCKER_HOST")) or any(path.exists() for path in homes)
 
 
-def _elsewhere(client: DockerClient) -> bool:
+def _elsewhere(client: Client) -> bool:
     """Tell whether the engine runs on another machine (or in a virtual one): its kernel would not be ours."""
     told: dict[str, Any] = client.info()
     kernel = Path("/proc/sys/kernel/osrelease").read_text(encoding="ascii").strip()

@@ -171,10 +171,10 @@ def _network(run_id: str) -> tuple[Any, frozenset[str]]:
 
 
 def _aliases(network: str, alias: str) -> Mapping[str, Any]:
-    from docker import version  # noqa: PLC0415
+    from docker.constants import DEFAULT_DOCKER_API_VERSION  # noqa: PLC0415
     from docker.types import EndpointConfig  # noqa: PLC0415
 
-    return {network: EndpointConfig(version.__version__, aliases=[alias])}
+    return {network: EndpointConfig(DEFAULT_DOCKER_API_VERSION, aliases=[alias])}
 
 
 def _removed(network: Any) -> None:

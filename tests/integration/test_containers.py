@@ -148,13 +148,13 @@ def test_a_graceful_stop_ends_by_itself(pod: Pod, runner: asyncio.Runner) -> Non
 def test_pauses_have_holders(pod: Pod, runner: asyncio.Runner) -> None:
     async def pauses() -> list[str]:
         seen = []
-        for act in (
-            lambda: pod.node.pause("a"),
-            lambda: pod.node.pause("b"),
-            lambda: pod.node.resume("a"),
-            lambda: pod.node.resume("b"),
+        for act, holder in (
+            (pod.node.pause, "a"),
+            (pod.node.pause, "b"),
+            (pod.node.resume, "a"),
+            (pod.node.resume, "b"),
         ):
-            act()
+            act(holder)
             await asyncio.sleep(0.1)
             seen.append(pod.node.state())
         return seen

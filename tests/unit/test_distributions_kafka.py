@@ -213,9 +213,9 @@ def test_an_older_java_shares_class_data(world: World) -> None:
     flags = kafka_startup.flags_for
     java = Java(path=Path("/x/java"), version="21.0.8")
     assert "--enable-native-access=ALL-UNNAMED" not in flags(java)
-    assert kafka_startup._use(java, Path("/a")) == ["-XX:SharedArchiveFile=/a"]
-    assert kafka_startup._record(java, Path("/s"))[-1] == "-XX:DumpLoadedClassList=/s/recorded"
-    assert kafka_startup._dump(java, Path("/s"), Path("/a"))[0] == "-Xshare:dump"
+    assert kafka_startup.use_flags(java, Path("/a")) == ["-XX:SharedArchiveFile=/a"]
+    assert kafka_startup.record_flags(java, Path("/s"))[-1] == "-XX:DumpLoadedClassList=/s/recorded"
+    assert kafka_startup.dump_flags(java, Path("/s"), Path("/a"))[0] == "-Xshare:dump"
 
 
 def test_a_kafka_that_tells_another_version_is_refused(world: World) -> None:

@@ -1,0 +1,101 @@
+"""The base of images that need a C library: one that is named, one that can be pulled, or one made from Debian's packages."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from harness.distributions.base import Progress
+from harness.errors import UnfitEnvironmentError
+from harness.runtime.docker_engine import Client
+
+BASE_VARIABLE = "HARNESS_BASE_IMAGE"
+PULLED = "debian:bookworm-slim"
+REPOSITORY = "broker-chaos-harness/base"
+
+
+def recipes() -> Path:
+    """Return the folder of the Dockerfiles: ``docker`` of the repository, or the copy in the installed package."""
+    beside = Path(__file__).parents[2] / "docker"
+    return beside if (beside / "base").is_dir() else Path(__file__).parents[1] / "docker_files"
+
+
+def known_base(client: Client) -> str:
+    """Return the base that would be used now without fetching or making one; empty when there is none."""
+    for name in (os.environ.get(BASE_VARIABLE, ""), PULLED, own_tag()):
+        if name and _has(client, name):
+            return name
+    return ""
+
+
+def obtain_base(client: Client, progress: Progress) -> str:
+    """Return the base image's name, pulling or making it when needed.
+
+    Raises:
+        UnfitEnvironmentError: There is none and none can be had; says why, and what would help.
+    """
+    from docker.errors import APIError  # noqa: PLC0415  only with an engine
+
+    named = os.environ.get(BASE_VARIABLE, "")
+    found = known_base(client)
+    if found and (not named or found == named):
+        return found
+    reasons = []
+    for name in [named] if named else [PULLED]:
+        progress(f"pulling the base image {name}…")
+        try:
+            client.images.pull(name)
+            return name
+        except APIError as error:
+            reasons.append(f"{name} cannot be pulled: {error.explanation or error}")
+    if named:
+        raise UnfitEnvironmentError(f"{BASE_VARIABLE}: {reasons[0]}")
+    return _made(progress, reasons)
+
+
+def own_tag() -> str:
+    """Return the tag of the base that our own script makes; another script makes another tag."""
+    return f"{REPOSITORY}:bookworm-{hashlib.sha256(_script().read_bytes()).hexdigest()[:12]}"
+
+
+def _made(progress: Progress, reasons: list[str]) -> str:
+    if os.geteuid() != 0:
+        reasons.append("making one needs root")
+    if shutil.which("debootstrap") is None:
+        reasons.append("making one needs debootstrap (a Debian package)")
+    if shutil.which("docker") is None:
+        reasons.append("making one needs the docker command")
+    if len(reasons) > 1:
+        raise UnfitEnvironmentError(
+            "there is no base image: " + "; ".join(reasons),
+            hint=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
+        )
+    progress("making a Debian base image from Debian's packages (once; about half a minute)…")
+    try:
+        done = subprocess.run(
+            ["/bin/sh", str(_script()), own_tag()], capture_output=True, text=True, check=False, timeout=1200
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnfitEnvironmentError("making the Debian base image took more than 20 minutes") from error
+    if done.returncode != 0:
+        raise UnfitEnvironmentError(
+            "the Debian base image could not be made:\n" + "\n".join(done.stderr.splitlines()[-8:])
+        )
+    return own_tag()
+
+
+def _script() -> Path:
+    return recipes() / "base" / "make.sh"
+
+
+def _has(client: Client, name: str) -> bool:
+    from docker.errors import ImageNotFound  # noqa: PLC0415  only with an engine
+
+    with contextlib.suppress(ImageNotFound):
+        client.images.get(name)
+        return True
+    return False

@@ -1,0 +1,56 @@
+"""Images of static programs: the program and nothing else (``FROM scratch``)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.distributions.base import Installation, Progress
+from harness.distributions.cache import Cache, Held
+from harness.distributions.images import IMAGES, Build, Content
+from harness.runtime.docker_engine import Client
+
+
+@dataclass(frozen=True, slots=True)
+class StaticImage:
+    """A static program in an image of its own.
+
+    Attributes:
+        kind: Of the distribution; its Dockerfile is ``docker/<kind>/Dockerfile``.
+        command: Command line inside our own image.
+        official_command: Command line inside the project's official image.
+    """
+
+    kind: str
+    command: tuple[str, ...]
+    official_command: tuple[str, ...]
+
+    def content(self, held: Held, cache: Cache, progress: Progress) -> Content:
+        """Return the program; the manifest holds its checksum."""
+        del cache, progress
+        (file,) = held.manifest.files.values()
+        return Content(
+            folder=self.kind,
+            files={held.path.name: held.path},
+            command=self.command,
+            versions={self.kind: held.manifest.version},
+            digest=hashlib.sha256(file.sha256.encode()).hexdigest(),
+        )
+
+    def finish(self, client: Client, image: str, content: Content, build: Build, progress: Progress) -> Installation:
+        """Return the image as it is."""
+        del client, build, progress
+        return _installation(content, image, self.command)
+
+    def official(self, content: Content, image: str) -> Installation:
+        """Return the official image; it is laid out as ours."""
+        return _installation(content, image, self.official_command)
+
+
+def _installation(content: Content, image: str, command: tuple[str, ...]) -> Installation:
+    return Installation(command=command, directory=Path("/"), versions=content.versions, image=image)
+
+
+NATS = IMAGES.register("nats")(StaticImage("nats", ("/nats-server",), ("/nats-server",)))
+TOXIPROXY = IMAGES.register("toxiproxy")(StaticImage("toxiproxy", ("/toxiproxy-server",), ("/toxiproxy",)))
