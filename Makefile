@@ -11,7 +11,7 @@ LOCK := --universal --generate-hashes --no-emit-index-url --no-annotate --no-hea
 TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml \
 	scenarios/canary/collateral-stall.yaml scenarios/canary/collateral-stall-twin.yaml
 
-.PHONY: help run test unit lint bench prove lock clean
+.PHONY: help run test unit lint images bench prove lock clean
 
 help: ## This list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,12 +38,16 @@ lint: $(READY_DEV) ## ruff, mypy --strict, import rules, every scenario valid
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/harness validate scenarios
 
+images: $(READY) ## Build the images of nodes in containers (needs a Docker engine)
+	@echo "== images"
+	$(BIN)/harness images build base nats-2 toxiproxy-2 kafka-4
+
 bench: $(READY_DEV) ## Benchmarks: ratios, measured side by side in one run
 	$(BIN)/python tests/benchmarks/bench.py
 
-prove: $(READY_DEV) ## The long proofs: every scenario 10 times, 20 random kills of the harness
-	HARNESS_REPEAT=10 $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e/test_scenarios.py -k ends_as_declared
-	HARNESS_KILLS=20 $(BIN)/python -m pytest tests/e2e/test_kill.py
+prove: $(READY_DEV) ## The long proofs: every scenario 10 times (3 in containers), 50 random kills of the harness
+	HARNESS_REPEAT=10 HARNESS_REPEAT_DOCKER=3 $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e/test_scenarios.py -k ends_as_declared
+	HARNESS_KILLS=50 $(BIN)/python -m pytest tests/e2e/test_kill.py
 
 lock: $(VENV)/bin/pip ## Resolve the dependencies anew into the two lock files
 	$(BIN)/pip install --quiet uv

@@ -78,6 +78,7 @@ DURATION = Unit(
     suffix="_ns",
 )
 BYTES = Unit("size", {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}, "512B", suffix="_bytes")
+BYTE_RATE = Unit("byte rate", {"B/s": 1, "KB/s": 1000, "MB/s": 1_000_000}, "100KB/s", suffix="_bytes_per_s")
 RATE = Unit("rate", {"/s": 1}, "2000/s", suffix="_per_s", integral=False)
 RATIO = Unit("ratio", {"%": 0.01}, "0.1%", integral=False)
 CORES = Unit("CPU limit", {"cores": 1.0, "core": 1.0}, "0.2cores", integral=False)
@@ -86,6 +87,7 @@ _SHOWN_DURATION = Unit("duration", {"ns": 1, "µs": 1_000, "ms": 1_000_000, "s":
 
 Duration = Annotated[int, DURATION]
 Bytes = Annotated[int, BYTES]
+ByteRate = Annotated[int, BYTE_RATE]
 Rate = Annotated[float, RATE]
 Ratio = Annotated[float, RATIO]
 Cores = Annotated[float, CORES]

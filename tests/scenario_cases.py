@@ -20,6 +20,11 @@ expect:
   loss: {messages_max: 0}
 """
 FAULTS = BASE[BASE.index("faults:") : BASE.index("expect:")]
+TO_AT = BASE[BASE.index("broker: nats-2") : BASE.index("    for: 40s")]
+"""From the broker to the fault's time: what changes when a state takes the place of the time, on the other broker."""
+
+KAFKA_UNTIL = TO_AT.replace("nats-2", "kafka-4").replace("    at: 10s\n", "")
+SECOND = "    for: 40s\n  - kill: {}\n    on: {node: n1}\n"
 LATENCY = "  - latency: {delay: 50ms}\n    on: {link: client-broker}\n"
 
 # (what is replaced, by what, message fragment, hint fragment); « marks the place that must be told.
@@ -146,7 +151,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "zero option": ("{delay: 50ms}", "{delay: «0ms}", "faults.0.latency.delay must be more than 0", ""),
     "fault's own rule": ("{delay: 50ms}", "«{delay: 50ms, jitter: 60ms}", "the jitter is larger than the delay", ""),
     "missing on": ("    on: {link: client-broker}\n", "", "faults.0 needs 'on'", "Where it acts"),
-    "missing at": ("    at: 10s\n", "", "faults.0 needs 'at'", "at: 50ms"),
+    "missing at": ("    at: 10s\n", "", "faults.0 needs 'at'", "at: 5s"),
     "missing for": ("    for: 40s\n", "", "faults.0 needs 'for': latency does not end by itself", "for: 5s"),
     "bare at": ("at: 10s", "at: «10", "faults.0.at: 10 has no unit", "50ms"),
     "negative at": ("at: 10s", "at: «-1s", "faults.0.at must not be negative", ""),
@@ -312,6 +317,137 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "there is no broker-broker link with 1 node",
         "",
     ),
+    "at and when": (
+        "    at: 10s\n",
+        "    at: 10s\n    when: «{group: stable, within: 5s}\n",
+        "both 'at' and 'when'",
+        "leave",
+    ),
+    "when is a word": ("at: 10s", "when: «stable", "faults.0.when must be a mapping", "e.g. {group: …"),
+    "when names no state": (
+        "at: 10s",
+        "when: «{within: 5s}",
+        "faults.0.when names no state",
+        "one of group, leader_of",
+    ),
+    "when names two states": (
+        "at: 10s",
+        'when: {backlog: "> 1", «processed: "> 2", within: 5s}',
+        "waits for one state, not for backlog and processed",
+        "keep one",
+    ),
+    "when misspelt": ("at: 10s", "when: {«grup: stable, within: 5s}", "unknown key 'grup' in faults.0.when", "'group'"),
+    "when without within": ("at: 10s", "when: «{processed: '> 2'}", "faults.0.when needs 'within'", "within: 50ms"),
+    "when within nothing": (
+        "at: 10s",
+        "when: {processed: '> 2', within: «0s}",
+        "faults.0.when.within must be more than 0",
+        "",
+    ),
+    "group without groups": (
+        "at: 10s",
+        "when: {group: «stable, within: 5s}",
+        "when group: nats-2 does not have consumer groups",
+        "known: kafka",
+    ),
+    "group state misspelt": (
+        TO_AT,
+        KAFKA_UNTIL + "    when: {group: «preparing, within: 5s}\n",
+        "faults.0.when.group must be one of preparing_rebalance",
+        "'preparing_rebalance'",
+    ),
+    "group state of another protocol": (
+        TO_AT,
+        KAFKA_UNTIL + "    when: {group: «reconciling, within: 5s}\n",
+        "a group of this protocol is never reconciling",
+        "known: preparing_rebalance",
+    ),
+    "leader_of where there is one for all": (
+        "at: 10s",
+        "when: {leader_of: «1, within: 5s}",
+        "leader_of: nats-2 does not give each partition a leader of its own",
+        "or leader_of: 0",
+    ),
+    "leader_of a partition too many": (
+        TO_AT,
+        KAFKA_UNTIL + "    when: {leader_of: «4, within: 5s}\n",
+        "unknown partition 4",
+        "known: 0 to 3",
+    ),
+    "leader_of is an unknown node": (
+        "at: 10s",
+        "when: {leader_of: 0, is: «n4, within: 5s}",
+        "unknown node 'n4'",
+        "",
+    ),
+    "leader_of is misspelt": ("at: 10s", "when: {leader_of: 0, is: «move, within: 5s}", "'move'", "'moved'"),
+    "is without leader_of": (
+        "at: 10s",
+        "when: {processed: '> 2', «is: n1, within: 5s}",
+        "'is' goes with leader_of, not with processed",
+        "leave 'is' out",
+    ),
+    "comparison without a sign": (
+        "at: 10s",
+        "when: {backlog: «'1000', within: 5s}",
+        "faults.0.when.backlog: '1000' is not a comparison",
+        '"> 1000"',
+    ),
+    "comparison that is a number": (
+        "at: 10s",
+        "when: {backlog: «1000, within: 5s}",
+        "faults.0.when.backlog must be text, not a whole number",
+        "",
+    ),
+    "after nobody": (
+        "    for: 40s\n",
+        SECOND + "    when: {after: «latency-2, within: 55s}\n    for: 2s\n",
+        "unknown fault id 'latency-2'",
+        "'latency-1'",
+    ),
+    "after itself": (
+        "at: 10s",
+        "when: {after: «latency-1, within: 5s}",
+        "a fault cannot wait for itself: latency-1 after latency-1",
+        "at: 5s",
+    ),
+    "after in a circle": (
+        "    at: 10s\n    for: 40s\n",
+        (
+            "    when: {after: «kill-2, within: 20s}\n    for: 2s\n  - kill: {}\n    on: {node: n1}\n"
+            "    when: {after: latency-1, within: 20s}\n    for: 2s\n"
+        ),
+        "latency-1 after kill-2 after latency-1",
+        "give one of them a time",
+    ),
+    "after, but within too little": (
+        "    for: 40s\n",
+        SECOND + "    when: «{after: latency-1, within: 49s}\n    for: 2s\n",
+        "latency-1 may last until 50s, past the 49s allowed",
+        "within: 50s or more",
+    ),
+    "when outlasts the workload": (
+        "    at: 10s\n    for: 40s\n",
+        "    when: {processed: '> 5', delay: 1s, within: 20s}\n    for: «40s\n",
+        "latency from 21s to 61s at worst outlasts the workload's 60s",
+        "start it earlier",
+    ),
+    "when may overlap": (
+        "    for: 40s\n",
+        (
+            "    for: 40s\n  - latency: {delay: 9ms}\n    on: {link: clients->n2}\n"
+            "    when: «{processed: '> 5', within: 12s}\n    for: 5s\n"
+        ),
+        "latency-2 may overlap latency-1 on clients->n2 from 10s to 17s",
+        "one fault of a kind at a time",
+    ),
+    "id that is no word": ("at: 10s", "id: «Slow!\n    at: 10s", "id 'Slow!' must be a word", ""),
+    "id twice": (
+        "    for: 40s\n",
+        SECOND + "    id: «latency-1\n    at: 1s\n    for: 2s\n",
+        "two faults have the id 'latency-1'",
+        "take another word",
+    ),
     "overlap": (
         "    for: 40s\n",
         "    for: 40s\n  - latency: {delay: 9ms}\n    on: {link: clients->n2}\n    at: «49s\n    for: 5s\n",
@@ -393,7 +529,7 @@ SPECIAL = {
     # Cases whose place cannot be marked inside the text that changes.
     "missing broker": (BASE.replace("broker: nats-2\n", ""), 1, 1, "the scenario needs 'broker'", "nats-2"),
     "missing on": (BASE.replace(CASES["missing on"][0], ""), 10, 5, "faults.0 needs 'on'", "Where it acts"),
-    "missing at": (BASE.replace(CASES["missing at"][0], ""), 10, 5, "faults.0 needs 'at'", "at: 50ms"),
+    "missing at": (BASE.replace(CASES["missing at"][0], ""), 10, 5, "faults.0 needs 'at'", "at: 5s"),
     "missing for": (BASE.replace(CASES["missing for"][0], ""), 10, 5, "faults.0 needs 'for'", "for: 5s"),
     "for where it ends itself": (
         BASE.replace(*CASES["for where it ends itself"][:2]),

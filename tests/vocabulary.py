@@ -287,10 +287,16 @@ def vocabulary() -> Vocabulary:
                 consumer=LogConsumer,
                 node_counts=(1, 2, 3, 4, 5),
                 abilities=frozenset({"groups", "partition_leaders", "add_partitions"}),
+                group_states=lambda _: ("preparing_rebalance", "completing_rebalance", "stable", "empty", "dead"),
             ),
         },
         faults={
-            "latency": FaultShape(options=Latency, acts_on="link", problem=_latency_problem),
+            "latency": FaultShape(
+                options=Latency,
+                acts_on="link",
+                problem=_latency_problem,
+                unreplayable=lambda options: "its jitter cannot be seeded" if options.jitter_ns else "",
+            ),
             "bandwidth": FaultShape(options=Bandwidth, acts_on="link"),
             "kill": FaultShape(options=Kill, acts_on="node", takes_node_down=True),
             "restart": FaultShape(options=Restart, acts_on="node", ends_itself=True, span_ns=_restart_span),

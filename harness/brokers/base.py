@@ -64,6 +64,23 @@ class PartitionState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leadership:
+    """Who leads a partition (of NATS: the stream), by the nodes' own word.
+
+    Attributes:
+        leader: By most nodes' word; empty when nobody does.
+        obeyed: The leader itself says, or shows, that it leads.
+        replicas: Nodes that hold a copy.
+        in_sync: Of these, those that hold everything, the leader included.
+    """
+
+    leader: str = ""
+    obeyed: bool = False
+    replicas: tuple[str, ...] = ()
+    in_sync: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """The broker's own word on a log after the run.
 
@@ -107,6 +124,10 @@ class Admin(Protocol):
         """Return the node that coordinates the consumer group; empty when there is none."""
         ...
 
+    async def group_state(self) -> str:
+        """Return how the consumer group is, in the words of histories; ``unknown`` when nobody tells, or there are none."""
+        ...
+
     async def settled(self) -> str:
         """Return an empty string when consumers own what they should, else what is lacking; asked before warm-up."""
         ...
@@ -143,8 +164,26 @@ class Probe(Protocol):
     A TCP connect proves nothing: Toxiproxy accepts at once, under any delay and with a dead server behind it.
     """
 
+    @property
+    def sent(self) -> int:
+        """Bytes sent on its present connection, or on the last one."""
+        ...
+
+    @property
+    def received(self) -> int:
+        """Bytes received on it."""
+        ...
+
     async def round_trip(self) -> int:
         """Return the length of one round trip in ns; raises OSError or TimeoutError when it fails."""
+        ...
+
+    async def bulk(self, up_bytes: int, down_bytes: int) -> int:
+        """Return the length in ns of a round trip that takes so many bytes up, and so many down; raises as above."""
+        ...
+
+    async def closing(self) -> int:
+        """Open a connection and end this side of it; return how long the other side took to end, in ns; raises as above."""
         ...
 
     def close(self) -> None:
@@ -206,7 +245,7 @@ class Broker(Protocol):
         """Return administration of the cluster (node → role → port); connects on first use."""
         ...
 
-    def probe(self, address: str, *, keep: bool) -> Probe:
+    def probe(self, address: str, *, keep: bool, timeout_s: float = 1.0) -> Probe:
         """Return a probe of a link or node; with ``keep`` it holds its connection between round trips."""
         ...
 

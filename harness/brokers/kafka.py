@@ -18,6 +18,13 @@ from harness.runtime.base import NodeSpec
 from harness.scenario.model import BrokerShape, ClusterShape, Plan, WorkloadShape, absent_workers, node_names, zones
 
 _S = 1_000_000_000
+
+GROUP_STATES: Mapping[str, tuple[str, ...]] = {
+    "classic": ("preparing_rebalance", "completing_rebalance"),
+    "consumer": ("assigning", "reconciling"),
+}
+"""Group protocol → the states of its rebalances."""
+
 _CLIENT = re.compile(r"confluent-kafka-\d+\.\d+\.\d+")
 
 
@@ -82,7 +89,8 @@ class KafkaBroker:
         consumer=ConsumerOptions,
         node_counts=(1, 3),
         problem=problem,
-        abilities=frozenset({"groups", "partition_leaders", "add_partitions"}),
+        abilities=frozenset({"groups", "partition_leaders", "add_partitions", "move_leader", "peer_bulk"}),
+        group_states=lambda workload: (*GROUP_STATES[workload.consumer.protocol], "stable", "empty", "dead"),
     )
 
     def port_roles(self, plan: Plan) -> tuple[str, ...]:
@@ -131,9 +139,9 @@ class KafkaBroker:
         """Return administration through the nodes' own listeners."""
         return KafkaAdmin(ports, **options)
 
-    def probe(self, address: str, *, keep: bool) -> Probe:
+    def probe(self, address: str, *, keep: bool, timeout_s: float = 1.0) -> Probe:
         """Return an ApiVersions probe; it works on every listener."""
-        return KafkaProbe(address, keep=keep)
+        return KafkaProbe(address, keep=keep, timeout_s=timeout_s)
 
     def facts(self, plan: Plan) -> Facts:
         """Return what the configuration makes true."""

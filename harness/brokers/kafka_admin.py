@@ -6,6 +6,7 @@ Used by the engine and by the monitor; never through a link, so that no fault of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,8 +16,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+from harness.brokers import kafka_leaders
 from harness.brokers import kafka_queries as ask
-from harness.brokers.base import Authority, Observed, PartitionState
+from harness.brokers.base import Authority, Leadership, Observed, PartitionState
 from harness.brokers.kafka_audit import nothing_visible, read_log
 from harness.brokers.kafka_queries import Group, Metadata
 from harness.brokers.kafka_wire import Wire
@@ -31,6 +33,8 @@ T = TypeVar("T")
 _CREATE_S = 30.0
 _OFFSETS_NS = NS_PER_S
 _FAILURES = (OSError, TimeoutError)
+_GRACE_S = 0.1
+"""How long the rest is waited for once most nodes have answered: a frozen one must not hold up what the others know."""
 
 
 def node_id(name: str) -> int:
@@ -107,6 +111,52 @@ class KafkaAdmin:
         """Return the node that coordinates the group; empty when nobody tells."""
         self._coordinator = ""
         return await self._find_coordinator()
+
+    async def group_state(self) -> str:
+        """Return the group's state by its coordinator's word; ``unknown`` when it does not answer."""
+        group = await self._group()
+        return "unknown" if group is None else group.state
+
+    async def leadership(self, partition: int) -> Leadership:
+        """Return who leads a partition by most nodes' metadata, and whether that node answers as its leader."""
+        answers = await self._each(lambda wire: ask.metadata(wire, [TOPIC]), patient=False)
+        told = [found for answer in answers for found in answer.partitions.get(TOPIC, ()) if found.index == partition]
+        if not told:
+            return Leadership()
+        leader = Counter(found.leader for found in told).most_common(1)[0][0]
+        names = {node_id(name): name for name in self._addresses}
+        said = next(found for found in told if found.leader == leader)
+        obeyed = False
+        if leader in names:
+            with contextlib.suppress(*_FAILURES):
+                # Only the leader of a partition tells its log's end.
+                obeyed = partition in await ask.offsets(self._wires[names[leader]], TOPIC, [partition], ask.LATEST)
+        return Leadership(
+            leader=names.get(leader, ""),
+            obeyed=obeyed,
+            replicas=tuple(names[replica] for replica in said.replicas if replica in names),
+            in_sync=tuple(sorted(names[replica] for replica in said.in_sync if replica in names)),
+        )
+
+    async def move_leader(self, partition: int) -> None:
+        """Hand a partition to the next of its replicas that is in sync; raises ControlError."""
+        now = await self.leadership(partition)
+        others = [name for name in now.replicas if name != now.leader and name in now.in_sync]
+        if not now.leader or not others:
+            raise ControlError(f"partition {partition} has no other replica in sync: leader {now.leader or 'none'}")
+        order = [node_id(others[0]), *(node_id(name) for name in now.replicas if name != others[0])]
+        trouble = ""
+        for address in self._addresses.values():
+            wire = Wire(address)  # a connection of its own: what proves the move shares nothing with the order
+            try:
+                await kafka_leaders.prefer(wire, TOPIC, partition, order)
+                await kafka_leaders.elect(wire, TOPIC, partition)
+                return
+            except _FAILURES as error:
+                trouble = str(error) or "no answer"
+            finally:
+                wire.close()
+        raise ControlError(f"the leader of partition {partition} was not moved to {others[0]}: {trouble}")
 
     async def settled(self) -> str:
         """Return an empty string once the group is stable with every member, and every partition is assigned once."""
@@ -242,13 +292,29 @@ class KafkaAdmin:
     def _client(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self._bootstrap(), "client.id": "harness-admin", "log_level": 0})
 
-    async def _each(self, question: Callable[[Wire], Awaitable[T]]) -> list[T]:
-        """Ask every node at once; those that do not answer are left out."""
-        answers = await asyncio.gather(*map(question, self._wires.values()), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, _FAILURES):
-                raise answer
-        return [answer for answer in answers if not isinstance(answer, BaseException)]
+    async def _each(self, question: Callable[[Wire], Awaitable[T]], *, patient: bool = True) -> list[T]:
+        """Ask every node at once; those that do not answer are left out, with ``patient=False`` soon after most have."""
+        asked = [asyncio.ensure_future(question(wire)) for wire in self._wires.values()]
+        waiting, told = set(asked), 0
+        try:
+            while waiting:
+                enough = not patient and told > len(asked) // 2
+                done, waiting = await asyncio.wait(
+                    waiting, timeout=_GRACE_S if enough else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    break
+                told += sum(task.exception() is None for task in done)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        answered = [task for task in asked if not task.cancelled()]
+        for task in answered:
+            error = task.exception()
+            if error is not None and not isinstance(error, _FAILURES):
+                raise error
+        return [task.result() for task in answered if task.exception() is None]
 
     async def _metadata(self) -> Metadata | None:
         """Return the metadata that names the topic, of any node that answers."""
@@ -258,7 +324,7 @@ class KafkaAdmin:
     async def _leaders(self) -> dict[int, str]:
         """Return partition → leader by most nodes' word: one that was cut off may not know yet."""
         votes: dict[int, Counter[int]] = {}
-        for answer in await self._each(lambda wire: ask.metadata(wire, [TOPIC])):
+        for answer in await self._each(lambda wire: ask.metadata(wire, [TOPIC]), patient=False):
             for partition in answer.partitions.get(TOPIC, ()):
                 votes.setdefault(partition.index, Counter())[partition.leader] += 1
         names = {node_id(name): name for name in self._addresses}
@@ -280,7 +346,8 @@ class KafkaAdmin:
     async def _find_coordinator(self) -> str:
         if self._coordinator:
             return self._coordinator
-        votes = Counter(found for found in await self._each(lambda wire: ask.coordinator(wire, GROUP)) if found >= 0)
+        told = await self._each(lambda wire: ask.coordinator(wire, GROUP), patient=False)
+        votes = Counter(found for found in told if found >= 0)
         names = {node_id(name): name for name in self._addresses}
         self._coordinator = names.get(votes.most_common(1)[0][0], "") if votes else ""
         return self._coordinator

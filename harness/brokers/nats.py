@@ -55,6 +55,7 @@ class NatsBroker:
         consumer=ConsumerOptions,
         node_counts=(1, 3),
         problem=problem,
+        abilities=frozenset({"move_leader"}),
     )
 
     def port_roles(self, plan: Plan) -> tuple[str, ...]:
@@ -107,9 +108,9 @@ class NatsBroker:
         """Return administration through the nodes' own listeners."""
         return NatsAdmin(ports, **options)
 
-    def probe(self, address: str, *, keep: bool) -> Probe:
+    def probe(self, address: str, *, keep: bool, timeout_s: float = 1.0) -> Probe:
         """Return a PING probe; it works on client and on route listeners."""
-        return NatsProbe(address, keep=keep)
+        return NatsProbe(address, keep=keep, timeout_s=timeout_s)
 
     def facts(self, plan: Plan) -> Facts:
         """Return what the configuration makes true."""

@@ -11,6 +11,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 
-from harness.brokers.base import Authority, Observed, PartitionState
+from harness.brokers.base import Authority, Leadership, Observed, PartitionState
 from harness.clients.nats_options import STREAM, SUBJECT_PREFIX, durable, subject
 from harness.clients.payload import decode
 from harness.errors import ControlError, StartError
@@ -98,6 +99,40 @@ class NatsAdmin:
     async def coordinator(self) -> str:
         """Return nothing: durable consumers have no common coordinator."""
         return ""
+
+    async def group_state(self) -> str:
+        """Return that nobody tells: there are no groups."""
+        return "unknown"
+
+    async def leadership(self, partition: int) -> Leadership:
+        """Return who leads the stream by most nodes' monitoring ports, each asked for its own view."""
+        del partition
+        views = {name: view for name in self._ports if (view := await self._view(name)) is not None}
+        if not views:
+            return Leadership()
+        leader = Counter(str(view.get("leader") or "") for view in views.values()).most_common(1)[0][0]
+        own = views.get(leader, {})
+        peers: list[dict[str, Any]] = list(own.get("replicas") or ())
+        current = [str(peer["name"]) for peer in peers if peer.get("current") and not peer.get("offline")]
+        return Leadership(
+            leader=leader,
+            obeyed=own.get("leader") == leader != "",
+            replicas=tuple(sorted((leader, *(str(peer["name"]) for peer in peers)))) if leader else (),
+            in_sync=tuple(sorted((leader, *current))) if leader else (),
+        )
+
+    async def move_leader(self, partition: int) -> None:
+        """Order the stream's leader to step down; the cluster elects another one. Raises ControlError."""
+        del partition
+        await self._jetstream()
+        assert self._client is not None
+        try:
+            answer = await self._client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{STREAM}", b"", timeout=_REQUEST_S)
+            said = json.loads(answer.data)
+        except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
+            raise ControlError(f"the stream's leader was not told to step down: {error!r}") from error
+        if not said.get("success"):
+            raise ControlError(f"the stream's leader did not step down: {said.get('error') or said}")
 
     async def settled(self) -> str:
         """Return nothing: every consumer owns its partitions from the start."""
@@ -202,6 +237,15 @@ class NatsAdmin:
                 raise
             return -1
         return int(message.seq or -1)
+
+    async def _view(self, node: str) -> dict[str, Any] | None:
+        """Return what a node itself says of the stream's cluster; None when it does not answer or does not hold it."""
+        try:
+            told = await self._monitor(node, "/jsz?streams=true")
+        except ControlError:
+            return None
+        details = [stream for account in told.get("account_details") or () for stream in account["stream_detail"] or ()]
+        return next((dict(stream.get("cluster") or {}) for stream in details if stream["name"] == STREAM), None)
 
     async def _monitor(self, node: str, path: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self._ports[node]['monitor']}{path}"

@@ -26,10 +26,8 @@ def recipes() -> Path:
 
 def known_base(client: Client) -> str:
     """Return the base that would be used now without fetching or making one; empty when there is none."""
-    for name in (os.environ.get(BASE_VARIABLE, ""), PULLED, own_tag()):
-        if name and _has(client, name):
-            return name
-    return ""
+    named = os.environ.get(BASE_VARIABLE, "")
+    return next((name for name in ([named] if named else [PULLED, own_tag()]) if _has(client, name)), "")
 
 
 def obtain_base(client: Client, progress: Progress) -> str:
@@ -42,19 +40,18 @@ def obtain_base(client: Client, progress: Progress) -> str:
 
     named = os.environ.get(BASE_VARIABLE, "")
     found = known_base(client)
-    if found and (not named or found == named):
+    if found:
         return found
-    reasons = []
-    for name in [named] if named else [PULLED]:
-        progress(f"pulling the base image {name}…")
-        try:
-            client.images.pull(name)
-            return name
-        except APIError as error:
-            reasons.append(f"{name} cannot be pulled: {error.explanation or error}")
+    name = named or PULLED
+    progress(f"pulling the base image {name}…")
+    try:
+        client.images.pull(name)
+        return name
+    except APIError as error:
+        why = f"{name} cannot be pulled: {error.explanation or error}"
     if named:
-        raise UnfitEnvironmentError(f"{BASE_VARIABLE}: {reasons[0]}")
-    return _made(progress, reasons)
+        raise UnfitEnvironmentError(f"{BASE_VARIABLE}: {why}")
+    return _made(progress, [why])
 
 
 def own_tag() -> str:
@@ -62,16 +59,23 @@ def own_tag() -> str:
     return f"{REPOSITORY}:bookworm-{hashlib.sha256(_script().read_bytes()).hexdigest()[:12]}"
 
 
-def _made(progress: Progress, reasons: list[str]) -> str:
+def why_not_made() -> list[str]:
+    """Return what this machine lacks for making a base itself, one reason each; empty when it can."""
+    reasons = []
     if os.geteuid() != 0:
         reasons.append("making one needs root")
     if shutil.which("debootstrap") is None:
         reasons.append("making one needs debootstrap (a Debian package)")
     if shutil.which("docker") is None:
         reasons.append("making one needs the docker command")
-    if len(reasons) > 1:
+    return reasons
+
+
+def _made(progress: Progress, tried: list[str]) -> str:
+    lacking = why_not_made()
+    if lacking:
         raise UnfitEnvironmentError(
-            "there is no base image: " + "; ".join(reasons),
+            "there is no base image: " + "; ".join([*tried, *lacking]),
             hint=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
         )
     progress("making a Debian base image from Debian's packages (once; about half a minute)…")

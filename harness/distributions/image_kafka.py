@@ -6,7 +6,10 @@ image, what it loads is recorded, and the archive becomes a layer more.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
+import os
 import shutil
 import tempfile
 import time
@@ -16,6 +19,7 @@ from typing import Any
 from harness.distributions.base import Installation, Progress
 from harness.distributions.cache import Cache, Held
 from harness.distributions.image_base import recipes
+from harness.distributions.image_official import require_version
 from harness.distributions.images import IMAGES, Build, Content, has_tag
 from harness.distributions.java import Java, find_java
 from harness.distributions.kafka import java_for
@@ -31,12 +35,17 @@ from harness.distributions.kafka_startup import (
 from harness.distributions.tool import Tool, check_stop
 from harness.errors import UnfitEnvironmentError
 from harness.runtime.docker_engine import Client
+from harness.runtime.procfs import identity
 
 _JAVA, _JARS, _ARCHIVE = "/opt/java/bin/java", "/opt/kafka/jars", "/opt/kafka/archive"
 _OFFICIAL_JAVA, _OFFICIAL_JARS = "/opt/java/openjdk/bin/java", "/opt/kafka/libs"
 _PLAIN = ("-XX:+UseSerialGC", "-XX:-UsePerfData")
 """Of an official image's Java nothing is known that our own flags could rely on."""
 
+_TRAINING = "broker-chaos-harness.training"
+"""Label of the containers of a training; its value is pid and start time of the harness that makes them."""
+
+_SCRATCH = "broker-chaos-training-"
 _STOP_S = 60
 _DUMP_S = 180
 _RECIPE = "2"  # counts what changes about the training
@@ -77,9 +86,16 @@ class KafkaImage:
             flags += tuple(use_flags(java, Path(_ARCHIVE)))
         return _installation(content, trained, (*flags, "-cp", f"{_JARS}/*"))
 
-    def official(self, content: Content, image: str) -> Installation:
-        """Return ``apache/kafka`` as it is laid out since 3.7."""
-        return _installation(content, image, (_OFFICIAL_JAVA, *_PLAIN, "-cp", f"{_OFFICIAL_JARS}/*"))
+    def official(self, client: Client, content: Content, image: str) -> Installation:
+        """Return ``apache/kafka`` as it is laid out since 3.7, once it has told its version; raises UnfitEnvironmentError."""
+        command = (_OFFICIAL_JAVA, *_PLAIN, "-cp", f"{_OFFICIAL_JARS}/*")
+        require_version(
+            client, image, "kafka", content.versions["kafka"], [command], ("kafka.Kafka", "--version"), head=r"^"
+        )
+        # Its Java is its own, and not that of the distribution.
+        return _installation(
+            dataclasses.replace(content, versions={"kafka": content.versions["kafka"]}), image, command
+        )
 
 
 def _installation(content: Content, image: str, command: tuple[str, ...]) -> Installation:
@@ -99,7 +115,8 @@ def _java(version: str, cache: Cache, progress: Progress) -> Java:
 
 def _train(client: Client, image: str, java: Java, content: Content, build: Build, trained: str) -> None:
     """Start a node in the image until it serves, write the archive, add it as a layer; raises UnfitEnvironmentError."""
-    with tempfile.TemporaryDirectory(prefix="broker-chaos-training-") as name:
+    _sweep(client)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH) as name:
         scratch = Path(name)
         client_port, config = lay_out_training(scratch, content.parts["bootstrap"])
         jars = ["-cp", f"{_JARS}/*"]
@@ -122,8 +139,25 @@ def _train(client: Client, image: str, java: Java, content: Content, build: Buil
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _sweep(client: Client) -> None:
+    """Remove what a killed training has left running: its label names the harness that is no more."""
+    from docker.errors import APIError  # noqa: PLC0415  only with an engine
+
+    for node in client.containers.list(all=True, filters={"label": _TRAINING}, ignore_removed=True):
+        pid, _, start = node.labels[_TRAINING].partition(" ")
+        found = identity(int(pid)) if pid.isdigit() else None
+        if found is None or str(found.start_ticks) != start:
+            with contextlib.suppress(APIError):
+                node.remove(force=True, v=True)
+            for mount in node.attrs.get("Mounts", ()):
+                if Path(mount["Source"]).name.startswith(_SCRATCH):
+                    shutil.rmtree(mount["Source"], ignore_errors=True)
+
+
 def _run(client: Client, image: str, argv: list[str], scratch: Path) -> Any:
     """Start a container that shares the machine's network and one directory with the harness."""
+    mine = identity(os.getpid())
+    assert mine is not None
     return client.containers.run(
         image,
         entrypoint=[argv[0]],
@@ -131,7 +165,7 @@ def _run(client: Client, image: str, argv: list[str], scratch: Path) -> Any:
         detach=True,
         network_mode="host",
         volumes={str(scratch): {"bind": str(scratch), "mode": "rw"}},
-        labels={"broker-chaos-harness.training": image},
+        labels={_TRAINING: f"{os.getpid()} {mine.start_ticks}"},
     )
 
 

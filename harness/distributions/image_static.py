@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.distributions.base import Installation, Progress
 from harness.distributions.cache import Cache, Held
+from harness.distributions.image_official import require_version
 from harness.distributions.images import IMAGES, Build, Content
 from harness.runtime.docker_engine import Client
 
@@ -19,12 +20,14 @@ class StaticImage:
     Attributes:
         kind: Of the distribution; its Dockerfile is ``docker/<kind>/Dockerfile``.
         command: Command line inside our own image.
-        official_command: Command line inside the project's official image.
+        officials: Command lines inside the project's official images, of which each image has one.
+        tells: Argument with which it tells its version.
     """
 
     kind: str
     command: tuple[str, ...]
-    official_command: tuple[str, ...]
+    officials: tuple[tuple[str, ...], ...]
+    tells: str = "--version"
 
     def content(self, held: Held, cache: Cache, progress: Progress) -> Content:
         """Return the program; the manifest holds its checksum."""
@@ -43,14 +46,19 @@ class StaticImage:
         del client, build, progress
         return _installation(content, image, self.command)
 
-    def official(self, content: Content, image: str) -> Installation:
-        """Return the official image; it is laid out as ours."""
-        return _installation(content, image, self.official_command)
+    def official(self, client: Client, content: Content, image: str) -> Installation:
+        """Return the official image, once it has told its version; raises UnfitEnvironmentError."""
+        version = content.versions[self.kind]
+        command = require_version(client, image, self.kind, version, self.officials, (self.tells,))
+        return _installation(content, image, command)
 
 
 def _installation(content: Content, image: str, command: tuple[str, ...]) -> Installation:
     return Installation(command=command, directory=Path("/"), versions=content.versions, image=image)
 
 
-NATS = IMAGES.register("nats")(StaticImage("nats", ("/nats-server",), ("/nats-server",)))
-TOXIPROXY = IMAGES.register("toxiproxy")(StaticImage("toxiproxy", ("/toxiproxy-server",), ("/toxiproxy",)))
+# The image from scratch has the program at its root, those on Alpine elsewhere.
+NATS = IMAGES.register("nats")(
+    StaticImage("nats", ("/nats-server",), (("/nats-server",), ("/usr/local/bin/nats-server",)))
+)
+TOXIPROXY = IMAGES.register("toxiproxy")(StaticImage("toxiproxy", ("/toxiproxy-server",), (("/toxiproxy",),)))

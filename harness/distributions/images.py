@@ -7,6 +7,7 @@ the right one, and what changed is built anew. What a kind of distribution puts 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import tarfile
@@ -28,8 +29,11 @@ from harness.runtime.docker_engine import Client, engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+OWNER = "broker-chaos-harness"
+"""First part of the name of every image of ours."""
+
 LABEL = "broker-chaos-harness.image"
-"""Label of every image of ours; its value is the distribution's name, or ``base``."""
+"""Label of every image of ours; its value is the distribution's kind, or ``base``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +69,11 @@ class ImageKind(Protocol):
         """Return how the built image is used, adding a layer first where that pays."""
         ...
 
-    def official(self, content: Content, image: str) -> Installation:
-        """Return how an official image of the same software is used."""
+    def official(self, client: Client, content: Content, image: str) -> Installation:
+        """Return how an official image of the same software is used; raises UnfitEnvironmentError.
+
+        The image itself must say that it holds this version.
+        """
         ...
 
 
@@ -127,14 +134,18 @@ def ensure_image(
     with engine() as client:
         if official:
             _present(client, official, progress)
-            return kind.official(content, official)
+            used = kind.official(client, content, official)
+            # A tag moves; what its id stands for does not.
+            image_id = client.images.get(official).id.removeprefix("sha256:")[:12]
+            told = {f"{distribution.kind} image": f"{official} {image_id}"}
+            return dataclasses.replace(used, versions={**used.versions, **told})
         with _locked(cache, distribution, progress):
             base = ""
             if content.based:
                 from harness.distributions.image_base import obtain_base  # noqa: PLC0415  only with an engine
 
                 base = obtain_base(client, progress)
-            tag = _tag(distribution, content, base)
+            tag = _tag(client, distribution, content, base)
             build = Build(client=client, distribution=distribution)
             if not has_tag(client, tag):
                 progress(f"building the image {tag} (once, then cached)…")
@@ -144,23 +155,34 @@ def ensure_image(
 
 def has_image(distribution: Distribution, *, cache: Cache | None = None) -> bool:
     """Tell whether the image of a distribution is built; neither fetches nor builds anything."""
+    try:
+        with engine() as client:
+            tag = tag_of(client, distribution, cache=cache)
+            return bool(tag) and has_tag(client, tag)
+    except UnfitEnvironmentError:
+        return False
+
+
+def tag_of(client: Client, distribution: Distribution, *, cache: Cache | None = None) -> str:
+    """Return the tag that a distribution's image has, or would get; empty when that cannot be told without fetching."""
     cache = cache or Cache()
     if distribution.kind not in IMAGES.names():
-        return False
+        return ""
     held, _ = cache.look(entry_of(distribution))
     if held is None:
-        return False
+        return ""
     try:
         content = _kind(distribution).content(held, cache, lambda _: None)
-        with engine() as client:
-            base = ""
-            if content.based:
-                from harness.distributions.image_base import known_base  # noqa: PLC0415  only with an engine
-
-                base = known_base(client)
-            return bool(base or not content.based) and has_tag(client, _tag(distribution, content, base))
     except (DownloadError, UnfitEnvironmentError):
-        return False
+        return ""
+    base = ""
+    if content.based:
+        from harness.distributions.image_base import known_base  # noqa: PLC0415  only with an engine
+
+        base = known_base(client)
+        if not base:
+            return ""
+    return _tag(client, distribution, content, base)
 
 
 def _kind(distribution: Distribution) -> ImageKind:
@@ -171,14 +193,14 @@ def _kind(distribution: Distribution) -> ImageKind:
     return IMAGES.get(distribution.kind)
 
 
-def _tag(distribution: Distribution, content: Content, base: str) -> str:
+def _tag(client: Client, distribution: Distribution, content: Content, base: str) -> str:
     """Return the tag: its digest stands for the recipe, the base and every file that goes in."""
-    digest = hashlib.sha256(f"{content.digest} {base} {content.command}\n".encode())
+    # The base by its id, not its name: what a name stands for moves.
+    base_id = client.images.get(base).id if base else ""
+    digest = hashlib.sha256(f"{content.digest} {base_id} {content.command}\n".encode())
     for file in sorted(_dockerfile(content.folder).parent.iterdir()):
         digest.update(file.read_bytes())
-    return (
-        f"broker-chaos-harness/{distribution.kind}:{distribution.version.replace('+', '-')}-{digest.hexdigest()[:12]}"
-    )
+    return f"{OWNER}/{distribution.kind}:{distribution.version.replace('+', '-')}-{digest.hexdigest()[:12]}"
 
 
 def _dockerfile(folder: str) -> Path:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from harness.brokers.base import Leadership
 from harness.clients.base import Report
+from harness.history.record import Break
 from harness.registry import Registry
-from harness.runtime.base import CpuLimited, Identity, Link, Node, Pausable
+from harness.runtime.base import CpuLimited, Disk, Identity, Link, MemoryLimited, Node, Pausable
 from harness.scenario.model import FaultShape, PlannedFault
 
 Stage = Literal["effect", "healing"]
@@ -47,12 +49,41 @@ class Sample:
         start_ns, end_ns: Monotonic span, with the opening of a connection where one was needed.
         ok: It succeeded.
         length_ns: Of the round trip alone.
+        broken: How it failed.
+        sent, received: Bytes on its connection until then.
     """
 
     start_ns: int
     end_ns: int
     ok: bool
     length_ns: int
+    broken: Break = Break.NONE
+    sent: int = 0
+    received: int = 0
+
+
+Look = Literal["patient", "bulk", "closing"]
+"""What the monitor looks at for one fault alone: a round trip that may take as long as it takes, one with much data, or the
+end of a connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """A look of the monitor's of its own that a fault's evidence takes, at each channel of the links that it may act on.
+
+    Attributes:
+        look: What it looks at.
+        up_bytes, down_bytes: Of a bulk look: towards the node, and from it.
+    """
+
+    look: Look
+    up_bytes: int = 0
+    down_bytes: int = 0
+
+
+def gauge_name(channel: str, fault: str) -> str:
+    """Return the target by which the monitor journals the look that serves one fault."""
+    return f"{channel} for {fault}"
 
 
 class ProbeView(Protocol):
@@ -75,12 +106,27 @@ class ProxyControl(Protocol):
         ...
 
     def remove_toxic(self, link: str, name: str) -> None:
-        """Remove a toxic."""
+        """Remove a toxic and check that it is gone."""
+        ...
+
+    def switch_off(self, link: str, holder: str) -> None:
+        """Close a link's proxies, and every connection through them, for as long as any holder wants it."""
+        ...
+
+    def switch_on(self, link: str, holder: str) -> None:
+        """Open them again if ``holder`` was the last one to have closed them."""
         ...
 
 
-class FaultNode(Node, Pausable, CpuLimited, Protocol):
+class FaultNode(Node, Pausable, CpuLimited, MemoryLimited, Protocol):
     """A node with every ability; a fault is offered only where the engine proved the abilities it names."""
+
+    disk: Disk | None
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of its last process; negative, or above 128, = by a signal; None while it runs."""
+        ...
 
 
 class FaultWorker(Pausable, Protocol):
@@ -158,6 +204,23 @@ class FaultTopic(Protocol):
         ...
 
 
+@runtime_checkable
+class FaultLeaders(Protocol):
+    """What faults that act on leadership need of the broker's administration."""
+
+    async def move_leader(self, partition: int) -> None:
+        """Hand a partition to another replica that is in sync; raises ControlError."""
+        ...
+
+    async def leadership(self, partition: int) -> Leadership:
+        """Return who leads a partition, by the nodes' own word."""
+        ...
+
+
+def tell_nobody(_: str, **__: object) -> None:
+    """Take the place of an event log."""
+
+
 def the_name_itself(name: str) -> tuple[str, ...]:
     """Return the one target by which the monitor probes a link with one channel."""
     return (name,)
@@ -180,7 +243,10 @@ class FaultContext:
         now_ns: Monotonic clock.
         leave_ns: How long a worker may take to finish what it holds and leave.
         topic: The topic; None for brokers that cannot change one in use.
+        leaders: Who leads what; None for brokers that cannot hand leadership over.
+        cores: Node → cores that it used on average in warm-up.
         probe_names: Link → the targets by which the monitor probes it, one for each of its channels.
+        journal: Journals an event of a kind, with its fields.
     """
 
     planned: PlannedFault
@@ -197,7 +263,10 @@ class FaultContext:
     now_ns: Callable[[], int]
     leave_ns: int = 0
     topic: FaultTopic | None = None
+    leaders: FaultLeaders | None = None
+    cores: Mapping[str, float] = field(default_factory=dict)
     probe_names: Callable[[str], tuple[str, ...]] = the_name_itself
+    journal: Callable[..., None] = tell_nobody
 
 
 class Fault(Protocol):
@@ -231,6 +300,8 @@ class FaultKind:
         abilities: What the machine must be able to do (``cpu_limits``); checked before a run starts.
         make: Builds one for a run.
         describe: Options → a few words (``50ms ± 15ms both ways``).
+        gauge: Options → the look of the monitor's that its evidence takes beside the usual round trips; None = none.
+        links_of_nodes: It acts on the links of its nodes: those between nodes are probed, too.
     """
 
     name: str
@@ -239,6 +310,8 @@ class FaultKind:
     abilities: tuple[str, ...]
     make: Callable[[FaultContext], Fault]
     describe: Callable[[Any], str]
+    gauge: Callable[[Any], Gauge] | None = None
+    links_of_nodes: bool = False
 
 
 FAULTS: Registry[FaultKind] = Registry("fault", "harness.faults", "broker_chaos_harness.faults")

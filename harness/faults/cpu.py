@@ -1,34 +1,58 @@
 """cpu: limit the CPU time of nodes by their control group, with a load of its own when wanted.
 
-An idle broker is never throttled; ``burn`` runs processes that spin inside the node's group, so that the starvation is
-real whatever the broker does.
+An idle broker is never throttled: ``burn`` runs processes that spin inside the node's group, and ``fraction`` limits it to
+a part of what it was seen to use, so that the starvation is real whatever the broker does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.errors import AbilityError, ControlError
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.runtime.base import CpuUse
 from harness.scenario.model import FaultShape
-from harness.units import Cores, format_ns
+from harness.units import Cores, Ratio, format_ns
 
 _THROTTLED_MIN = 3
 _QUOTA_TOLERANCE = 0.005
+_LEAST_CORES = 0.01
+"""The kernel's least quota: 1 ms in 100 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuOptions:
-    """Options of cpu.
+    """Options of cpu. Exactly one of `limit` and `fraction` is given.
 
     Attributes:
-        limit: CPU time per wall time that the node may use (``0.2cores``).
+        limit: CPU time per wall time that the node may use (`0.2cores`).
+        fraction: The limit as a part of what the node used on average in warm-up (`30%`); at least 0.01 cores.
         burn: Also run a spinning process inside the limit, so that the node has to share it.
     """
 
-    limit: Cores = field(metadata={"minimum": 0.01})
+    limit: Cores | None = field(default=None, metadata={"minimum": _LEAST_CORES})
+    fraction: Ratio | None = field(default=None, metadata={"minimum": 0.01, "maximum": 1})
     burn: bool = False
+
+
+class _Account:
+    """What the kernel counted of one node since the fault began, over restarts that start a new count."""
+
+    def __init__(self, use: CpuUse) -> None:
+        self._last = use
+        self.quota_cores = use.quota_cores
+        self.periods = self.throttled = self.throttled_ns = 0
+
+    def add(self, use: CpuUse) -> None:
+        """Take one more reading in."""
+        anew = use.periods < self._last.periods or use.throttled_ns < self._last.throttled_ns
+        base = CpuUse(quota_cores=None, periods=0, throttled=0, throttled_ns=0) if anew else self._last
+        self.quota_cores = use.quota_cores
+        self.periods += use.periods - base.periods
+        self.throttled += use.throttled - base.throttled
+        self.throttled_ns += use.throttled_ns - base.throttled_ns
+        self._last = use
 
 
 class Cpu:
@@ -37,29 +61,31 @@ class Cpu:
     def __init__(self, context: FaultContext) -> None:
         self._context = context
         self._options: CpuOptions = context.planned.options
-        self._before: dict[str, CpuUse] = {}
-        self._last: dict[str, CpuUse] = {}
-        self._after: dict[str, CpuUse] = {}
-        self._applied_ns = self._healed_ns = 0
+        self._limits: dict[str, float] = {}
+        self._during: dict[str, _Account] = {}
+        self._after: dict[str, _Account] = {}
+        self._healed_ns = 0
 
     async def apply(self) -> None:
         """Set the limit."""
-        self._applied_ns = self._context.now_ns()
         for name in self._context.targets:
-            self._before[name] = self._context.nodes[name].cpu_use()
-            self._context.nodes[name].limit_cpu(self._context.planned.id, self._options.limit)
-        for name in self._context.targets:
+            self._limits[name] = self._limit(name)
+        for name, limit in self._limits.items():
+            self._during[name] = _Account(self._context.nodes[name].cpu_use())
+            self._context.nodes[name].limit_cpu(self._context.planned.id, limit)
+        for name in self._limits:
             if self._options.burn:
                 await self._context.nodes[name].burn(self._context.planned.id, 1)
 
     async def heal(self) -> None:
         """Lift the limit and end the load."""
-        for name in self._context.targets:
-            if name in self._before:
-                self._context.nodes[name].limit_cpu(self._context.planned.id, None)
-        for name in self._before:
-            self._after[name] = self._context.nodes[name].cpu_use()
-        self._healed_ns = self._context.now_ns()
+        for name in self._during:
+            self._context.nodes[name].limit_cpu(self._context.planned.id, None)
+        for name in self._during:
+            use = self._use(name)
+            if use is not None and name not in self._after:
+                self._after[name] = _Account(use)
+        self._healed_ns = self._healed_ns or self._context.now_ns()
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The kernel must have throttled the group in at least three periods under the limit asked for."""
@@ -68,56 +94,88 @@ class Cpu:
     async def healing(self) -> tuple[Evidence, ...]:
         """No limit reads back, throttling has stopped, and the node answers."""
         found = []
-        for name in self._context.targets:
-            if name not in self._after:
-                continue
-            use, after = self._context.nodes[name].cpu_use(), self._after[name]
-            more = use.throttled - after.throttled
-            shown = "none" if use.quota_cores is None else f"{use.quota_cores:g} cores"
-            found.append(
-                evidence.sentence(
-                    "healing",
-                    name,
-                    "kernel accounting",
-                    # One period may still have been under way when the limit was lifted.
-                    use.quota_cores is None and more <= 1,
-                    f"limit {shown}, {more} throttled periods since",
-                    "no limit, no throttling",
-                )
-            )
+        for name in self._during:
+            found.append(self._unthrottled(name))
             found.append(evidence.reachable(self._context, name, self._healed_ns))
         return tuple(found)
 
-    def _throttled(self, name: str) -> Evidence:
-        if name not in self._before:
-            return evidence.sentence("effect", name, "kernel accounting", False, "never applied", "throttled periods")
-        if not self._healed_ns:
-            # What the kernel says while the fault acts; once it is healed, the last such reading stands.
-            self._last[name] = self._context.nodes[name].cpu_use()
-        before, use = self._before[name], self._last.get(name, self._before[name])
-        periods, throttled = use.periods - before.periods, use.throttled - before.throttled
-        limited = use.quota_cores is not None and use.quota_cores <= self._options.limit + _QUOTA_TOLERANCE
+    def _limit(self, name: str) -> float:
+        """Return the limit of one node in cores; raises ControlError where its use is not known."""
+        if self._options.limit is not None:
+            return self._options.limit
+        used = self._context.cores.get(name, 0.0)
+        if self._options.fraction is None or used <= 0:
+            raise ControlError(f"what {name} used in warm-up is not known")
+        return max(_LEAST_CORES, self._options.fraction * used)
+
+    def _use(self, name: str) -> CpuUse | None:
+        """Return the kernel's account; None while another fault keeps the node down, and there is none."""
+        try:
+            return self._context.nodes[name].cpu_use()
+        except AbilityError:
+            return None
+
+    def _unthrottled(self, name: str) -> Evidence:
+        use = self._use(name)
+        if use is None:
+            return evidence.sentence("healing", name, "kernel accounting", False, "it does not run", "no limit")
+        account = self._after.setdefault(name, _Account(use))
+        account.add(use)
         shown = "none" if use.quota_cores is None else f"{use.quota_cores:g} cores"
+        return evidence.sentence(
+            "healing",
+            name,
+            "kernel accounting",
+            # One period may still have been under way when the limit was lifted.
+            use.quota_cores is None and account.throttled <= 1,
+            f"limit {shown}, {account.throttled} throttled periods since",
+            "no limit, no throttling",
+        )
+
+    def _throttled(self, name: str) -> Evidence:
+        account = self._during.get(name)
+        if account is None:
+            return evidence.sentence("effect", name, "kernel accounting", False, "never applied", "throttled periods")
+        use = None if self._healed_ns else self._use(name)
+        if use is not None:
+            # What the kernel says while the fault acts; once it is healed, the last such reading stands.
+            account.add(use)
+        limit = self._limits[name]
+        limited = account.quota_cores is not None and account.quota_cores <= limit + _QUOTA_TOLERANCE
+        shown = "none" if account.quota_cores is None else f"{account.quota_cores:g} cores"
+        used = f" of {self._context.cores.get(name, 0.0):.2g} used in warm-up" if self._options.limit is None else ""
         return evidence.sentence(
             "effect",
             name,
             "kernel accounting",
-            limited and throttled >= _THROTTLED_MIN,
-            f"limit {shown}, throttled in {throttled} of {periods} periods for "
-            f"{format_ns(use.throttled_ns - before.throttled_ns)}",
-            f"limit at most {self._options.limit:g} cores, throttled in at least {_THROTTLED_MIN} periods",
+            limited and account.throttled >= _THROTTLED_MIN,
+            f"limit {shown}{used}, throttled in {account.throttled} of {account.periods} periods for "
+            f"{format_ns(account.throttled_ns)}",
+            f"limit at most {limit:.3g} cores, throttled in at least {_THROTTLED_MIN} periods",
         )
 
 
+def _problem(options: CpuOptions) -> str:
+    both = options.limit is not None and options.fraction is not None
+    neither = options.limit is None and options.fraction is None
+    return "exactly one of limit and fraction is needed" if both or neither else ""
+
+
 def _describe(options: CpuOptions) -> str:
-    return f"{options.limit:g} cores" + (" with a load of its own" if options.burn else "")
+    part = f"{100 * (options.fraction or 0):g}% of its use in warm-up"
+    limit = part if options.limit is None else f"{options.limit:g} cores"
+    return limit + (" with a load of its own" if options.burn else "")
+
+
+def _unreplayable(options: CpuOptions) -> str:
+    return "" if options.fraction is None else "its limit comes from the use that is measured in warm-up"
 
 
 FAULTS.register("cpu")(
     FaultKind(
         name="cpu",
         summary="Limit the CPU time of nodes, with a load of its own inside the limit when wanted.",
-        shape=FaultShape(options=CpuOptions, acts_on="node"),
+        shape=FaultShape(options=CpuOptions, acts_on="node", problem=_problem, unreplayable=_unreplayable),
         abilities=("cpu_limits",),
         make=Cpu,
         describe=_describe,

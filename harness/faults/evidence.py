@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.clock import NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample, Stage
@@ -12,6 +13,23 @@ from harness.units import format_ns
 
 SAMPLES_MIN = 3
 BASELINE_NS = 5 * NS_PER_S
+
+
+@dataclass(slots=True, kw_only=True)
+class Acting:
+    """When a fault acted, monotonic; 0 or None = not yet.
+
+    Attributes:
+        applied_ns: It began to be applied.
+        acting_ns: It was in force everywhere.
+        heal_ns: It began to be healed.
+        healed_ns: It was healed everywhere.
+    """
+
+    applied_ns: int = 0
+    acting_ns: int = 0
+    heal_ns: int | None = None
+    healed_ns: int = 0
 
 
 def median_ns(samples: Sequence[Sample]) -> int | None:
@@ -37,7 +55,7 @@ def slowed(
         target=target,
         probe=_round_trip(through or "the link"),
         proven=before is not None and during is not None and during - before >= least_ns,
-        observed=f"before {_shown(before)}, during {_shown(during)}",
+        observed=f"before {shown(before)}, during {shown(during)}",
         required=required,
     )
 
@@ -53,7 +71,7 @@ def recovered(
         target=target,
         probe=_round_trip(through),
         proven=before is not None and after is not None and after - before <= tolerance_ns,
-        observed=f"before {_shown(before)}, after {_shown(after)}",
+        observed=f"before {shown(before)}, after {shown(after)}",
         required=f"median round trip within {format_ns(tolerance_ns)} of before",
     )
 
@@ -105,7 +123,8 @@ def sentence(stage: Stage, target: str, probe: str, proven: bool, observed: str,
     return Evidence(stage=stage, target=target, probe=probe, proven=proven, observed=observed, required=required)
 
 
-def _shown(value_ns: int | None) -> str:
+def shown(value_ns: int | None) -> str:
+    """Return a median in words."""
     return "too few round trips" if value_ns is None else format_ns(value_ns)
 
 

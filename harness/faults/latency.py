@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -105,13 +106,16 @@ class Latency:
         )
 
     async def _redraw(self) -> None:
-        """Set a new delay from the seed every step, the same on all links."""
-        while True:
+        """Set a new delay from the seed every step, the same on all links: the k-th draw is the k-th step's, at its time."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for step in itertools.count():
             spread = self._options.jitter_ns
             delay = max(0, self._options.delay_ns + self._context.random.randint(-spread, spread))
             attributes = {"latency": delay // NS_PER_MS}
             await on_links(self._context.targets, self._streams, partial(self._set, attributes))
-            await asyncio.sleep(_STEP_S)
+            self._context.journal("draw", fault=self._name, step=step, delay_ns=attributes["latency"] * NS_PER_MS)
+            await asyncio.sleep(max(0.0, began + (step + 1) * _STEP_S - loop.time()))
 
     def _set(self, attributes: Mapping[str, int], link: str, stream: str) -> None:
         self._context.control.update_toxic(link, f"{self._name}-{stream}", attributes)
@@ -128,11 +132,16 @@ def _problem(options: LatencyOptions) -> str:
     return "jitter must not exceed delay" if options.jitter_ns > options.delay_ns else ""
 
 
+def _unreplayable(options: LatencyOptions) -> str:
+    native = options.jitter_ns and options.jitter_from == "native"
+    return "its jitter is drawn by the proxy (native) and cannot be seeded; jitter_from: seed can" if native else ""
+
+
 FAULTS.register("latency")(
     FaultKind(
         name="latency",
         summary="Delay the data on links, with jitter, in one direction or both.",
-        shape=FaultShape(options=LatencyOptions, acts_on="link", problem=_problem),
+        shape=FaultShape(options=LatencyOptions, acts_on="link", problem=_problem, unreplayable=_unreplayable),
         abilities=(),
         make=Latency,
         describe=_describe,

@@ -22,7 +22,9 @@ ACKED       completion   of the DELIVEREDs [ref, ref + count): t, outcome; flag 
 STORED      operation    found in the broker's log by the audit after the run: key, seq, partition, offset
 TICK        operation    monitor only: t, offset = nanoseconds since the tick before
 PROBE       operation    monitor only: partition = index of the target in header ``targets``; t = answer or timeout,
-                         seq = start of the round trip (monotonic ns), offset = round trip in ns; outcome ok or fail
+                         seq = start of the round trip (monotonic ns), offset = round trip in ns; outcome ok or fail;
+                         count = how it failed (``Break``); key, ref = bytes sent and received on its connection so far
+GAUGE       operation    monitor only: as PROBE, of a look that serves one fault's evidence and tells of no outage
 COMMIT      operation    of a position: t = its outcome was known, seq = it began (monotonic ns), partition, offset =
                          the position (next offset to be read), outcome; flag CONFIRMED when the broker said so
 POLL        operation    consumer only, at most every 100 ms: t = a poll returned; count = polls since the last POLL,
@@ -89,6 +91,7 @@ class Kind(IntEnum):
     PROBE = 8
     COMMIT = 9
     POLL = 10
+    GAUGE = 11
 
 
 _SEND, _SENT, _DELIVERED = int(Kind.SEND), int(Kind.SENT), int(Kind.DELIVERED)
@@ -102,6 +105,15 @@ class Outcome(IntEnum):
     OK = 1
     FAIL = 2
     UNKNOWN = 3
+
+
+class Break(IntEnum):
+    """How a round trip failed: no answer in time, its connection ended, or no connection was taken."""
+
+    NONE = 0
+    SILENT = 1
+    CUT = 2
+    REFUSED = 3
 
 
 class Flag(IntFlag):

@@ -19,12 +19,14 @@ from harness.errors import AbilityError, StartError
 from harness.history.record import EventLog
 from harness.progress import Note
 from harness.run.bypass import Processes, bypasses
+from harness.run.disks import Disks, disk_shape
 from harness.run.layout import draw_links, monitor_targets, worker_specs
 from harness.run.probes import JournalProbes
 from harness.run.rundir import RunDir
 from harness.runtime import procfs
+from harness.runtime.abilities import why_not
 from harness.runtime.base import NodeSpec
-from harness.runtime.cgroup import find_controller
+from harness.runtime.cgroup import find_controller, find_memory_controller
 from harness.runtime.contract import RunNode, Runtime
 from harness.runtime.docker_runtime import DockerRuntime
 from harness.runtime.ledger import Ledger
@@ -92,6 +94,7 @@ class Deployment:
             links=tuple(self.links.values()),
             bind=self.runtime.bind,
         )
+        self.disks = Disks(disk_shape(plan.cluster, abilities), ledger)
         self.nodes = {spec.name: self._node(spec) for spec in broker.node_specs(launch)}
         specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve(), binaries.packages)
         self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in specs}
@@ -103,7 +106,8 @@ class Deployment:
 
     async def up(self) -> None:
         """Start everything and wait until it is ready; raises StartError (definite)."""
-        await self.runtime.start_proxies(self.links.values(), self._run_dir.logs, self._toxiproxy_died)
+        await self.disks.create()
+        await self.runtime.start_proxies(self.links.values(), self._run_dir.logs, self._toxiproxy_died, self._trouble)
         await asyncio.gather(*(self._start_node(node) for node in self.nodes.values()))
         first = [worker for name, worker in self.workers.items() if name not in self._late]
         starting = [asyncio.create_task(worker.start()) for worker in first]
@@ -158,6 +162,8 @@ class Deployment:
         await self.runtime.stop()
         for node in self.nodes.values():
             node.release()
+        for why in await self.disks.destroy():
+            self.problems.append(f"a disk could not be removed: {why}")
 
     def node_state(self, name: str, state: str) -> None:
         """Journal a node's state."""
@@ -188,11 +194,12 @@ class Deployment:
             self._ledger,
             ports,
             cpu=find_controller() if "cpu_limits" in abilities else None,
+            memory=find_memory_controller() if "memory_limits" in abilities else None,
         )
 
     def _node(self, spec: NodeSpec) -> RunNode:
         log = self._run_dir.logs / f"{spec.name}.log"
-        return self.runtime.node(spec, log, lambda code: self._node_died(spec.name, code), None)
+        return self.runtime.node(spec, log, lambda code: self._node_died(spec.name, code), self.disks.of(spec))
 
     async def _start_node(self, node: RunNode) -> None:
         await node.start()
@@ -292,12 +299,6 @@ class Deployment:
 
 def check_abilities(needed: Mapping[str, tuple[str, ...]], runtime: str) -> None:
     """Refuse a run whose faults need what this machine cannot do in a runtime; ``needed`` is ability → fault ids."""
-    del runtime
     for ability, faults in needed.items():
-        if ability == "cpu_limits":
-            try:
-                find_controller()
-            except AbilityError as error:
-                raise AbilityError(f"{', '.join(faults)}: {error.message}", hint=error.hint) from error
-        else:
-            raise AbilityError(f"{', '.join(faults)} needs {ability!r}, which the process runtime does not have")
+        if why := why_not(ability, runtime):
+            raise AbilityError(f"{', '.join(faults)}: {why}", hint="`harness doctor` says what this machine can do")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.distributions.cache import CACHE_VARIABLE, cache_dir
-from harness.run import doctor_machine, doctor_software
+from harness.run import doctor_engine, doctor_machine, doctor_software
 from harness.run.doctor_report import Item, Report, Status
 
 __all__ = ["Item", "Report", "Status", "examine"]
@@ -25,9 +25,13 @@ def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Pa
     examinations: list[Callable[[], Item]] = [
         doctor_machine.system,
         doctor_machine.process_runtime,
-        doctor_machine.docker_runtime,
+        doctor_engine.runtime,
+        doctor_engine.images,
+        doctor_engine.base_image,
+        doctor_engine.reaper,
         doctor_machine.cpu,
-        doctor_machine.power_loss,
+        doctor_machine.memory_limits,
+        doctor_machine.node_disks,
         doctor_machine.memory,
         lambda: doctor_machine.disk("disk: cache", cache_dir(), f"set {CACHE_VARIABLE} to another directory"),
         lambda: doctor_machine.disk("disk: reports", reports, "choose another directory for the run directories"),

@@ -12,7 +12,6 @@ import platform
 import resource
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,10 +21,11 @@ from pathlib import Path
 from harness.clock import clock_identity
 from harness.errors import AbilityError
 from harness.run.doctor_report import Item, Status
+from harness.runtime.abilities import why_not
 from harness.runtime.cgroup import CpuGroup, find_controller
+from harness.runtime.disk import FILESYSTEMS, require_disk
 from harness.units import BYTES
 
-_DOCKER_DEADLINE_S = 3.0
 _MEMORY_BYTES_MIN = 1 * 2**30
 _DISK_BYTES_MIN = 1 * 2**30
 _OPEN_FILES_MIN = 4096
@@ -80,36 +80,6 @@ def process_runtime() -> Item:
     )
 
 
-def docker_runtime() -> Item:
-    """Tell whether a Docker engine answers."""
-
-    def limited(detail: str) -> Item:
-        return Item(
-            name="docker runtime",
-            status=Status.LIMITED,
-            detail=detail,
-            remedy="none needed: the process runtime serves; otherwise start a Docker engine that this user may use",
-            affects="nothing yet: containers are not offered in this version",
-        )
-
-    docker = shutil.which("docker")
-    if docker is None:
-        return limited("no docker command on PATH")
-    argv = [docker, "version", "--format", "{{.Server.Version}}"]
-    try:
-        answer = subprocess.run(argv, capture_output=True, text=True, timeout=_DOCKER_DEADLINE_S, check=False)
-    except subprocess.TimeoutExpired:
-        return limited(f"the engine did not answer within {_DOCKER_DEADLINE_S:.0f} s")
-    except OSError as error:
-        return limited(f"{docker}: {error.strerror}")
-    if answer.returncode != 0:
-        said = answer.stderr.strip().splitlines()
-        return limited(
-            f"no engine answers: {said[-1] if said else f'docker version ended with status {answer.returncode}'}"
-        )
-    return Item(name="docker runtime", status=Status.OK, detail=f"engine {answer.stdout.strip()} answers")
-
-
 def cpu() -> Item:
     """Try whether a node's CPU can be limited."""
     usable, detail = cpu_limits()
@@ -124,23 +94,37 @@ def cpu() -> Item:
     )
 
 
-def power_loss() -> Item:
-    """Tell whether power loss is possible."""
-    reasons = []
-    if os.geteuid() != 0:
-        reasons.append("not root (mounting needs it)")
-    if not Path("/dev/loop-control").exists():
-        reasons.append("no loop devices (/dev/loop-control)")
-    if shutil.which("mkfs.xfs", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
-        reasons.append("no mkfs.xfs")
-    if not reasons:
-        return Item(name="power loss", status=Status.OK, detail="root, loop devices and mkfs.xfs are there")
+def memory_limits() -> Item:
+    """Tell whether a node's memory can be limited."""
+    why = why_not("memory_limits", "process")
+    if not why:
+        return Item(name="memory limits", status=Status.OK, detail="control groups with the memory controller")
     return Item(
-        name="power loss",
+        name="memory limits",
         status=Status.LIMITED,
-        detail="not possible: " + ", ".join(reasons),
-        remedy="run as root on a machine with loop devices and xfsprogs",
-        affects="nothing yet: power loss is not offered in this version",
+        detail=why,
+        remedy="run as root, or in a control group with the memory controller that is delegated to this user",
+        affects="fault memory in processes",
+    )
+
+
+def node_disks() -> Item:
+    """Tell whether nodes can have disks of their own, with each file system."""
+    lacking = {}
+    for filesystem in FILESYSTEMS:
+        try:
+            require_disk(filesystem)
+        except AbilityError as error:
+            lacking[filesystem] = error.message
+    if not lacking:
+        detail = f"root, loop devices, {' and '.join(f'mkfs.{name}' for name in FILESYSTEMS)} are there"
+        return Item(name="node disks", status=Status.OK, detail=detail)
+    return Item(
+        name="node disks",
+        status=Status.LIMITED,
+        detail="\n".join(dict.fromkeys(lacking.values())),
+        remedy="run as root on a machine with loop devices, xfsprogs and e2fsprogs",
+        affects=f"faults that act on a node's disk, and cluster.disk ({', '.join(lacking)})",
     )
 
 

@@ -23,6 +23,7 @@ from harness.faults.base import FAULTS
 from harness.history.record import EventLog, Journal
 from harness.progress import Listener, PhaseStarted, Snapshot
 from harness.run.deployment import Binaries, Deployment, check_abilities
+from harness.run.disks import disk_shape
 from harness.run.drain import Drain
 from harness.run.fetching import fetch_images, fetch_installations
 from harness.run.rundir import RunDir
@@ -123,6 +124,7 @@ class Engine:
             for ability in FAULTS.get(fault.kind).abilities:
                 needed[ability] = (*needed.get(ability, ()), fault.id)
         check_abilities(needed, self.record.runtime)
+        disk_shape(self._plan.cluster, needed)
         return frozenset(needed)
 
     async def _fetch(self) -> Binaries:
@@ -201,6 +203,7 @@ class Engine:
     async def _phases(self, deployment: Deployment, start_ns: int) -> None:
         workload = self._plan.workload
         await sleep_until(start_ns)
+        await deployment.disks.sync()
         self._enter("faults", length_ns=workload.duration_ns, t=start_ns)
         assert self._timeline is not None
         faults = asyncio.create_task(self._timeline.run())

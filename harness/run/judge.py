@@ -23,6 +23,7 @@ from harness.run.engine import RunRecord
 from harness.run.plots import timeline_of
 from harness.run.rundir import RunDir
 from harness.scenario.model import Plan, PlannedFault
+from harness.scenario.trigger import in_words
 from harness.units import format_ns
 from harness.verdict import CheckResult, Verdict
 
@@ -125,6 +126,9 @@ def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult
     for event in mine:
         times.setdefault(str(event.fields["action"]), event.t)
     apply = next((event for event in mine if event.fields["action"] == "apply"), None)
+    at_ns, waited = planned.at_ns, "" if planned.when is None else f", {in_words(planned.when, deadline=False)}"
+    if apply is not None and planned.when is not None:
+        at_ns = int(apply.fields["planned_ns"]) - zero_ns  # known only since its state was seen
     targets = tuple(apply.fields["targets"]) if apply is not None else planned.targets
     items = tuple(_evidence(event) for event in history.of_kind("evidence") if event.fields.get("fault") == planned.id)
     failed = tuple(
@@ -147,10 +151,10 @@ def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult
     return FaultResult(
         id=planned.id,
         kind=planned.kind,
-        description=f"{planned.kind} {kind.describe(planned.options)}",
+        description=f"{planned.kind} {kind.describe(planned.options)}{waited}",
         targets=targets,
-        planned_at_ns=planned.at_ns,
-        planned_until_ns=planned.until_ns,
+        planned_at_ns=at_ns,
+        planned_until_ns=at_ns + planned.until_ns - planned.at_ns,
         applied_at_ns=times[began] - zero_ns if began in times and "applied" in times else None,
         healed_at_ns=times["healed"] - zero_ns if "healed" in times else None,
         lateness_ns=apply.t - int(apply.fields["planned_ns"]) if apply is not None else None,

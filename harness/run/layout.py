@@ -8,11 +8,15 @@ from pathlib import Path
 
 from harness.brokers.base import Broker, pair_address
 from harness.clients.base import WorkerSpec
+from harness.faults.base import FAULTS, gauge_name
 from harness.runtime.base import Channel, Link
 from harness.runtime.ports import Ports
-from harness.scenario.model import Plan, client_links, peer_links, zones
+from harness.scenario.model import Plan, PlannedFault, client_links, peer_links, zones
 
 _LOOPBACK = "127.0.0.1"
+
+PATIENCE_S = 600.0
+"""How long a look for a fault's evidence waits: longer than faults last."""
 
 NodePorts = Mapping[str, Mapping[str, int]]
 """Node → role → port."""
@@ -97,18 +101,53 @@ def worker_specs(
 def monitor_targets(
     plan: Plan, broker: Broker, links: Mapping[str, Link], node_ports: NodePorts
 ) -> list[dict[str, object]]:
-    """Return what the monitor probes: client links, nodes, and peer links where a fault of the plan acts on them."""
+    """Return what the monitor looks at.
+
+    It probes client links, nodes, and peer links where a fault of the plan acts on them; and has a look of its own for each
+    fault whose evidence takes one.
+    """
     targets: list[dict[str, object]] = [
         {"name": link.name, "address": link.address, "keep": True} for link in links.values() if link.role == "client"
     ]
     for name, of_node in node_ports.items():
         address = f"{_LOOPBACK}:{of_node[broker.admin_role]}"
         targets.append({"name": name, "address": address, "keep": True})
-    if any(fault.on.link and fault.on.link != "client-broker" for fault in plan.timeline):
+    peers = [link for link in links.values() if link.role == "peer"]
+    if any(_acts_on(fault, {link.name for link in peers}) for fault in plan.timeline):
         targets += [
             {"name": channel.name, "address": channel.address, "keep": False}
-            for link in links.values()
-            if link.role == "peer"
+            for link in peers
             for channel in link.channels
         ]
+    for fault in plan.timeline:
+        targets += _gauges(fault, links)
     return targets
+
+
+def _acts_on(fault: PlannedFault, peers: set[str]) -> bool:
+    """Tell whether a fault acts on links between nodes."""
+    return (
+        FAULTS.get(fault.kind).links_of_nodes or fault.on.link == "broker-broker" or not peers.isdisjoint(fault.targets)
+    )
+
+
+def _gauges(fault: PlannedFault, links: Mapping[str, Link]) -> list[dict[str, object]]:
+    """Return the looks that serve one fault, at every link that it may act on."""
+    wanted = FAULTS.get(fault.kind).gauge
+    if wanted is None:
+        return []
+    role = "client" if fault.on.link == "client-broker" else "peer"
+    names = fault.targets or tuple(link.name for link in links.values() if link.role == role)
+    return [
+        {
+            "name": gauge_name(channel.name, fault.id),
+            "address": channel.address,
+            "keep": links[name].role == "client",
+            "timeout_s": PATIENCE_S,
+            **dataclasses.asdict(wanted(fault.options)),
+        }
+        for name in names
+        # A stranger keeps no connection through a link between nodes: there is nothing to be patient with.
+        if wanted(fault.options).look != "patient" or links[name].role == "client"
+        for channel in links[name].channels
+    ]

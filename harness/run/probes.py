@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.faults.base import Sample
-from harness.history.record import HEADER_BYTES, RECORD, Kind, Outcome
+from harness.history.record import HEADER_BYTES, RECORD, Break, Kind, Outcome
 
 
 class JournalProbes:
@@ -40,7 +40,15 @@ class JournalProbes:
             return
         whole = len(data) - len(data) % RECORD.size
         self._position += whole
-        for kind, outcome, _, _, t, _, partition, seq, offset, _ in RECORD.iter_unpack(data[:whole]):
-            if kind == Kind.PROBE:
-                sample = Sample(start_ns=seq, end_ns=t, ok=outcome == Outcome.OK, length_ns=offset)
+        for kind, outcome, _, count, t, key, partition, seq, offset, ref in RECORD.iter_unpack(data[:whole]):
+            if kind in (Kind.PROBE, Kind.GAUGE):
+                sample = Sample(
+                    start_ns=seq,
+                    end_ns=t,
+                    ok=outcome == Outcome.OK,
+                    length_ns=offset,
+                    broken=Break(count),
+                    sent=key,
+                    received=ref,
+                )
                 self._samples[self._targets[partition]].append(sample)

@@ -1,4 +1,4 @@
-"""Carries the plan's faults out: each at its time, with its evidence gathered while it acts and after it is healed.
+"""Carries the plan's faults out: each at its time, or at the state it waits for, with its evidence gathered while it acts and after it is healed.
 
 Every fault that was applied is healed, whatever happens in between; what could not be proven is journaled as unproven and
 makes the run inconclusive.
@@ -7,16 +7,21 @@ makes the run inconclusive.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from collections.abc import Callable
 
+from harness.clients.base import Counters
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import HarnessError
-from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultTopic
+from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultLeaders, FaultTopic
 from harness.history.record import EventLog
 from harness.progress import FaultChanged
 from harness.run.deployment import Deployment
-from harness.scenario.model import PlannedFault
+from harness.run.triggers import Sighting, Sources, wait_for
+from harness.runtime import procfs
+from harness.scenario.model import PlannedFault, Trigger
+from harness.scenario.trigger import in_words
 
 _POLL_S = 0.1
 _FAILURES = (HarnessError, OSError)  # the kernel, too, may refuse an act (control groups, signals)
@@ -52,9 +57,22 @@ class Timeline:
         self._go_ns = go_ns
         self._listener = listener
         self.active: set[str] = set()
+        self._healed = {fault.id: asyncio.Event() for fault in faults}
+        self._sources = Sources(
+            group_state=deployment.admin.group_state,
+            leader=deployment.admin.leader,
+            counters=self._counters,
+            healed=self._healed,
+        )
+        self._cores: dict[str, float] = {}
+        self._cpu_before = self._cpu_seconds()
 
     async def run(self) -> None:
-        """Carry every fault out; returns when all are healed and their healing was proven or given up."""
+        """Carry every fault out; returns when all are healed and their healing was proven or given up.
+
+        Begins at the end of warm-up: what was used until then is what the warm-up took.
+        """
+        self._cores = self._used()
         tasks = [asyncio.create_task(self._carry_out(fault), name=fault.id) for fault in self._faults]
         try:
             await asyncio.gather(*tasks)
@@ -65,6 +83,13 @@ class Timeline:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry_out(self, planned: PlannedFault) -> None:
+        sighting: Sighting | None = None
+        if planned.when is not None:
+            sighting = await wait_for(planned.when, self._sources, self._start_ns)
+            if not sighting.seen_ns:
+                self._never(planned, planned.when, sighting)
+                return
+            planned = _moved(planned, sighting.seen_ns + planned.when.delay_ns - self._start_ns)
         await sleep_until(self._start_ns + planned.at_ns)
         kind = FAULTS.get(planned.kind)
         targets = planned.targets or await self._found(planned)
@@ -73,11 +98,16 @@ class Timeline:
         if not targets:
             self._changed(planned, "failed", targets, f"there is no {planned.on.mode} to act on")
             return
+        if sighting is not None:
+            self._fired(planned, sighting)
+        applied = False
         try:
-            if await self._apply(planned, kind, fault, targets):
+            applied = await self._apply(planned, kind, fault, targets)
+            if applied:
                 await self._hold(planned, kind, fault)
         finally:
-            await self._heal(planned, fault, targets)
+            if await self._heal(planned, fault, targets) and applied:
+                self._healed[planned.id].set()
         await self._prove(planned, fault.healing, asyncio.get_running_loop().time() + HEAL_S)
 
     async def _apply(self, planned: PlannedFault, kind: FaultKind, fault: Fault, targets: tuple[str, ...]) -> bool:
@@ -101,7 +131,7 @@ class Timeline:
         deadline = asyncio.get_running_loop().time() + (end_ns - monotonic_ns()) / NS_PER_S
         await self._prove(planned, fault.effect, deadline, until_end=not kind.shape.ends_itself)
 
-    async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> None:
+    async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> bool:
         self._changed(planned, "heal", targets, "", self._start_ns + planned.until_ns)
         healing = asyncio.ensure_future(fault.heal())
         try:
@@ -112,10 +142,11 @@ class Timeline:
             raise
         except _FAILURES as error:
             self._changed(planned, "failed", targets, f"could not be healed: {error}")
-            return
+            return False
         finally:
             self.active.discard(planned.id)
         self._changed(planned, "healed", targets, "")
+        return True
 
     async def _prove(
         self, planned: PlannedFault, look: Callable[[], object], deadline: float, *, until_end: bool = False
@@ -133,20 +164,51 @@ class Timeline:
                 break
             await asyncio.sleep(min(_POLL_S, max(0.0, deadline - loop.time())))
         for item in found:
-            self._events.write(
-                "evidence",
-                fault=planned.id,
-                stage=item.stage,
-                target=item.target,
-                proven=item.proven,
-                probe=item.probe,
-                observed=item.observed,
-                required=item.required,
-            )
+            self._write(planned, item)
         if found:
             shown = next((item for item in found if not item.proven), found[-1])
             text = f"{shown.stage} on {shown.target} {'proven' if proven else 'NOT PROVEN'}: {shown.observed}"
             self._listener(FaultChanged(fault=planned.id, action="evidence", text=text))
+
+    def _fired(self, planned: PlannedFault, sighting: Sighting) -> None:
+        """Journal what a fault waited for, just before it acts."""
+        assert planned.when is not None
+        self._events.write(
+            "trigger",
+            fault=planned.id,
+            state=in_words(planned.when),
+            observed=sighting.observed,
+            seen_ns=sighting.seen_ns,
+            act_ns=monotonic_ns() - sighting.seen_ns,
+        )
+
+    def _never(self, planned: PlannedFault, trigger: Trigger, sighting: Sighting) -> None:
+        """Journal that the state was not seen: the fault has no effect, and says why."""
+        item = Evidence(
+            stage="effect",
+            target=", ".join(planned.targets) or f"the {planned.on.mode}",
+            probe="the state it waits for",
+            proven=False,
+            observed=f"never applied: {sighting.observed}",
+            required=in_words(trigger),
+        )
+        self._write(planned, item)
+        self._listener(FaultChanged(fault=planned.id, action="failed", text=f"{item.observed} ({item.required})"))
+
+    def _counters(self) -> Counters:
+        told = [dataclasses.astuple(worker.counters) for worker in self._deployment.workers.values()]
+        return Counters(*map(sum, zip(*told, strict=True)))
+
+    def _cpu_seconds(self) -> tuple[int, dict[str, float]]:
+        """Return (monotonic ns, node → CPU time its process has used, seconds)."""
+        nodes = self._deployment.nodes
+        return monotonic_ns(), {name: procfs.cpu_seconds(node.pid) for name, node in nodes.items() if node.pid}
+
+    def _used(self) -> dict[str, float]:
+        """Return node → cores in use, on average since this timeline was made; nodes that ran all the time."""
+        (began_ns, before), (now_ns, after) = self._cpu_before, self._cpu_seconds()
+        length_s = max(1, now_ns - began_ns) / NS_PER_S
+        return {name: (used - before[name]) / length_s for name, used in after.items() if name in before}
 
     async def _found(self, planned: PlannedFault) -> tuple[str, ...]:
         """Return the targets of a mode that is looked up now; none when nobody leads or coordinates."""
@@ -166,6 +228,9 @@ class Timeline:
             and (role == "peer" or planned.on.zone in {"", link.source})
         )
 
+    def _write(self, planned: PlannedFault, item: Evidence) -> None:
+        self._events.write("evidence", fault=planned.id, **dataclasses.asdict(item))
+
     def _context(self, planned: PlannedFault, targets: tuple[str, ...]) -> FaultContext:
         deployment = self._deployment
         return FaultContext(
@@ -183,7 +248,10 @@ class Timeline:
             now_ns=monotonic_ns,
             leave_ns=deployment.leave_ns,
             topic=deployment.admin if isinstance(deployment.admin, FaultTopic) else None,
+            leaders=deployment.admin if isinstance(deployment.admin, FaultLeaders) else None,
+            cores=self._cores,
             probe_names=lambda link: tuple(channel.name for channel in deployment.links[link].channels),
+            journal=self._events.write,
         )
 
     def _changed(
@@ -207,6 +275,11 @@ class Timeline:
             detail=detail,
         )
         self._listener(FaultChanged(fault=planned.id, action=action, text=f"{', '.join(targets)} {detail}".strip()))
+
+
+def _moved(planned: PlannedFault, at_ns: int) -> PlannedFault:
+    """Return a planned fault with the times that have become known."""
+    return dataclasses.replace(planned, at_ns=at_ns, until_ns=at_ns + planned.until_ns - planned.at_ns)
 
 
 async def sleep_until(at_ns: int) -> None:

@@ -111,12 +111,14 @@ class MemoryUse:
     Attributes:
         limit_bytes: In force; None without one.
         used_bytes: Just now.
-        at_limit: How often the limit was hit so far.
+        most_bytes: Most that was in use since the limit was last set; 0 where the kernel cannot tell.
+        at_limit: How often the limit was hit so far. A container's counters begin anew with each of its starts.
         killed: How many of its processes the kernel has ended for lack of memory so far.
     """
 
     limit_bytes: int | None
     used_bytes: int
+    most_bytes: int
     at_limit: int
     killed: int
 
@@ -163,13 +165,17 @@ class Node(Protocol):
         """Return the last lines of the node's output."""
         ...
 
+    def expect_end_by(self, holder: str, *, expected: bool) -> None:
+        """While a holder expects it, the end of the process is that holder's doing, and no surprise."""
+        ...
+
 
 @runtime_checkable
 class Pausable(Protocol):
     """A node (or worker) that can be frozen; pauses of several holders nest."""
 
     def pause(self, holder: str) -> None:
-        """SIGSTOP; stays paused until every holder has resumed."""
+        """SIGSTOP; stays paused until every holder has resumed, also when it is started anew meanwhile."""
         ...
 
     def resume(self, holder: str) -> None:
@@ -212,4 +218,64 @@ class MemoryLimited(Protocol):
 
 
 class Disk(Protocol):
-    """A node's own file system; blocking calls."""
+    """A node's own file system; blocking calls that raise StartError (definite) where they cannot.
+
+    Attributes:
+        filesystem: ``xfs`` or ``ext4``.
+        generation: Grows with each mount.
+    """
+
+    filesystem: str
+    generation: int
+
+    def create(self) -> None:
+        """Make the file system and mount it."""
+        ...
+
+    def mount(self) -> None:
+        """Mount it; the kernel recovers its log."""
+        ...
+
+    def mark(self) -> None:
+        """Write a file and sync nothing: a power cut right after this must lose it."""
+        ...
+
+    def marked(self) -> bool:
+        """Tell whether that file is there."""
+        ...
+
+    def cut(self) -> None:
+        """Shut the file system down without a flush of its log: nothing is written to it from now on."""
+        ...
+
+    def refuses(self) -> str:
+        """Return the error with which it refuses to take a new file (``EIO``); empty when it takes one."""
+        ...
+
+    def unmount(self) -> None:
+        """Unmount it and wait until its loop device has gone."""
+        ...
+
+    def sync(self) -> None:
+        """Write everything of this file system to its device."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Return what an ordinary user could still write."""
+        ...
+
+    def fill(self, holder: str, leave_bytes: int) -> None:
+        """Take all free room but ``leave_bytes`` with a file of the holder's."""
+        ...
+
+    def free(self, holder: str) -> None:
+        """Give the holder's room back; harmless when it took none."""
+        ...
+
+    def takes(self, size_bytes: int) -> bool:
+        """Tell whether it would take a file of this size just now."""
+        ...
+
+    def destroy(self) -> None:
+        """Unmount it and remove what held it."""
+        ...

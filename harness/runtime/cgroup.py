@@ -1,21 +1,26 @@
-"""CPU limits by control groups, version 2 or 1: CFS quota and period, and the kernel's throttling counters.
+"""CPU and memory limits by control groups, version 2 or 1, and the kernel's counters of both.
 
-https://docs.kernel.org/scheduler/sched-bwc.html and https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu
+https://docs.kernel.org/scheduler/sched-bwc.html, https://docs.kernel.org/admin-guide/cgroup-v2.html and
+https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import AbilityError
-from harness.runtime.base import CpuUse
+from harness.runtime.base import CpuUse, MemoryUse
+from harness.units import BYTES
 
 PERIOD_US = 100_000
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "broker-chaos-"
+NO_LIMIT = 1 << 62
+"""From here on a limit is none: version 1 reports the largest multiple of a page where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,43 +36,71 @@ class CpuController:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryController:
+    """Where groups with memory limits can be made.
+
+    Attributes:
+        parent: Directory of the parent group.
+        version: 1 or 2.
+    """
+
+    parent: Path
+    version: int
+
+
 def find_controller(root: Path = ROOT) -> CpuController:
     """Return where CPU-limited groups can be made by this user; raises AbilityError with the reason when nowhere.
 
     Nothing that exists is changed: a version-2 parent is used only if it already hands the cpu controller down.
     """
+    candidates = _candidates(root, "cpu", ("cpu", "cpu,cpuacct"), "cpu.cfs_quota_us")
+    return CpuController(*_place(root, "CPU", "cpu", candidates, {1: "cpu.cfs_quota_us", 2: "cpu.max"}))
+
+
+def find_memory_controller(root: Path = ROOT) -> MemoryController:
+    """Return where memory-limited groups can be made by this user; see ``find_controller``."""
+    candidates = _candidates(root, "memory", ("memory",), "memory.limit_in_bytes")
+    files = {1: "memory.limit_in_bytes", 2: "memory.max"}
+    return MemoryController(*_place(root, "memory", "memory", candidates, files))
+
+
+def _place(
+    root: Path, what: str, name: str, candidates: list[tuple[Path, int]], files: dict[int, str]
+) -> tuple[Path, int]:
+    """Return the first (parent, version) in which a new group has the file that limits it."""
     reasons = []
-    for controller in _candidates(root):
-        probe = controller.parent / f"{PREFIX}probe-{time.monotonic_ns()}"
+    for parent, version in candidates:
+        probe = parent / f"{PREFIX}probe-{time.monotonic_ns()}"
         try:
             probe.mkdir()
         except OSError as error:
-            reasons.append(f"{controller.parent}: {error.strerror}")
+            reasons.append(f"{parent}: {error.strerror}")
             continue
         try:
-            if (probe / ("cpu.max" if controller.version == 2 else "cpu.cfs_quota_us")).exists():
-                return controller
-            reasons.append(f"{controller.parent}: groups in it have no CPU quota")
+            if (probe / files[version]).exists():
+                return parent, version
+            reasons.append(f"{parent}: groups in it have no {what} limit")
         finally:
             probe.rmdir()
     raise AbilityError(
-        "CPU limits are not possible here: " + ("; ".join(reasons) or f"no cpu controller under {root}"),
-        hint="run as root, or in a control group that is delegated to this user with the cpu controller",
+        f"{what} limits are not possible here: " + ("; ".join(reasons) or f"no {name} controller under {root}"),
+        hint=f"run as root, or in a control group that is delegated to this user with the {name} controller",
     )
 
 
-def _candidates(root: Path) -> list[CpuController]:
+def _candidates(root: Path, controller: str, mounts: tuple[str, ...], file: str) -> list[tuple[Path, int]]:
     found = []
     if (root / "cgroup.controllers").exists():
         parents = [root, *_own_groups(root)]
         found += [
-            CpuController(parent, 2)
+            (parent, 2)
             for parent in parents
-            if "cpu" in (parent / "cgroup.subtree_control").read_text(encoding="ascii").split()
+            if controller in (parent / "cgroup.subtree_control").read_text(encoding="ascii").split()
         ]
-    for name in ("cpu", "cpu,cpuacct"):
-        if (root / name / "cpu.cfs_quota_us").exists() or (root / name / "cgroup.procs").exists():
-            found.append(CpuController(root / name, 1))
+    for name in mounts:
+        if (root / name / file).exists() or (root / name / "cgroup.procs").exists():
+            found.append((root / name, 1))
             break
     return found
 
@@ -142,6 +175,114 @@ class CpuGroup:
 
     def _write(self, name: str, text: str) -> None:
         (self.path / name).write_text(text, encoding="ascii")
+
+    def _read(self, name: str) -> str:
+        return (self.path / name).read_text(encoding="ascii")
+
+
+class MemoryGroup:
+    """One control group of ours with a memory limit; page cache of what its processes read and write counts, too.
+
+    Args:
+        controller: From ``find_memory_controller``.
+        name: Name of the directory; begins with ``broker-chaos-``.
+    """
+
+    def __init__(self, controller: MemoryController, name: str) -> None:
+        self._version = controller.version
+        self.path = controller.parent / (PREFIX + name)
+
+    @classmethod
+    def at(cls, path: Path) -> MemoryGroup:
+        """Return a group that somebody else has made (an engine, for a container)."""
+        group = cls(MemoryController(path.parent, 2 if (path / "memory.max").exists() else 1), "")
+        group.path = path
+        return group
+
+    def create(self) -> None:
+        """Make the group."""
+        self.path.mkdir(exist_ok=True)
+
+    def add(self, pid: int) -> None:
+        """Move a process into the group; what it allocates from now on is counted here."""
+        (self.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+    def limit(self, limit_bytes: int | None) -> None:
+        """Set the limit of memory with swap, or lift it with None; raises AbilityError when the kernel refuses it.
+
+        Version 1 refuses a limit below what is in use and cannot be reclaimed; version 2 takes it and ends processes.
+        """
+        self._limit(limit_bytes)
+        self.forget_most()
+
+    def forget_most(self) -> None:
+        """Let the most that was in use begin anew; some kernels count no hits of the limit, and it stands for them."""
+        if self._version == 1:
+            self._write("memory.max_usage_in_bytes", "0")
+
+    def _limit(self, limit_bytes: int | None) -> None:
+        if self._version == 2:
+            # What would be swapped out under the limit would not be short of memory.
+            self._write_if_there("memory.swap.max", "max" if limit_bytes is None else "0")
+            self._write("memory.max", "max" if limit_bytes is None else str(limit_bytes))
+            return
+        both = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")  # the second is never less than the first
+        if limit_bytes is None:
+            self._write_if_there(both[1], "-1")
+            self._write(both[0], "-1")
+            return
+        # Two limits of different holders: one may have to go up where the other has to go down first.
+        self._write_if_there(both[1], "-1")
+        try:
+            self._write(both[0], str(limit_bytes))
+            self._write_if_there(both[1], str(limit_bytes))
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            used = BYTES.format(int(self._read("memory.usage_in_bytes")))
+            raise AbilityError(
+                f"the kernel (control groups version 1) refuses a memory limit of {BYTES.format(limit_bytes)}: "
+                f"{used} are in use and cannot be taken back",
+                hint="choose a limit above what the node uses: it is reached as the node grows",
+            ) from error
+
+    def use(self) -> MemoryUse:
+        """Return the kernel's accounting and the limit as it reads back."""
+        if self._version == 2:
+            events = dict(line.split() for line in self._read("memory.events").splitlines())
+            text = self._read("memory.max").strip()
+            limit = NO_LIMIT if text == "max" else int(text)
+            return MemoryUse(
+                limit_bytes=None if limit >= NO_LIMIT else limit,
+                used_bytes=int(self._read("memory.current")),
+                most_bytes=0,  # memory.peak cannot begin anew in every kernel, and events count every hit
+                at_limit=int(events["max"]) + int(events["oom"]),
+                killed=int(events["oom_kill"]),
+            )
+        control = dict(line.split() for line in self._read("memory.oom_control").splitlines())
+        limit = int(self._read("memory.limit_in_bytes"))
+        # With equal limits of memory and memory with swap the kernel counts hits of either in one file only.
+        swap = self.path / "memory.memsw.failcnt"
+        hits = int(swap.read_text(encoding="ascii")) if swap.exists() else 0
+        return MemoryUse(
+            limit_bytes=None if limit >= NO_LIMIT else limit,
+            used_bytes=int(self._read("memory.usage_in_bytes")),
+            most_bytes=int(self._read("memory.max_usage_in_bytes")),
+            at_limit=int(self._read("memory.failcnt")) + hits,
+            killed=int(control.get("oom_kill", 0)),
+        )
+
+    def remove(self) -> bool:
+        """Remove the group if it is empty of processes; tell whether it is gone."""
+        return remove_group(self.path)
+
+    def _write(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text, encoding="ascii")
+
+    def _write_if_there(self, name: str, text: str) -> None:
+        """Write a file that a kernel without accounting of swap does not have."""
+        if (self.path / name).exists():
+            self._write(name, text)
 
     def _read(self, name: str) -> str:
         return (self.path / name).read_text(encoding="ascii")

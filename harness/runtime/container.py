@@ -60,6 +60,8 @@ class Container:
         on_death: Called with the exit status when it ends without having been asked to.
     """
 
+    restartable = False  # whoever has joined its network namespace would be cut off
+
     def __init__(self, made: Made, ledger: Ledger, log: Path, on_death: Callable[[int], None] | None = None) -> None:
         self.made = made
         self._ledger = ledger
@@ -73,6 +75,7 @@ class Container:
         self._expected = False
         self._pauses: set[str] = set()
         self._copier: threading.Thread | None = None
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int:
@@ -94,13 +97,14 @@ class Container:
         if self._pid:
             raise StartError(f"{self.made.name} is already running (pid {self._pid})")
         self._expected, self._returncode = False, None
-        self._pauses.clear()
         self._ended = asyncio.Event()
         try:
             pid = await asyncio.to_thread(self._start)
         except Exception as error:
             raise StartError(f"cannot start the container of {self.made.name}: {error}") from error
         self._watch(pid)
+        if self._pauses:  # whoever holds it has not let go: starting it again is no way to resume it
+            self.send(signal.SIGSTOP)
 
     def _start(self) -> int:
         if self._box is None:
@@ -126,13 +130,14 @@ class Container:
                 signal.pidfd_send_signal(self._handle, number)
 
     async def end(self, number: signal.Signals, timeout_s: float) -> bool:
-        """Send ``number`` and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough."""
+        """Send ``number`` and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough.
+
+        A process that is paused takes SIGTERM only once its last holder lets go.
+        """
         self._expected = True
         if not self._pid:
             return True
         self.send(number)
-        if self._pauses and number != signal.SIGKILL:
-            self.send(signal.SIGCONT)  # a stopped process takes SIGTERM only once it goes on
         try:
             await asyncio.wait_for(self._ended.wait(), timeout_s)
             enough = True
@@ -145,13 +150,18 @@ class Container:
     async def remove(self) -> None:
         """Remove it, running or not, with its anonymous volumes."""
         self._expected = True
+        self._drop_handle()  # nobody waits for its end any more
+        if self._task is not None:
+            await self._task
+        self._pid = 0
         if self._box is not None:
             await asyncio.to_thread(_removed, self._box)
             self._box = None
-        self._drop_handle()
+        if self._copier is not None:
+            await asyncio.to_thread(self._copier.join, _GONE_S)
 
     def pause(self, holder: str) -> None:
-        """SIGSTOP; it stays stopped until every holder has resumed it."""
+        """SIGSTOP; it stays stopped until every holder has resumed it, also when it is started anew meanwhile."""
         self._pauses.add(holder)
         self.send(signal.SIGSTOP)
 
@@ -198,7 +208,7 @@ class Container:
             self._handle = -1
         if self._handle < 0:
             # It ended before we could look at it.
-            self._task = asyncio.ensure_future(self._gone())
+            self._task = asyncio.create_task(self._gone())
             return
         self._pid = pid
         handle = self._handle
@@ -208,7 +218,7 @@ class Container:
         asyncio.get_running_loop().remove_reader(handle)
         self._pid = 0
         self._drop_handle()
-        self._task = asyncio.ensure_future(self._gone())
+        self._task = asyncio.create_task(self._gone())
 
     async def _gone(self) -> None:
         """Wait until the engine, too, knows that it has ended: only then can it be started again."""

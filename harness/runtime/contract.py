@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness.runtime.base import CpuLimited, Disk, Link, Node, NodeSpec, Pausable
+from harness.runtime.base import CpuLimited, Disk, Link, MemoryLimited, Node, NodeSpec, Pausable
 from harness.runtime.fleet import Fleet
 from harness.runtime.procfs import Address
 from harness.runtime.toxiproxy import ToxiproxyControl
@@ -19,7 +19,7 @@ from harness.runtime.toxiproxy import ToxiproxyControl
 NAMES = ("process", "docker")
 
 
-class RunNode(Node, Pausable, CpuLimited, Protocol):
+class RunNode(Node, Pausable, CpuLimited, MemoryLimited, Protocol):
     """A node as a runtime makes it."""
 
     disk: Disk | None
@@ -27,6 +27,11 @@ class RunNode(Node, Pausable, CpuLimited, Protocol):
     @property
     def pid(self) -> int:
         """Process id on this machine; 0 when it does not run."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of its last process; negative, or above 128, = by a signal; None while it runs."""
         ...
 
     def release(self) -> None:
@@ -84,8 +89,13 @@ class Runtime(Protocol):
         """
         ...
 
-    async def start_proxies(self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None]) -> None:
-        """Start Toxiproxy and create every link; raises StartError (definite)."""
+    async def start_proxies(
+        self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None], trouble: Callable[[str], None]
+    ) -> None:
+        """Start Toxiproxy and create every link; raises StartError (definite).
+
+        ``on_death`` is called when a server ends unexpectedly, ``trouble`` with a sentence when one hung.
+        """
         ...
 
     async def stop(self) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import AbilityError
-from harness.runtime.base import CpuUse, Disk, NodeSpec
-from harness.runtime.cgroup import PERIOD_US, CpuGroup, groups_of
+from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
+from harness.runtime.cgroup import NO_LIMIT, PERIOD_US, CpuGroup, MemoryGroup, groups_of
 from harness.runtime.container import Container, Made
 from harness.runtime.files import write_files
 from harness.runtime.ledger import Ledger
+from harness.runtime.memory import MemoryLimits
 from harness.runtime.process import BURNER, SupervisedProcess
 
 
@@ -50,10 +53,15 @@ class ContainerNode(Container):
             binds=(spec.data_dir.parent,),
             settings=settings,
         )
-        super().__init__(made, ledger, log, on_death)
+        super().__init__(made, ledger, log, self._ended_unasked)
+        self._surprise = on_death
         self._first = True
         self._limits: dict[str, float] = {}
-        self._memory_limits: dict[str, int] = {}
+        self._expecting: set[str] = set()
+        self._memory_limits = MemoryLimits(self._carry_out_memory)
+        self._memory_seen: MemoryUse | None = None
+        self._short_of_memory: bool | None = None
+        self._most_is_new = False
         self._burners: dict[str, list[SupervisedProcess]] = {}
         self._burning: dict[str, int] = {}
 
@@ -66,6 +74,7 @@ class ContainerNode(Container):
         """Write the configuration and start the container; raises StartError (definite)."""
         write_files(self.spec, first=self._first)
         self._first = False
+        self._memory_seen = self._short_of_memory = None
         await self.run()
         for holder, count in self._burning.items():
             await self._ignite(holder, count)
@@ -83,6 +92,10 @@ class ContainerNode(Container):
     def alive(self) -> bool:
         """Tell whether the process exists."""
         return self.identity() is not None
+
+    def expect_end_by(self, holder: str, *, expected: bool) -> None:
+        """While a holder expects it, the end of the process is no surprise."""
+        (self._expecting.add if expected else self._expecting.discard)(holder)
 
     def limit_cpu(self, holder: str, cores: float | None) -> None:
         """Set one holder's limit, the smallest in force counts; None lifts it and ends its burners."""
@@ -110,24 +123,68 @@ class ContainerNode(Container):
         return self._cpu_group().use()
 
     def limit_memory(self, holder: str, limit_bytes: int | None) -> None:
-        """Set one holder's limit, the smallest in force counts; None lifts it."""
-        if limit_bytes is None:
-            self._memory_limits.pop(holder, None)
-        else:
-            self._memory_limits[holder] = limit_bytes
-        least = min(self._memory_limits.values(), default=-1)
-        self.update(mem_limit=least, memswap_limit=least)
+        """Set one holder's limit, the smallest in force counts; None lifts it. What it ends did not die by itself."""
+        self._memory_limits.set(holder, limit_bytes)
+
+    def memory_use(self) -> MemoryUse:
+        """Return the kernel's accounting, or, once it has ended, the last that was seen and the engine's word of why."""
+        if self.pid:
+            # It may be ending just now, and its group with it.
+            with contextlib.suppress(OSError, AbilityError):
+                use = self._memory_group().use()
+                self._memory_seen = use if self._most_is_new else replace(use, most_bytes=0)
+                return self._memory_seen
+        seen = self._memory_seen or MemoryUse(limit_bytes=None, used_bytes=0, most_bytes=0, at_limit=0, killed=0)
+        more = int(self._ended_for_memory())
+        return replace(seen, used_bytes=0, at_limit=seen.at_limit + more, killed=seen.killed + more)
 
     def release(self) -> None:
         """Nothing is left: the engine removes the group with the container."""
 
+    def _carry_out_memory(self, limit_bytes: int | None) -> None:
+        from docker.errors import APIError  # noqa: PLC0415  only runs with containers load it
+
+        # The engine can lift no limit of memory (−1 is refused, 0 means "leave it"): one beyond all memory stands for none.
+        value = NO_LIMIT if limit_bytes is None else limit_bytes
+        try:
+            self.update(mem_limit=value, memswap_limit=value)
+        except APIError as error:
+            raise AbilityError(f"the engine refuses to limit the memory of {self.name}: {error.explanation}") from error
+        self._most_is_new = False
+        # Only root may; else the most that was in use may be from before, and tells nothing.
+        with contextlib.suppress(OSError, AbilityError):
+            self._memory_group().forget_most()
+            self._most_is_new = True
+
+    def _ended_unasked(self, code: int) -> None:
+        """Tell of an end that nobody has asked for: neither by a signal, nor by what a fault does to it."""
+        limited = self._memory_limits.least_bytes is not None
+        if not self._expecting and not (limited and self._ended_for_memory()):
+            self._surprise(code)
+
+    def _ended_for_memory(self) -> bool:
+        """Tell whether the kernel has ended it for lack of memory: its group is gone, and the engine remembers."""
+        if self.returncode is None:
+            return False
+        if self._short_of_memory is None:
+            self._wrapped.reload()
+            self._short_of_memory = bool(self._wrapped.attrs["State"].get("OOMKilled"))
+        return self._short_of_memory
+
     def _cpu_group(self) -> CpuGroup:
         return CpuGroup.at(self._groups()["cpu"])
+
+    def _memory_group(self) -> MemoryGroup:
+        return MemoryGroup.at(self._groups()["memory"])
 
     def _groups(self) -> Mapping[str, Any]:
         if not self.pid:
             raise AbilityError(f"{self.name} does not run: the kernel keeps no account of it")
-        return groups_of(self.pid)
+        # A process that is ending is already in the root's group, which counts the whole machine.
+        found = {name: path for name, path in groups_of(self.pid).items() if self.id in str(path)}
+        if not found:
+            raise AbilityError(f"{self.name} is ending: the kernel keeps no account of it")
+        return found
 
     async def _ignite(self, holder: str, count: int) -> None:
         group = self._cpu_group()

@@ -78,7 +78,9 @@ class DockerRuntime:
         self._nodes.append(node)
         return node
 
-    async def start_proxies(self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None]) -> None:
+    async def start_proxies(
+        self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None], trouble: Callable[[str], None]
+    ) -> None:
         """Make the network, start a Toxiproxy for each node, create every link; raises StartError (definite)."""
         try:
             self._network, self._gateways = await asyncio.to_thread(_network, self._ledger.run_id)
@@ -88,10 +90,17 @@ class DockerRuntime:
         for link in links:
             of_node[_home(link)].append(link)
         await asyncio.gather(
-            *(self._start_pod(name, tuple(carried), logs, on_death) for name, carried in of_node.items())
+            *(self._start_pod(name, tuple(carried), logs, on_death, trouble) for name, carried in of_node.items())
         )
 
-    async def _start_pod(self, node: str, links: tuple[Link, ...], logs: Path, on_death: Callable[[int], None]) -> None:
+    async def _start_pod(
+        self,
+        node: str,
+        links: tuple[Link, ...],
+        logs: Path,
+        on_death: Callable[[int], None],
+        trouble: Callable[[str], None],
+    ) -> None:
         channels = [channel for link in links for channel in link.channels]
         published = [(_LOOPBACK, self._ports[node])]
         published += [(_LOOPBACK, port) for port in self._published[node]]
@@ -116,6 +125,7 @@ class DockerRuntime:
         self._pods[node] = pod
         server = ToxiproxyServer(pod, self._ports[node])
         self._servers[node] = server
+        server.may_restart(trouble)
         inside = [
             dataclasses.replace(
                 link, channels=tuple(dataclasses.replace(channel, host=_ANY) for channel in link.channels)

@@ -33,3 +33,11 @@ class Fleet:
     def toxics(self, link: str) -> list[Mapping[str, Any]]:
         """Return the toxics of a link as its server has them."""
         return self._of[link].toxics(link)
+
+    def switch_off(self, link: str, holder: str) -> None:
+        """Close a link's proxies for as long as any holder wants it."""
+        self._of[link].switch_off(link, holder)
+
+    def switch_on(self, link: str, holder: str) -> None:
+        """Open a link's proxies again if ``holder`` was the last one to have closed them."""
+        self._of[link].switch_on(link, holder)

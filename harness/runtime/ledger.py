@@ -57,7 +57,7 @@ class Ledger:
         self.intend("run", run_dir=str(run_dir.resolve()), pid=os.getpid())
 
     def intend(self, act: str, **fields: Any) -> None:
-        """Record an act before it is done (``cgroup``: path; ``process``: name…)."""
+        """Record an act before it is done (``cgroup``: path; ``mount``: point, image; ``process``: name…)."""
         os.write(self._log, json.dumps({"act": act} | fields).encode() + b"\n")
 
     def environment(self) -> dict[str, str]:
@@ -138,6 +138,7 @@ Found = tuple[tuple[str, ...], tuple[str, ...]]
 def _list(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
     items = [f"process {pid} ({_command(pid)})" for pid in procfs.marked(run_id)]
     items += [f"cgroup {item['path']}" for item in entries if item["act"] == "cgroup" and Path(item["path"]).exists()]
+    items += [f"mount {item['point']}" for item in _mounts(entries)]
     left: list[str] = []
     if _acted(entries, "docker"):
         try:
@@ -164,7 +165,27 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
     for item in entries:
         if item["act"] == "cgroup":
             cgroup.remove_group(Path(item["path"]))
-    return removed, left
+    # Last: whoever held a file there is gone.
+    return removed, (*left, *filter(None, (_unmounted(item) for item in _mounts(entries))))
+
+
+def _mounts(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the disks of which anything is left: a mount, a loop device or the image."""
+    from harness.runtime import disk  # noqa: PLC0415  a disk records itself in a ledger
+
+    places = {item.point for item in disk.mounts()}
+    return [
+        item
+        for item in entries
+        if item["act"] == "mount"
+        and (item["point"] in places or disk.loop_devices(Path(item["image"])) or Path(item["image"]).exists())
+    ]
+
+
+def _unmounted(item: Mapping[str, Any]) -> str:
+    from harness.runtime import disk  # noqa: PLC0415  see above
+
+    return disk.remove_mount(Path(item["point"]), Path(item["image"]))
 
 
 def _acted(entries: list[Mapping[str, Any]], act: str) -> bool:

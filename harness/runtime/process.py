@@ -16,10 +16,11 @@ from pathlib import Path
 
 from harness.errors import AbilityError, StartError
 from harness.runtime import procfs
-from harness.runtime.base import CpuUse, Disk, Identity, NodeSpec
-from harness.runtime.cgroup import CpuController, CpuGroup
+from harness.runtime.base import CpuUse, Disk, Identity, MemoryUse, NodeSpec
+from harness.runtime.cgroup import CpuController, CpuGroup, MemoryController, MemoryGroup
 from harness.runtime.files import write_files
 from harness.runtime.ledger import Ledger
+from harness.runtime.memory import MemoryLimits
 from harness.runtime.tail import tail
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
@@ -71,7 +72,6 @@ class SupervisedProcess:
             raise StartError(f"{self._name} is already running (pid {self.pid})")
         self._ledger.intend("process", name=self._name)
         self._expected = False
-        self._pauses.clear()
         with self._log.open("ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
@@ -85,6 +85,8 @@ class SupervisedProcess:
             except OSError as error:
                 raise StartError(f"cannot start {self._name}: {argv[0]}: {error.strerror}") from error
         self._watcher = asyncio.create_task(self._watch(self._process), name=f"watch {self._name}")
+        if self._pauses:  # whoever holds it has not let go: starting it again is no way to resume it
+            self.send(signal.SIGSTOP)
 
     @property
     def process(self) -> asyncio.subprocess.Process:
@@ -104,13 +106,14 @@ class SupervisedProcess:
                 self._process.send_signal(number)
 
     async def end(self, number: signal.Signals, timeout_s: float) -> bool:
-        """Send ``number`` and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough."""
+        """Send ``number`` and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough.
+
+        A process that is paused takes SIGTERM only once its last holder lets go.
+        """
         self._expected = True
         if self._process is None or self._process.returncode is not None:
             return True
         self.send(number)
-        if self._pauses and number != signal.SIGKILL:
-            self.send(signal.SIGCONT)  # a stopped process takes SIGTERM only once it goes on
         try:
             await asyncio.wait_for(self._process.wait(), timeout_s)
             return True
@@ -124,7 +127,7 @@ class SupervisedProcess:
         return await self.process.wait()
 
     def pause(self, holder: str) -> None:
-        """SIGSTOP; it stays stopped until every holder has resumed it."""
+        """SIGSTOP; it stays stopped until every holder has resumed it, also when it is started anew meanwhile."""
         self._pauses.add(holder)
         self.send(signal.SIGSTOP)
 
@@ -160,6 +163,8 @@ class ProcessProgram(SupervisedProcess):
         name, ledger, log, on_death: See ``SupervisedProcess``.
     """
 
+    restartable = True
+
     def __init__(
         self,
         argv: tuple[str, ...],
@@ -179,7 +184,8 @@ class ProcessProgram(SupervisedProcess):
 
 
 class ProcessNode(SupervisedProcess):
-    """A broker node as a process; fulfils ``Node``, ``Pausable`` and, with a controller, ``CpuLimited``.
+    """A broker node as a process; fulfils ``Node``, ``Pausable`` and, with controllers, ``CpuLimited`` and
+    ``MemoryLimited``.
 
     Args:
         spec: From the broker.
@@ -187,6 +193,7 @@ class ProcessNode(SupervisedProcess):
         log: Output file.
         on_death: Called when it ends unexpectedly.
         controller: Where CPU groups can be made; None when this run needs none or has no right to.
+        memory: Likewise for memory groups.
         disk: Its own file system, or None.
     """
 
@@ -197,9 +204,11 @@ class ProcessNode(SupervisedProcess):
         log: Path,
         on_death: Callable[[int], None],
         controller: CpuController | None,
+        memory: MemoryController | None = None,
         disk: Disk | None = None,
     ) -> None:
-        super().__init__(spec.name, ledger, log, on_death)
+        super().__init__(spec.name, ledger, log, self._ended_unasked)
+        self._surprise = on_death
         self.spec = spec
         self.disk = disk
         self._first = True
@@ -210,6 +219,14 @@ class ProcessNode(SupervisedProcess):
             self._group = CpuGroup(controller, f"{ledger.run_id}-{spec.name}")
             ledger.intend("cgroup", path=str(self._group.path))
             self._group.create()
+        self._memory: MemoryGroup | None = None
+        self._expecting: set[str] = set()
+        self._memory_limits = MemoryLimits(self._carry_out_memory)
+        self._killed_before = 0
+        if memory is not None:
+            self._memory = MemoryGroup(memory, f"{ledger.run_id}-{spec.name}")
+            ledger.intend("cgroup", path=str(self._memory.path))
+            self._memory.create()
 
     @property
     def name(self) -> str:
@@ -220,10 +237,13 @@ class ProcessNode(SupervisedProcess):
         """Write the configuration and start the process; raises StartError (definite)."""
         write_files(self.spec, first=self._first)
         self._first = False
+        self._killed_before = 0 if self._memory is None else self._memory.use().killed
         await self.launch(self.spec.argv, self.spec.env)
-        if self._group is not None:
+        for group in (self._group, self._memory):
+            if group is None:
+                continue
             try:
-                self._group.add(self.pid)
+                group.add(self.pid)
             except OSError as error:
                 raise StartError(f"cannot move {self.name} into its control group: {error}") from error
 
@@ -238,6 +258,10 @@ class ProcessNode(SupervisedProcess):
     def alive(self) -> bool:
         """Tell whether the process exists."""
         return self.identity() is not None
+
+    def expect_end_by(self, holder: str, *, expected: bool) -> None:
+        """While a holder expects it, the end of the process is no surprise."""
+        (self._expecting.add if expected else self._expecting.discard)(holder)
 
     def limit_cpu(self, holder: str, cores: float | None) -> None:
         """Set one holder's limit, the smallest in force counts; None lifts it and ends its burners."""
@@ -269,7 +293,29 @@ class ProcessNode(SupervisedProcess):
             raise AbilityError(f"no control group of ours holds {self.name}")
         return self._group.use()
 
+    def limit_memory(self, holder: str, limit_bytes: int | None) -> None:
+        """Set one holder's limit, the smallest in force counts; None lifts it. What it ends did not die by itself."""
+        self._memory_limits.set(holder, limit_bytes)
+
+    def memory_use(self) -> MemoryUse:
+        """Return the kernel's accounting; raises AbilityError without a group."""
+        if self._memory is None:
+            raise AbilityError(f"no control group of ours counts the memory of {self.name}")
+        return self._memory.use()
+
     def release(self) -> None:
-        """Remove the control group after the last process has gone."""
-        if self._group is not None:
-            self._group.remove()
+        """Remove the control groups after the last process has gone."""
+        for group in (self._group, self._memory):
+            if group is not None:
+                group.remove()
+
+    def _carry_out_memory(self, limit_bytes: int | None) -> None:
+        if self._memory is None:
+            raise AbilityError(f"the memory of {self.name} cannot be limited: it runs in no control group of ours")
+        self._memory.limit(limit_bytes)
+
+    def _ended_unasked(self, code: int) -> None:
+        """Tell of an end that nobody has asked for: neither by a signal, nor by what a fault does to it."""
+        limited = self._memory_limits.least_bytes is not None and code == -signal.SIGKILL
+        if not self._expecting and not (limited and self.memory_use().killed > self._killed_before):
+            self._surprise(code)

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.errors import StartError
 from harness.runtime import procfs
 from harness.runtime.base import Disk, Link, NodeSpec
-from harness.runtime.cgroup import CpuController
+from harness.runtime.cgroup import CpuController, MemoryController
 from harness.runtime.contract import Sources
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
@@ -24,7 +24,7 @@ class ProcessRuntime:
     Args:
         toxiproxy: First words of Toxiproxy's command line.
         ledger, ports: Of the run.
-        cpu: Where control groups can be made; None when this run needs none.
+        cpu, memory: Where control groups can be made; None when this run needs none.
     """
 
     kind = "process"
@@ -37,11 +37,12 @@ class ProcessRuntime:
         ports: Ports,
         *,
         cpu: CpuController | None,
+        memory: MemoryController | None = None,
     ) -> None:
         self._toxiproxy = toxiproxy
         self._ledger = ledger
         self._port = ports.draw()
-        self._cpu = cpu
+        self._cpu, self._memory = cpu, memory
         self._server: ToxiproxyServer | None = None
 
     @property
@@ -58,12 +59,15 @@ class ProcessRuntime:
 
     def node(self, spec: NodeSpec, log: Path, on_death: Callable[[int], None], disk: Disk | None) -> ProcessNode:
         """Return a node, in control groups of its own where this run needs them."""
-        return ProcessNode(spec, self._ledger, log, on_death, self._cpu, disk=disk)
+        return ProcessNode(spec, self._ledger, log, on_death, self._cpu, self._memory, disk)
 
-    async def start_proxies(self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None]) -> None:
+    async def start_proxies(
+        self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None], trouble: Callable[[str], None]
+    ) -> None:
         """Start the server and create every link; raises StartError (definite)."""
         program = toxiproxy_program(self._toxiproxy, self._port, self._ledger, logs / "toxiproxy.log", on_death)
         self._server = ToxiproxyServer(program, self._port)
+        self._server.may_restart(trouble)
         await self._server.start(links)
 
     async def stop(self) -> None:

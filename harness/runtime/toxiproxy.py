@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import requests
@@ -23,38 +25,64 @@ from harness.runtime.base import Link
 DEADLINE_S = 2.0
 """A healthy control port answers in about 2 ms; removing a toxic under load can hang it (Shopify/toxiproxy 558)."""
 
+_RETRIES_S = (0.1, 0.4)
+"""Pauses before a call that was not answered is made again. Each is harmless to repeat: all of them name what they change."""
+
 
 class ToxiproxyControl:
-    """Blocking calls to one Toxiproxy server; each has a deadline and raises ControlError (indefinite) beyond it."""
+    """Blocking calls to one Toxiproxy server; each has a deadline and raises ControlError (indefinite) beyond it.
+
+    It knows what should be in force (proxies, toxics, who has switched a proxy off), so that a server that hangs can be started
+    anew and brought back to it. Whatever is changed is read back: the server accepts misspelled attributes silently.
+
+    Attributes:
+        restart: Starts the server anew; called when it has not answered three times. None = nothing can be done.
+        trouble: Told, in a sentence, when the server hung and what came of it.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._api: type[APIConsumer] = type("Api", (APIConsumer,), {"host": host, "port": port})
         self.address = f"{host}:{port}"
-        self._channels: dict[str, tuple[str, ...]] = {}
+        self.restart: Callable[[], None] | None = None
+        self.trouble: Callable[[str], None] = lambda _: None
+        self._links: dict[str, Link] = {}
+        self._toxics: dict[tuple[str, str], dict[str, Any]] = {}
+        self._off: dict[str, set[str]] = {}
+        self._lock = threading.RLock()
+        self._starts = 0
 
     def version(self) -> str:
         """Return the server's version."""
-        return str(self._call("get", "/version").get("version", ""))
+        return str(self._request("get", "/version").get("version", ""))
 
     def create(self, link: Link) -> None:
         """Create a proxy for each channel of a link and check that it listens where it was told to."""
-        for channel in link.channels:
-            wanted = {"name": channel.name, "listen": channel.address, "upstream": channel.upstream, "enabled": True}
-            made = self._call("post", "/proxies", json=wanted)
-            if any(made.get(key) != value for key, value in wanted.items()):
-                raise ControlError(f"proxy {channel.name} was not created as asked: {made}")
-        self._channels[link.name] = tuple(channel.name for channel in link.channels)
+        self._create(link)
+        self._links[link.name] = link
 
     def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
         """Add a toxic with toxicity 1 and read it back."""
         body = {"name": name, "type": kind, "stream": stream, "toxicity": 1.0, "attributes": dict(attributes)}
         for proxy in self._proxies(link):
-            self._call("post", f"/proxies/{proxy}/toxics", json=body)
-            self._verify(proxy, name, kind, stream, attributes)
+            if (proxy, name) in self._toxics:
+                raise ControlError(f"Toxiproxy refused toxic {name} on {proxy}: there is one of this name")
+            self._toxics[proxy, name] = body
+            try:
+                # A conflict: an earlier try that was not answered has added it, or a new start has; what is there tells.
+                with contextlib.suppress(_ConflictError):
+                    self._call("post", f"/proxies/{proxy}/toxics", json=body)
+                self._verify(proxy, body)
+            except ControlError:
+                self._toxics.pop((proxy, name), None)
+                raise
 
     def update_toxic(self, link: str, name: str, attributes: Mapping[str, int]) -> None:
-        """Change a toxic's attributes."""
+        """Change a toxic's attributes and read them back."""
         for proxy in self._proxies(link):
+            body = self._toxics.get((proxy, name))
+            if body is not None:
+                body = {**body, "attributes": {**body["attributes"], **attributes}}
+                self._toxics[proxy, name] = body
             made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json={"attributes": dict(attributes)})
             wrong = {
                 key: made["attributes"].get(key)
@@ -65,51 +93,132 @@ class ToxiproxyControl:
                 raise ControlError(f"toxic {name} on {proxy} reads back {wrong} instead of {dict(attributes)}")
 
     def remove_toxic(self, link: str, name: str) -> None:
-        """Remove a toxic; one that is gone already is fine."""
+        """Remove a toxic and check that it is gone; one that is gone already is fine."""
         for proxy in self._proxies(link):
+            self._toxics.pop((proxy, name), None)
             with contextlib.suppress(NotFound):
                 self._call("delete", f"/proxies/{proxy}/toxics/{name}")
+            if any(toxic["name"] == name for toxic in self._call("get", f"/proxies/{proxy}/toxics")):
+                raise ControlError(f"toxic {name} on {proxy} is still there after it was removed")
 
     def toxics(self, link: str) -> list[Mapping[str, Any]]:
         """Return the toxics of a link as the server has them, channel by channel."""
         return [toxic for proxy in self._proxies(link) for toxic in self._call("get", f"/proxies/{proxy}/toxics")]
 
-    def enable(self, link: str, *, enabled: bool) -> None:
-        """Switch a link's proxies on or off and check the answers."""
+    def switch_off(self, link: str, holder: str) -> None:
+        """Close a link's proxies, and every connection through them, for as long as any holder wants it."""
+        with self._lock:
+            self._off.setdefault(link, set()).add(holder)
+            self._switch(link)
+
+    def switch_on(self, link: str, holder: str) -> None:
+        """Open a link's proxies again if ``holder`` was the last one to have closed them."""
+        with self._lock:
+            self._off.get(link, set()).discard(holder)
+            self._switch(link)
+
+    def _switch(self, link: str) -> None:
+        enabled = not self._off.get(link)
         for proxy in self._proxies(link):
             made = self._call("post", f"/proxies/{proxy}", json={"enabled": enabled})
             if made.get("enabled") is not enabled:
                 raise ControlError(f"proxy {proxy} is {'off' if enabled else 'on'} after it was switched")
 
-    def _proxies(self, link: str) -> tuple[str, ...]:
-        return self._channels.get(link, (link,))
+    def _create(self, link: Link) -> None:
+        for channel in link.channels:
+            wanted = {"name": channel.name, "listen": channel.address, "upstream": channel.upstream, "enabled": True}
+            made = self._request("post", "/proxies", json=wanted)
+            if any(made.get(key) != value for key, value in wanted.items()):
+                raise ControlError(f"proxy {channel.name} was not created as asked: {made}")
 
-    def _verify(self, proxy: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
+    def _proxies(self, link: str) -> tuple[str, ...]:
+        known = self._links.get(link)
+        return (link,) if known is None else tuple(channel.name for channel in known.channels)
+
+    def _verify(self, proxy: str, wanted: Mapping[str, Any]) -> None:
+        name = wanted["name"]
         for toxic in self._call("get", f"/proxies/{proxy}/toxics"):
             if toxic["name"] == name:
+                attributes = wanted["attributes"]
                 wrong = {
                     k: toxic["attributes"].get(k) for k, v in attributes.items() if toxic["attributes"].get(k) != v
                 }
-                if wrong or toxic["type"] != kind or toxic["stream"] != stream:
-                    raise ControlError(f"toxic {name} on {proxy} reads back {dict(toxic)}, not {dict(attributes)}")
+                if wrong or toxic["type"] != wanted["type"] or toxic["stream"] != wanted["stream"]:
+                    raise ControlError(f"toxic {name} on {proxy} reads back {dict(toxic)}, not {attributes}")
                 return
         raise ControlError(f"toxic {name} on {proxy} is not there after it was added")
 
     def _call(self, verb: str, path: str, **kwargs: Any) -> Any:
+        """Carry out one request, again when the server does not answer, and after a new start if it never does.
+
+        Raises ControlError, or NotFound for 404.
+        """
+        began = self._starts
+        for wait_s in (*_RETRIES_S, None):
+            try:
+                return self._request(verb, path, **kwargs)
+            except _SilentError as error:
+                if wait_s is not None:
+                    time.sleep(wait_s)
+                    continue
+                self._recover(began, f"{verb.upper()} {path}", error)
+        return self._request(verb, path, **kwargs)
+
+    def _recover(self, began: int, call: str, error: ControlError) -> None:
+        """Start a server that hangs anew, once for all callers, and bring it to what should be in force."""
+        with self._lock:
+            if self._starts != began:
+                return
+            if self.restart is None:
+                self.trouble(f"Toxiproxy at {self.address} hangs: no answer to {call}, {len(_RETRIES_S) + 1} times")
+                raise error
+            self.restart()
+            for link in self._links.values():
+                self._create(link)
+            for (proxy, _), body in self._toxics.items():
+                self._request("post", f"/proxies/{proxy}/toxics", json=body)
+            for link_name in [name for name, holders in self._off.items() if holders]:
+                for proxy in self._proxies(link_name):
+                    self._request("post", f"/proxies/{proxy}", json={"enabled": False})
+            self._starts += 1
+            self.trouble(
+                f"Toxiproxy at {self.address} hung at {call} and was started anew with all that was in force: every "
+                "connection through it was cut"
+            )
+
+    def _request(self, verb: str, path: str, **kwargs: Any) -> Any:
         """Carry out one request; raises ControlError, or NotFound for 404."""
         try:
             response = getattr(self._api, verb)(path, timeout=DEADLINE_S, **kwargs)
         except requests.RequestException as error:
-            raise ControlError(f"Toxiproxy at {self.address} did not answer {verb.upper()} {path}: {error}") from error
-        except (InvalidToxic, ProxyExists) as error:
+            raise _SilentError(
+                f"Toxiproxy at {self.address} did not answer {verb.upper()} {path}: {error}"
+            ) from error
+        except ProxyExists as error:
+            raise _ConflictError(f"Toxiproxy refused {verb.upper()} {path}: {error}") from error
+        except InvalidToxic as error:
             raise ControlError(f"Toxiproxy refused {verb.upper()} {path}: {error}") from error
         if response.status_code >= 300:
             raise ControlError(f"Toxiproxy answered {response.status_code} to {verb.upper()} {path}: {response.text}")
         return response.json() if response.content else {}
 
 
+class _SilentError(ControlError):
+    """No answer within the deadline, or no connection."""
+
+
+class _ConflictError(ControlError):
+    """There is one of this name already."""
+
+
 class Program(Protocol):
-    """What runs the server: a process or a container."""
+    """What runs the server: a process or a container.
+
+    Attributes:
+        restartable: It can be started anew without harm to others: a pod's other container lives in its network.
+    """
+
+    restartable: bool
 
     @property
     def pid(self) -> int:
@@ -152,8 +261,28 @@ class ToxiproxyServer:
         """Process id."""
         return self._program.pid
 
+    def may_restart(self, trouble: Callable[[str], None]) -> None:
+        """Let a server that hangs be started anew, where its program can be without harm to others; tell ``trouble``.
+
+        Called in the event loop; both are used from the threads that make calls.
+        """
+        loop = asyncio.get_running_loop()
+        self.control.trouble = lambda text: None if loop.is_closed() else _soon(loop, trouble, text)
+        if self._program.restartable:
+            self.control.restart = lambda: asyncio.run_coroutine_threadsafe(self._again(), loop).result(_AGAIN_S)
+
+    async def _again(self) -> None:
+        await self._program.end(signal.SIGKILL, 3.0)
+        await self._launch(5.0)
+
     async def start(self, links: Iterable[Link], deadline_s: float = 10.0) -> None:
         """Start the server, wait until it answers, create every link; raises StartError."""
+        await self._launch(deadline_s)
+        for link in links:
+            await asyncio.to_thread(self.control.create, link)
+            self.links[link.name] = link
+
+    async def _launch(self, deadline_s: float) -> None:
         await self._program.run()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + deadline_s
@@ -165,10 +294,14 @@ class ToxiproxyServer:
                 if self._program.returncode is not None or loop.time() > deadline:
                     raise StartError(f"Toxiproxy did not start: {error.message}\n{self._program.logs()}") from error
                 await asyncio.sleep(0.02)
-        for link in links:
-            await asyncio.to_thread(self.control.create, link)
-            self.links[link.name] = link
 
     async def stop(self) -> None:
         """End the server."""
         await self._program.end(signal.SIGTERM, 3.0)
+
+
+_AGAIN_S = 20.0
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], text: str) -> None:
+    loop.call_soon_threadsafe(call, text)

@@ -172,7 +172,9 @@ def _compose(text: str, file: str) -> yaml_nodes.Node | None:
         where = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file, 1, 1)
         several = "another document" in (error.problem or "")
         message = "a file holds one scenario: a second document starts here" if several else _sentence(error)
-        raise ScenarioError([Problem(where, message)]) from error
+        compared = "character '>'" in message or "block scalar" in message
+        hint = 'a comparison stands in quotes, e.g. "> 1000"' if compared else ""
+        raise ScenarioError([Problem(where, message, hint)]) from error
     except RecursionError as error:
         raise ScenarioError([Problem(Location(file, 1, 1), f"nested deeper than {DEPTH_MAX} levels")]) from error
     except _PARSER_ERRORS as error:

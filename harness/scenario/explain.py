@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
-from harness.scenario.model import TOPIC, Plan, PlannedFault, WorkloadShape, node_names, worker_names, zones
+from harness.scenario.model import LOOKED_UP, TOPIC, Plan, PlannedFault, WorkloadShape, node_names, worker_names, zones
 from harness.scenario.plan import declared_ns, variant_label
 from harness.scenario.quantity import exact
+from harness.scenario.trigger import in_words
 from harness.units import BYTES, DURATION, RATE
 
 COLUMNS: Final = 120
@@ -99,7 +100,29 @@ def _timeline(plan: Plan) -> list[str]:
     if workload.drain_ns:
         rows.append((exact(DURATION, end_ns), exact(DURATION, latest), "drain, at most", "", "", ""))
     quiet = [] if plan.timeline else ["  no faults"]
-    return ["Timeline (t counts from the end of warm-up)", *quiet, *_table(rows)]
+    return ["Timeline (t counts from the end of warm-up)", *quiet, *_table(rows), *_unreplayable(plan)]
+
+
+def unreplayable(fault: PlannedFault) -> list[str]:
+    """Return what of a planned fault is not settled by the plan, and so not the same in every run of it."""
+    found = []
+    if fault.when is not None:
+        found.append(f"applied {in_words(fault.when)}: seen while it runs, not replayable to the microsecond")
+    if fault.on.mode in LOOKED_UP:
+        found.append(f"its target, the {fault.on.mode}, is looked up when it is applied")
+    if fault.unreplayable:
+        found.append(fault.unreplayable)
+    return found
+
+
+def _unreplayable(plan: Plan) -> list[str]:
+    rows = [(fault.id, text) for fault in plan.timeline for text in unreplayable(fault)]
+    if not rows:
+        return []
+    width = max(len(name) for name, _ in rows) + 2
+    return ["", "Not settled by the plan (all else is replayed as it stands)"] + [
+        f"  {line}" for line in _rows(rows, width, COLUMNS - 2)
+    ]
 
 
 def _fault_row(fault: PlannedFault) -> tuple[str, ...]:
@@ -113,9 +136,10 @@ def _fault_row(fault: PlannedFault) -> tuple[str, ...]:
     else:
         of = f" of partition {on.partition}" if on.partition is not None else ""
         names = f"the {on.mode}{of} when applied"
+    at_most = "" if fault.when is None else "≤"
     return (
-        exact(DURATION, fault.at_ns),
-        exact(DURATION, fault.until_ns),
+        at_most + exact(DURATION, fault.at_ns),
+        at_most + exact(DURATION, fault.until_ns),
         fault.id,
         described(fault.options) or "-",
         f"{target}{zone}{mode}",

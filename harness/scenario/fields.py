@@ -83,10 +83,13 @@ def field_specs(cls: type) -> tuple[FieldSpec, ...]:
 
 
 def yaml_name(name: str, unit: Unit | None) -> str:
-    """Return the key of a field: its name without the unit's suffix, which need not be at the end."""
+    """Return the key of a field: its name without the unit's suffix, which need not be at the end.
+
+    A last ``_`` keeps a name apart from a word of Python, and is no part of the key.
+    """
     if unit is None or not unit.suffix:
-        return name
-    return re.sub(rf"{re.escape(unit.suffix)}(?=_|$)", "", name)
+        return name.rstrip("_")
+    return re.sub(rf"{re.escape(unit.suffix)}(?=_|$)", "", name).rstrip("_")
 
 
 def _innermost(annotation: Any) -> Any:

@@ -12,6 +12,7 @@ SEED_MAX: Final = 2**53 - 1
 SEED_DEFAULT: Final = 1
 TAG_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*$"
 ZONE_PATTERN: Final = r"^[a-z][a-z0-9-]*$"
+ID_PATTERN: Final = r"^[a-z][a-z0-9_-]*$"
 VERSION_PATTERN: Final = r"^[0-9]+\.[0-9]+\.[0-9]+(-RC\.[0-9]+)?$"
 
 
@@ -57,10 +58,14 @@ class FaultWords:
 
     Attributes:
         on: Where it acts; not written for faults that act on the topic.
+        id: Its name in reports and for `after`; kind and position (`latency-1`) when left out.
         at_ns: When it is applied, after the end of warm-up.
+        when: The state at which it is applied, in place of `at`.
         for_ns: How long until it is healed; not written for faults that end by themselves.
     """
 
     on: Any = None
-    at_ns: Duration
+    id: str = ""
+    at_ns: Duration | None = None
+    when: Any = None
     for_ns: Duration | None = field(default=None, metadata={"minimum": 1})

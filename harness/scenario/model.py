@@ -23,6 +23,11 @@ LOOKED_UP = ("leader", "coordinator")
 TOPIC = "topic"
 """The one target of faults that act on the topic."""
 
+GroupState = Literal[
+    "preparing_rebalance", "completing_rebalance", "assigning", "reconciling", "stable", "empty", "dead"
+]
+"""How a consumer group is, in the words of histories."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -49,6 +54,46 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A state at which a fault is applied, in place of a time. Exactly one of the first five is given (and `is`).
+
+    Attributes:
+        group: The consumer group is in this state, by its coordinator's word.
+        leader_of: The leader of this partition (of a broker with one leader for all: 0) is as `is` says.
+        is_: With `leader_of`: `moved` (another node leads than when the timeline began; so when left out), `none`
+            (nobody leads) or the name of a node that leads.
+        backlog: How many messages are acknowledged and not yet processed: `"> 1000"`, with one of `> >= < <=`.
+        processed: How many messages have been processed since the workload started, in the same way.
+        after: Another fault, by its id, has been healed.
+        delay_ns: How long after that the fault is applied.
+        within_ns: How long after the end of warm-up it may take to be seen; then the fault is not applied, and the run is
+            inconclusive.
+    """
+
+    group: GroupState | None = None
+    leader_of: int | None = field(default=None, metadata={"minimum": 0})
+    is_: str = ""
+    backlog: str = ""
+    processed: str = ""
+    after: str = ""
+    delay_ns: Duration = field(default=0, metadata={"maximum": _LONGEST_NS})
+    within_ns: Duration = field(metadata={"minimum": 1, "maximum": _LONGEST_NS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskShape:
+    """The disk of its own that each node keeps its data on: a file system in a sparse file.
+
+    Attributes:
+        filesystem: `xfs` or `ext4`; they write back unsynced data at different times.
+        size_bytes: Of each disk; xfs needs at least 300MiB.
+    """
+
+    filesystem: Literal["xfs", "ext4"] = "xfs"
+    size_bytes: Bytes = field(default=1 << 30, metadata={"minimum": 64 << 20, "maximum": 1 << 40})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterShape:
     """The cluster a scenario wants.
 
@@ -58,6 +103,7 @@ class ClusterShape:
         topic: Options of the stream or topic; shape from the broker (``storage``, ``duplicate_window``…).
         config: Passed through verbatim into the broker's configuration.
         image: Image that serves instead of our own (``apache/kafka:4.1.1``); the run then takes containers. Empty = our own.
+        disk: A disk of its own for each node. Without it nodes share this machine's, unless a fault needs one: then `{}`.
     """
 
     nodes: int = field(default=1, metadata={"minimum": 1, "maximum": 64})
@@ -65,6 +111,7 @@ class ClusterShape:
     topic: Any = None
     config: Mapping[str, Any] = field(default_factory=dict)
     image: str = ""
+    disk: DiskShape | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +170,18 @@ class PlannedFault(FaultEffects):
     """One fault on the absolute timeline of a plan.
 
     Attributes:
-        id: Unique in the plan: kind and position (``latency-1``); faults are numbered in file order from 1.
+        id: Unique in the plan: as written, else kind and position (``latency-1``); numbered in file order from 1.
         kind: Registered name.
         options: The fault's own options, an instance of its registered options dataclass.
         on: Target as written.
         targets: Names of the nodes, links or workers, or ``topic``; empty for the modes ``leader`` and
             ``coordinator``, which are resolved when applied.
         at_ns, until_ns: Apply and heal, nanoseconds after the end of warm-up. ``until_ns`` of a fault that ends by
-            itself (a restart) is its planned worst-case end.
+            itself (a restart) is its planned worst-case end; with ``when`` both are the latest possible.
         seed: Seed of this fault's own random draws, derived from the plan's seed and the id.
         partitions_added: How many partitions it adds to the topic.
+        when: What it waits for in place of ``at_ns``; None when it is applied at that time.
+        unreplayable: What of its own doing cannot be replayed exactly; empty = nothing.
     """
 
     id: str
@@ -144,6 +193,8 @@ class PlannedFault(FaultEffects):
     until_ns: int
     seed: int
     partitions_added: int = 0
+    when: Trigger | None = None
+    unreplayable: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +269,10 @@ class FaultShape(FaultEffects):
         problem: ``(options) -> str``: why the options do not fit together, or an empty string.
         needs: Ability that the broker must have (see ``BrokerShape``); empty = none.
         partitions_added: ``(options) -> int``: how many partitions it adds to the topic; None = it adds none.
+        needs_on_peers: Ability that the broker must have where the fault acts on links between nodes; empty = none.
+        needs_more: ``(options) -> str``: a further ability that these options take; None = none.
+        misfit: ``(options, cluster, workload) -> str``: why it cannot act there, or an empty string.
+        unreplayable: ``(options) -> str``: what of its doing cannot be replayed exactly, or an empty string; None = nothing.
     """
 
     options: type
@@ -227,6 +282,10 @@ class FaultShape(FaultEffects):
     problem: Any = None
     needs: str = ""
     partitions_added: Any = None
+    needs_on_peers: str = ""
+    needs_more: Any = None
+    misfit: Any = None
+    unreplayable: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +299,10 @@ class BrokerShape:
         problem: ``(broker, cluster, workload) -> str``: why cluster and workload do not fit this broker (an alias or exact
             distribution), or an empty string.
         abilities: What it has that not every broker has: ``groups`` (consumer groups with a coordinator),
-            ``partition_leaders`` (each partition has a leader of its own), ``add_partitions`` (to a topic in use).
+            ``partition_leaders`` (each partition has a leader of its own), ``add_partitions`` (to a topic in use),
+            ``move_leader`` (leadership can be handed to another replica), ``peer_bulk`` (its ports for other nodes answer a
+            stranger with as much data as asked for).
+        group_states: ``(workload) -> states`` that a consumer group of it can be in; None = any, or there are no groups.
     """
 
     aliases: Mapping[str, str]
@@ -250,6 +312,7 @@ class BrokerShape:
     node_counts: tuple[int, ...]
     problem: Any = None
     abilities: frozenset[str] = frozenset()
+    group_states: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import Any
 
 from harness.errors import UsageError
+from harness.scenario.entry import FaultEntry
 from harness.scenario.head import SEED_MAX
 from harness.scenario.model import LOOKED_UP, FaultEffects, Plan, PlannedFault
-from harness.scenario.timeline import FaultEntry
 from harness.scenario.variant import Variant
 
 
@@ -108,5 +108,7 @@ def _planned(entry: FaultEntry, seed: int) -> PlannedFault:
         until_ns=entry.until_ns,
         seed=derive(seed, entry.id),
         partitions_added=entry.partitions_added,
+        when=entry.when,
+        unreplayable=entry.unreplayable,
         **{field.name: getattr(entry, field.name) for field in dataclasses.fields(FaultEffects)},
     )

@@ -19,7 +19,7 @@ from harness.scenario.fields import (
     value_type,
     without_none,
 )
-from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, ZONE_PATTERN, FaultWords, Head
+from harness.scenario.head import ID_PATTERN, SEED_DEFAULT, SEED_MAX, TAG_PATTERN, ZONE_PATTERN, FaultWords, Head
 from harness.scenario.matrix import VARIED
 from harness.scenario.model import (
     LOOKED_UP,
@@ -27,11 +27,13 @@ from harness.scenario.model import (
     ClusterShape,
     FaultShape,
     Target,
+    Trigger,
     Vocabulary,
     WorkloadShape,
 )
 from harness.scenario.quantity import exact
 from harness.scenario.target import GROUPS, KEY, WORKERS
+from harness.scenario.trigger import BOUND_PATTERN, KINDS, MOVED, NOBODY
 from harness.units import Unit
 
 Schema = dict[str, Any]
@@ -146,6 +148,9 @@ def _fault(kind: str, shape: FaultShape) -> Schema:
     options = _object(shape.options, empty=True)
     words = _object(FaultWords)
     properties: Schema = {kind: options, **words["properties"]}
+    properties["at"] |= {"type": "string"}
+    properties["id"] |= {"pattern": ID_PATTERN}
+    properties["when"] |= _when()
     required = [kind, "on", *words["required"]]
     if shape.acts_on == "topic":
         del properties["on"]
@@ -162,8 +167,19 @@ def _fault(kind: str, shape: FaultShape) -> Schema:
         "title": kind,
         "properties": properties,
         "required": required,
+        # A key left empty is as good as none: either a time or a state is written.
+        "oneOf": [{"required": ["at"]}, {"required": ["when"]}],
         "additionalProperties": False,
     }
+
+
+def _when() -> Schema:
+    schema = _object(Trigger)
+    for kind in ("backlog", "processed"):
+        schema["properties"][kind] |= {"pattern": BOUND_PATTERN, "examples": ["> 1000"]}
+    schema["properties"]["is"]["examples"] = [MOVED, NOBODY, "n1"]
+    schema["dependentRequired"] = {"is": ["leader_of"]}
+    return schema | {"oneOf": [{"required": [kind]} for kind in KINDS]}
 
 
 def _target(shape: FaultShape) -> Schema:

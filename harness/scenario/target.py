@@ -42,6 +42,9 @@ ABLE = {
     "groups": "have consumer groups with a coordinator",
     "partition_leaders": "give each partition a leader of its own",
     "add_partitions": "add partitions to a topic in use",
+    "peer_bulk": "let strangers send much data through links between nodes, so that nothing could be proven",
+    "peer_guests": "let strangers keep a connection through links between nodes, so that nothing could be proven",
+    "move_leader": "hand leadership to another replica when asked",
 }
 """Ability → what a broker without it does not do."""
 
@@ -55,6 +58,7 @@ class Place:
         broker: Alias or distribution as written.
         able: Ability → kinds of broker that have it.
         abilities: Of this broker; None when it is not known.
+        group_states: States that its consumer group can be in; empty = any.
     """
 
     cluster: ClusterShape
@@ -62,6 +66,7 @@ class Place:
     broker: str = ""
     able: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     abilities: frozenset[str] | None = None
+    group_states: tuple[str, ...] = ()
 
     def lacks(self, ability: str) -> tuple[str, str]:
         """Return (what this broker does not do, who does); empty when it has the ability or is not known."""

@@ -13,7 +13,9 @@ from typing import Any
 from harness.errors import nearest
 from harness.scenario import document
 from harness.scenario.document import Node, Scalar, Sequence, as_written
+from harness.scenario.entry import FaultEntry
 from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, VERSION_PATTERN, ZONE_PATTERN, Head
+from harness.scenario.image import image_misfit
 from harness.scenario.load import Source
 from harness.scenario.matrix import Combination
 from harness.scenario.model import (
@@ -27,7 +29,7 @@ from harness.scenario.model import (
 )
 from harness.scenario.shape import INVALID, Reader
 from harness.scenario.target import ABLE, Place
-from harness.scenario.timeline import FaultEntry, read_faults
+from harness.scenario.timeline import read_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,9 @@ def read_variant(source: Source, combination: Combination, reader: Reader) -> Va
                 ability: tuple(kind for kind, of in sorted(vocabulary.brokers.items()) if ability in of.abilities)
                 for ability in ABLE
             }
-            place = Place(cluster, workload, name, able, None if shape is None else shape.abilities)
+            abilities = None if shape is None else shape.abilities
+            states = () if shape is None or shape.group_states is None else tuple(shape.group_states(workload))
+            place = Place(cluster, workload, name, able, abilities, states)
     faults = read_faults(_given(root, "faults"), vocabulary.faults, place, reader)
     expect = _expectations(root.get("expect"), vocabulary.checks, reader)
     must_fail = _must_fail(_given(root, "must_fail"), _given(root, "expect"), reader)
@@ -221,6 +225,9 @@ def _check_fit(
         return
     kind = root.get("broker")
     name = as_written(kind) if kind else ""
+    message, hint = image_misfit(cluster.image, shape.aliases.get(name, name))
+    if message:
+        reader.add(at("cluster", "image").at, message, hint)
     problem = shape.problem(name, cluster, workload) if shape.problem is not None else ""
     if problem:
         reader.add(at("cluster", "").at, str(problem))

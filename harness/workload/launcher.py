@@ -114,7 +114,6 @@ class Worker:
         path.write_text(json.dumps(dataclasses.asdict(spec)), encoding="utf-8")
         self._ready.clear()
         self._finished.clear()
-        self._holders.clear()
         argv = (sys.executable, "-m", "harness.workload.worker", str(path))
         environment = {"PYTHONPATH": spec.packages} if spec.packages else {}
         await self._process.launch(argv, environment, pipes=True)
@@ -125,10 +124,16 @@ class Worker:
         self._watcher = asyncio.create_task(self._watch(), name=f"listen for {spec.worker}")
 
     async def wait_ready(self) -> None:
-        """Wait until it is connected; raises StartError with the end of its log."""
+        """Wait until it is connected, time in which it is paused not counted; raises StartError with the end of its log."""
         waiting = asyncio.create_task(self._ready.wait())
         ending = asyncio.create_task(self._process.wait())
-        done, pending = await asyncio.wait({waiting, ending}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+        pending = {waiting, ending}
+        done: set[asyncio.Task[Any]] = set()
+        held = True
+        while held and not done:
+            held = bool(self._holders)
+            done, pending = await asyncio.wait(pending, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+            held = held or bool(self._holders)
         for task in pending:
             task.cancel()
         if waiting not in done:

@@ -12,15 +12,17 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.brokers.base import BROKERS, Admin, Probe
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns
-from harness.history.record import EventLog, Journal, Kind, Outcome
+from harness.history.record import Break, EventLog, Journal, Kind, Outcome
 
 TICK_NS = 100 * NS_PER_MS
 PROBE_NS = 150 * NS_PER_MS
+BULK_NS = 250 * NS_PER_MS
 
 
 def main() -> int:
@@ -38,8 +40,8 @@ async def _monitor(spec: dict[str, Any]) -> int:
     observing = _Observer(broker.admin(spec["ports"], spec["options"]), broker.observe_every_s, events)
     tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(observing.run())]
     for index, target in enumerate(targets):
-        probe = broker.probe(target["address"], keep=target["keep"])
-        tasks.append(asyncio.create_task(_probe(journal, index, probe)))
+        probe = broker.probe(target["address"], keep=target["keep"], timeout_s=target.get("timeout_s", 1.0))
+        tasks.append(asyncio.create_task(_probe(journal, index, probe, target)))
     os.write(1, b'{"say": "ready"}\n')
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -68,16 +70,40 @@ async def _tick(journal: Journal) -> None:
         last = now
 
 
-async def _probe(journal: Journal, index: int, probe: Probe) -> None:
+async def _probe(journal: Journal, index: int, probe: Probe, target: Mapping[str, Any]) -> None:
+    look = target.get("look", "")
+    kind, act = Kind.GAUGE if look else Kind.PROBE, probe.round_trip
+    if look == "bulk":
+        act = partial(probe.bulk, target["up_bytes"], target["down_bytes"])
+    elif look == "closing":
+        act = probe.closing
+    every_ns = BULK_NS if look == "bulk" else PROBE_NS
     while True:
         start = monotonic_ns()
+        broken = Break.NONE
         try:
-            length, outcome = await probe.round_trip(), Outcome.OK
-        except (OSError, TimeoutError):
+            length, outcome = await act(), Outcome.OK
+        except TimeoutError:
+            broken = Break.SILENT
+        except ConnectionRefusedError:
+            broken = Break.REFUSED
+        except OSError:
+            broken = Break.CUT
+        if broken is not Break.NONE:
             length, outcome = monotonic_ns() - start, Outcome.FAIL
-        journal.add(Kind.PROBE, t=monotonic_ns(), outcome=outcome, partition=index, seq=start, offset=length)
+        journal.add(
+            kind,
+            t=monotonic_ns(),
+            outcome=outcome,
+            count=int(broken),
+            key=min(probe.sent, 0x7FFFFFFF),
+            partition=index,
+            seq=start,
+            offset=length,
+            ref=probe.received,
+        )
         journal.flush()
-        await asyncio.sleep(max(0, start + PROBE_NS - monotonic_ns()) / NS_PER_S)
+        await asyncio.sleep(max(0, start + every_ns - monotonic_ns()) / NS_PER_S)
 
 
 class _Observer:

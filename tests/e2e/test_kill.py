@@ -1,20 +1,24 @@
-"""SIGKILL of the harness at random moments: the next start leaves nothing of the dead run, and touches no live one."""
+"""SIGKILL of the harness at random moments, in both runtimes and under all sorts of faults: the next start leaves nothing of
+the dead run, and touches no live one."""
 
 from __future__ import annotations
 
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+import required
 from cli_runner import Cli, cgroups, ours
 
-from harness.errors import AbilityError
-from harness.runtime.cgroup import find_controller
+from harness.runtime import docker_engine
+from harness.runtime.abilities import why_not
+from harness.runtime.disk import mounts
 
-KILLS = int(os.environ.get("HARNESS_KILLS", "3"))
+KILLS = int(os.environ.get("HARNESS_KILLS", "4"))
 
 VICTIM = """
 version: 1
@@ -22,35 +26,76 @@ title: To be killed
 seed: 5
 broker: nats-2
 cluster: {nodes: 1}
-workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 500ms, duration: 5s, drain: 5s}
+workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 500ms, duration: 12s, drain: 5s}
 faults:
+%(faults)s
+expect:
+  loss: {}
+"""
+FAULTS = {
+    # Two at a time and more, so that one dies in the middle of several acts.
+    "network": """
   - latency: {delay: 20ms}
     on: {link: client-broker}
     at: 0s
-    for: 1s
+    for: 4s
+  - blackhole: {}
+    on: {link: client-broker}
+    at: 1s
+    for: 2s
+  - disconnect: {}
+    on: {link: client-broker}
+    at: 4s
+    for: 2s
+  - bandwidth: {rate: 8KiB}
+    on: {link: client-broker}
+    at: 500ms
+    for: 8s""",
+    "node": """
   - pause: {}
     on: {node: broker}
-    at: 1500ms
-    for: 1s
+    at: 500ms
+    for: 2s
+  - cpu: {limit: 0.5cores, burn: true}
+    on: {node: broker}
+    at: 0s
+    for: 9s
+  - memory: {limit: 256MiB}
+    on: {node: broker}
+    at: 0s
+    for: 9s
+  - restart: {down: 500ms}
+    on: {node: broker}
+    at: 4s""",
+    "disk": """
+  - power_loss: {down: 500ms}
+    on: {node: broker}
+    at: 500ms
+  - disk_full: {}
+    on: {node: broker}
+    at: 5s
+    for: 3s""",
+    "client": """
   - client_pause: {}
     on: {worker: consumer}
     at: 500ms
     for: 2s
-%(cpu)s
-expect:
-  loss: {}
-"""
-CPU = """  - cpu: {limit: 0.5cores, burn: true}
-    on: {node: broker}
-    at: 0s
-    for: 4s"""
+  - client_kill: {}
+    on: {worker: producer}
+    at: 1s
+    for: 2s
+  - client_leave: {}
+    on: {worker: consumer}
+    at: 3s
+    for: 2s""",
+}
 BYSTANDER = """
 version: 1
 title: Lives beside the killed ones
 seed: 6
 broker: nats-2
 cluster: {nodes: 1}
-workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 1s, duration: %(seconds)ds, drain: 10s}
+workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 1s, duration: %(seconds)ds, drain: 15s}
 expect:
   loss: {examined_min: 100}
   order: {}
@@ -62,43 +107,78 @@ def _wait(process_alive: float) -> None:
     time.sleep(process_alive)  # the random moment itself, not readiness
 
 
-@pytest.mark.timeout(60 + 30 * KILLS)
-def test_nothing_survives_the_next_start_and_a_live_run_is_unharmed(cli: Cli) -> None:
-    try:
-        find_controller()
-        cpu = CPU
-    except AbilityError:
-        cpu = ""  # without control groups there are none to leave behind
-    victim = cli.write(VICTIM % {"cpu": cpu}, "victim.yaml")
-    seconds = 4 + 9 * KILLS
+@pytest.fixture
+def kinds() -> list[tuple[str, str]]:
+    """Return (runtime, group of faults) that this machine can do; what must be possible and is not fails."""
+    if why := docker_engine.unusable():
+        if "docker" in os.environ.get("HARNESS_REQUIRE", ""):
+            required.lacking("docker", why)
+        print(f"without containers: {why}")
+    lacking = {
+        "node": ("cpu_limits", why_not("cpu_limits", "process") or why_not("memory_limits", "process")),
+        "disk": ("power", why_not("disk", "process")),
+    }
+    for name, reason in lacking.values():
+        if reason and name in os.environ.get("HARNESS_REQUIRE", ""):
+            required.lacking(name, reason)
+    groups = [name for name in FAULTS if not lacking.get(name, ("", ""))[1]]
+    return [(runtime, group) for group in groups for runtime in ("process", *(() if why else ("docker",)))]
+
+
+@pytest.mark.timeout(120 + 40 * KILLS)
+def test_nothing_survives_the_next_start_and_live_runs_are_unharmed(cli: Cli, kinds: list[tuple[str, str]]) -> None:
+    runtimes = sorted({runtime for runtime, _ in kinds})
+    seconds = 10 + 14 * KILLS
+    bystander = cli.write(BYSTANDER % {"seconds": seconds}, "bystander.yaml")
     before = cgroups()
-    bystander = cli.start("run", cli.write(BYSTANDER % {"seconds": seconds}), "--reports", cli.reports, "--json")
+    live_runs = [
+        cli.start("run", bystander, "--runtime", name, "--reports", cli.reports, "--json") for name in runtimes
+    ]
     state = cli.home / "state" / "runs"
-    deadline = time.monotonic() + 30
-    while not ((live := _runs(state)) and ours(live)):
-        assert time.monotonic() < deadline, "the bystander did not start"
+    deadline = time.monotonic() + 60
+    while len(set(ours(live := _runs(state)).values())) < len(runtimes) or len(live) < len(runtimes):
+        assert time.monotonic() < deadline, "the bystanders did not start"
         time.sleep(0.02)
     moments = random.Random(20)
-    saw_leftovers = 0
-    for _ in range(KILLS):
+    saw: dict[str, int] = {"process": 0, "container": 0, "mount": 0, "cgroup": 0}
+    for number in range(KILLS):
+        runtime, group = kinds[number % len(kinds)] if number < len(kinds) else moments.choice(kinds)
+        victim = cli.write(VICTIM % {"faults": FAULTS[group]}, f"victim-{group}.yaml")
         known = _runs(state)
-        process = cli.start("run", victim, "--reports", cli.reports)
-        _wait(moments.uniform(0.3, 6.5))
+        process = cli.start("run", victim, "--runtime", runtime, "--reports", cli.reports)
+        _wait(moments.uniform(0.3, 12.0))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         dead = _runs(state) - known
-        saw_leftovers += bool(ours(dead))
         cleaned = cli.run("clean")
-        assert cleaned.returncode == 0, cleaned.stderr
-        assert not ours(dead), f"left: {ours(dead)}\n{cleaned.stdout}"
-        assert _runs(state) == live, "a lease is left, or the live run's is gone"
+        assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
+        for what in saw:
+            saw[what] += cleaned.stdout.count(f"removed {what}")
+        assert _left(dead, cli.home) == [], f"{runtime}, {group}\n{cleaned.stdout}"
         assert {name for name in cgroups() - before if any(run in name for run in dead)} == set()
-        assert set(ours(live).values()) == live, "the live run lost its processes"
-    out, err = bystander.communicate(timeout=seconds + 60)
-    assert bystander.returncode == 0, out + err
-    assert saw_leftovers, "no kill left anything behind: the test proved nothing"
+        assert _runs(state) == live, "a lease is left, or a live run's is gone"
+        assert set(ours(live).values()) == live, "a live run lost its processes"
+    for process, runtime in zip(live_runs, runtimes, strict=True):
+        out, err = process.communicate(timeout=seconds + 90)
+        assert process.returncode == 0, f"{runtime}\n{out}{err}"
+    assert saw["process"], "no kill left anything behind: the test proved nothing"
+    print(f"removed in all: {saw}")
     assert not _runs(state)
-    assert not ours(live)
+    assert _left(live, cli.home) == []
+
+
+def _left(runs: set[str], home: Path) -> list[str]:
+    """Return whatever of these runs is still there: processes, containers, networks, mounts, loop devices."""
+    left = [f"process {pid}" for pid in ours(runs)]
+    if not docker_engine.unusable():
+        left += [item for run in runs for item in docker_engine.leftovers(run)]
+    left += [f"mount {item.point}" for item in mounts() if item.point.startswith(str(home)) and _of(runs, item.point)]
+    loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return left + [line for line in loops if str(home) in line and _of(runs, line)]
+
+
+def _of(runs: set[str], text: str) -> bool:
+    return any(run in text for run in runs)
 
 
 def _runs(state: Path) -> set[str]:

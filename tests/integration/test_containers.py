@@ -45,6 +45,7 @@ class Pod:
             data_dir=directory / "data",
         )
         self.deaths: list[int] = []
+        self.troubles: list[str] = []
         self.log = folder / "n1.log"
         self.node: ContainerNode = self.runtime.node(spec, self.log, self.deaths.append, None)
         channel = Channel(name="clients->n1", host="127.0.0.1", port=self.front, upstream=f"127.0.0.1:{self.client}")
@@ -52,7 +53,7 @@ class Pod:
 
     async def up(self, folder: Path) -> None:
         """Start it."""
-        await self.runtime.start_proxies([self.link], folder, self.deaths.append)
+        await self.runtime.start_proxies([self.link], folder, self.deaths.append, self.troubles.append)
         await self.node.start()
 
 
@@ -214,4 +215,5 @@ def test_what_a_dead_run_left_is_found_by_label_and_removed(tmp_path: Path, runn
     assert docker_engine.leftovers(pod.ledger.run_id) == ()
     assert procfs.identity(process) is None
     assert sweep() == ()
+    runner.run(pod.runtime.stop())
     pod.ports.release()

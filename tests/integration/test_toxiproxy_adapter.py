@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,11 +102,68 @@ def test_a_port_that_is_taken_is_noticed(server: ToxiproxyServer) -> None:
 
 def test_switching_a_proxy_off_and_on(server: ToxiproxyServer) -> None:
     link = server.links["clients->n1"]
-    server.control.enable(link.name, enabled=False)
+    address = (link.channels[0].host, link.channels[0].port)
+    server.control.switch_off(link.name, "disconnect-1")
+    server.control.switch_off(link.name, "disconnect-2")
+    server.control.switch_on(link.name, "disconnect-1")
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((link.channels[0].host, link.channels[0].port), 1)
-    server.control.enable(link.name, enabled=True)
-    socket.create_connection((link.channels[0].host, link.channels[0].port), 1).close()
+        socket.create_connection(address, 1)
+    server.control.switch_on(link.name, "disconnect-2")
+    socket.create_connection(address, 1).close()
+
+
+def test_a_server_that_hangs_is_started_anew_with_all_that_was_in_force(
+    server: ToxiproxyServer, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stopped by SIGSTOP: connections to its control port are accepted and nothing is answered."""
+    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.3)
+    troubles: list[str] = []
+
+    async def hang() -> None:
+        server.may_restart(troubles.append)
+        control = server.control
+        await asyncio.to_thread(control.add_toxic, "clients->n1", "kept", "latency", "upstream", {"latency": 50})
+        await asyncio.to_thread(control.add_toxic, "clients->n1", "going", "latency", "upstream", {"latency": 60})
+        before = server.pid
+        os.kill(before, signal.SIGSTOP)
+        await asyncio.gather(
+            asyncio.to_thread(control.remove_toxic, "clients->n1", "going"),
+            asyncio.to_thread(control.add_toxic, "clients->n1", "new", "latency", "downstream", {"latency": 70}),
+        )
+        assert server.pid not in {0, before}
+        await asyncio.sleep(0)  # what was told from threads arrives
+
+    runner.run(hang())
+    assert {toxic["name"] for toxic in server.control.toxics("clients->n1")} == {"kept", "new"}
+    assert len(troubles) == 1
+    assert "was started anew" in troubles[0]
+
+
+def test_a_server_that_hangs_for_a_moment_is_asked_again(
+    server: ToxiproxyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.3)
+    os.kill(server.pid, signal.SIGSTOP)
+    waking = threading.Timer(0.5, os.kill, (server.pid, signal.SIGCONT))
+    waking.start()
+    server.control.add_toxic("clients->n1", "t", "latency", "upstream", {"latency": 50})
+    waking.join()
+    assert len(server.control.toxics("clients->n1")) == 1
+
+
+def test_a_server_that_cannot_be_started_anew_is_reported(
+    server: ToxiproxyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.1)
+    troubles: list[str] = []
+    server.control.trouble = troubles.append
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(ControlError, match="did not answer"):
+            server.control.remove_toxic("clients->n1", "t")
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert "hangs" in troubles[0]
 
 
 def test_a_control_port_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from scenario_cases import BASE, cases
 
 from harness.errors import Problem, ScenarioError
 from harness.scenario.expand import Variant, variants
-from harness.scenario.explain import COLUMNS, explain
+from harness.scenario.explain import COLUMNS, explain, unreplayable
 from harness.scenario.load import load_text
 from harness.scenario.model import client_links, node_names, peer_links, worker_names
 from harness.scenario.plan import make_plan
@@ -86,7 +86,15 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
     bodies = draw(st.lists(fault_bodies(nodes, ["clients", *zones], workers), min_size=count, max_size=count))
     faults = []
     for index, body in enumerate(draw(st.permutations(bodies))):
-        times = {"at": exact(DURATION, index * slot + draw(milliseconds(0, 5_000)))}
+        times: dict[str, Any] = {"at": exact(DURATION, index * slot + draw(milliseconds(0, 5_000)))}
+        if draw(st.booleans()):
+            # What it waits for is the fault before, or a count: then only the first can be anywhere in its slot.
+            state = (
+                {"after": f"fault{index}"} if index else {"processed": draw(st.sampled_from(["> 5", ">=7", "<  9"]))}
+            )
+            within, delay = index * slot + draw(milliseconds(1, 2_500)), draw(milliseconds(0, 2_500))
+            times = {"when": state | {"within": exact(DURATION, within), "delay": exact(DURATION, delay)}}
+        times["id"] = f"fault{index + 1}"
         if "restart" not in body:
             times["for"] = exact(DURATION, draw(milliseconds(1, 20_000)))
         faults.append(body | times)
@@ -144,7 +152,14 @@ def test_generated_scenario_loads_as_what_it_says(content: dict[str, Any]) -> No
     }
     for entry, fault in zip(variant.faults, content["faults"], strict=True):
         assert entry.kind in fault
-        assert exact(DURATION, entry.at_ns) == fault["at"]
+        assert entry.id == fault["id"]
+        if entry.when is None:
+            assert exact(DURATION, entry.at_ns) == fault["at"]
+            assert entry.earliest_ns == entry.at_ns
+        else:
+            assert exact(DURATION, entry.when.within_ns) == fault["when"]["within"]
+            assert entry.at_ns == entry.when.within_ns + entry.when.delay_ns
+            assert entry.earliest_ns <= entry.at_ns
         assert "for" not in fault or exact(DURATION, entry.until_ns - entry.at_ns) == fault["for"]
         assert entry.candidates
         assert names >= set(entry.candidates)
@@ -158,12 +173,14 @@ def test_plan_is_a_function_of_variant_and_seed(content: dict[str, Any], seed: i
     assert plan == make_plan(second, seed)
     times = [fault.at_ns for fault in plan.timeline]
     assert times == sorted(times)
+    assert (plan.digest, explain(plan)) == (make_plan(second, seed).digest, explain(make_plan(second, seed)))
     by_id = {entry.id: entry for entry in first.faults}
     for fault in plan.timeline:
         entry = by_id[fault.id]
         assert 0 <= fault.at_ns < fault.until_ns <= plan.workload.duration_ns
         assert set(fault.targets) <= set(entry.candidates)
         assert len(fault.targets) == {"leader": 0, "random": 1}.get(fault.on.mode, len(entry.candidates))
+        assert (fault.when is None) == ("not replayable" not in "".join(unreplayable(fault)))
     assert max(map(len, explain(plan).splitlines())) <= COLUMNS
 
 
@@ -276,6 +293,14 @@ KEYS = st.sampled_from(
             "on",
             "at",
             "for",
+            "when",
+            "id",
+            "within",
+            "after",
+            "group",
+            "leader_of",
+            "is",
+            "backlog",
             "node",
             "link",
             "mode",

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from harness.brokers.base import BROKERS
 from harness.cli import cli
 from harness.faults.base import FAULTS
+from harness.run.fault_list import options_of
 from harness.run.vocabulary import vocabulary
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
@@ -33,12 +34,45 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert f"harness {name}" in README
 
 
+def _section(name: str) -> str:
+    found = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", FAULTS_PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"docs/faults.md has no section '## {name}'"
+    return found[1]
+
+
+def _rows(section: str) -> dict[str, tuple[str, str]]:
+    """Return option → (default, meaning) of a section's table."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| (.*) \|$", section, re.MULTILINE)
+    return {option: (default.strip().strip("`"), meaning) for option, default, meaning in rows}
+
+
 @pytest.mark.parametrize("name", FAULTS.names())
-def test_every_fault_and_option_stands_in_docs(name: str) -> None:
-    section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", FAULTS_PAGE, re.MULTILINE | re.DOTALL)
-    assert section is not None
-    for option in dataclasses.fields(FAULTS.get(name).shape.options):
-        assert f"`{_yaml_name(option.name)}`" in section[1], option.name
+def test_every_fault_stands_in_docs_with_its_options_and_nothing_else(name: str) -> None:
+    kind = FAULTS.get(name)
+    section = _section(name)
+    options, rows = options_of(kind.shape.options), _rows(section)
+    assert list(rows) == [option.name for option in options]
+    assert ("No options." in section) == (not options)
+    assert ("(no `for`)" in section) == kind.shape.ends_itself
+    for ability in kind.abilities:
+        assert f"`{ability}`" in section
+    for option in options:
+        assert option.meaning, f"the dataclass says nothing of {option.name}"
+        default, meaning = rows[option.name]
+        if option.required:
+            assert default == "needed", option.name
+        elif option.default:
+            assert default == option.default, option.name
+        else:
+            assert default.startswith(("this or", "none", "all", "the ")), (
+                f"{option.name}: say what leaving it out means"
+            )
+        units = re.match(r"[\w ]+ in (.*)", option.takes)
+        if units is not None:
+            found = re.search(rf"\d ?({'|'.join(map(re.escape, units[1].split(', ')))})\b", f"{default} {meaning}") or (
+                "%" in units[1] and "%" in meaning
+            )
+            assert found, f"{option.name}: a quantity with its unit stands in its row"
 
 
 def test_docs_name_no_fault_that_does_not_exist() -> None:

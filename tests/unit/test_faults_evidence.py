@@ -44,6 +44,12 @@ class Control:
     def remove_toxic(self, *_: Any) -> None:
         """Accept."""
 
+    def switch_off(self, *_: Any) -> None:
+        """Accept."""
+
+    def switch_on(self, *_: Any) -> None:
+        """Accept."""
+
 
 def _proven(kind: str, options: dict[str, Any], probes: Probes, *, channels: bool = True) -> list[tuple[str, bool]]:
     shape = FAULTS.get(kind).shape

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.brokers import kafka_leaders
 from harness.brokers import kafka_queries as ask
 from harness.brokers.base import Launch, pair_address
+from harness.brokers.kafka_admin import KafkaAdmin
 from harness.brokers.kafka_config import server_properties
 from harness.brokers.kafka_probe import KafkaProbe
 from harness.brokers.kafka_wire import ProtocolError, Reader, Wire, Writer
@@ -256,3 +258,68 @@ def test_a_range_assignor_is_eager_and_says_so() -> None:
     facts = BROKERS.get("kafka").facts(plan("assignor: range"))
     assert facts.eager
     assert any("every rebalance takes every partition" in sentence for sentence in facts.allowed)
+
+
+def test_orders_about_leaders_are_taken_or_refused() -> None:
+    refused = Writer().number("i", 0).number("h", 41).compact("not the controller").unsigned(1).unsigned(0)
+    taken = Writer().number("i", 0).number("h", 0).unsigned(0).unsigned(2).compact("chaos").unsigned(2)
+    taken.number("i", 0).number("h", 0).unsigned(0).unsigned(0).unsigned(0).unsigned(0)
+    of_partition = Writer().number("i", 0).number("h", 0).unsigned(0).unsigned(2).compact("chaos").unsigned(2)
+    of_partition.number("i", 0).number("h", 39).compact("no such replica").unsigned(0).unsigned(0).unsigned(0)
+
+    def prefer(body: Writer) -> None:
+        asked(FakeNode(bytes(body.data), flexible=True), lambda wire: kafka_leaders.prefer(wire, "chaos", 0, [2, 1]))
+
+    prefer(taken)
+    with pytest.raises(ProtocolError, match="error 41: not the controller"):
+        prefer(refused)
+    with pytest.raises(ProtocolError, match="error 39: no such replica"):
+        prefer(of_partition)
+
+
+@pytest.mark.parametrize(("error", "taken"), [(0, True), (84, True), (80, False)])
+def test_an_election_that_was_not_needed_is_as_good(error: int, taken: bool) -> None:
+    body = Writer().number("i", 0).number("h", 0).number("i", 1).text("chaos").number("i", 1)
+    node = FakeNode(bytes(body.number("i", 0).number("h", error).text("why").data))
+    if taken:
+        asked(node, lambda wire: kafka_leaders.elect(wire, "chaos", 0))
+        return
+    with pytest.raises(ProtocolError, match=f"error {error}: why"):
+        asked(node, lambda wire: kafka_leaders.elect(wire, "chaos", 0))
+
+
+def _metadata(leader: int) -> bytes:
+    body = Writer().number("i", 0).number("i", 1).number("i", 1).number("h", 0).text("chaos").number("b", 0)
+    body.number("i", 1).number("h", 0).number("i", 0).number("i", leader)
+    return bytes(body.number("i", 0).number("i", 0).data)
+
+
+def test_a_frozen_node_does_not_hold_up_what_the_others_know() -> None:
+    """A node that takes connections and never answers; waited for only where every node's word is wanted."""
+
+    async def run() -> tuple[str, float]:
+        held: list[asyncio.StreamWriter] = []
+        frozen = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+        told = [await asyncio.start_server(FakeNode(_metadata(2)).serve, "127.0.0.1", 0) for _ in range(2)]
+        ports = {
+            f"n{index + 1}": {"admin": server.sockets[0].getsockname()[1]}
+            for index, server in enumerate((frozen, *told))
+        }
+        admin = KafkaAdmin(
+            ports, partitions=1, consumers=(), protocol="classic", committed_only=False, transactional=False
+        )
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        leader = await admin.leader(0)
+        length = loop.time() - began
+        await admin.close()
+        for writer in held:
+            writer.close()
+        for server in (frozen, *told):
+            server.close()
+        await asyncio.sleep(0.01)
+        return leader, length
+
+    leader, length = asyncio.run(run())
+    assert leader == "n2"
+    assert length < 0.6  # a request may take 1 s

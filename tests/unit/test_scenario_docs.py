@@ -17,7 +17,7 @@ from harness.scenario.explain import explain
 from harness.scenario.fields import field_specs
 from harness.scenario.head import FaultWords, Head
 from harness.scenario.load import load_text
-from harness.scenario.model import Attempts, ClusterShape, Target, Vocabulary, WorkloadShape
+from harness.scenario.model import Attempts, ClusterShape, Target, Trigger, Vocabulary, WorkloadShape
 from harness.scenario.plan import make_plan
 from harness.scenario.schema import json_schema
 
@@ -44,7 +44,7 @@ def test_example_loads_and_fits_the_schema(source: str, index: int) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(VALID) == 4
+    assert len(VALID) == 5
 
 
 @pytest.mark.parametrize("source", sorted(VOCABULARIES))
@@ -55,7 +55,7 @@ def test_mistakes_are_answered_as_shown(source: str) -> None:
     assert str(caught.value) == answer.rstrip()
 
 
-@pytest.mark.parametrize("cls", [Head, ClusterShape, WorkloadShape, FaultWords, Target, Attempts])
+@pytest.mark.parametrize("cls", [Head, ClusterShape, WorkloadShape, FaultWords, Target, Trigger, Attempts])
 def test_every_key_is_documented(cls: type) -> None:
     assert [spec.yaml for spec in field_specs(cls) if f"`{spec.yaml}`" not in PAGE] == []
 

@@ -124,3 +124,10 @@ def test_problem_of_every_variant_is_told_once(vocabulary: Vocabulary) -> None:
 def test_unknown_fault_does_not_hide_its_bad_times(vocabulary: Vocabulary) -> None:
     error = problems_of(BASE.replace("latency:", "latencey:").replace("at: 10s", "at: 10"), vocabulary)
     assert len(error.problems) == 2
+
+
+@pytest.mark.parametrize("when", ["{backlog: > 1000, within: 5s}", "\n      backlog: > 1000\n      within: 5s"])
+def test_a_comparison_without_quotes_is_told_to_need_them(when: str, vocabulary: Vocabulary) -> None:
+    (problem,) = problems_of(BASE.replace("at: 10s", f"when: {when}"), vocabulary).problems
+    assert problem.message.startswith("not valid YAML")
+    assert "in quotes" in problem.hint

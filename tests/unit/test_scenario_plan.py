@@ -89,6 +89,10 @@ Timeline (t counts from the end of warm-up)
   60s          producers stop
   60s   90s    drain, at most
 
+Not settled by the plan (all else is replayed as it stands)
+  latency-2  its jitter cannot be seeded
+  restart-3  its target, the leader, is looked up when it is applied
+
 Expectations
   loss        messages_max 0
   stall       must fail: pause_max 10s, collateral_max 2s
@@ -258,3 +262,54 @@ def test_explanation_names_what_is_looked_up_later(vocabulary: Vocabulary) -> No
     text = " ".join(explain(planned(vocabulary, GROUP)).split())
     assert "broker, leader the leader of partition 2 when" in text
     assert "the coordinator" in text
+
+
+WAITING = """\
+version: 1
+title: One after the other
+broker: kafka-4
+cluster: {nodes: 3, replicas: 3}
+workload: {producers: 1, consumers: 2, partitions: 4, duration: 60s}
+faults:
+  - kill:
+    id: second
+    on: {node: broker, mode: coordinator}
+    when: {after: first, delay: 500ms, within: 30s}
+    for: 5s
+  - kill:
+    id: first
+    on: {node: broker, mode: leader, partition: 2}
+    when: {group: preparing_rebalance, within: 10s}
+    for: 5s
+  - kill:
+    on: {node: n1}
+    when: {after: second, within: 40s}
+    for: 5s
+expect:
+  loss: {}
+"""
+
+
+def test_faults_that_wait_for_each_other_never_overlap_and_are_planned_at_their_latest(vocabulary: Vocabulary) -> None:
+    plan = planned(vocabulary, WAITING)
+    found = {fault.id: (fault.at_ns / 1e9, fault.until_ns / 1e9) for fault in plan.timeline}
+    assert found == {"first": (10, 15), "second": (30.5, 35.5), "kill-3": (40, 45)}
+    assert [fault.id for fault in plan.timeline] == ["first", "second", "kill-3"]
+    assert [fault.when.after for fault in plan.timeline if fault.when is not None] == ["", "first", "second"]
+
+
+def test_what_is_waited_for_is_part_of_the_plan(vocabulary: Vocabulary) -> None:
+    plan = planned(vocabulary, WAITING)
+    assert plan.digest == planned(vocabulary, WAITING).digest
+    assert plan.digest != planned(vocabulary, WAITING.replace("preparing", "completing")).digest
+    assert plan.digest != planned(vocabulary, WAITING.replace("delay: 500ms, ", "")).digest
+
+
+def test_explanation_lists_what_the_plan_does_not_settle(vocabulary: Vocabulary) -> None:
+    text = explain(planned(vocabulary, WAITING))
+    assert "  ≤10s    ≤15s    first" in text
+    told = " ".join(text.partition("Not settled by the plan")[2].split())
+    assert "first applied when the group is preparing_rebalance, within 10s: seen while it runs, not replayable" in told
+    assert "second applied after first is healed, 500ms later, within 30s" in told
+    assert "second its target, the coordinator, is looked up when it is applied" in told
+    assert "Not settled" not in explain(planned(vocabulary, WAITING.partition("faults:")[0] + "expect: {loss: {}}"))

@@ -18,6 +18,19 @@ from harness.scenario.schema import json_schema
 
 # What the schema cannot see: YAML below JSON, bounds of quantities, and what depends on several keys.
 BLIND = {
+    "after in a circle",
+    "after itself",
+    "after nobody",
+    "after, but within too little",
+    "group state of another protocol",
+    "group without groups",
+    "id twice",
+    "leader_of a partition too many",
+    "leader_of is an unknown node",
+    "leader_of is misspelt",
+    "leader_of where there is one for all",
+    "when may overlap",
+    "when outlasts the workload",
     "attempts",
     "broker with a line break",  # Python's $ matches before a last line break; that of ECMA does not
     "broker's own rule",
@@ -171,7 +184,8 @@ def test_descriptions_patterns_bounds_and_defaults_come_from_the_dataclasses(sch
     assert latency["properties"]["latency"]["description"] == "Delays everything on a link."
     assert latency["properties"]["latency"]["properties"]["direction"]["enum"] == ["both", "down", "up"]
     assert latency["properties"]["on"]["required"] == ["link"]
-    assert latency["required"] == ["latency", "on", "at", "for"]
+    assert latency["required"] == ["latency", "on", "for"]
+    assert latency["oneOf"] == [{"required": ["at"]}, {"required": ["when"]}]
     topics = schema["properties"]["cluster"]["properties"]["topic"]["anyOf"]
     assert [list(topic["properties"]) for topic in topics] == [["storage", "duplicate_window"], ["min_insync_replicas"]]
     assert list(schema["properties"]["expect"]["properties"]) == ["duplicates", "latency", "loss", "order", "stall"]

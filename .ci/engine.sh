@@ -1,0 +1,48 @@
+# Has a Docker engine, mkfs.xfs, mkfs.ext4 and debootstrap ready; an engine that was started here is ended at exit. Sourced.
+need=()
+for pair in dockerd:docker.io iptables:iptables mkfs.xfs:xfsprogs mkfs.ext4:e2fsprogs debootstrap:debootstrap; do
+    command -v "${pair%%:*}" >/dev/null || need+=("${pair##*:}")
+done
+if docker info >/dev/null 2>&1; then
+    need=("${need[@]/docker.io/}") need=("${need[@]/iptables/}")
+fi
+need=(${need[@]})
+if ((${#need[@]})); then
+    echo "== installing ${need[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+    # From Debian 13 on the client is a package of its own; before, it came with the engine.
+    command -v docker >/dev/null || apt-get install -y -qq --no-install-recommends docker-cli >/dev/null
+fi
+
+engine_stop() {
+    # Only the engine that was started here, and only while it is that process.
+    kill "$engine_pid" 2>/dev/null || return 0
+    for _ in $(seq 100); do
+        kill -0 "$engine_pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -9 "$engine_pid" 2>/dev/null || true
+}
+
+if ! docker info >/dev/null 2>&1; then
+    echo "== starting a Docker engine"
+    # Without systemd nobody has mounted the hierarchies of control groups.
+    if [ ! -e /sys/fs/cgroup/cgroup.controllers ] && ! mountpoint -q /sys/fs/cgroup/devices; then
+        mountpoint -q /sys/fs/cgroup || mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
+        for name in $(awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups); do
+            mkdir -p "/sys/fs/cgroup/$name"
+            mountpoint -q "/sys/fs/cgroup/$name" || mount -t cgroup -o "$name" cgroup "/sys/fs/cgroup/$name"
+        done
+    fi
+    engine_log=$(mktemp)
+    dockerd >"$engine_log" 2>&1 </dev/null &
+    engine_pid=$!
+    trap engine_stop EXIT
+    for _ in $(seq 120); do
+        docker info >/dev/null 2>&1 && break
+        kill -0 "$engine_pid" 2>/dev/null || { echo "error: the engine did not start:"; tail -20 "$engine_log"; exit 7; }
+        sleep 0.5
+    done
+    docker info >/dev/null || { echo "error: the engine does not answer:"; tail -20 "$engine_log"; exit 7; }
+fi

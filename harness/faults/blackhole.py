@@ -1,0 +1,44 @@
+"""blackhole: data on links vanishes while connections stay open (Toxiproxy ``timeout`` toxic of 0); healing ends them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.faults.base import FAULTS, FaultContext, FaultKind, Gauge
+from harness.faults.stall import Silence
+from harness.faults.toxics import WAYS
+from harness.scenario.model import FaultShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlackholeOptions:
+    """Options of blackhole.
+
+    Attributes:
+        direction: What vanishes: data `up` (towards the node), `down` (from it) or `both`.
+    """
+
+    direction: Literal["up", "down", "both"] = "both"
+
+
+class Blackhole(Silence):
+    """Data vanishes on the target links."""
+
+    arrives = False
+
+    def __init__(self, context: FaultContext) -> None:
+        super().__init__(context, "timeout", {"timeout": 0}, context.planned.options.direction)
+
+
+FAULTS.register("blackhole")(
+    FaultKind(
+        name="blackhole",
+        summary="Lose all data on links while their connections stay open; these end with the fault.",
+        shape=FaultShape(options=BlackholeOptions, acts_on="link"),
+        abilities=(),
+        make=Blackhole,
+        describe=lambda options: f"all data {WAYS[options.direction]} vanishes",
+        gauge=lambda _: Gauge(look="patient"),
+    )
+)

@@ -1,0 +1,118 @@
+"""move_leader: a partition (of NATS: the stream) is handed to another replica that is in sync, while it is in use."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+
+from harness.brokers.base import Leadership
+from harness.clock import NS_PER_S
+from harness.errors import ControlError
+from harness.faults import evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.scenario.model import TOPIC, ClusterShape, FaultShape, WorkloadShape
+
+_SPAN_NS = 2 * NS_PER_S
+_SERVES_NS = 5 * NS_PER_S
+"""How long a new leader may take to serve. (Kafka: it tells its log's end once its followers have fetched from it, 0.1 s to 1.5 s
+on a busy machine; NATS: 0.3 s.) One that takes longer than the plan's span delays the end of the timeline."""
+
+_POLL_S = 0.015
+_PROBE = "the nodes' own word"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveLeaderOptions:
+    """Options of move_leader.
+
+    Attributes:
+        partition: Whose leader. Brokers with one leader for all partitions take 0.
+    """
+
+    partition: int = field(default=0, metadata={"minimum": 0})
+
+
+class MoveLeader:
+    """Leadership changes hands; ends by itself, and stays where it is then."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._context = context
+        self._options: MoveLeaderOptions = context.planned.options
+        self._before = ""
+        self._elsewhere: Leadership | None = None
+
+    async def apply(self) -> None:
+        """Order it, and wait until another node serves: only then is it carried out."""
+        leaders = self._context.leaders
+        if leaders is None:
+            raise ControlError("this broker's administration cannot hand leadership over")
+        self._before = (await leaders.leadership(self._options.partition)).leader
+        if not self._before:
+            raise ControlError("nobody leads: there is nothing to hand over")
+        await leaders.move_leader(self._options.partition)
+        deadline_ns = self._context.now_ns() + _SERVES_NS
+        for _ in itertools.count():
+            if self._moved(await self._now()) or self._context.now_ns() >= deadline_ns:
+                break
+            await asyncio.sleep(_POLL_S)
+
+    async def heal(self) -> None:
+        """Leave it where it is."""
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """Another node leads, or has led since, by most nodes' word and by its own, asked over other connections."""
+        now = self._elsewhere or await self._now()
+        required = "another node leads, and says so itself"
+        return (evidence.sentence("effect", TOPIC, _PROBE, self._moved(now), self._shown(now), required),)
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """Somebody leads, and every replica is in sync with it."""
+        now = await self._now()
+        whole = now.obeyed and bool(now.replicas) and set(now.in_sync) == set(now.replicas)
+        shown = f"{self._shown(now)}, in sync: {', '.join(now.in_sync) or 'none'}"
+        required = f"a node leads, in sync: {', '.join(sorted(now.replicas)) or 'every replica'}"
+        return (evidence.sentence("healing", TOPIC, _PROBE, whole, shown, required),)
+
+    def _moved(self, now: Leadership) -> bool:
+        moved = bool(self._before) and now.leader not in {"", self._before} and now.obeyed
+        if moved and self._elsewhere is None:
+            self._elsewhere = now  # it need not stay there: other faults may move it on, or back
+        return moved
+
+    async def _now(self) -> Leadership:
+        leaders = self._context.leaders
+        return Leadership() if leaders is None else await leaders.leadership(self._options.partition)
+
+    def _shown(self, now: Leadership) -> str:
+        own = "" if now.obeyed or not now.leader else ", not by its own word"
+        return f"{now.leader or 'nobody'} leads{own} (before: {self._before or 'not known'})"
+
+
+def _misfit(options: MoveLeaderOptions, cluster: ClusterShape, workload: WorkloadShape) -> str:
+    """Return why leadership cannot be handed over here, or an empty string."""
+    if cluster.replicas < 2:
+        return "with 1 replica there is nobody to lead instead"
+    if options.partition >= workload.partitions:
+        return f"there is no partition {options.partition}, of {workload.partitions}"
+    return ""
+
+
+FAULTS.register("move_leader")(
+    FaultKind(
+        name="move_leader",
+        summary="Hand a partition's (or the stream's) leadership to another replica that is in sync.",
+        shape=FaultShape(
+            options=MoveLeaderOptions,
+            acts_on="topic",
+            ends_itself=True,
+            span_ns=lambda _, __: _SPAN_NS,
+            needs="move_leader",
+            needs_more=lambda options: "partition_leaders" if options.partition else "",
+            misfit=_misfit,
+        ),
+        abilities=(),
+        make=MoveLeader,
+        describe=lambda options: f"of partition {options.partition}",
+    )
+)

@@ -1,0 +1,125 @@
+"""partition: nodes are cut off from other nodes, from clients or from both, in one direction or both; nobody is told.
+
+Data on every link over the border vanishes (Toxiproxy ``timeout`` toxic of 0), while connections stay open until the end.
+Toxiproxy itself answers who connects, and passes on that somebody hangs up: what a node closes by itself, the other side sees closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.errors import ControlError
+from harness.faults import evidence, link_evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.toxics import LinkToxic
+from harness.runtime.base import Link
+from harness.scenario.model import ClusterShape, FaultShape, WorkloadShape, node_names
+
+_STREAMS = {
+    ("from", "in"): "downstream",
+    ("from", "out"): "upstream",
+    ("to", "in"): "upstream",
+    ("to", "out"): "downstream",
+}
+"""(The link leads from the nodes cut off or to them, what is cut) → the stream that carries it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionOptions:
+    """Options of partition.
+
+    Attributes:
+        from_: Whom the nodes are cut off from: other nodes (`peers`), `clients` or `both`.
+        direction: What vanishes: what the nodes send (`out`), what is sent to them (`in`) or `both`.
+        together_with: Further nodes on the same side, by name; the nodes on one side still reach each other.
+    """
+
+    from_: Literal["peers", "clients", "both"] = "peers"
+    direction: Literal["in", "out", "both"] = "both"
+    together_with: tuple[str, ...] = field(default=())
+
+
+class Partition(LinkToxic):
+    """The target nodes, and those with them, behind a border."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._options: PartitionOptions = context.planned.options
+        super().__init__(context, "timeout", {"timeout": 0}, "both")
+        self._side = {*context.targets, *self._options.together_with}
+        self._cut = {link.name: streams for link in context.links.values() if (streams := self._streams_of(link))}
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return the links over the border, each with the streams that are cut."""
+        return [(link, stream) for link, streams in self._cut.items() for stream in streams]
+
+    async def apply(self) -> None:
+        """Cut them."""
+        if not self._cut:
+            raise ControlError("there is nobody on the other side to cut these nodes off from")
+        await super().apply()
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """Nothing comes through the links over the border; those on either side still work."""
+        found = [link_evidence.silent(self.context, link, self.span, probe) for link, probe in self._probes(cut=True)]
+        found += [
+            link_evidence.still_reachable(self.context, link, self.span, probe)
+            for link, probe in self._probes(cut=False)
+        ]
+        return tuple(found)
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """Round trips through the links over the border succeed again."""
+        return tuple(
+            evidence.reachable(self.context, link, self.span.healed_ns, probe) for link, probe in self._probes(cut=True)
+        )
+
+    def _probes(self, *, cut: bool) -> Iterator[tuple[str, str]]:
+        for name in self.context.links:
+            if (name in self._cut) == cut:
+                for probe in self.context.probe_names(name):
+                    yield name, probe
+
+    def _streams_of(self, link: Link) -> tuple[str, ...]:
+        """Return the streams of a link that are cut; none when it does not lead over the border."""
+        if link.role == "peer":
+            wanted = self._options.from_ in {"peers", "both"} and (link.source in self._side) != (
+                link.node in self._side
+            )
+        else:
+            wanted = self._options.from_ in {"clients", "both"} and link.node in self._side
+        if not wanted:
+            return ()
+        end = "from" if link.source in self._side else "to"
+        ways = ("in", "out") if self._options.direction == "both" else (self._options.direction,)
+        return tuple(sorted(_STREAMS[end, way] for way in ways))
+
+
+def _misfit(options: PartitionOptions, cluster: ClusterShape, _: WorkloadShape) -> str:
+    strange = [name for name in options.together_with if name not in node_names(cluster)]
+    if strange:
+        return f"together_with names {', '.join(strange)}, which is no node"
+    if options.from_ != "clients" and cluster.nodes == 1:
+        return "one node alone has no peers"
+    return ""
+
+
+def _describe(options: PartitionOptions) -> str:
+    whom = {"peers": "other nodes", "clients": "clients", "both": "other nodes and clients"}[options.from_]
+    way = {"in": " (what is sent to it)", "out": " (what it sends)", "both": ""}[options.direction]
+    beside = f", together with {', '.join(options.together_with)}" if options.together_with else ""
+    return f"cut off from {whom}{way}{beside}"
+
+
+FAULTS.register("partition")(
+    FaultKind(
+        name="partition",
+        summary="Cut nodes off from other nodes, from clients or from both: data vanishes, and nobody is told.",
+        shape=FaultShape(options=PartitionOptions, acts_on="node", takes_node_down=True, misfit=_misfit),
+        abilities=(),
+        make=Partition,
+        describe=_describe,
+        links_of_nodes=True,
+    )
+)

@@ -1,0 +1,215 @@
+"""power_loss: cut the power of nodes at one instant; what they had not synced is gone when they start again.
+
+The nodes are frozen first, so that none acknowledges anything after the cut; then their file systems are shut down without
+a flush of their logs, the processes killed, and the file systems mounted anew, as a machine does when it boots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from harness.clock import NS_PER_S
+from harness.errors import AbilityError, StartError
+from harness.faults import evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.lifecycle import NodeLife
+from harness.runtime.base import Disk
+from harness.scenario.model import FaultShape
+from harness.units import Duration, format_ns
+
+_RETURN_NS = 2 * NS_PER_S
+"""See restart: what a plan allows a node for becoming ready again."""
+
+_FROZEN_S = 2.0
+_POLL_S = 0.002
+_REFUSALS = ("EIO", "EUCLEAN")
+"""With what a file system that was shut down refuses everything (xfs and ext4: EIO; EUCLEAN is xfs's word for corruption)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerLossOptions:
+    """Options of power_loss.
+
+    Attributes:
+        down_ns: How long the nodes stay down; their disks are mounted again at its beginning.
+    """
+
+    down_ns: Duration = field(default=NS_PER_S)
+
+
+class _Outage:
+    """One node without power, and what was seen of it."""
+
+    def __init__(self, context: FaultContext, name: str) -> None:
+        self._context, self.name = context, name
+        self.life = NodeLife(context, name)
+        self.state = ""
+        self.refused = ""
+        self.generation = 0
+        self.lost: bool | None = None
+        self.is_cut = self.is_mounted = False
+
+    @property
+    def disk(self) -> Disk:
+        """The node's; raises AbilityError without one."""
+        disk = self._context.nodes[self.name].disk
+        if disk is None:
+            raise AbilityError(f"{self.name} has no disk of its own")
+        return disk
+
+    async def freeze(self) -> None:
+        """Stop it, and see it stopped: what it has not acknowledged by now it never will. Raises StartError."""
+        node, loop = self._context.nodes[self.name], asyncio.get_running_loop()
+        self.life.before, self.life.down_ns = node.identity(), self._context.now_ns()
+        node.pause(self._context.planned.id)
+        deadline = loop.time() + _FROZEN_S
+        while (state := node.state()) not in {"T", ""}:
+            if loop.time() > deadline:
+                raise StartError(f"{self.name} cannot be frozen: it is in state {state}")
+            await asyncio.sleep(_POLL_S)
+        self.state = state
+
+    async def cut(self) -> None:
+        """Cut the power of its disk."""
+        self.generation = self.disk.generation
+        self.is_cut = True
+        await asyncio.to_thread(self.disk.cut)
+        self.refused = await asyncio.to_thread(self.disk.refuses)
+
+    async def end(self) -> None:
+        """Kill what was frozen, and boot its disk."""
+        node = self._context.nodes[self.name]
+        await node.kill()
+        self.life.gone = node.identity() is None
+        self._context.node_state(self.name, "killed")
+        node.resume(self._context.planned.id)
+        await asyncio.to_thread(self.disk.unmount)
+        await asyncio.to_thread(self.disk.mount)
+        self.is_mounted = True
+        self.lost = not await asyncio.to_thread(self.disk.marked)
+
+    async def boot(self) -> None:
+        """Start the node on what is left. Raises StartError, with its last words, when it does not come back."""
+        node = self._context.nodes[self.name]
+        if self.life.before is None:
+            return  # it was down before: whoever took it down brings it back
+        node.expect_end_by(self._context.planned.id, expected=True)
+        try:
+            await self.life.up()
+        except StartError as error:
+            raise StartError(f"{self.name} does not start on what the power loss has left: {error.message}") from error
+        finally:
+            node.expect_end_by(self._context.planned.id, expected=False)
+
+    def effect(self) -> tuple[Evidence, ...]:
+        """Frozen before the cut, refused by the kernel after it, a file gone that was not synced, and the rest of a kill."""
+        return (
+            evidence.sentence(
+                "effect",
+                self.name,
+                "scheduler state",
+                self.state == "T",
+                f"state {self.state or 'none'}",
+                "state T before the cut",
+            ),
+            evidence.sentence(
+                "effect",
+                self.name,
+                "file system",
+                self.refused in _REFUSALS,
+                f"a new file was {'refused with ' + self.refused if self.refused else 'taken'} after the cut",
+                "refused with EIO",
+            ),
+            evidence.sentence(
+                "effect",
+                self.name,
+                "unsynced file",
+                self.lost is True,
+                {None: "not looked at", True: "gone", False: "still there"}[self.lost],
+                "a file that was written and not synced before the cut is gone after it",
+            ),
+            *self.life.effect(),
+        )
+
+    def healing(self) -> tuple[Evidence, ...]:
+        """A new mount that takes files, and the rest of a start."""
+        now = self.disk.generation
+        refused = self.disk.refuses()
+        return (
+            evidence.sentence(
+                "healing",
+                self.name,
+                "file system",
+                now > self.generation and not refused,
+                f"mount {now} (before: {self.generation}), a new file is {'refused: ' + refused if refused else 'taken'}",
+                "a new mount that takes files",
+            ),
+            *self.life.healing(),
+        )
+
+
+class PowerLoss:
+    """Power loss of the target nodes, all at the same instant; ends by itself."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._options: PowerLossOptions = context.planned.options
+        self._context = context
+        self._outages = [_Outage(context, name) for name in context.targets]
+        self._cutting: asyncio.Task[None] | None = None
+
+    async def apply(self) -> None:
+        """Cut, wait, and start again."""
+        for outage in self._outages:
+            assert outage.disk  # before anything is frozen
+        # Between the cut and the new mount a node may neither run nor be left: it is carried through whatever happens.
+        self._cutting = asyncio.create_task(self._cut())
+        await asyncio.shield(self._cutting)
+        await asyncio.sleep(self._options.down_ns / NS_PER_S)
+        await self._boot()
+
+    async def heal(self) -> None:
+        """Finish whatever was interrupted."""
+        if self._cutting is None:
+            return
+        await asyncio.wait({self._cutting})
+        for outage in self._outages:
+            self._context.nodes[outage.name].resume(self._context.planned.id)
+            if outage.is_cut and not outage.is_mounted:
+                await outage.end()
+        await self._boot()
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """See ``_Outage``."""
+        return tuple(item for outage in self._outages for item in outage.effect())
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """See ``_Outage``."""
+        return tuple([item for outage in self._outages for item in await asyncio.to_thread(outage.healing)])
+
+    async def _cut(self) -> None:
+        await asyncio.gather(*(outage.freeze() for outage in self._outages))
+        await asyncio.gather(*(asyncio.to_thread(outage.disk.mark) for outage in self._outages))
+        await asyncio.gather(*(outage.cut() for outage in self._outages))
+        await asyncio.gather(*(outage.end() for outage in self._outages))
+
+    async def _boot(self) -> None:
+        await asyncio.gather(*(outage.boot() for outage in self._outages if outage.is_mounted))
+
+
+FAULTS.register("power_loss")(
+    FaultKind(
+        name="power_loss",
+        summary="Cut the power of nodes at one instant: what was not synced is gone when they start again.",
+        shape=FaultShape(
+            options=PowerLossOptions,
+            acts_on="node",
+            ends_itself=True,
+            span_ns=lambda options, _: options.down_ns + _RETURN_NS,
+            takes_node_down=True,
+        ),
+        abilities=("disk",),
+        make=PowerLoss,
+        describe=lambda options: f"power cut, down {format_ns(options.down_ns)}",
+    )
+)

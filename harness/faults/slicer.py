@@ -1,0 +1,137 @@
+"""slicer: data on links comes in small pieces, with pauses between them (Toxiproxy ``slicer`` toxic)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.clock import NS_PER_MS
+from harness.faults import evidence
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge
+from harness.faults.link_evidence import lengths_ns
+from harness.faults.toxics import WAYS, LinkToxic, channels
+from harness.scenario.model import FaultShape
+from harness.units import BYTES, Bytes, Duration, format_ns
+
+_NS_PER_US = 1000
+_LOOK_NS = 60 * NS_PER_MS
+_LEAST_NS = 20 * NS_PER_MS
+_LEAST_BYTES, _MOST_BYTES = 4_096, 262_144
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlicerOptions:
+    """Options of slicer.
+
+    Attributes:
+        size_bytes: How large a piece is at most, give or take `variation`; data is halved until it fits.
+        variation_bytes: By how much the size varies; drawn by the proxy.
+        delay_ns: The pause after each piece.
+        direction: Which data is cut into pieces: `up` (towards the node), `down` (from it) or `both`.
+    """
+
+    size_bytes: Bytes = field(metadata={"minimum": 2, "maximum": 32_768})
+    variation_bytes: Bytes = 0
+    delay_ns: Duration = field(default=NS_PER_MS, metadata={"minimum": 100 * _NS_PER_US, "maximum": 1000 * NS_PER_MS})
+    direction: Literal["up", "down", "both"] = "both"
+
+
+class Slicer(LinkToxic):
+    """Small pieces on the target links."""
+
+    def __init__(self, context: FaultContext) -> None:
+        self._options: SlicerOptions = context.planned.options
+        attributes = {
+            "average_size": self._options.size_bytes,
+            "size_variation": self._options.variation_bytes,
+            "delay": self._options.delay_ns // _NS_PER_US,
+        }
+        whole = {"average_size": 1 << 30, "size_variation": 0, "delay": 0}
+        super().__init__(context, "slicer", attributes, self._options.direction, whole)
+
+    async def effect(self) -> tuple[Evidence, ...]:
+        """Much data takes longer by the pauses between its pieces."""
+        span, found = self.span, []
+        for link, channel in channels(self.context):
+            before = self._length(channel, span.applied_ns - evidence.BASELINE_NS, span.applied_ns)
+            during = self._length(channel, span.acting_ns, span.heal_ns) if span.acting_ns else None
+            least = added_ns(self._options) * len(self.streams) * 4 // 5
+            proven = before is not None and during is not None and during - before >= least
+            observed = f"before {evidence.shown(before)}, during {evidence.shown(during)}"
+            required = f"at least {format_ns(least)} longer than before"
+            found.append(evidence.sentence("effect", link, self._probe(channel), proven, observed, required))
+        return tuple(found)
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        """It takes as long as before."""
+        span, found = self.span, []
+        for link, channel in channels(self.context):
+            before = self._length(channel, span.applied_ns - evidence.BASELINE_NS, span.applied_ns)
+            after = self._length(channel, span.healed_ns, None) if span.healed_ns else None
+            most = added_ns(self._options) // 2
+            proven = before is not None and after is not None and after - before <= most
+            observed = f"before {evidence.shown(before)}, after {evidence.shown(after)}"
+            required = f"within {format_ns(most)} of before"
+            found.append(evidence.sentence("healing", link, self._probe(channel), proven, observed, required))
+        return tuple(found)
+
+    def _probe(self, channel: str) -> str:
+        return f"{look_bytes(self._options)} bytes through {channel}"
+
+    def _length(self, channel: str, since_ns: int, until_ns: int | None) -> int | None:
+        samples = self.context.probes.samples(self.gauge(channel), since_ns, until_ns)
+        return lengths_ns(samples, evidence.SAMPLES_MIN)
+
+
+def look_bytes(options: SlicerOptions) -> int:
+    """Return how much the look sends: enough pieces for their pauses to show."""
+    pieces = -(-_LOOK_NS // options.delay_ns)
+    return min(max(pieces * (options.size_bytes + options.variation_bytes), _LEAST_BYTES), _MOST_BYTES)
+
+
+def added_ns(options: SlicerOptions) -> int:
+    """Return how much longer that takes in one direction at least: a piece is no larger than size and variation together."""
+    return look_bytes(options) // (options.size_bytes + options.variation_bytes) * options.delay_ns
+
+
+def _gauge(options: SlicerOptions) -> Gauge:
+    size = look_bytes(options)
+    up, down = options.direction in {"up", "both"}, options.direction in {"down", "both"}
+    return Gauge(look="bulk", up_bytes=size * up, down_bytes=size * down)
+
+
+def _problem(options: SlicerOptions) -> str:
+    if options.variation_bytes >= options.size_bytes:
+        return "variation must be less than size"
+    if options.delay_ns % _NS_PER_US:
+        return "delay must be whole microseconds"
+    return "pieces so large with pauses so short cannot be seen" if added_ns(options) < _LEAST_NS else ""
+
+
+def _describe(options: SlicerOptions) -> str:
+    vary = f" ± {BYTES.format(options.variation_bytes)}" if options.variation_bytes else ""
+    size = f"{BYTES.format(options.size_bytes)}{vary}"
+    return f"pieces of {size}, {format_ns(options.delay_ns)} apart, {WAYS[options.direction]}"
+
+
+def _unreplayable(options: SlicerOptions) -> str:
+    return "the variation of its pieces is drawn by the proxy and cannot be seeded" if options.variation_bytes else ""
+
+
+FAULTS.register("slicer")(
+    FaultKind(
+        name="slicer",
+        summary="Cut the data on links into small pieces, with pauses between them.",
+        shape=FaultShape(
+            options=SlicerOptions,
+            acts_on="link",
+            problem=_problem,
+            unreplayable=_unreplayable,
+            needs_on_peers="peer_guests",
+        ),
+        abilities=(),
+        make=Slicer,
+        describe=_describe,
+        gauge=_gauge,
+    )
+)

@@ -1,0 +1,33 @@
+"""stop: SIGTERM nodes, so that they hand over and leave; they stay down until the fault heals by starting them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.faults.base import FAULTS, FaultContext, FaultKind
+from harness.faults.lifecycle import Down
+from harness.scenario.model import FaultShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOptions:
+    """stop has no options."""
+
+
+class Stop(Down):
+    """SIGTERM of the target nodes, at the same time."""
+
+    def __init__(self, context: FaultContext) -> None:
+        super().__init__(context, graceful=True)
+
+
+FAULTS.register("stop")(
+    FaultKind(
+        name="stop",
+        summary="Stop nodes gracefully (SIGTERM); healing starts them again on their data.",
+        shape=FaultShape(options=StopOptions, acts_on="node", takes_node_down=True),
+        abilities=(),
+        make=Stop,
+        describe=lambda _: "SIGTERM, started again at the end",
+    )
+)

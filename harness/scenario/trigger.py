@@ -1,0 +1,170 @@
+"""``when``: the state at which a fault is applied, read, checked against what there is, and put into words.
+
+Owns the words of ``when`` and the comparisons in it. Never knows how a state is watched.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, get_args
+
+from harness.errors import Location, nearest
+from harness.scenario import document
+from harness.scenario.document import Node
+from harness.scenario.model import GroupState, Trigger, node_names
+from harness.scenario.quantity import exact
+from harness.scenario.shape import INVALID, Reader
+from harness.scenario.target import Place
+from harness.units import DURATION
+
+KINDS: Final = ("group", "leader_of", "backlog", "processed", "after")
+"""What can be waited for; exactly one of them is written."""
+
+MOVED: Final = "moved"
+NOBODY: Final = "none"
+BOUND_PATTERN: Final = r"^(>=|<=|>|<)\s*([0-9]{1,15})$"
+
+_COMPARE: Final[Mapping[str, Callable[[int, int], bool]]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+def read_trigger(node: Node, path: str, place: Place | None, reader: Reader) -> Trigger | None:
+    """Return the trigger as written when it can come true here; otherwise report and return None.
+
+    Whether a fault of the id in ``after`` exists is for the caller to tell.
+    """
+    before = len(reader.problems)
+    values = reader.fields(node, Trigger, path)
+    if values is None or INVALID in values.values() or len(reader.problems) > before:
+        return None
+    given = [kind for kind in KINDS if values[kind] not in (None, "")]
+    if not given:
+        reader.add(node.at, f"{path} names no state", f"one of {', '.join(KINDS)}")
+        return None
+    if len(given) > 1:
+        reader.add(_key(node, given[-1]), f"{path} waits for one state, not for {' and '.join(given)}", "keep one")
+        return None
+    (kind,) = given
+    if values["is_"] and kind != "leader_of":
+        reader.add(_key(node, "is"), f"{path}: 'is' goes with leader_of, not with {kind}", "leave 'is' out")
+        return None
+    if kind in ("backlog", "processed"):
+        values[kind] = _bound(node, kind, str(values[kind]), path, reader)
+    elif kind == "leader_of":
+        values["is_"] = values["is_"] or MOVED
+    if place is not None and kind == "group":
+        _check_group(node, str(values[kind]), place, reader)
+    elif place is not None and kind == "leader_of":
+        _check_leader(node, values, place, reader)
+    return Trigger(**values) if len(reader.problems) == before else None
+
+
+def holds(bound: str, value: int) -> bool:
+    """Tell whether a value meets a comparison (``> 1000``)."""
+    match = re.match(BOUND_PATTERN, bound)
+    return match is not None and _COMPARE[match[1]](value, int(match[2]))
+
+
+def in_words(trigger: Trigger, *, deadline: bool = True) -> str:
+    """Return ``when the group is stable, 500ms later, within 10s``; without its deadline if so wanted."""
+    if trigger.group:
+        text = f"when the group is {trigger.group}"
+    elif trigger.leader_of is not None:
+        text = {
+            MOVED: f"when the leader of partition {trigger.leader_of} has moved",
+            NOBODY: f"when partition {trigger.leader_of} has no leader",
+        }.get(trigger.is_, f"when {trigger.is_} leads partition {trigger.leader_of}")
+    elif trigger.backlog:
+        text = f"when the backlog is {trigger.backlog}"
+    elif trigger.processed:
+        text = f"when processed messages are {trigger.processed}"
+    else:
+        text = f"after {trigger.after} is healed"
+    later = f", {exact(DURATION, trigger.delay_ns)} later" if trigger.delay_ns else ""
+    return text + later + (f", within {exact(DURATION, trigger.within_ns)}" if deadline else "")
+
+
+def check_after(at: Location, entry_id: str, after: Mapping[str, str], ids: Sequence[str], reader: Reader) -> bool:
+    """Tell whether what a fault waits for exists and does not wait for it in turn; report when not.
+
+    Args:
+        at: Of the word after ``after``.
+        entry_id: Of the fault that waits.
+        after: Fault → the fault that it waits for, of all that wait for one.
+        ids: Of all faults, in file order.
+        reader: Collects the problems.
+    """
+    first = after[entry_id]
+    if first not in ids:
+        known = [name for name in ids if name != entry_id]
+        reader.add(at, f"unknown fault id {first!r}", nearest(first, known) or "there is no other fault")
+        return False
+    seen = [entry_id]
+    while seen[-1] in after:
+        following = after[seen[-1]]
+        if following == entry_id and entry_id != min(seen, key=ids.index):
+            return False  # told at the first of the circle
+        if following == entry_id:
+            chain = " after ".join((*seen, entry_id))
+            reader.add(at, f"a fault cannot wait for itself: {chain}", "give one of them a time: at: 5s")
+            return False
+        if following in seen:
+            return False  # another fault's circle, told there
+        seen.append(following)
+    return True
+
+
+def after_at(node: Node | None) -> Location | None:
+    """Return where the id after ``after`` stands."""
+    value = node.get("after") if isinstance(node, document.Mapping) else None
+    return None if value is None else value.at
+
+
+def _bound(node: Node, kind: str, text: str, path: str, reader: Reader) -> str:
+    """Return a comparison in its one form."""
+    match = re.match(BOUND_PATTERN, text.strip())
+    if match is None:
+        reader.add(_value(node, kind), f"{path}.{kind}: {text!r} is not a comparison", 'e.g. "> 1000", in quotes')
+        return ""
+    return f"{match[1]} {int(match[2])}"
+
+
+def _check_group(node: Node, state: str, place: Place, reader: Reader) -> None:
+    at = _value(node, "group")
+    lacking, hint = place.lacks("groups")
+    if lacking:
+        reader.add(at, f"when group: {lacking}", hint)
+    elif place.group_states and state not in place.group_states:
+        words = [word for word in get_args(GroupState) if word in place.group_states]
+        reader.add(at, f"a group of this protocol is never {state}", f"known: {', '.join(words)}")
+
+
+def _check_leader(node: Node, values: Mapping[str, Any], place: Place, reader: Reader) -> None:
+    at, partition = _value(node, "leader_of"), int(values["leader_of"])
+    lacking, hint = place.lacks("partition_leaders")
+    last = 0 if lacking else place.workload.partitions - 1
+    if partition > last:
+        message = f"leader_of: {lacking}" if lacking else f"unknown partition {partition}"
+        reader.add(at, message, f"{hint}; or leader_of: 0" if lacking else f"known: {f'0 to {last}' if last else '0'}")
+    names = node_names(place.cluster)
+    wanted = str(values["is_"])
+    if wanted not in (MOVED, NOBODY, *names):
+        reader.add(_value(node, "is"), f"unknown node {wanted!r}", nearest(wanted, (MOVED, NOBODY, *names)))
+    elif wanted == MOVED and place.cluster.replicas == 1:
+        reader.add(at, "with 1 replica a leader never moves", "raise cluster.replicas, or wait for 'is: none'")
+
+
+def _value(node: Node, name: str) -> Location:
+    value = node.get(name) if isinstance(node, document.Mapping) else None
+    return node.at if value is None else value.at
+
+
+def _key(node: Node, name: str) -> Location:
+    key = node.key(name) if isinstance(node, document.Mapping) else None
+    return node.at if key is None else key.at
