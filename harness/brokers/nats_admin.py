@@ -223,11 +223,22 @@ class NatsAdmin:
                     ping_interval=1,
                     max_outstanding_pings=2,
                     allow_reconnect=True,
-                    error_cb=_quiet,
+                    error_cb=self._failed,
                 )
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 raise ControlError(f"no node accepts connections: {error!r}") from error
         return self._client.jetstream(timeout=_REQUEST_S)
+
+    async def _failed(self, _: Exception) -> None:
+        """Swallow the client's asynchronous errors: nodes come and go here by design.
+
+        What nats-py connected to and got no INFO from it leaves open: a published port of a container whose node is down
+        takes every connection, and so one would leak at every attempt.
+        """
+        client = self._client
+        transport: Any = None if client is None or client.is_connected else client._transport  # noqa: SLF001
+        if transport is not None:
+            transport.close()
 
     async def _last_offset(self, js: JetStreamContext, partition: int) -> int:
         try:
@@ -309,7 +320,3 @@ async def _until_accepted(call: Any, what: str) -> None:
             if isinstance(error, nats.js.errors.BadRequestError) or time.monotonic() > deadline:
                 raise StartError(f"cannot create {what}: {error}") from error
             await asyncio.sleep(0.1)
-
-
-async def _quiet(_: Exception) -> None:
-    """Swallow the client's asynchronous errors: nodes come and go here by design."""

@@ -13,7 +13,7 @@ from typing import Literal
 from harness.clock import NS_PER_MS
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.toxics import STREAMS, channels, on_links
+from harness.faults.toxics import STREAMS, channels, flow_off, on_links, on_pairs
 from harness.scenario.model import FaultShape
 from harness.units import Duration, format_ns
 
@@ -78,11 +78,10 @@ class Latency:
             self._schedule.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._schedule
-        await on_links(
-            self._context.targets,
-            self._streams,
-            lambda link, stream: self._context.control.remove_toxic(link, f"{self._name}-{stream}"),
-        )
+        pairs = [(link, stream) for link in self._context.targets for stream in self._streams]
+        if self._acting_ns and not self._healed_ns:
+            await flow_off(self._context, pairs, {"latency": 0, "jitter": 0})
+        await on_pairs(pairs, lambda link, stream: self._context.control.remove_toxic(link, f"{self._name}-{stream}"))
         self._healed_ns = self._context.now_ns()
 
     async def effect(self) -> tuple[Evidence, ...]:

@@ -13,7 +13,7 @@ from harness.scenario.model import FaultShape
 from harness.units import BYTES, Bytes
 
 _LOOK_BYTES = 65_536
-_PARTS = 4
+_PARTS = 2
 _FRAME_BYTES = 8_192
 """What a round trip's own words may add to its data."""
 

@@ -34,6 +34,19 @@ async def on_pairs(pairs: Iterable[tuple[str, str]], act: Callable[[str, str], N
             raise result
 
 
+async def flow_off(context: FaultContext, pairs: Iterable[tuple[str, str]], relaxed: Mapping[str, int]) -> None:
+    """Have the fault's toxics hold nothing back, and wait a moment, before they are removed.
+
+    Toxiproxy waits 5 s for each piece of data that a toxic still holds for a client that has gone when the toxic is removed, and
+    answers nobody meanwhile.
+    """
+    name = context.planned.id
+    # Whether or not this succeeds: the removal that follows tells what is wrong.
+    with contextlib.suppress(ControlError):
+        await on_pairs(pairs, lambda link, stream: context.control.update_toxic(link, f"{name}-{stream}", relaxed))
+    await asyncio.sleep(_FLOW_OFF_S)
+
+
 def channels(context: FaultContext) -> Iterator[tuple[str, str]]:
     """Yield (link, probe of one of its channels) for every target: what acts on a link must act on all its channels."""
     for link in context.targets:
@@ -49,8 +62,7 @@ class LinkToxic:
         kind: Toxiproxy's word.
         attributes: As Toxiproxy takes them.
         direction: ``up``, ``down`` or ``both``.
-        relaxed: Attributes with which it holds nothing back. Toxiproxy waits 5 s for each piece of data that a toxic still holds for a
-            client that has gone when the toxic is removed, and answers nobody meanwhile: what is held must flow off before.
+        relaxed: Attributes with which it holds nothing back; None = it never does. See ``flow_off``.
     """
 
     def __init__(
@@ -87,23 +99,12 @@ class LinkToxic:
             return
         self.span.heal_ns = self.span.heal_ns or self.context.now_ns()
         if self._relaxed is not None and self.span.acting_ns and not self.span.healed_ns:
-            await self._relax(self._relaxed)
+            await flow_off(self.context, self.pairs(), self._relaxed)
         await on_pairs(
             self.pairs(),
             lambda link, stream: self.context.control.remove_toxic(link, f"{self.context.planned.id}-{stream}"),
         )
         self.span.healed_ns = self.span.healed_ns or self.context.now_ns()
-
-    async def _relax(self, relaxed: Mapping[str, int]) -> None:
-        # Whether or not this succeeds: the removal that follows tells what is wrong.
-        with contextlib.suppress(ControlError):
-            await on_pairs(
-                self.pairs(),
-                lambda link, stream: self.context.control.update_toxic(
-                    link, f"{self.context.planned.id}-{stream}", relaxed
-                ),
-            )
-        await asyncio.sleep(_FLOW_OFF_S)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """Round trips succeed again."""

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from harness.distributions.base import resolve
 from harness.errors import UnfitEnvironmentError
-from harness.progress import Listener, Note
+from harness.progress import Event, Listener, Note
 from harness.runtime import docker_engine
 from harness.scenario.model import Plan
+
+
+def runtimes_of(plans: Sequence[Plan], wanted: str, listener: Listener) -> list[str]:
+    """Return the runtime of each plan, see ``runtime_of``; what ``auto`` has chosen, and why, is told once."""
+    told: set[str] = set()
+
+    def once(event: Event) -> None:
+        if str(event) not in told:
+            told.add(str(event))
+            listener(event)
+
+    return [runtime_of(plan, wanted, once) for plan in plans]
 
 
 def runtime_of(plan: Plan, wanted: str, listener: Listener) -> str:

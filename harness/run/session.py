@@ -24,7 +24,7 @@ from harness.result import RunResult
 from harness.run.engine import Engine, RunRecord
 from harness.run.judge import judge, load_record
 from harness.run.rundir import RunDir, new_run_id
-from harness.run.runtimes import runtime_of
+from harness.run.runtimes import runtimes_of
 from harness.run.selection import Selected, replan
 from harness.runtime.ledger import sweep
 from harness.scenario.model import Plan
@@ -52,9 +52,11 @@ def run_all(
         for item in selected
         for _ in range(max(repeat, item.plan.attempts.runs if item.plan.attempts is not None else 1))
     ]
+    # All of them before the first is run: a runtime that is not to be had refuses the session, it does not end one.
+    where = runtimes_of([item.plan for item in todo], runtime, listener)
     results: list[RunResult] = []
     for position, item in enumerate(todo, 1):
-        result = _run_one(item, position, len(todo), runtime_of(item.plan, runtime, listener), reports, listener)
+        result = _run_one(item, position, len(todo), where[position - 1], reports, listener)
         results.append(result)
         listener(RunFinished(result=result))
         if result.error == "interrupted":

@@ -32,6 +32,10 @@ from harness.runtime.toxiproxy import ToxiproxyControl
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
 
+# nats-py leaves a connection that brought no INFO to the garbage collector; a container's published port takes connections while its
+# node is down.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 WANTED = os.environ.get("HARNESS_CONFORMANCE", "nats,kafka").split(",")
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
 
@@ -113,7 +117,7 @@ CASES: dict[str, Case] = {
         on=CLIENT_LINK,
         sabotage=[(ToxiproxyControl, "switch_off", _no_effect), (ToxiproxyControl, "switch_on", _no_effect)],
     ),
-    "limit_data": Case(fault="limit_data: {bytes: 20KiB}", on=CLIENT_LINK, sabotage=NO_TOXIC),
+    "limit_data": Case(fault="limit_data: {bytes: 20KiB}", on=CLIENT_LINK, span="for: 2500ms", sabotage=NO_TOXIC),
     "limit_data towards the node": Case(
         fault="limit_data: {bytes: 20KiB, direction: up}", on=CLIENT_LINK, span="for: 2500ms", sabotage=NO_TOXIC
     ),

@@ -278,6 +278,7 @@ def _session(
     plans = [SimpleNamespace(plan=SimpleNamespace(scenario=one.scenario, attempts=None), source="") for one in ready]
     monkeypatch.setattr(session, "sweep", lambda: ())
     monkeypatch.setattr(session, "_run_one", run_one)
+    monkeypatch.setattr(session, "runtimes_of", lambda plans, *_: ["process"] * len(plans))
     monkeypatch.setattr(session, "write_beside", beside)
     selected: list[Selected] = plans  # type: ignore[assignment]
     return session.run_all(selected, repeat=1, runtime="process", reports=folder, listener=told.append), told, written
