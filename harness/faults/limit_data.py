@@ -47,9 +47,10 @@ class LimitData(LinkToxic):
             samples = self.context.probes.samples(gauge, span.acting_ns, span.heal_ns) if span.acting_ns else ()
             cut = [sample for sample in samples if sample.broken is Break.CUT]
             exact = [sample for sample in cut if self._at_limit(sample)]
-            counts = ", ".join(str(self._carried(sample)) for sample in (exact or cut)[-3:])
+            counts = ", ".join(self._carried(sample) for sample in (exact or cut)[-3:])
             observed = f"{len(cut)} connections ended" + (f", after {counts} bytes" if cut else "")
-            required = f"one ends after {limit} bytes {WAYS[self._options.direction]}"
+            way = {"both": "one way or the other"}.get(self._options.direction, WAYS[self._options.direction])
+            required = f"one ends after {limit} bytes {way}"
             probe = f"bytes on a connection through {channel}"
             found.append(evidence.sentence("effect", link, probe, bool(exact), observed, required))
         return tuple(found)
@@ -77,8 +78,9 @@ class LimitData(LinkToxic):
         up = limit < sample.sent <= limit + look_bytes(self._options) + _FRAME_BYTES
         return down or (direction in {"up", "both"} and up)
 
-    def _carried(self, sample: Sample) -> int:
-        return sample.sent if self._options.direction == "up" else sample.received
+    def _carried(self, sample: Sample) -> str:
+        both = f"{sample.sent} up and {sample.received} down"
+        return {"up": str(sample.sent), "down": str(sample.received)}.get(self._options.direction, both)
 
     def _least(self, sample: Sample) -> int:
         """Return what a connection has carried, in that of the counted directions that has carried less."""

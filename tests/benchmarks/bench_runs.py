@@ -12,6 +12,7 @@ from harness.history.read import History
 from harness.progress import Event
 from harness.run import session
 from harness.run.selection import select
+from harness.runtime import docker_engine
 
 _FAULTS = 20
 _SCENARIO = """
@@ -51,7 +52,18 @@ def rows() -> list[tuple[str, str]]:
                 begun.append(late_ms)
             elif event.fields["action"] == "applied":
                 in_force.append(late_ms)
+    contained = [_run(_SCENARIO.format(nodes=nodes, seconds=3, faults="  []"), "docker")[0] for nodes in _contained()]
+    plain = [_run(_SCENARIO.format(nodes=nodes, seconds=3, faults="  []"))[0] for nodes in _contained()]
+    more = [there["total"] - here["total"] for there, here in zip(contained, plain, strict=True)]
     return [
+        *(
+            (f"start-up in containers, {nodes} node{'s' if nodes > 1 else ''}", f"{run['up']:.2f} s (aim < 2 s)")
+            for nodes, run in zip(_contained(), contained, strict=True)
+        ),
+        *(
+            (f"what containers cost more, whole run, {nodes} nodes", f"{extra:.2f} s (aim <= 5 s)")
+            for nodes, extra in zip(_contained(), more, strict=True)
+        ),
         ("start-up, 1 node with Toxiproxy, 4 workers, monitor", f"{statistics.median(started[1]):.2f} s"),
         ("start-up, 3 nodes with Toxiproxy, 4 workers, monitor", f"{statistics.median(started[3]):.2f} s"),
         ("wall time beyond warm-up, timeline and drain", f"{max(beyond):.2f} s at most of {len(beyond)} (aim <= 5 s)"),
@@ -60,17 +72,22 @@ def rows() -> list[tuple[str, str]]:
     ]
 
 
+def _contained() -> tuple[int, ...]:
+    """Return the cluster sizes to measure in containers; none without an engine."""
+    return () if docker_engine.unusable() else (1, 3)
+
+
 def _p99(values: list[float]) -> float:
     return float(np.percentile(values, 99, method="inverted_cdf"))
 
 
-def _run(text: str) -> tuple[dict[str, float], History]:
+def _run(text: str, runtime: str = "process") -> tuple[dict[str, float], History]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.yaml"
         path.write_text(text, encoding="utf-8")
         told: list[Event] = []
         (result,) = session.run_all(
-            select([path]), repeat=1, runtime="process", reports=Path(folder) / "reports", listener=told.append
+            select([path]), repeat=1, runtime=runtime, reports=Path(folder) / "reports", listener=told.append
         )
         (run_dir,) = (Path(folder) / "reports").iterdir()
         history = History.load(run_dir)

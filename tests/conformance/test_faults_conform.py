@@ -20,7 +20,7 @@ from in_process import BROKERS, run_text, scenario
 from harness.brokers.base import BROKERS as REGISTERED
 from harness.brokers.kafka_admin import KafkaAdmin
 from harness.brokers.nats_admin import NatsAdmin
-from harness.errors import ScenarioError
+from harness.errors import ExitCode, ScenarioError
 from harness.faults.base import FAULTS
 from harness.run.selection import select
 from harness.runtime import docker_engine
@@ -321,6 +321,11 @@ def _pairs(*, sabotaged: bool) -> list[Any]:
 def test_it_acts_and_heals_with_evidence(name: str, runtime: str, broker: str, tmp_path: Path) -> None:
     case = _possible(name, broker, runtime)
     result, _ = run_text(case.text(broker), tmp_path, runtime)
+    if result.exit_code == ExitCode.INCONCLUSIVE:
+        # No verdict: two tests at a time and a few cores can starve a probe. Once more, and it must be proven then.
+        print(f"made again: {result.headline}")
+        (tmp_path / "again").mkdir()
+        result, _ = run_text(case.text(broker), tmp_path / "again", runtime)
     (carried_out,) = result.faults
     assert carried_out.proven, [item for item in carried_out.evidence if not item.proven]
     assert {item.stage for item in carried_out.evidence} == {"effect", "healing"}

@@ -17,6 +17,7 @@ import required
 from cli_runner import Cli
 from ruamel.yaml import YAML
 
+from harness.errors import ExitCode
 from harness.run.selection import select
 from harness.runtime import docker_engine
 
@@ -99,8 +100,14 @@ def _only_once(scenario: Path) -> bool:
 def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
     if runtime == "docker" and (why := docker_engine.unusable()):
         required.lacking("docker", why)
+    again = False
     for _ in range(1 if _only_once(scenario) else REPEAT[runtime]):
         code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
+        if code == ExitCode.INCONCLUSIVE and not again:
+            # No verdict, as when a neighbour starved a probe: once more, at most once in all repetitions.
+            again = True
+            print(f"made again: {result['headline']}")
+            code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
         assert code == 0, f"{result['headline']}\n{result['blocking']}\n{err}"
         failed = {check["check"] for check in result["checks"] if check["expected"] and check["verdict"] == "fail"}
         assert failed == set(result["must_fail"])
@@ -119,6 +126,8 @@ def test_a_sabotaged_gate_fails(cli: Cli, gate: Path) -> None:
     with target.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
     code, result, _ = cli.run_scenario(target)
+    if code == ExitCode.INCONCLUSIVE:
+        code, result, _ = cli.run_scenario(target)
     assert code == 1, result["headline"]
     failed = {entry["check"] for entry in result["checks"] if entry["expected"] and entry["verdict"] == "fail"}
     assert check in failed

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from in_process import scenario
 
+from harness.errors import ScenarioError
 from harness.faults import latency as latency_module
 from harness.faults.base import FAULTS, Evidence, FaultContext, Sample, gauge_name
 from harness.history.record import Break
+from harness.run.vocabulary import vocabulary
 from harness.runtime.base import Channel, Link
+from harness.scenario.expand import variants
+from harness.scenario.load import load_text
 from harness.scenario.model import PlannedFault, Target
 
 MS = 1_000_000
@@ -402,3 +408,36 @@ def test_each_draw_of_a_seeded_jitter_is_journaled_and_the_same_again(monkeypatc
     assert len({delay for _, delay in first}) > 1
     assert all(30 * MS <= delay <= 70 * MS for _, delay in first)
     assert draws() == first
+
+
+THREE = "{nodes: 3, replicas: 3}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "on", "broker", "message"),
+    [
+        ("bandwidth: {rate: 20KB/s}", "{link: n1->n2}", "nats", "bandwidth: nats-2 does not let strangers send"),
+        ("slicer: {size: 512B}", "{link: broker-broker}", "kafka", "slicer: kafka-4 does not let strangers keep"),
+        ("limit_data: {bytes: 20KiB}", "{link: n1->n2}", "nats", "limit_data: nats-2 does not let strangers keep"),
+        ("bandwidth: {rate: 1500B/s}", "{link: client-broker}", "nats", "rate must be whole KB/s"),
+        ("slicer: {size: 32KiB, delay: 100us}", "{link: client-broker}", "nats", "cannot be seen"),
+        ("slicer: {size: 4B, variation: 4B}", "{link: client-broker}", "nats", "variation must be less than size"),
+        ("partition: {together_with: [n9]}", "{node: n1}", "nats", "together_with names n9, which is no node"),
+    ],
+)
+def test_what_could_not_be_proven_is_refused(fault: str, on: str, broker: str, message: str) -> None:
+    text = scenario(fault, on, broker=broker, cluster=THREE)
+    with pytest.raises(ScenarioError, match=re.escape(message)):
+        variants(load_text(text, "scenario.yaml", vocabulary()))
+
+
+def test_one_node_alone_has_no_peers_to_be_cut_off_from() -> None:
+    with pytest.raises(ScenarioError, match="one node alone has no peers"):
+        variants(load_text(scenario("partition: {}", "{node: n1}"), "scenario.yaml", vocabulary()))
+    assert variants(load_text(scenario("partition: {from: clients}", "{node: n1}"), "scenario.yaml", vocabulary()))
+
+
+def test_pieces_of_a_size_that_the_proxy_draws_are_said_not_to_be_replayable() -> None:
+    shape = FAULTS.get("slicer").shape
+    assert shape.unreplayable(shape.options(size_bytes=512, variation_bytes=100))
+    assert not shape.unreplayable(shape.options(size_bytes=512))
