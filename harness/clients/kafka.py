@@ -68,11 +68,11 @@ def _journal_statistics(session: Session, text: str) -> None:
     session.events.write(
         "stats",
         worker=session.spec.worker,
-        rtt_ns={f"n{broker['nodeid']}": int(broker.get("rtt", {}).get("avg", 0)) * 1_000 for broker in brokers},
+        rtt_ns={f"n{broker['nodeid']}": int((broker.get("rtt") or {}).get("avg") or 0) * 1_000 for broker in brokers},
         state=group.get("state", ""),
         join_state=group.get("join_state", ""),
-        rebalance_count=int(group.get("rebalance_cnt", 0)),
-        rebalance_age_ns=int(group.get("rebalance_age", 0)) * 1_000_000,
+        rebalance_count=int(group.get("rebalance_cnt") or 0),
+        rebalance_age_ns=int(group.get("rebalance_age") or 0) * 1_000_000,
     )
 
 

@@ -25,8 +25,10 @@ from harness.runtime.base import Link
 DEADLINE_S = 2.0
 """A healthy control port answers in about 2 ms; removing a toxic under load can hang it (Shopify/toxiproxy 558)."""
 
-_RETRIES_S = (0.1, 0.4)
-"""Pauses before a call that was not answered is made again. Each is harmless to repeat: all of them name what they change."""
+_RETRIES_S = (0.1, 0.4, 1.0, 2.0)
+"""Pauses before a call that was not answered is made again. Each is harmless to repeat: all of them name what they change.
+Together more than the 5 s for which a toxic that is removed may wait for each piece of data it holds for a client that has gone.
+"""
 
 
 class ToxiproxyControl:
@@ -83,7 +85,10 @@ class ToxiproxyControl:
             if body is not None:
                 body = {**body, "attributes": {**body["attributes"], **attributes}}
                 self._toxics[proxy, name] = body
-            made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json={"attributes": dict(attributes)})
+            try:
+                made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json={"attributes": dict(attributes)})
+            except NotFound as error:
+                raise ControlError(f"toxic {name} on {proxy} is not there to be changed") from error
             wrong = {
                 key: made["attributes"].get(key)
                 for key, value in attributes.items()
@@ -191,9 +196,7 @@ class ToxiproxyControl:
         try:
             response = getattr(self._api, verb)(path, timeout=DEADLINE_S, **kwargs)
         except requests.RequestException as error:
-            raise _SilentError(
-                f"Toxiproxy at {self.address} did not answer {verb.upper()} {path}: {error}"
-            ) from error
+            raise _SilentError(f"Toxiproxy at {self.address} did not answer {verb.upper()} {path}: {error}") from error
         except ProxyExists as error:
             raise _ConflictError(f"Toxiproxy refused {verb.upper()} {path}: {error}") from error
         except InvalidToxic as error:

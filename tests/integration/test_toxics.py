@@ -13,6 +13,7 @@ import pytest
 
 from harness.clock import monotonic_ns
 from harness.distributions.base import ensure, resolve
+from harness.errors import ControlError
 from harness.faults.base import FAULTS, Fault, FaultContext, Sample
 from harness.runtime.base import Channel, Link
 from harness.runtime.ledger import Ledger
@@ -256,4 +257,21 @@ def test_latency_ends_at_once_though_clients_that_waited_have_gone(place: Place,
         return time.monotonic() - began
 
     assert runner.run(run()) < 1.5
+    assert place.toxics() == []
+
+
+def test_a_toxic_that_is_not_there_cannot_be_changed(place: Place) -> None:
+    with pytest.raises(ControlError, match="is not there to be changed"):
+        place.server.control.update_toxic(LINK, "nobody", {"latency": 1})
+
+
+def test_a_fault_whose_toxics_vanished_heals_all_the_same(place: Place, runner: asyncio.Runner) -> None:
+    async def run() -> None:
+        fault = place.fault("stall")
+        await fault.apply()
+        for name in place.toxics():
+            place.server.control.remove_toxic(LINK, name)
+        await fault.heal()
+
+    runner.run(run())
     assert place.toxics() == []
