@@ -162,7 +162,9 @@ class KafkaProducer:
         """Take one delivery report; called by the library within ``poll``, once a message: the hot path of producers."""
         if error is None:
             self._done.append(ordinal)
-            self._offsets.append(message.offset())
+            # A retry that the broker knows already is acknowledged without an offset.
+            offset = message.offset()
+            self._offsets.append(-1 if offset is None else offset)
         else:
             self._failed.append((ordinal, error.code()))
             self._session.errors.add(f"delivery: {error_text(error)}")
