@@ -125,7 +125,7 @@ def test_what_cannot_be_looked_at_is_kept_for_the_next_sweep(tmp_path: Path, mon
     def down(_: str) -> Any:
         raise UnfitEnvironmentError("no Docker engine answers")
 
-    ledger = Ledger("run-a", tmp_path)
+    ledger = Ledger(f"run-{os.getpid()}-engine-down", tmp_path)
     ledger.intend("docker")
     os.close(ledger._lease)  # it died
     monkeypatch.setattr(docker_engine, "leftovers", down)
