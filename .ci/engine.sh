@@ -35,8 +35,11 @@ if ! docker info >/dev/null 2>&1; then
             mountpoint -q "/sys/fs/cgroup/$name" || mount -t cgroup -o "$name" cgroup "/sys/fs/cgroup/$name"
         done
     fi
-    engine_log=$(mktemp)
-    dockerd >"$engine_log" 2>&1 </dev/null &
+    # A directory of its own: what an engine that was killed has left in the usual one (its process id, its containerd's) would
+    # be taken for a living one.
+    engine_home=$(mktemp -d)
+    engine_log=$engine_home/log
+    dockerd --pidfile "$engine_home/pid" --exec-root "$engine_home/run" >"$engine_log" 2>&1 </dev/null &
     engine_pid=$!
     trap engine_stop EXIT
     for _ in $(seq 120); do
