@@ -17,12 +17,14 @@ fi
 
 engine_stop() {
     # Only the engine that was started here, and only while it is that process.
-    kill "$engine_pid" 2>/dev/null || return 0
-    for _ in $(seq 100); do
-        kill -0 "$engine_pid" 2>/dev/null || return 0
-        sleep 0.1
-    done
-    kill -9 "$engine_pid" 2>/dev/null || true
+    if kill "$engine_pid" 2>/dev/null; then
+        for _ in $(seq 100); do
+            kill -0 "$engine_pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -9 "$engine_pid" 2>/dev/null || true
+    fi
+    rm -rf --one-file-system "$engine_home" 2>/dev/null || true
 }
 
 if ! docker info >/dev/null 2>&1; then
