@@ -115,7 +115,43 @@ def _own_groups(root: Path) -> list[Path]:
     return []
 
 
-class CpuGroup:
+def quota_us(cores: float) -> int:
+    """Return the quota per period for so many cores; the kernel's least is 1 ms."""
+    return max(1_000, round(cores * PERIOD_US))
+
+
+class Group:
+    """One control group: a node's processes, under one controller.
+
+    Args:
+        path: Its directory.
+        version: Of control groups, 1 or 2.
+    """
+
+    def __init__(self, path: Path, version: int) -> None:
+        self.path = path
+        self._version = version
+
+    def create(self) -> None:
+        """Make the group."""
+        self.path.mkdir(exist_ok=True)
+
+    def add(self, pid: int) -> None:
+        """Move a process with all its threads into the group; what it uses from now on is counted here."""
+        (self.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+    def remove(self) -> bool:
+        """Remove the group if it is empty of processes; tell whether it is gone."""
+        return remove_group(self.path)
+
+    def _write(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text, encoding="ascii")
+
+    def _read(self, name: str) -> str:
+        return (self.path / name).read_text(encoding="ascii")
+
+
+class CpuGroup(Group):
     """One control group of ours: the processes of one node.
 
     Args:
@@ -124,8 +160,7 @@ class CpuGroup:
     """
 
     def __init__(self, controller: CpuController, name: str) -> None:
-        self._version = controller.version
-        self.path = controller.parent / (PREFIX + name)
+        super().__init__(controller.parent / (PREFIX + name), controller.version)
 
     @classmethod
     def at(cls, path: Path) -> CpuGroup:
@@ -134,17 +169,9 @@ class CpuGroup:
         group.path = path
         return group
 
-    def create(self) -> None:
-        """Make the group."""
-        self.path.mkdir(exist_ok=True)
-
-    def add(self, pid: int) -> None:
-        """Move a process with all its threads into the group."""
-        (self.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
-
     def limit(self, cores: float | None) -> None:
         """Set the quota, or lift it with None."""
-        quota = None if cores is None else max(1_000, round(cores * PERIOD_US))  # the kernel's least quota is 1 ms
+        quota = None if cores is None else quota_us(cores)
         if self._version == 2:
             self._write("cpu.max", f"{'max' if quota is None else quota} {PERIOD_US}")
         else:
@@ -169,18 +196,8 @@ class CpuGroup:
             throttled_ns=throttled_ns,
         )
 
-    def remove(self) -> bool:
-        """Remove the group if it is empty of processes; tell whether it is gone."""
-        return remove_group(self.path)
 
-    def _write(self, name: str, text: str) -> None:
-        (self.path / name).write_text(text, encoding="ascii")
-
-    def _read(self, name: str) -> str:
-        return (self.path / name).read_text(encoding="ascii")
-
-
-class MemoryGroup:
+class MemoryGroup(Group):
     """One control group of ours with a memory limit; page cache of what its processes read and write counts, too.
 
     Args:
@@ -189,8 +206,7 @@ class MemoryGroup:
     """
 
     def __init__(self, controller: MemoryController, name: str) -> None:
-        self._version = controller.version
-        self.path = controller.parent / (PREFIX + name)
+        super().__init__(controller.parent / (PREFIX + name), controller.version)
 
     @classmethod
     def at(cls, path: Path) -> MemoryGroup:
@@ -198,14 +214,6 @@ class MemoryGroup:
         group = cls(MemoryController(path.parent, 2 if (path / "memory.max").exists() else 1), "")
         group.path = path
         return group
-
-    def create(self) -> None:
-        """Make the group."""
-        self.path.mkdir(exist_ok=True)
-
-    def add(self, pid: int) -> None:
-        """Move a process into the group; what it allocates from now on is counted here."""
-        (self.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
     def limit(self, limit_bytes: int | None) -> None:
         """Set the limit of memory with swap, or lift it with None; raises AbilityError when the kernel refuses it.
@@ -272,20 +280,10 @@ class MemoryGroup:
             killed=int(control.get("oom_kill", 0)),
         )
 
-    def remove(self) -> bool:
-        """Remove the group if it is empty of processes; tell whether it is gone."""
-        return remove_group(self.path)
-
-    def _write(self, name: str, text: str) -> None:
-        (self.path / name).write_text(text, encoding="ascii")
-
     def _write_if_there(self, name: str, text: str) -> None:
         """Write a file that a kernel without accounting of swap does not have."""
         if (self.path / name).exists():
             self._write(name, text)
-
-    def _read(self, name: str) -> str:
-        return (self.path / name).read_text(encoding="ascii")
 
 
 def remove_group(path: Path, deadline_s: float = 3.0) -> bool:

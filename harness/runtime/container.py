@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StartError
-from harness.runtime import procfs
-from harness.runtime.base import Identity
 from harness.runtime.docker_engine import LABEL, TIMEOUT_S
+from harness.runtime.held import Held
 from harness.runtime.ledger import Ledger
-from harness.runtime.tail import tail
 
 _GONE_S = 20.0
 """How long the engine may take to notice the end of a container's process."""
@@ -50,7 +48,7 @@ class Made:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Container:
+class Container(Held):
     """A container over all its starts; pauses have holders.
 
     Args:
@@ -63,9 +61,9 @@ class Container:
     restartable = False  # whoever has joined its network namespace would be cut off
 
     def __init__(self, made: Made, ledger: Ledger, log: Path, on_death: Callable[[int], None] | None = None) -> None:
+        super().__init__(log)
         self.made = made
         self._ledger = ledger
-        self._log = log
         self._on_death = on_death
         self._box: Any = None  # testcontainers' container; its wrapped docker container has no types worth the name
         self._pid = 0
@@ -73,7 +71,6 @@ class Container:
         self._ended = asyncio.Event()
         self._returncode: int | None = None
         self._expected = False
-        self._pauses: set[str] = set()
         self._copier: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -159,29 +156,6 @@ class Container:
             self._box = None
         if self._copier is not None:
             await asyncio.to_thread(self._copier.join, _GONE_S)
-
-    def pause(self, holder: str) -> None:
-        """SIGSTOP; it stays stopped until every holder has resumed it, also when it is started anew meanwhile."""
-        self._pauses.add(holder)
-        self.send(signal.SIGSTOP)
-
-    def resume(self, holder: str) -> None:
-        """SIGCONT if ``holder`` was the last one to hold it."""
-        self._pauses.discard(holder)
-        if not self._pauses:
-            self.send(signal.SIGCONT)
-
-    def state(self) -> str:
-        """Return the scheduler state letter; empty when gone."""
-        return procfs.state(self._pid) if self._pid else ""
-
-    def identity(self) -> Identity | None:
-        """Return which process this is, from the operating system; None when gone."""
-        return procfs.identity(self._pid) if self._pid else None
-
-    def logs(self, lines: int = 20) -> str:
-        """Return the last lines of its output."""
-        return tail(self._log, lines)
 
     def update(self, **limits: int) -> None:
         """Change limits of a container that was created; the engine keeps them over its restarts."""

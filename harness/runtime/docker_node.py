@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.errors import AbilityError
 from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
-from harness.runtime.cgroup import NO_LIMIT, PERIOD_US, CpuGroup, MemoryGroup, groups_of
+from harness.runtime.cgroup import NO_LIMIT, PERIOD_US, CpuGroup, MemoryGroup, groups_of, quota_us
 from harness.runtime.container import Container, Made
 from harness.runtime.files import write_files
 from harness.runtime.ledger import Ledger
@@ -104,9 +104,8 @@ class ContainerNode(Container):
         else:
             self._limits[holder] = cores
         least = min(self._limits.values(), default=None)
-        # −1 lifts a quota; 0 would mean "leave it", and the engine refuses less than 1 ms.
-        quota = -1 if least is None else max(1_000, round(least * PERIOD_US))
-        self.update(cpu_period=PERIOD_US, cpu_quota=quota)
+        # −1 lifts a quota; 0 would mean "leave it".
+        self.update(cpu_period=PERIOD_US, cpu_quota=-1 if least is None else quota_us(least))
         if cores is None:
             self._burning.pop(holder, None)
             for burner in self._burners.pop(holder, []):

@@ -15,13 +15,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import AbilityError, StartError
-from harness.runtime import procfs
-from harness.runtime.base import CpuUse, Disk, Identity, MemoryUse, NodeSpec
+from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
 from harness.runtime.cgroup import CpuController, CpuGroup, MemoryController, MemoryGroup
 from harness.runtime.files import write_files
+from harness.runtime.held import Held
 from harness.runtime.ledger import Ledger
 from harness.runtime.memory import MemoryLimits
-from harness.runtime.tail import tail
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
 BURNER = "while True: pass"
@@ -33,7 +32,7 @@ def minimal_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | dict(extra)
 
 
-class SupervisedProcess:
+class SupervisedProcess(Held):
     """One OS process of a run: started with the run's mark, watched until it ends.
 
     Args:
@@ -44,14 +43,13 @@ class SupervisedProcess:
     """
 
     def __init__(self, name: str, ledger: Ledger, log: Path, on_death: Callable[[int], None] | None = None) -> None:
+        super().__init__(log)
         self._name = name
         self._ledger = ledger
-        self._log = log
         self._on_death = on_death
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._expected = False
-        self._pauses: set[str] = set()
 
     @property
     def pid(self) -> int:
@@ -125,29 +123,6 @@ class SupervisedProcess:
     async def wait(self) -> int:
         """Wait for its end and return the exit status."""
         return await self.process.wait()
-
-    def pause(self, holder: str) -> None:
-        """SIGSTOP; it stays stopped until every holder has resumed it, also when it is started anew meanwhile."""
-        self._pauses.add(holder)
-        self.send(signal.SIGSTOP)
-
-    def resume(self, holder: str) -> None:
-        """SIGCONT if ``holder`` was the last one to hold it."""
-        self._pauses.discard(holder)
-        if not self._pauses:
-            self.send(signal.SIGCONT)
-
-    def state(self) -> str:
-        """Return the scheduler state letter; empty when gone."""
-        return procfs.state(self.pid) if self.pid else ""
-
-    def identity(self) -> Identity | None:
-        """Return which process this is, from the operating system; None when gone."""
-        return procfs.identity(self.pid) if self.pid else None
-
-    def logs(self, lines: int = 20) -> str:
-        """Return the last lines of its output."""
-        return tail(self._log, lines)
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
