@@ -229,8 +229,9 @@ CASES: dict[str, Case] = {
     "memory": Case(
         fault=f"memory: {{limit: {_BY_BROKER}}}",
         on="{node: broker}",
-        # Page cache counts: it fills what is left.
-        workload={"payload": "512KiB"},
+        # Page cache counts: it fills what is left, on a starved machine too.
+        span="for: 6s",
+        workload={"payload": "512KiB", "duration": "8s"},
         sabotage=[(ProcessNode, "limit_memory", _no_effect)],
     ),
     "pause": Case(fault="pause: {}", on="{node: n1}", sabotage=[(ProcessNode, "pause", _no_effect)]),
