@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.brokers.base import Leadership
 from harness.clients.base import Report
+from harness.faults.outages import Outages
 from harness.history.record import Break
 from harness.registry import Registry
 from harness.runtime.base import CpuLimited, Disk, Identity, Link, MemoryLimited, Node, Pausable
@@ -247,6 +248,7 @@ class FaultContext:
         cores: Node → cores that it used on average in warm-up.
         probe_names: Link → the targets by which the monitor probes it, one for each of its channels.
         journal: Journals an event of a kind, with its fields.
+        outages: Which faults hold which node down; one for all faults of the run.
     """
 
     planned: PlannedFault
@@ -267,6 +269,7 @@ class FaultContext:
     cores: Mapping[str, float] = field(default_factory=dict)
     probe_names: Callable[[str], tuple[str, ...]] = the_name_itself
     journal: Callable[..., None] = tell_nobody
+    outages: Outages = field(default_factory=Outages)
 
 
 class Fault(Protocol):

@@ -7,6 +7,7 @@ then starts, or restarts, whatever does not serve by itself.
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import dataclass, field
 
 from harness.errors import AbilityError, StartError
@@ -20,6 +21,7 @@ from harness.units import BYTES, Bytes
 _RESERVE_BYTES = 1 << 20
 """What a file system keeps for itself: it refuses a file that is larger than what it calls free by as much."""
 
+_POLL_S = 0.02
 _SERVES_S = 3.0
 """How long a node that still runs may take to serve again by itself, before it is restarted. (Measured: a stream of
 NATS 2.15.2 keeps its write error until then; Kafka 4.4.0 has ended by itself.)"""
@@ -66,6 +68,7 @@ class DiskFull:
             return
         await self._look()
         for name in self._filled:
+            await self._has_power(name)
             await asyncio.to_thread(self._disk(name).free, self._context.planned.id)
         await asyncio.gather(*(self._serves_again(name) for name in self._filled))
         for name in self._filled:
@@ -119,17 +122,37 @@ class DiskFull:
         others = {item for item in names - ours if self._prefix and item.startswith(self._prefix)}
         return bool(names & ours), bool(others)
 
+    async def _has_power(self, name: str) -> None:
+        """Wait until another fault that has cut the disk's power has mounted it again."""
+        while self._is_cut_off(name):  # noqa: ASYNC110  the disk tells nobody
+            await asyncio.sleep(_POLL_S)
+
+    def _is_cut_off(self, name: str) -> bool:
+        """Tell whether another fault has taken the node down, and the disk with it: it has lost its power."""
+        if not set(self._context.outages.held(name)) - {self._context.planned.id}:
+            return False
+        disk = self._disk(name)
+        try:
+            return disk.refuses() not in {"", errno.errorcode[errno.ENOSPC]}
+        except StartError:
+            return True  # not mounted
+
     async def _look(self) -> None:
         """Ask the file systems while the fault acts; once it is healed, the last such answer stands."""
         if self._healed_ns:
             return
         for name in self._filled:
             disk, node = self._disk(name), self._context.nodes[name]
+            if self._is_cut_off(name):
+                continue
             free = await asyncio.to_thread(disk.free_bytes)
             takes = await asyncio.to_thread(disk.takes, self._refused_bytes)
             self._last[name] = (free, takes, node.alive())
-            if not node.alive() and name not in self._ended and node.identity() != self._lives[name].before:
+            # What another fault holds down is that one's to start again.
+            gone = not node.alive() and not self._context.outages.held(name)
+            if gone and name not in self._ended and self._lives[name].before is not None:
                 self._ended.add(name)
+                self._context.outages.hold(name, self._context.planned.id)
                 self._context.node_state(name, "stopped")
 
     def _full(self, name: str) -> Evidence:

@@ -121,6 +121,7 @@ class Memory:
             # Only what the kernel ended is this fault's to start again.
             if name not in self._ended and not node.alive() and use.killed > self._before[name].killed:
                 self._ended.add(name)
+                self._context.outages.hold(name, self._context.planned.id)
                 self._context.node_state(name, "killed")
 
     def _killed(self, name: str) -> int:

@@ -42,7 +42,8 @@ class Pause:
         """The scheduler says stopped, and round trips failed."""
         found = []
         for name in self._context.targets:
-            if not self._healed_ns:
+            # What another fault has ended meanwhile is not let go: it is frozen again as soon as it is started.
+            if not self._healed_ns and not self._context.outages.held(name):
                 self._frozen[name] = self._context.nodes[name].state()
             state = self._frozen.get(name, "")
             found.append(

@@ -61,7 +61,7 @@ class _Outage:
     async def freeze(self) -> None:
         """Stop it, and see it stopped: what it has not acknowledged by now it never will. Raises StartError."""
         node, loop = self._context.nodes[self.name], asyncio.get_running_loop()
-        self.life.before, self.life.down_ns = node.identity(), self._context.now_ns()
+        await self.life.begin()
         node.pause(self._context.planned.id)
         deadline = loop.time() + _FROZEN_S
         while (state := node.state()) not in {"T", ""}:
@@ -92,8 +92,8 @@ class _Outage:
     async def boot(self) -> None:
         """Start the node on what is left. Raises StartError, with its last words, when it does not come back."""
         node = self._context.nodes[self.name]
-        if self.life.before is None:
-            return  # it was down before: whoever took it down brings it back
+        if not self.life.begun:
+            return
         node.expect_end_by(self._context.planned.id, expected=True)
         try:
             await self.life.up()
@@ -109,9 +109,9 @@ class _Outage:
                 "effect",
                 self.name,
                 "scheduler state",
-                self.state == "T",
+                self.state == ("T" if self.life.before else ""),
                 f"state {self.state or 'none'}",
-                "state T before the cut",
+                "state T before the cut" if self.life.before else "no process before the cut",
             ),
             evidence.sentence(
                 "effect",
@@ -194,7 +194,8 @@ class PowerLoss:
         await asyncio.gather(*(outage.end() for outage in self._outages))
 
     async def _boot(self) -> None:
-        await asyncio.gather(*(outage.boot() for outage in self._outages if outage.is_mounted))
+        # What was not cut is let go of, and runs on.
+        await asyncio.gather(*(outage.boot() for outage in self._outages if outage.is_mounted or not outage.is_cut))
 
 
 FAULTS.register("power_loss")(

@@ -53,7 +53,7 @@ class Restart:
 
     async def heal(self) -> None:
         """Start whatever an interrupted restart left down."""
-        await asyncio.gather(*(life.up() for life in self._lives if life.before is not None))
+        await asyncio.gather(*(life.up() for life in self._lives if life.begun))
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Processes gone, round trips failed."""

@@ -15,6 +15,7 @@ from harness.clients.base import Counters
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import HarnessError
 from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultLeaders, FaultTopic
+from harness.faults.outages import Outages
 from harness.history.record import EventLog
 from harness.progress import FaultChanged
 from harness.run.deployment import Deployment
@@ -64,6 +65,7 @@ class Timeline:
             counters=self._counters,
             healed=self._healed,
         )
+        self._outages = Outages()
         self._cores: dict[str, float] = {}
         self._cpu_before = self._cpu_seconds()
 
@@ -145,6 +147,9 @@ class Timeline:
             return False
         finally:
             self.active.discard(planned.id)
+            # Whatever became of it: nobody waits for a fault that is over.
+            for target in targets:
+                self._outages.let_go(target, planned.id)
         self._changed(planned, "healed", targets, "")
         return True
 
@@ -252,6 +257,7 @@ class Timeline:
             cores=self._cores,
             probe_names=lambda link: tuple(channel.name for channel in deployment.links[link].channels),
             journal=self._events.write,
+            outages=self._outages,
         )
 
     def _changed(

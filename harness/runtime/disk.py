@@ -105,13 +105,16 @@ class LoopDisk:
         self.generation += 1
 
     def mark(self) -> None:
-        """Write a file and sync nothing: a power cut right after this must lose it."""
+        """Write a file and sync nothing: a power cut right after this must lose it. Raises StartError where there is no room."""
         with self._root() as root:
-            handle = os.open(_MARKER, _NEW, 0o600, dir_fd=root)
             try:
-                os.write(handle, b"written, not synced")
-            finally:
-                os.close(handle)
+                handle = os.open(_MARKER, _NEW, 0o600, dir_fd=root)
+                try:
+                    os.write(handle, b"written, not synced")
+                finally:
+                    os.close(handle)
+            except OSError as error:
+                raise StartError(f"{self.point} takes no file that a power cut could lose: {error.strerror}") from error
 
     def marked(self) -> bool:
         """Tell whether that file is there."""
@@ -184,6 +187,8 @@ class LoopDisk:
                             if error.errno != errno.ENOSPC:
                                 raise StartError(f"{self.point} cannot be filled: {error.strerror}") from error
                             break
+                os.fsync(handle)  # it stays through a power cut
+                os.fsync(root)
             finally:
                 os.close(handle)
 

@@ -119,7 +119,10 @@ class ContainerNode(Container):
 
     def cpu_use(self) -> CpuUse:
         """Return the kernel's accounting; raises AbilityError when it does not run."""
-        return self._cpu_group().use()
+        try:
+            return self._cpu_group().use()
+        except OSError as error:
+            raise AbilityError(f"{self.name} is ending: the kernel keeps no account of it") from error
 
     def limit_memory(self, holder: str, limit_bytes: int | None) -> None:
         """Set one holder's limit, the smallest in force counts; None lifts it. What it ends did not die by itself."""
@@ -179,8 +182,12 @@ class ContainerNode(Container):
     def _groups(self) -> Mapping[str, Any]:
         if not self.pid:
             raise AbilityError(f"{self.name} does not run: the kernel keeps no account of it")
+        try:
+            groups = groups_of(self.pid)
+        except OSError:
+            groups = {}  # it ended just now
         # A process that is ending is already in the root's group, which counts the whole machine.
-        found = {name: path for name, path in groups_of(self.pid).items() if self.id in str(path)}
+        found = {name: path for name, path in groups.items() if self.id in str(path)}
         if not found:
             raise AbilityError(f"{self.name} is ending: the kernel keeps no account of it")
         return found

@@ -149,14 +149,17 @@ def _list(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
 
 
 def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
-    removed, left = _list(run_id, entries)
+    """Remove what is left; what was removed is what is not found again afterwards."""
+    found, unseen = _list(run_id, entries)
+    if not found and not unseen:
+        return (), ()
+    reasons = list(unseen)
     deadline = time.monotonic() + _SWEEP_SECONDS
-    if _acted(entries, "docker") and not left and any(item.startswith(("container", "network")) for item in removed):
+    if not unseen and any(item.startswith(("container", "network")) for item in found):
         try:
             docker_engine.remove(run_id)
-            left = tuple(f"{item}: the engine did not remove it" for item in docker_engine.leftovers(run_id))
         except HarnessError as error:
-            left = (f"containers: {error.message}",)
+            reasons.append(f"containers: {error.message}")
     # A process may be starting another one while we look: until none is left.
     while (pids := list(procfs.marked(run_id))) and time.monotonic() < deadline:
         for pid in pids:
@@ -166,7 +169,12 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
         if item["act"] == "cgroup":
             cgroup.remove_group(Path(item["path"]))
     # Last: whoever held a file there is gone.
-    return removed, (*left, *filter(None, (_unmounted(item) for item in _mounts(entries))))
+    reasons += filter(None, (_unmounted(item) for item in _mounts(entries)))
+    still, unseen = _list(run_id, entries)
+    reasons += (reason for reason in unseen if reason not in reasons)
+    removed = tuple(item for item in found if item not in still)
+    unexplained = (item for item in still if not any(reason.startswith(item) for reason in reasons))
+    return removed, (*reasons, *(f"{item}: it is still there" for item in unexplained))
 
 
 def _mounts(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -91,7 +91,7 @@ class Case:
 
     def text(self, broker: str) -> str:
         """Return the scenario for one broker; a node of a JVM takes longer to return."""
-        slow = {"duration": "20s"} if broker == "kafka" and FAULTS.get(self.kind).shape.takes_node_down else {}
+        slow = {"duration": "12s"} if broker == "kafka" and FAULTS.get(self.kind).shape.takes_node_down else {}
         return scenario(
             self.fault.replace(_BY_BROKER, MEMORY[broker]),
             self.on,

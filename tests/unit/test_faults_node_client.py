@@ -18,6 +18,7 @@ from harness.brokers.base import Leadership
 from harness.errors import AbilityError, ControlError, ScenarioError, StartError
 from harness.faults import lifecycle
 from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, Sample
+from harness.faults.outages import Outages
 from harness.run.vocabulary import vocabulary
 from harness.runtime.base import CpuUse, Identity, NodeSpec
 from harness.runtime.ledger import Ledger
@@ -92,7 +93,7 @@ class Node:
 
 def context(kind: str, options: Mapping[str, Any], targets: tuple[str, ...], node: Node, **more: Any) -> FaultContext:
     planned = PlannedFault(
-        id=f"{kind}-1",
+        id=more.pop("id", f"{kind}-1"),
         kind=kind,
         options=FAULTS.get(kind).shape.options(**options),
         on=Target(),
@@ -180,6 +181,71 @@ def test_a_node_that_another_fault_has_frozen_comes_back_when_that_one_lets_go(m
 
     with pytest.raises(StartError, match="did not come back"):
         asyncio.run(carried_out(made(context("kill", {}, ("n1",), Node(), node_ready=never))))
+
+
+async def overlapping(first: Fault, second: Fault) -> tuple[list[str], list[str]]:
+    """The second comes while the first acts, and goes after it; return what was proven of neither stage, of each."""
+    await first.apply()
+    await second.apply()
+    unseen = [unproven(await fault.effect()) for fault in (first, second)]
+    ending = asyncio.create_task(first.heal())
+    await asyncio.sleep(0.15)
+    assert not ending.done(), "the node was started while another fault held it down"
+    await second.heal()
+    await ending
+    healing = [unproven(await fault.healing()) for fault in (first, second)]
+    return unseen[0] + healing[0], unseen[1] + healing[1]
+
+
+def test_a_node_that_two_faults_hold_down_starts_once_and_only_when_both_have_let_go() -> None:
+    for kinds in (("kill", "kill"), ("stop", "kill")):
+        node, outages = Node(), Outages()
+        faults = [
+            made(context(kind, {}, ("n1",), node, outages=outages, id=f"{kind}-{i}")) for i, kind in enumerate(kinds)
+        ]
+        assert asyncio.run(overlapping(*faults)) == ([], []), kinds
+        assert node.pid == 11
+        assert not outages.held("n1")
+
+
+def test_what_was_down_already_never_got_the_sigterm() -> None:
+    node, outages = Node(), Outages()
+    first, second = (made(context(kind, {}, ("n1",), node, outages=outages)) for kind in ("kill", "stop"))
+    assert asyncio.run(overlapping(first, second)) == ([], ["exit status"])
+
+
+def test_what_nobody_is_known_to_have_ended_is_nobody_s_effect() -> None:
+    node = Node()
+    node.runs = False
+    effect, healing = asyncio.run(carried_out(made(context("kill", {}, ("n1",), node))))
+    assert effect == ["process table"]
+    assert not healing
+
+
+def test_a_node_is_not_ended_while_another_fault_starts_it() -> None:
+    """What is started after it was killed would run although somebody holds it down."""
+    node, outages = Node(), Outages()
+    first, second = (made(context("kill", {}, ("n1",), node, outages=outages, id=name)) for name in ("a", "b"))
+
+    async def story() -> None:
+        start = node.start
+
+        async def slowly() -> None:
+            await asyncio.sleep(0.1)
+            await start()
+
+        node.start = slowly  # type: ignore[method-assign]
+        await first.apply()
+        healing = asyncio.create_task(first.heal())
+        await asyncio.sleep(0.02)
+        await second.apply()
+        assert not node.runs
+        node.start = start  # type: ignore[method-assign]
+        await asyncio.gather(second.heal(), healing)
+        assert node.runs
+        assert not unproven(await first.healing())
+
+    asyncio.run(story())
 
 
 def use(periods: int, throttled: int, quota: float | None = 0.1) -> CpuUse:
