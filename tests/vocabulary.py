@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.scenario.model import BrokerShape, ClusterShape, FaultShape, Vocabulary, WorkloadShape
+from harness.scenario.model import ClusterShape, WorkloadShape
+from harness.scenario.shapes import BrokerShape, FaultShape, Vocabulary
 from harness.units import Bytes, Cores, Duration, Rate, Ratio
 
 

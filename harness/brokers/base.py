@@ -15,7 +15,8 @@ from harness.history.facts import Facts
 from harness.history.record import Journal
 from harness.registry import Registry
 from harness.runtime.base import Link, NodeSpec
-from harness.scenario.model import BrokerShape, Plan
+from harness.scenario.model import Plan
+from harness.scenario.shapes import BrokerShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

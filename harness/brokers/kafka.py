@@ -15,7 +15,9 @@ from harness.clients.kafka_options import ConsumerOptions, ProducerOptions, Topi
 from harness.distributions.aliases import ALIASES, aliases_of
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
-from harness.scenario.model import BrokerShape, ClusterShape, Plan, WorkloadShape, absent_workers, node_names, zones
+from harness.scenario.members import absent_workers, node_names, zones
+from harness.scenario.model import ClusterShape, Plan, WorkloadShape
+from harness.scenario.shapes import BrokerShape
 
 _S = 1_000_000_000
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from harness.brokers.base import Launch, pair_address
 from harness.runtime.base import NodeSpec
-from harness.scenario.model import node_names, zones
+from harness.scenario.members import node_names, zones
 
 MAIN_CLASS = "kafka.Kafka"
 BROKER_SESSION = "broker.session.timeout.ms"

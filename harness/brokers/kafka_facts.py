@@ -8,7 +8,8 @@ from __future__ import annotations
 from harness.brokers.kafka_config import broker_session_ns
 from harness.clients.kafka_options import ConsumerOptions
 from harness.history.facts import Facts
-from harness.scenario.model import Plan, client_links, membership_changes, node_names, partitions_added, zones
+from harness.scenario.members import client_links, membership_changes, node_names, partitions_added, zones
+from harness.scenario.model import Plan
 from harness.units import format_ns
 
 _S = 1_000_000_000

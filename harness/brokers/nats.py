@@ -19,7 +19,9 @@ from harness.clients.nats_options import ConsumerOptions, ProducerOptions, Strea
 from harness.distributions.aliases import ALIASES
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
-from harness.scenario.model import BrokerShape, ClusterShape, Plan, WorkloadShape, client_links, node_names, zones
+from harness.scenario.members import client_links, node_names, zones
+from harness.scenario.model import ClusterShape, Plan, WorkloadShape
+from harness.scenario.shapes import BrokerShape
 from harness.units import format_ns
 
 _NOWHERE = "127.0.0.1:1"

@@ -8,7 +8,8 @@ from harness.clock import NS_PER_S
 from harness.errors import ControlError
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
-from harness.scenario.model import TOPIC, FaultShape
+from harness.scenario.model import TOPIC
+from harness.scenario.shapes import FaultShape
 
 _SPAN_NS = 2 * NS_PER_S
 

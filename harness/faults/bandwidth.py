@@ -9,7 +9,7 @@ from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Stage
 from harness.faults.link_evidence import rate_bytes_per_s
 from harness.faults.toxics import UNLIMITED, WAYS, LinkToxic, channels
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import BYTE_RATE, ByteRate
 
 _PROXY_UNIT = 1000

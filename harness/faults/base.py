@@ -17,7 +17,8 @@ from harness.faults.outages import Outages
 from harness.history.record import Break
 from harness.registry import Registry
 from harness.runtime.base import CpuLimited, Disk, Identity, Link, MemoryLimited, Node, Pausable
-from harness.scenario.model import FaultShape, PlannedFault
+from harness.scenario.model import PlannedFault
+from harness.scenario.shapes import FaultShape
 
 Stage = Literal["effect", "healing"]
 

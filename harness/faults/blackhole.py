@@ -8,7 +8,7 @@ from typing import Literal
 from harness.faults.base import FAULTS, FaultContext, FaultKind, Gauge
 from harness.faults.stall import Silence
 from harness.faults.toxics import WAYS
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from harness.clients.base import Counters, Report
 from harness.clock import NS_PER_S
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultWorker
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import format_ns
 
 _STILL_NS = NS_PER_S

@@ -9,7 +9,7 @@ from harness.clock import NS_PER_S
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.runtime.base import Identity
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 
 _START_NS = 2 * NS_PER_S
 """What a plan allows a worker for starting and connecting (about 0.6 s on an idle machine); one that takes longer delays the

@@ -8,7 +8,7 @@ from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, FaultKind, FaultWorker
 from harness.faults.departure import Departure
 from harness.runtime.base import Identity
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

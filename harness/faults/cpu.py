@@ -12,7 +12,7 @@ from harness.errors import AbilityError, ControlError
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.runtime.base import CpuUse
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import Cores, Ratio, format_ns
 
 _THROTTLED_MIN = 3

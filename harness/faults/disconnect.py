@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.faults import evidence, link_evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.toxics import channels
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.lifecycle import NodeLife
 from harness.runtime.base import Disk
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import BYTES, Bytes
 
 _RESERVE_BYTES = 1 << 20

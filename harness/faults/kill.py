@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, FaultContext, FaultKind
 from harness.faults.lifecycle import Down
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

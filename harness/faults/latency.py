@@ -14,7 +14,7 @@ from harness.clock import NS_PER_MS
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.toxics import STREAMS, channels, flow_off, on_links, on_pairs
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import Duration, format_ns
 
 _STEP_S = 0.25

@@ -9,7 +9,7 @@ from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Sample
 from harness.faults.toxics import WAYS, LinkToxic, channels
 from harness.history.record import Break
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import BYTES, Bytes
 
 _LOOK_BYTES = 65_536

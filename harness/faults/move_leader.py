@@ -11,7 +11,8 @@ from harness.clock import NS_PER_S
 from harness.errors import ControlError
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.scenario.model import TOPIC, ClusterShape, FaultShape, WorkloadShape
+from harness.scenario.model import TOPIC, ClusterShape, WorkloadShape
+from harness.scenario.shapes import FaultShape
 
 _SPAN_NS = 2 * NS_PER_S
 _SERVES_NS = 5 * NS_PER_S

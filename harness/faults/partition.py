@@ -15,7 +15,9 @@ from harness.faults import evidence, link_evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.toxics import LinkToxic
 from harness.runtime.base import Link
-from harness.scenario.model import ClusterShape, FaultShape, WorkloadShape, node_names
+from harness.scenario.members import node_names
+from harness.scenario.model import ClusterShape, WorkloadShape
+from harness.scenario.shapes import FaultShape
 
 _STREAMS = {
     ("from", "in"): "downstream",

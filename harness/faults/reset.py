@@ -11,7 +11,7 @@ from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.toxics import STREAMS, channels, on_links
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import Duration, format_ns
 
 

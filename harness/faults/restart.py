@@ -9,7 +9,7 @@ from typing import Literal
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.lifecycle import NodeLife
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import Duration, format_ns
 
 _RETURN_NS = 2 * NS_PER_S

@@ -10,7 +10,7 @@ from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge
 from harness.faults.link_evidence import lengths_ns
 from harness.faults.toxics import WAYS, LinkToxic, channels
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 from harness.units import BYTES, Bytes, Duration, format_ns
 
 _NS_PER_US = 1000

@@ -8,7 +8,7 @@ from typing import Literal
 from harness.faults import evidence, link_evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge
 from harness.faults.toxics import UNLIMITED, WAYS, LinkToxic, channels
-from harness.scenario.model import FaultShape
+from harness.scenario.shapes import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,8 @@ from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.process import SupervisedProcess
 from harness.runtime.process_runtime import ProcessRuntime
-from harness.scenario.model import Plan, absent_workers, node_names, zones
+from harness.scenario.members import absent_workers, node_names, zones
+from harness.scenario.model import Plan
 from harness.workload.launcher import SILENT_S, Worker
 
 READY_S = 30.0

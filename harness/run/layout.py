@@ -11,7 +11,8 @@ from harness.clients.base import WorkerSpec
 from harness.faults.base import FAULTS, gauge_name
 from harness.runtime.base import Channel, Link
 from harness.runtime.ports import Ports
-from harness.scenario.model import Plan, PlannedFault, client_links, peer_links, zones
+from harness.scenario.members import client_links, peer_links, zones
+from harness.scenario.model import Plan, PlannedFault
 
 _LOOPBACK = "127.0.0.1"
 

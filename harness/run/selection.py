@@ -10,8 +10,9 @@ from harness.errors import NothingSelectedError, Problem, ScenarioError, UsageEr
 from harness.run.vocabulary import vocabulary
 from harness.scenario.expand import variants
 from harness.scenario.load import load_file, load_text
-from harness.scenario.model import Plan, Vocabulary
+from harness.scenario.model import Plan
 from harness.scenario.plan import make_plan
+from harness.scenario.shapes import Vocabulary
 from harness.scenario.variant import Variant
 
 

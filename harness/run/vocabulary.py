@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.brokers.base import BROKERS
 from harness.checks.base import CHECKS
 from harness.faults.base import FAULTS
-from harness.scenario.model import Vocabulary
+from harness.scenario.shapes import Vocabulary
 
 
 def vocabulary() -> Vocabulary:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
-from harness.scenario.model import LOOKED_UP, TOPIC, Plan, PlannedFault, WorkloadShape, node_names, worker_names, zones
+from harness.scenario.members import node_names, worker_names, zones
+from harness.scenario.model import LOOKED_UP, TOPIC, Plan, PlannedFault, WorkloadShape
 from harness.scenario.plan import declared_ns, variant_label
 from harness.scenario.quantity import exact
 from harness.scenario.trigger import in_words

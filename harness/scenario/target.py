@@ -12,21 +12,10 @@ from typing import get_args
 from harness.errors import Location, nearest
 from harness.scenario import document
 from harness.scenario.document import Node, Scalar
-from harness.scenario.model import (
-    LOOKED_UP,
-    TOPIC,
-    ActsOn,
-    ClusterShape,
-    Mode,
-    Target,
-    WorkloadShape,
-    client_links,
-    node_names,
-    peer_links,
-    worker_names,
-    zones,
-)
+from harness.scenario.members import client_links, node_names, peer_links, worker_names, zones
+from harness.scenario.model import LOOKED_UP, TOPIC, ClusterShape, Mode, Target, WorkloadShape
 from harness.scenario.shape import Reader
+from harness.scenario.shapes import ActsOn
 
 KEY = {"node": "node", "link": "link", "client": "worker", "consumer": "worker"}
 GROUPS = {

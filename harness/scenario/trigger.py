@@ -13,7 +13,8 @@ from typing import Any, Final, get_args
 from harness.errors import Location, nearest
 from harness.scenario import document
 from harness.scenario.document import Node
-from harness.scenario.model import GroupState, Trigger, node_names
+from harness.scenario.members import node_names
+from harness.scenario.model import GroupState, Trigger
 from harness.scenario.quantity import exact
 from harness.scenario.shape import INVALID, Reader
 from harness.scenario.target import Place

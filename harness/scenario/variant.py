@@ -18,16 +18,10 @@ from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, VERSION_P
 from harness.scenario.image import image_misfit
 from harness.scenario.load import Source
 from harness.scenario.matrix import Combination
-from harness.scenario.model import (
-    Attempts,
-    BrokerShape,
-    ClusterShape,
-    Expectation,
-    Vocabulary,
-    WorkloadShape,
-    worker_names,
-)
+from harness.scenario.members import worker_names
+from harness.scenario.model import Attempts, ClusterShape, Expectation, WorkloadShape
 from harness.scenario.shape import INVALID, Reader
+from harness.scenario.shapes import BrokerShape, Vocabulary
 from harness.scenario.target import ABLE, Place
 from harness.scenario.timeline import read_faults
 

@@ -14,7 +14,7 @@ from harness.errors import Problem, ScenarioError
 from harness.scenario.expand import Variant, variants
 from harness.scenario.explain import COLUMNS, explain, unreplayable
 from harness.scenario.load import load_text
-from harness.scenario.model import client_links, node_names, peer_links, worker_names
+from harness.scenario.members import client_links, node_names, peer_links, worker_names
 from harness.scenario.plan import make_plan
 from harness.scenario.quantity import exact
 from harness.units import BYTES, CORES, DURATION, RATE, RATIO, Unit

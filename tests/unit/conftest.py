@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import vocabulary as words
 
-from harness.scenario.model import Vocabulary
+from harness.scenario.shapes import Vocabulary
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ from harness.scenario.explain import explain
 from harness.scenario.fields import field_specs
 from harness.scenario.head import FaultWords, Head
 from harness.scenario.load import load_text
-from harness.scenario.model import Attempts, ClusterShape, Target, Trigger, Vocabulary, WorkloadShape
+from harness.scenario.model import Attempts, ClusterShape, Target, Trigger, WorkloadShape
 from harness.scenario.plan import make_plan
 from harness.scenario.schema import json_schema
+from harness.scenario.shapes import Vocabulary
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 

@@ -10,7 +10,7 @@ from scenario_cases import BASE, cases
 from harness.errors import ExitCode, ScenarioError
 from harness.scenario.expand import variants
 from harness.scenario.load import load_file, load_text
-from harness.scenario.model import Vocabulary
+from harness.scenario.shapes import Vocabulary
 
 
 def problems_of(text: str, vocabulary: Vocabulary) -> ScenarioError:

@@ -12,8 +12,9 @@ from harness.errors import ScenarioError
 from harness.scenario.expand import Variant, variants
 from harness.scenario.fields import attribute_docs, field_specs
 from harness.scenario.load import load_text
-from harness.scenario.model import Attempts, Target, Vocabulary
+from harness.scenario.model import Attempts, Target
 from harness.scenario.quantity import exact
+from harness.scenario.shapes import Vocabulary
 from harness.units import BYTES, CORES, DURATION, RATE, RATIO, Duration
 
 HEAD = "version: 1\ntitle: T\nexpect: {loss: {}}\n"

@@ -8,14 +8,10 @@ from harness.errors import UsageError
 from harness.scenario.expand import variants
 from harness.scenario.explain import COLUMNS, explain
 from harness.scenario.load import load_text
-from harness.scenario.model import (
-    Plan,
-    Vocabulary,
-    absent_workers,
-    membership_changes,
-    partitions_added,
-)
+from harness.scenario.members import absent_workers, membership_changes, partitions_added
+from harness.scenario.model import Plan
 from harness.scenario.plan import declared_ns, derive, make_plan, variant_label
+from harness.scenario.shapes import Vocabulary
 
 TEXT = """\
 version: 1

@@ -13,8 +13,8 @@ from harness.errors import ScenarioError
 from harness.scenario.document import plain, read_document
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
-from harness.scenario.model import Vocabulary
 from harness.scenario.schema import json_schema
+from harness.scenario.shapes import Vocabulary
 
 # What the schema cannot see: YAML below JSON, bounds of quantities, and what depends on several keys.
 BLIND = {

@@ -1,0 +1,64 @@
+"""What follows from a plan's numbers: the names of its workers, nodes and links, and who is there when."""
+
+from __future__ import annotations
+
+from harness.scenario.model import ClusterShape, Plan, WorkloadShape
+
+
+def worker_names(workload: WorkloadShape) -> tuple[str, ...]:
+    """Return the worker names of a workload: ``p0``… for producers, then ``c0``… for consumers."""
+    return (
+        *(f"p{index}" for index in range(workload.producers)),
+        *(f"c{index}" for index in range(workload.consumers)),
+    )
+
+
+def zones(workload: WorkloadShape) -> dict[str, tuple[str, ...]]:
+    """Return zone → worker names, ``clients`` (everyone not named elsewhere) first when it is not empty."""
+    placed = {name for names in workload.zones.values() for name in names}
+    rest = tuple(name for name in worker_names(workload) if name not in placed)
+    return ({"clients": rest} if rest else {}) | dict(workload.zones)
+
+
+def absent_workers(plan: Plan) -> frozenset[str]:
+    """Return the workers that are not there at first, because a fault of the plan starts them."""
+    return frozenset(name for fault in plan.timeline if fault.joins for name in fault.targets)
+
+
+def membership_changes(plan: Plan, role: str, *, session_ns: int = 0, poll_ns: int = 0) -> int:
+    """Return how many departures and returns of workers the plan's faults make, or may make, each counted.
+
+    Args:
+        plan: Of the run.
+        role: ``consumer`` or ``producer``.
+        session_ns: The group expels who has been silent for longer than this.
+        poll_ns: The group expels who has not polled for longer than this.
+    """
+    changes = 0
+    for fault in plan.timeline:
+        length = fault.until_ns - fault.at_ns
+        expelled = (fault.silences and length > session_ns) or (fault.holds_handler and length > poll_ns)
+        each = fault.departures or (2 if expelled else 0)
+        changes += each * sum(name in worker_names(plan.workload) and name[0] == role[0] for name in fault.targets)
+    return changes
+
+
+def partitions_added(plan: Plan) -> int:
+    """Return how many partitions the plan adds to the topic."""
+    return sum(fault.partitions_added for fault in plan.timeline)
+
+
+def node_names(cluster: ClusterShape) -> tuple[str, ...]:
+    """Return ``n1``… for the nodes of a cluster."""
+    return tuple(f"n{index + 1}" for index in range(cluster.nodes))
+
+
+def client_links(cluster: ClusterShape, workload: WorkloadShape) -> tuple[tuple[str, str, str], ...]:
+    """Return (link name, zone, node) of every client→node link: ``clients->n1``…"""
+    return tuple((f"{zone}->{node}", zone, node) for zone in zones(workload) for node in node_names(cluster))
+
+
+def peer_links(cluster: ClusterShape) -> tuple[tuple[str, str, str], ...]:
+    """Return (link name, from node, to node) of every ordered node→node link: ``n1->n2``…"""
+    names = node_names(cluster)
+    return tuple((f"{a}->{b}", a, b) for a in names for b in names if a != b)
