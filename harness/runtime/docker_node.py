@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 
 from harness.errors import AbilityError
 from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
+from harness.runtime.burners import Burners
 from harness.runtime.cgroup import NO_LIMIT, PERIOD_US, CpuGroup, MemoryGroup, groups_of, quota_us
 from harness.runtime.container import Container, Made
 from harness.runtime.files import write_files
 from harness.runtime.ledger import Ledger
-from harness.runtime.memory import MemoryLimits
-from harness.runtime.process import BURNER, SupervisedProcess
+from harness.runtime.limits import Limits
 
 
 class ContainerNode(Container):
@@ -56,13 +55,13 @@ class ContainerNode(Container):
         super().__init__(made, ledger, log, self._ended_unasked)
         self._surprise = on_death
         self._first = True
-        self._limits: dict[str, float] = {}
+        self._cpu_limits = Limits[float](self._carry_out_cpu)
         self._expecting: set[str] = set()
-        self._memory_limits = MemoryLimits(self._carry_out_memory)
+        self._memory_limits = Limits[int](self._carry_out_memory)
         self._memory_seen: MemoryUse | None = None
         self._short_of_memory: bool | None = None
         self._most_is_new = False
-        self._burners: dict[str, list[SupervisedProcess]] = {}
+        self._burners = Burners(spec.name, ledger, log)
         self._burning: dict[str, int] = {}
 
     @property
@@ -77,16 +76,16 @@ class ContainerNode(Container):
         self._memory_seen = self._short_of_memory = None
         await self.run()
         for holder, count in self._burning.items():
-            await self._ignite(holder, count)
+            await self._burners.ignite(holder, count, self._cpu_group())
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after the spec's timeout."""
-        self._quench()
+        self._burners.quench_all()  # the engine can end no container while others are in its group
         await self.end(signal.SIGTERM, self.spec.stop_timeout_s)
 
     async def kill(self) -> None:
         """SIGKILL; returns when it is gone."""
-        self._quench()
+        self._burners.quench_all()  # the engine can end no container while others are in its group
         await self.end(signal.SIGKILL, self.spec.stop_timeout_s)
 
     def alive(self) -> bool:
@@ -99,23 +98,15 @@ class ContainerNode(Container):
 
     def limit_cpu(self, holder: str, cores: float | None) -> None:
         """Set one holder's limit, the smallest in force counts; None lifts it and ends its burners."""
-        if cores is None:
-            self._limits.pop(holder, None)
-        else:
-            self._limits[holder] = cores
-        least = min(self._limits.values(), default=None)
-        # −1 lifts a quota; 0 would mean "leave it".
-        self.update(cpu_period=PERIOD_US, cpu_quota=-1 if least is None else quota_us(least))
+        self._cpu_limits.set(holder, cores)
         if cores is None:
             self._burning.pop(holder, None)
-            for burner in self._burners.pop(holder, []):
-                burner.expect_end()
-                burner.send(signal.SIGKILL)
+            self._burners.quench(holder)
 
     async def burn(self, holder: str, count: int) -> None:
         """Run ``count`` spinning processes inside the container's group until the holder's limit is lifted."""
         self._burning[holder] = count
-        await self._ignite(holder, count)
+        await self._burners.ignite(holder, count, self._cpu_group())
 
     def cpu_use(self) -> CpuUse:
         """Return the kernel's accounting; raises AbilityError when it does not run."""
@@ -143,6 +134,10 @@ class ContainerNode(Container):
     def release(self) -> None:
         """Nothing is left: the engine removes the group with the container."""
 
+    def _carry_out_cpu(self, cores: float | None) -> None:
+        # −1 lifts a quota; 0 would mean "leave it".
+        self.update(cpu_period=PERIOD_US, cpu_quota=-1 if cores is None else quota_us(cores))
+
     def _carry_out_memory(self, limit_bytes: int | None) -> None:
         from docker.errors import APIError  # noqa: PLC0415  only runs with containers load it
 
@@ -160,7 +155,7 @@ class ContainerNode(Container):
 
     def _ended_unasked(self, code: int) -> None:
         """Tell of an end that nobody has asked for: neither by a signal, nor by what a fault does to it."""
-        limited = self._memory_limits.least_bytes is not None
+        limited = self._memory_limits.least is not None
         if not self._expecting and not (limited and self._ended_for_memory()):
             self._surprise(code)
 
@@ -191,19 +186,3 @@ class ContainerNode(Container):
         if not found:
             raise AbilityError(f"{self.name} is ending: the kernel keeps no account of it")
         return found
-
-    async def _ignite(self, holder: str, count: int) -> None:
-        group = self._cpu_group()
-        for index in range(count):
-            burner = SupervisedProcess(f"burner {index} of {self.name}", self._ledger, self._log)
-            await burner.launch((sys.executable, "-S", "-E", "-c", BURNER), {})
-            group.add(burner.pid)
-            self._burners.setdefault(holder, []).append(burner)
-
-    def _quench(self) -> None:
-        """End the burners: the engine cannot remove a group, and so end a container, while others are in it."""
-        for burners in self._burners.values():
-            for burner in burners:
-                burner.expect_end()
-                burner.send(signal.SIGKILL)
-        self._burners.clear()

@@ -12,7 +12,8 @@ from harness.runtime.cgroup import CpuController, MemoryController
 from harness.runtime.contract import Sources
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
-from harness.runtime.process import ProcessNode, ProcessProgram
+from harness.runtime.process import ProcessProgram
+from harness.runtime.process_node import ProcessNode
 from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
 
 _LOOPBACK = "127.0.0.1"

@@ -20,7 +20,7 @@ from harness.history.facts import Facts
 from harness.run.vocabulary import vocabulary
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
-from harness.runtime.process import ProcessNode
+from harness.runtime.process_node import ProcessNode
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.scenario.model import Plan

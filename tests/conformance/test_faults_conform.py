@@ -28,7 +28,7 @@ from harness.runtime import docker_engine
 from harness.runtime.abilities import why_not
 from harness.runtime.disk import LoopDisk
 from harness.runtime.docker_node import ContainerNode
-from harness.runtime.process import ProcessNode
+from harness.runtime.process_node import ProcessNode
 from harness.runtime.toxiproxy import ToxiproxyControl
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker

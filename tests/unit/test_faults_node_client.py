@@ -22,7 +22,8 @@ from harness.faults.outages import Outages
 from harness.run.vocabulary import vocabulary
 from harness.runtime.base import CpuUse, Identity, NodeSpec
 from harness.runtime.ledger import Ledger
-from harness.runtime.process import ProcessNode, SupervisedProcess
+from harness.runtime.process import SupervisedProcess
+from harness.runtime.process_node import ProcessNode
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.scenario.model import PlannedFault, Target

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import AbilityError
 from harness.runtime import abilities, disk
 from harness.runtime.cgroup import MemoryController, MemoryGroup, find_memory_controller
-from harness.runtime.memory import MemoryLimits
+from harness.runtime.limits import Limits
 
 MIB = 1 << 20
 MOUNTS = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/root rw
@@ -77,14 +77,14 @@ def test_where_no_memory_can_be_limited_the_reason_is_told(tmp_path: Path) -> No
 
 def test_the_smallest_of_all_holders_memory_limits_counts() -> None:
     done: list[int | None] = []
-    limits = MemoryLimits(done.append)
+    limits = Limits[int](done.append)
     limits.set("a", 100)
     limits.set("b", 50)
     limits.set("b", None)
     limits.set("b", None)
     limits.set("a", None)
     assert done == [100, 50, 100, None]
-    assert limits.least_bytes is None
+    assert limits.least is None
 
 
 def test_a_limit_that_is_refused_leaves_the_others_in_force() -> None:
@@ -95,14 +95,14 @@ def test_a_limit_that_is_refused_leaves_the_others_in_force() -> None:
             raise AbilityError("more is in use")
         done.append(limit)
 
-    limits = MemoryLimits(carry_out)
+    limits = Limits[int](carry_out)
     limits.set("a", 100)
     with pytest.raises(AbilityError):
         limits.set("b", 5)
     with pytest.raises(AbilityError):
         limits.set("a", 5)
     assert done == [100, 100, 100]
-    assert limits.least_bytes == 100
+    assert limits.least == 100
 
 
 def test_mounts_are_read_with_their_escapes(tmp_path: Path) -> None:
