@@ -88,10 +88,6 @@ class ContainerNode(Container):
         self._burners.quench_all()  # the engine can end no container while others are in its group
         await self.end(signal.SIGKILL, self.spec.stop_timeout_s)
 
-    def alive(self) -> bool:
-        """Tell whether the process exists."""
-        return self.identity() is not None
-
     def expect_end_by(self, holder: str, *, expected: bool) -> None:
         """While a holder expects it, the end of the process is no surprise."""
         (self._expecting.add if expected else self._expecting.discard)(holder)

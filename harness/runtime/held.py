@@ -50,6 +50,10 @@ class Held(abc.ABC):
         """Return which process this is, from the operating system; None when gone."""
         return procfs.identity(self.pid) if self.pid else None
 
+    def alive(self) -> bool:
+        """Tell whether the process exists (a paused one does)."""
+        return self.identity() is not None
+
     def logs(self, lines: int = 20) -> str:
         """Return the last lines of its output."""
         return tail(self._log, lines)

@@ -88,10 +88,6 @@ class ProcessNode(SupervisedProcess):
         """SIGKILL; returns when it is gone."""
         await self.end(signal.SIGKILL, self.spec.stop_timeout_s)
 
-    def alive(self) -> bool:
-        """Tell whether the process exists."""
-        return self.identity() is not None
-
     def expect_end_by(self, holder: str, *, expected: bool) -> None:
         """While a holder expects it, the end of the process is no surprise."""
         (self._expecting.add if expected else self._expecting.discard)(holder)
