@@ -99,8 +99,9 @@ class Latency:
         added = self._options.delay_ns * len(self._streams)
         # A toxic still in force would show all of what it adds: a quarter of that is no room for doubt on a busy machine.
         tolerance = min(max(_TOLERANCE_NS, added // 4), added // 2)
+        least = (self._options.delay_ns - self._options.jitter_ns) * 9 // 10  # of one direction that was forgotten
         return tuple(
-            evidence.recovered(self._context, link, self._applied_ns, self._healed_ns, tolerance, channel)
+            evidence.recovered(self._context, link, self._applied_ns, self._healed_ns, tolerance, least, channel)
             for link, channel in channels(self._context)
         )
 

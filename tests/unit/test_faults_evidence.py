@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from harness.faults import evidence
 from harness.faults.base import FAULTS, FaultContext, Sample, the_name_itself
 from harness.scenario.model import PlannedFault, Target
 
@@ -105,3 +107,48 @@ def test_every_channel_must_show_the_effect(kind: str, options: dict[str, Any], 
 def test_a_link_with_one_channel_bears_its_name(kind: str, options: dict[str, Any], how: str) -> None:
     probes = Probes(**({"slowed": (), "broken": ()} | {how: CHANNELS[:1]}))
     assert _proven(kind, options, probes, channels=False) == [("round trip through n1->n2", True)]
+
+
+class Busy:
+    """Round trips of a busy machine: long before, with short ones among them; ``during``, ``after``: from 10 s, from 20 s."""
+
+    def __init__(self, before: Sequence[int], during: Sequence[int], after: Sequence[int]) -> None:
+        self._lengths = [*before, *during, *after]
+
+    def samples(self, target: str, since_ns: int, until_ns: int | None = None) -> Sequence[Sample]:
+        del target
+        found = [
+            Sample(start_ns=(5 + i) * S, end_ns=(5 + i) * S + ms * 1_000_000, ok=True, length_ns=ms * 1_000_000)
+            for i, ms in enumerate(self._lengths)
+        ]
+        return [item for item in found if item.start_ns >= since_ns and (until_ns is None or item.end_ns <= until_ns)]
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "after", "proven"),
+    [
+        ([60, 5, 60, 60, 60], [101] * 10, [60, 8, 60, 60, 60], (True, True)),
+        (
+            [60, 51, 60, 60, 60],
+            [101] * 10,
+            [60, 55, 60, 60, 60],
+            (False, True),
+        ),  # nothing was ever short; back as before
+        ([60, 5, 60, 60, 60], [101] * 9 + [40], [60, 8, 60, 60, 60], (False, True)),  # one passed without the delay
+        ([60, 5, 60, 60, 60], [101] * 10, [101, 101, 99, 101, 101], (True, False)),  # it is still there
+        ([5, 5, 5, 5, 5], [101] * 10, [55, 56, 55, 54, 55], (True, False)),  # one direction of it is still there
+    ],
+)
+def test_on_a_busy_machine_the_shortest_round_trips_tell(
+    before: list[int], during: list[int], after: list[int], proven: tuple[bool, bool]
+) -> None:
+    found = evidence_of(Busy(before, during, after), least_ms=90, direction_ms=45)
+    assert found == proven
+
+
+def evidence_of(probes: Busy, *, least_ms: int, direction_ms: int) -> tuple[bool, bool]:
+    context: Any = SimpleNamespace(probes=probes)
+    ms = 1_000_000
+    slowed = evidence.slowed(context, "clients->n1", 10 * S, 20 * S, least_ms * ms)
+    back = evidence.recovered(context, "clients->n1", 10 * S, 20 * S, 25 * ms, direction_ms * ms)
+    return slowed.proven, back.proven
