@@ -180,6 +180,7 @@ class DiskFull:
         deadline = loop.time() + _SERVES_S
         while node.alive() and await self._context.node_ready(name):
             if loop.time() > deadline:
+                self._context.outages.hold(name, self._context.planned.id)
                 await node.kill()
                 self._context.node_state(name, "killed")
                 break
