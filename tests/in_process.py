@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.errors import ExitCode
 from harness.progress import Event
 from harness.result import RunResult
 from harness.run import session
@@ -24,6 +25,16 @@ def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResu
     selected = select([path])
     (result,) = session.run_all(selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append)
     return result, events
+
+
+def run_twice_at_most(text: str, folder: Path, runtime: str) -> RunResult:
+    """Run one scenario, once more if there was no verdict: two tests at a time and a few cores can starve a probe."""
+    result, _ = run_text(text, folder, runtime)
+    if result.exit_code == ExitCode.INCONCLUSIVE:
+        print(f"made again: {result.headline}")
+        (folder / "again").mkdir()
+        result, _ = run_text(text, folder / "again", runtime)
+    return result
 
 
 def scenario(

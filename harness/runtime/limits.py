@@ -28,10 +28,14 @@ class Limits(Generic[T]):
         return min(self._of.values(), default=None)
 
     def set(self, holder: str, limit: T | None) -> None:
-        """Set a holder's limit, or lift it with None. One that is refused leaves the others in force."""
+        """Set a holder's limit, or lift it with None. One that is refused leaves the others in force; so does one that cannot be
+        lifted, until it is lifted again.
+        """
         if limit is None:
-            if self._of.pop(holder, None) is not None:
-                self._carry_out(self.least)
+            others = {name: value for name, value in self._of.items() if name != holder}
+            if others != self._of:
+                self._carry_out(min(others.values(), default=None))
+                self._of = others
             return
         before = self._of.get(holder)
         self._of[holder] = limit

@@ -6,20 +6,16 @@ from pathlib import Path
 
 import pytest
 import required
-from in_process import run_text, scenario
+from in_process import run_text, run_twice_at_most, scenario
 
-from harness.errors import ExitCode
-from harness.faults.base import FAULTS
-from harness.result import RunResult
-from harness.runtime import docker_engine
-from harness.runtime.abilities import why_not
 from harness.verdict import Verdict
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 RUNTIMES = ("process", "docker")
-TOGETHER: dict[str, tuple[tuple[str, str, str], ...]] = {
-    # Fault, when, how long (none: it ends by itself); all on n1.
+Faults = tuple[tuple[str, str, str], ...]
+"""Fault, when, how long (nothing: it ends by itself); all on n1."""
+TOGETHER: dict[str, Faults] = {
     "a kill while it has left": (("stop: {}", "500ms", "3s"), ("kill: {}", "1500ms", "4s")),
     "a restart while it is down": (("kill: {}", "500ms", "3s"), ("restart: {signal: KILL, down: 3s}", "1500ms", "")),
     "a power loss while it is down": (("stop: {}", "500ms", "2s"), ("power_loss: {down: 3s}", "1s", "")),
@@ -33,14 +29,13 @@ TOGETHER: dict[str, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def _text(faults: tuple[tuple[str, str, str], ...], broker: str) -> str:
+def _text(faults: Faults) -> str:
     """Return a scenario with all of them on n1 of three, the first one as ``scenario`` writes it."""
     (first, at, length), *others = faults
     text = scenario(
         first,
         "{node: n1}",
         f"for: {length}" if length else "",
-        broker=broker,
         cluster="{nodes: 3, replicas: 3}",
         duration="8s",
         payload="4KiB",
@@ -51,27 +46,8 @@ def _text(faults: tuple[tuple[str, str, str], ...], broker: str) -> str:
     return text.replace("expect:\n", more + "expect:\n")
 
 
-def _possible(faults: tuple[tuple[str, str, str], ...], runtime: str) -> None:
-    if runtime == "docker" and (why := docker_engine.unusable()):
-        required.lacking("docker", why)
-    for fault, _, _ in faults:
-        for ability in FAULTS.get(fault.partition(":")[0]).abilities:
-            if why := why_not(ability, runtime):
-                required.lacking({"disk": "power"}.get(ability, ability), why)
-
-
-def _run(faults: tuple[tuple[str, str, str], ...], folder: Path, runtime: str, broker: str = "nats") -> RunResult:
-    result, _ = run_text(_text(faults, broker), folder, runtime)
-    if result.exit_code == ExitCode.INCONCLUSIVE:
-        print(f"made again: {result.headline}")
-        (folder / "again").mkdir()
-        result, _ = run_text(_text(faults, broker), folder / "again", runtime)
-    return result
-
-
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+def _possible(faults: Faults, runtime: str) -> None:
+    required.for_faults((fault.partition(":")[0] for fault, _, _ in faults), runtime)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -79,7 +55,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_faults_that_overlap_on_a_node_are_each_proven(name: str, runtime: str, tmp_path: Path) -> None:
     faults = TOGETHER[name]
     _possible(faults, runtime)
-    result = _run(faults, tmp_path, runtime)
+    result = run_twice_at_most(_text(faults), tmp_path, runtime)
     assert len(result.faults) == len(faults)
     for fault in result.faults:
         assert fault.proven, (fault.id, [item for item in fault.evidence if not item.proven])
@@ -89,7 +65,7 @@ def test_faults_that_overlap_on_a_node_are_each_proven(name: str, runtime: str, 
 def test_a_power_loss_that_cannot_be_proven_on_a_full_disk_keeps_nobody_waiting(tmp_path: Path) -> None:
     _possible(TOGETHER["a disk that is full while it is down"], "process")
     faults = (("disk_full: {}", "500ms", "3s"), ("power_loss: {down: 500ms}", "1500ms", ""))
-    result, _ = run_text(_text(faults, "nats"), tmp_path)
+    result, _ = run_text(_text(faults), tmp_path)
     full, cut = result.faults
     assert full.proven, full.evidence
     assert not cut.proven
@@ -98,7 +74,7 @@ def test_a_power_loss_that_cannot_be_proven_on_a_full_disk_keeps_nobody_waiting(
 
 def test_a_stop_that_comes_to_a_dead_node_is_not_believed(tmp_path: Path) -> None:
     """It never got the SIGTERM: whatever handing over would have shown was not tested."""
-    result, _ = run_text(_text((("kill: {}", "500ms", "3s"), ("stop: {}", "1500ms", "3s")), "nats"), tmp_path)
+    result, _ = run_text(_text((("kill: {}", "500ms", "3s"), ("stop: {}", "1500ms", "3s"))), tmp_path)
     kill, stop = result.faults
     assert kill.proven
     assert [item.probe for item in stop.evidence if not item.proven] == ["exit status"]

@@ -87,6 +87,23 @@ def test_the_smallest_of_all_holders_memory_limits_counts() -> None:
     assert limits.least is None
 
 
+def test_a_limit_that_could_not_be_lifted_is_lifted_when_asked_again() -> None:
+    trouble, done = [AbilityError("not now")], []
+
+    def carry_out(limit: float | None) -> None:
+        if limit is None and trouble:
+            raise trouble.pop()
+        done.append(limit)
+
+    limits = Limits[float](carry_out)
+    limits.set("a", 0.5)
+    with pytest.raises(AbilityError, match="not now"):
+        limits.set("a", None)
+    assert limits.least == 0.5
+    limits.set("a", None)
+    assert done == [0.5, None]
+
+
 def test_a_limit_that_is_refused_leaves_the_others_in_force() -> None:
     done: list[int | None] = []
 
