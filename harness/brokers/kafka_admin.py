@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from harness.brokers import kafka_leaders
 from harness.brokers import kafka_queries as ask
 from harness.brokers.base import Authority, Leadership, Observed, PartitionState
-from harness.brokers.kafka_audit import nothing_visible, read_log
+from harness.brokers.kafka_audit import LogAudit, nothing_visible
 from harness.brokers.kafka_view import FAILURES, KafkaView, node_id
 from harness.brokers.kafka_wire import Wire
 from harness.clients.kafka_options import TOPIC
@@ -219,36 +219,7 @@ class KafkaAdmin:
 
     async def audit(self, journal: Journal) -> Sequence[Authority]:
         """Read the whole log of every partition into ``journal``."""
-        found = await self._view.metadata()
-        if found is None:
-            return [_unread(-1, "no node answers")]
-        if TOPIC not in found.partitions:
-            detail = "the cluster says that the topic does not exist"
-            return [Authority(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)]
-        leaders = await self._view.leaders()
-        firsts, ends = await self._view.ends(leaders, ask.EARLIEST), await self._view.ends(leaders, ask.LATEST)
-        known = {index: ends[index] for index in sorted(leaders) if index in ends and index in firsts}
-        reached = await asyncio.to_thread(
-            read_log, self._bootstrap(), known, journal, committed_only=self._committed_only
-        )
-        said = []
-        for index in sorted(leaders):
-            if index not in known:
-                said.append(_unread(index, "its leader does not answer"))
-                continue
-            position, count = reached.get(index, (0, 0))
-            whole = position >= known[index]
-            said.append(
-                Authority(
-                    partition=index,
-                    exists=True,
-                    first_offset=firsts[index],
-                    last_offset=ends[index] - 1,
-                    audit="complete" if whole else "partial",
-                    detail=f"read {count} records, offsets {firsts[index]} to {position - 1} of {ends[index] - 1}",
-                )
-            )
-        return said
+        return await LogAudit(self._view, journal, committed_only=self._committed_only).run()
 
     async def close(self) -> None:
         """Close connections."""
@@ -276,7 +247,3 @@ def _create(client: AdminClient, topic: NewTopic) -> str:
 
 def _keyed(offsets: Mapping[int, int]) -> dict[str, int]:
     return {str(index): offset for index, offset in sorted(offsets.items())}
-
-
-def _unread(partition: int, detail: str) -> Authority:
-    return Authority(partition=partition, exists=True, first_offset=-1, last_offset=-1, audit="none", detail=detail)

@@ -1,77 +1,142 @@
 """Reads whole logs of Kafka partitions: the authority on what is stored, and whether anything is left to see.
 
-Blocking; to be called in a thread. Reads past every link, as the administration does.
+Goes on where it was when a leader did not answer: what is not read proves nothing. Reads past every link, as the
+administration does.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from harness.brokers import kafka_queries as ask
+from harness.brokers.base import Authority
+from harness.brokers.kafka_view import KafkaView
 from harness.clients.kafka_options import TOPIC
 from harness.clients.payload import decode_all
 from harness.clock import monotonic_ns
 from harness.history.record import RECORD_DTYPE, Journal, Kind
 
 _IDLE_S = 5.0
+_PATIENCE_S = 15.0
+_AGAIN_S = 0.5
 _PEEK_S = 3.0
 _BATCH = 5_000
 
 
-def read_log(
-    bootstrap: str, ends: Mapping[int, int], journal: Journal, *, committed_only: bool
-) -> dict[int, tuple[int, int]]:
-    """Journal every record of these partitions as STORED.
+class LogAudit:
+    """One reading of every partition's log.
 
     Args:
-        bootstrap: Addresses of the nodes' own listeners.
-        ends: Partition → offset at which its log ends.
-        journal: Where to.
+        view: The nodes of the cluster.
+        journal: Where every stored message goes, as STORED.
         committed_only: Leave out what lies in aborted or open transactions.
-
-    Returns:
-        Partition → (position reached, records read); the position is the end's when all of it was read.
+        patience_s: Seconds without progress after which what was read has to do.
     """
-    reached = dict.fromkeys(ends, (0, 0))
-    left = {index for index, end in ends.items() if end > 0}
-    reader = _reader(bootstrap, committed_only=committed_only)
-    try:
-        reader.assign([TopicPartition(TOPIC, index, OFFSET_BEGINNING) for index in sorted(left)])
+
+    def __init__(
+        self, view: KafkaView, journal: Journal, *, committed_only: bool, patience_s: float = _PATIENCE_S
+    ) -> None:
+        self._view = view
+        self._journal = journal
+        self._committed_only = committed_only
+        self._patience_s = patience_s
+        self._position: dict[int, int] = {}
+        self._read: dict[int, int] = {}
+
+    async def run(self) -> list[Authority]:
+        """Read until every partition's end is reached; return the brokers' word on each."""
         heard = time.monotonic()
-        while left and time.monotonic() - heard < _IDLE_S:
-            messages = reader.consume(_BATCH, 0.2)
-            good = []
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    good.append(message)
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the name that the package documents
-                    index = message.partition() or 0  # the stubs know messages without one; read ones have it
-                    left.discard(index)
-                    reached[index] = (max(ends[index], reached[index][0]), reached[index][1])
-            if messages:
+        while True:
+            before = sum(self._position.values())
+            said = await self._round()
+            if all(authority.audit == "complete" for authority in said):
+                return said
+            if sum(self._position.values()) > before:
                 heard = time.monotonic()
-            if not good:
+            elif time.monotonic() - heard > self._patience_s:
+                return said
+            else:
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _round(self) -> list[Authority]:
+        found = await self._view.metadata()
+        if found is None:
+            return [_unread(-1, "no node answers")]
+        if TOPIC not in found.partitions:
+            detail = "the cluster says that the topic does not exist"
+            return [Authority(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)]
+        leaders = await self._view.leaders()
+        firsts, ends = await self._view.ends(leaders, ask.EARLIEST), await self._view.ends(leaders, ask.LATEST)
+        known = {index: ends[index] for index in sorted(leaders) if index in ends and index in firsts}
+        left = {index: end for index, end in known.items() if self._position.get(index, 0) < end}
+        if left:
+            await asyncio.to_thread(self._read_on, left)
+        said = []
+        for index in sorted(leaders):
+            if index not in known:
+                said.append(_unread(index, "its leader does not answer"))
                 continue
-            records = np.zeros(len(good), RECORD_DTYPE)
-            records["kind"], records["count"], records["ref"], records["t"] = Kind.STORED, 1, -1, monotonic_ns()
-            records["key"], records["seq"] = decode_all([message.value() or b"" for message in good])
-            records["partition"] = [message.partition() for message in good]
-            records["offset"] = [message.offset() for message in good]
-            journal.extend(records)
-            journal.flush()
-            for index in np.unique(records["partition"]).tolist():
-                here = records["offset"][records["partition"] == index]
-                # The end may have been reported already, behind control records that nobody is given.
-                reached[index] = (max(reached[index][0], int(here[-1]) + 1), reached[index][1] + here.size)
-    except KafkaException:
-        return reached  # what was read stands; the rest counts as not read
-    finally:
-        reader.close()
-    return reached
+            position, count = self._position.get(index, 0), self._read.get(index, 0)
+            said.append(
+                Authority(
+                    partition=index,
+                    exists=True,
+                    first_offset=firsts[index],
+                    last_offset=ends[index] - 1,
+                    audit="complete" if position >= known[index] else "partial",
+                    detail=f"read {count} records, offsets {firsts[index]} to {position - 1} of {ends[index] - 1}",
+                )
+            )
+        return said or [_unread(-1, "nobody tells its leaders")]
+
+    def _read_on(self, ends: Mapping[int, int]) -> None:
+        """Journal what lies behind the positions reached, up to ``ends`` (partition → offset); blocks."""
+        left = set(ends)
+        reader = _reader(",".join(self._view.addresses.values()), committed_only=self._committed_only)
+        try:
+            starts = {index: self._position.get(index, OFFSET_BEGINNING) for index in sorted(left)}
+            reader.assign([TopicPartition(TOPIC, index, start) for index, start in starts.items()])
+            heard = time.monotonic()
+            while left and time.monotonic() - heard < _IDLE_S:
+                messages = reader.consume(_BATCH, 0.2)
+                good = []
+                for message in messages:
+                    error = message.error()
+                    if error is None:
+                        good.append(message)
+                    elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the name that the package documents
+                        index = message.partition() or 0  # the stubs know messages without one; read ones have it
+                        left.discard(index)
+                        # Behind control records that nobody is given.
+                        self._position[index] = max(ends[index], self._position.get(index, 0))
+                if messages:
+                    heard = time.monotonic()
+                if good:
+                    self._keep(good)
+        except KafkaException:
+            return  # what was read stands; the rest counts as not read
+        finally:
+            reader.close()
+
+    def _keep(self, messages: Sequence[Message]) -> None:
+        """Journal messages and move the positions."""
+        records = np.zeros(len(messages), RECORD_DTYPE)
+        records["kind"], records["count"], records["ref"], records["t"] = Kind.STORED, 1, -1, monotonic_ns()
+        records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
+        records["partition"] = [message.partition() for message in messages]
+        records["offset"] = [message.offset() for message in messages]
+        self._journal.extend(records)
+        self._journal.flush()
+        for index in np.unique(records["partition"]).tolist():
+            here = records["offset"][records["partition"] == index]
+            # The end may have been reported already, behind control records that nobody is given.
+            self._position[index] = max(self._position.get(index, 0), int(here[-1]) + 1)
+            self._read[index] = self._read.get(index, 0) + here.size
 
 
 def nothing_visible(bootstrap: str, partition: int, position: int, *, committed_only: bool) -> bool:
@@ -110,3 +175,7 @@ def _reader(bootstrap: str, *, committed_only: bool) -> Consumer:
             "log_level": 0,
         }
     )
+
+
+def _unread(partition: int, detail: str) -> Authority:
+    return Authority(partition=partition, exists=True, first_offset=-1, last_offset=-1, audit="none", detail=detail)

@@ -22,17 +22,15 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 
 from harness.brokers.base import Authority, Leadership, Observed, PartitionState
+from harness.brokers.nats_audit import STREAM_NOT_FOUND, StreamAudit
 from harness.clients.nats_options import STREAM, SUBJECT_PREFIX, durable, subject
-from harness.clients.payload import decode
 from harness.errors import ControlError, StartError
-from harness.history.record import Journal, Kind
+from harness.history.record import Journal
 from harness.scenario.model import Plan
 
 ADMIN_NAME = "harness-admin"
 _REQUEST_S = 2.0
-_STREAM_NOT_FOUND = 10059
 _CONSUMER_NOT_FOUND = 10014
-_FETCH = 1000
 
 
 class NatsAdmin:
@@ -168,7 +166,7 @@ class NatsAdmin:
                     )
                 )
         except nats.js.errors.NotFoundError as error:
-            if error.err_code in {_STREAM_NOT_FOUND, _CONSUMER_NOT_FOUND}:
+            if error.err_code in {STREAM_NOT_FOUND, _CONSUMER_NOT_FOUND}:
                 return None
             raise ControlError(f"the cluster answered: {error}") from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -177,31 +175,7 @@ class NatsAdmin:
 
     async def audit(self, journal: Journal) -> Sequence[Authority]:
         """Read the whole stream by an ephemeral pull consumer and journal what is stored."""
-        return (await self._audit(journal),)
-
-    async def _audit(self, journal: Journal) -> Authority:
-        try:
-            js = await self._jetstream()
-            before = (await js.stream_info(STREAM)).state
-            read, last = await _read_all(js, journal, before)
-            after = (await js.stream_info(STREAM)).state
-        except nats.js.errors.NotFoundError as error:
-            if error.err_code == _STREAM_NOT_FOUND:
-                detail = "the server says that the stream does not exist"
-                return Authority(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)
-            return _unread(f"the server answered: {error}")
-        except (nats.errors.Error, TimeoutError, OSError, ControlError) as error:
-            return _unread(f"the stream could not be read: {error!r}")
-        finally:
-            journal.flush()
-        whole = read == after.messages and last == after.last_seq
-        return Authority(
-            exists=True,
-            first_offset=after.first_seq if after.messages else -1,
-            last_offset=after.last_seq,
-            audit="complete" if whole else "partial",
-            detail=f"read {read} of {after.messages} messages, sequences {after.first_seq} to {after.last_seq}",
-        )
+        return (await StreamAudit(self._jetstream, journal).run(),)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -244,7 +218,7 @@ class NatsAdmin:
         try:
             message = await js.get_last_msg(STREAM, subject(partition))
         except nats.js.errors.NotFoundError as error:
-            if error.err_code == _STREAM_NOT_FOUND:
+            if error.err_code == STREAM_NOT_FOUND:
                 raise
             return -1
         return int(message.seq or -1)
@@ -275,38 +249,6 @@ def _get_json(url: str, node: str) -> dict[str, Any]:
         raise ControlError(f"{node} answered {error.code} on its monitoring port") from error
     except (OSError, ValueError) as error:
         raise ControlError(f"{node} does not answer on its monitoring port: {error}") from error
-
-
-async def _read_all(js: JetStreamContext, journal: Journal, state: api.StreamState) -> tuple[int, int]:
-    """Journal every message up to ``state.last_seq``; return (how many, last sequence read)."""
-    if not state.messages:
-        return 0, state.last_seq
-    config = api.ConsumerConfig(
-        ack_policy=api.AckPolicy.NONE, deliver_policy=api.DeliverPolicy.ALL, mem_storage=True, inactive_threshold=60
-    )
-    subscription = await js.pull_subscribe(f"{SUBJECT_PREFIX}*", stream=STREAM, config=config)
-    read = last = failures = 0
-    while last < state.last_seq:
-        try:
-            messages = await subscription.fetch(min(_FETCH, state.messages - read) or 1, timeout=2)
-        except TimeoutError:
-            failures += 1
-            if failures == 5:
-                break
-            continue
-        for message in messages:
-            meta = message.metadata
-            last = meta.sequence.stream
-            key, seq = decode(message.data)
-            partition = int(message.subject[len(SUBJECT_PREFIX) :])
-            journal.add(Kind.STORED, t=time.monotonic_ns(), key=key, seq=seq, partition=partition, offset=last)
-        read += len(messages)
-        journal.flush()
-    return read, last
-
-
-def _unread(detail: str) -> Authority:
-    return Authority(exists=True, first_offset=-1, last_offset=-1, audit="none", detail=detail)
 
 
 async def _until_accepted(call: Any, what: str) -> None:
