@@ -13,7 +13,7 @@ A line is ``<journal> <ms> <operation> <value> [<arguments>]``; a value is ``key
     c0.1 23 poll 3 1500         POLL: 3 polls since the last one, at most 1,500 ms between two of them
     audit.1 90 stored 0/0 p0 @5 STORED
     monitor.1 100 tick 100      TICK, 100 ms after the one before
-    monitor.1 50 probe a->n1 fail 20   PROBE answered at 50 ms, begun 20 ms before
+    monitor.1 50 probe a->n1 fail 20   PROBE cut at 50 ms, begun 20 ms before; ``silent``: it had no answer in time
     - 0 phase phase=warmup      an event; the fields are JSON values, or strings
 """
 
@@ -28,7 +28,7 @@ import numpy as np
 
 from harness.history.facts import Facts
 from harness.history.read import RECORD_DTYPE, Event, History, JournalView
-from harness.history.record import SEQ_BITS, Flag, Kind, Outcome
+from harness.history.record import SEQ_BITS, Break, Flag, Kind, Outcome
 
 MS = 1_000_000
 ROLES = {"p": "producer", "c": "consumer", "a": "audit", "m": "monitor"}
@@ -136,8 +136,11 @@ class HistoryBuilder:
         elif operation == "probe":
             index = page.targets.setdefault(rest[0], len(page.targets))
             trip = round(float(rest[2]) * MS)
-            outcome = _OUTCOMES[rest[1]]
-            page.records.append(_record(Kind.PROBE, t, outcome=outcome, partition=index, seq=t - trip, offset=trip))
+            broken = {"ok": Break.NONE, "fail": Break.CUT, "silent": Break.SILENT}[rest[1]]
+            outcome = Outcome.FAIL if broken else Outcome.OK
+            page.records.append(
+                _record(Kind.PROBE, t, outcome=outcome, partition=index, seq=t - trip, offset=trip, count=int(broken))
+            )
         else:
             self._operation(page, t, operation, _value(rest[0]), rest[1:])
 

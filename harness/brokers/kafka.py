@@ -110,9 +110,14 @@ class KafkaBroker:
         return {role: name for role, name in wanted.items() if name}
 
     def settle_ns(self, plan: Plan) -> int:
-        """Return the time after which librdkafka gives a message up, with that of a last transaction and 2 s more."""
+        """Return the time after which librdkafka gives a message up, with that of a last transaction and 2 s more.
+
+        A transaction ends in five steps at most: a flush, three attempts to commit, an abort. A producer that is killed in
+        between leaves it open, and what others have sent out of the sight of consumers.
+        """
         producer = plan.workload.producer
-        return int(producer.timeout_ns + (producer.transaction_timeout_ns if producer.transaction else 0) + 2 * _S)
+        ending_ns = 5 * producer.transaction_timeout_ns if producer.transaction else 0
+        return int(producer.timeout_ns + ending_ns + 2 * _S)
 
     def leave_ns(self, plan: Plan) -> int:
         """Return the time to handle what one poll gave, to commit and to leave."""

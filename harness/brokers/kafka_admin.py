@@ -28,6 +28,8 @@ from harness.scenario.model import Plan
 
 _CREATE_S = 30.0
 _OFFSETS_NS = NS_PER_S
+_ORDER_S = 12.0
+"""How long an order to the controller may take: it has 10 s by itself."""
 
 
 class KafkaAdmin:
@@ -56,7 +58,6 @@ class KafkaAdmin:
         self._partitions, self._consumers = partitions, frozenset(consumers)
         self._committed_only, self._transactional = committed_only, transactional
         self._offsets_asked_ns = 0
-        self._known = False
 
     async def create_topic(self, plan: Plan) -> None:
         """Create the topic and wait until every partition has a leader and all its replicas are in sync."""
@@ -115,8 +116,11 @@ class KafkaAdmin:
             raise ControlError(f"partition {partition} has no other replica in sync: leader {now.leader or 'none'}")
         order = [node_id(others[0]), *(node_id(name) for name in now.replicas if name != others[0])]
         trouble = ""
-        for address in self._view.addresses.values():
-            wire = Wire(address)  # a connection of its own: what proves the move shares nothing with the order
+        # One that is frozen takes the connection all the same, and the whole time: who has just answered is asked first.
+        nodes = sorted(self._view.addresses, key=lambda name: (name == now.leader) != now.obeyed)
+        for node in nodes:
+            # A connection of its own: what proves the move shares nothing with the order.
+            wire = Wire(self._view.addresses[node], timeout_s=_ORDER_S)
             try:
                 await kafka_leaders.prefer(wire, TOPIC, partition, order)
                 await kafka_leaders.elect(wire, TOPIC, partition)
@@ -144,12 +148,10 @@ class KafkaAdmin:
     async def observe(self) -> Sequence[Observed]:
         """Return every partition's leader, the group, and once a second the group's positions and the logs' ends."""
         leaders = await self._view.leaders()
-        self._known = self._known or bool(leaders)
         self._partitions = max(self._partitions, len(leaders))
-        # A topic that does not exist yet has no partitions without a leader.
+        # Of what no node names nothing is said: that nobody answered in time does not mean that nobody leads.
         found: list[Observed] = [
-            ("leader", {"partition": index, "leader": leaders.get(index, "")})
-            for index in range(self._partitions if self._known else 0)
+            ("leader", {"partition": index, "leader": leader}) for index, leader in sorted(leaders.items())
         ]
         asked_ns = monotonic_ns()
         group = await self._view.group()
@@ -202,7 +204,7 @@ class KafkaAdmin:
                 self._transactional
                 and position < end
                 and await asyncio.to_thread(
-                    nothing_visible, self._bootstrap(), index, position, committed_only=self._committed_only
+                    nothing_visible, self._bootstrap(), index, position, end, committed_only=self._committed_only
                 )
             ):
                 position = end  # what lies between are control records and aborted transactions

@@ -7,6 +7,8 @@ administration does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -21,10 +23,10 @@ from harness.clients.payload import decode_all
 from harness.clock import monotonic_ns
 from harness.history.record import RECORD_DTYPE, Journal, Kind
 
-_IDLE_S = 5.0
-_PATIENCE_S = 15.0
+_IDLE_S = 10.0
+_PATIENCE_S = 30.0
 _AGAIN_S = 0.5
-_PEEK_S = 3.0
+_PEEK_S = 10.0
 _BATCH = 5_000
 
 
@@ -47,6 +49,7 @@ class LogAudit:
         self._patience_s = patience_s
         self._position: dict[int, int] = {}
         self._read: dict[int, int] = {}
+        self._stop = threading.Event()
 
     async def run(self) -> list[Authority]:
         """Read until every partition's end is reached; return the brokers' word on each."""
@@ -75,7 +78,7 @@ class LogAudit:
         known = {index: ends[index] for index in sorted(leaders) if index in ends and index in firsts}
         left = {index: end for index, end in known.items() if self._position.get(index, 0) < end}
         if left:
-            await asyncio.to_thread(self._read_on, left)
+            await self._beside(left)
         said = []
         for index in sorted(leaders):
             if index not in known:
@@ -94,6 +97,18 @@ class LogAudit:
             )
         return said or [_unread(-1, "nobody tells its leaders")]
 
+    async def _beside(self, left: Mapping[int, int]) -> None:
+        """Read in a thread; it has ended when this returns or raises: whoever cancels an audit closes its journal next."""
+        reading = asyncio.ensure_future(asyncio.to_thread(self._read_on, left))
+        try:
+            await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            self._stop.set()
+            while not reading.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait({reading})
+            raise
+
     def _read_on(self, ends: Mapping[int, int]) -> None:
         """Journal what lies behind the positions reached, up to ``ends`` (partition → offset); blocks."""
         left = set(ends)
@@ -102,20 +117,21 @@ class LogAudit:
             starts = {index: self._position.get(index, OFFSET_BEGINNING) for index in sorted(left)}
             reader.assign([TopicPartition(TOPIC, index, start) for index, start in starts.items()])
             heard = time.monotonic()
-            while left and time.monotonic() - heard < _IDLE_S:
+            while left and not self._stop.is_set() and time.monotonic() - heard < _IDLE_S:
                 messages = reader.consume(_BATCH, 0.2)
                 good = []
                 for message in messages:
                     error = message.error()
                     if error is None:
                         good.append(message)
+                        heard = time.monotonic()
                     elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the name that the package documents
                         index = message.partition() or 0  # the stubs know messages without one; read ones have it
                         left.discard(index)
-                        # Behind control records that nobody is given.
-                        self._position[index] = max(ends[index], self._position.get(index, 0))
-                if messages:
-                    heard = time.monotonic()
+                        # Behind control records that nobody is given; yet before the end where a transaction is open, or
+                        # a new leader does not know yet how far its followers are.
+                        self._position[index] = max(self._position.get(index, 0), message.offset() or 0)
+                        heard = time.monotonic()
                 if good:
                     self._keep(good)
         except KafkaException:
@@ -139,8 +155,11 @@ class LogAudit:
             self._read[index] = self._read.get(index, 0) + here.size
 
 
-def nothing_visible(bootstrap: str, partition: int, position: int, *, committed_only: bool) -> bool:
-    """Tell whether a consumer that goes on at ``position`` would get nothing more; False when that cannot be told."""
+def nothing_visible(bootstrap: str, partition: int, position: int, end: int, *, committed_only: bool) -> bool:
+    """Tell whether a consumer that goes on at ``position`` would get nothing up to ``end``; False when that cannot be told.
+
+    Nor can it while a transaction is open: what lies behind its begin is given once it ends.
+    """
     reader = _reader(bootstrap, committed_only=committed_only)
     try:
         reader.assign([TopicPartition(TOPIC, partition, position)])
@@ -153,7 +172,7 @@ def nothing_visible(bootstrap: str, partition: int, position: int, *, committed_
             if error is None:
                 return False
             if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-                return True
+                return (message.offset() or 0) >= end
     except KafkaException:
         return False
     finally:
@@ -169,6 +188,8 @@ def _reader(bootstrap: str, *, committed_only: bool) -> Consumer:
             "group.id": "harness-audit",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            # Else an offset that is out of range would be passed over up to the end, as if it had been read.
+            "auto.offset.reset": "error",
             "isolation.level": "read_committed" if committed_only else "read_uncommitted",
             "fetch.wait.max.ms": 10,
             "fetch.error.backoff.ms": 50,

@@ -131,10 +131,12 @@ class Wire:
     Args:
         address: ``host:port``.
         keep: Keep the connection between calls.
+        timeout_s: How long a call may take, opening the connection included; ``TIMEOUT_S`` when None.
     """
 
-    def __init__(self, address: str, *, keep: bool = True) -> None:
+    def __init__(self, address: str, *, keep: bool = True, timeout_s: float | None = None) -> None:
         self.address = address
+        self._timeout_s = timeout_s
         self._keep = keep
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -146,11 +148,11 @@ class Wire:
 
         Raises:
             OSError: No connection, or an answer that does not fit.
-            TimeoutError: No answer within ``TIMEOUT_S``, opening the connection included.
+            TimeoutError: No answer in time.
         """
         async with self._lock:
             try:
-                async with asyncio.timeout(TIMEOUT_S):
+                async with asyncio.timeout(TIMEOUT_S if self._timeout_s is None else self._timeout_s):
                     reader, writer = await self.open()
                     return await self._exchange(reader, writer, api, version, body, flexible=flexible)
             except BaseException:

@@ -9,13 +9,10 @@ import asyncio
 import contextlib
 import json
 import time
-import urllib.error
-import urllib.request
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
-import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
@@ -23,6 +20,7 @@ from nats.js import JetStreamContext, api
 
 from harness.brokers.base import Authority, Leadership, Observed, PartitionState
 from harness.brokers.nats_audit import STREAM_NOT_FOUND, StreamAudit
+from harness.brokers.nats_view import NatsView
 from harness.clients.nats_options import STREAM, SUBJECT_PREFIX, durable, subject
 from harness.errors import ControlError, StartError
 from harness.history.record import Journal
@@ -30,7 +28,13 @@ from harness.scenario.model import Plan
 
 ADMIN_NAME = "harness-admin"
 _REQUEST_S = 2.0
-_CONSUMER_NOT_FOUND = 10014
+_CONNECT_S = 5.0
+_CREATED_S = 120.0
+"""How long a cluster may take to be made ready; long, as a busy machine is slow, and a node that dies ends the run by itself."""
+
+_CONSUMER_NOT_FOUND, _NO_SUITABLE_PEERS = 10014, 10005
+_T = TypeVar("_T")
+_FAILURES = (nats.errors.Error, ControlError, TimeoutError, OSError)
 
 
 class NatsAdmin:
@@ -45,6 +49,7 @@ class NatsAdmin:
         self._ports = ports
         self._client: Client | None = None
         self._partitions = partitions
+        self._view = NatsView({name: roles["monitor"] for name, roles in ports.items()})
 
     async def create_topic(self, plan: Plan) -> None:
         """Create the stream and a durable consumer per partition; wait until every one has a leader."""
@@ -57,7 +62,7 @@ class NatsAdmin:
             num_replicas=plan.cluster.replicas,
             duplicate_window=topic.duplicate_window_ns / 1e9,
         )
-        js = await self._jetstream()
+        js = await _until_accepted(self._jetstream, "a connection")
         await _until_accepted(lambda: js.add_stream(stream), "the stream")
         for partition in range(workload.partitions):
             consumer = api.ConsumerConfig(
@@ -68,10 +73,8 @@ class NatsAdmin:
                 max_ack_pending=options.max_ack_pending if options.ack == "explicit" else None,
                 max_waiting=64,
             )
-            await _until_accepted(
-                lambda consumer=consumer: js.add_consumer(STREAM, consumer), f"consumer {durable(partition)}"
-            )
-        deadline = time.monotonic() + 15
+            await _until_accepted(partial(js.add_consumer, STREAM, consumer), f"consumer {durable(partition)}")
+        deadline = time.monotonic() + _CREATED_S
         for partition in range(workload.partitions):
             while True:
                 with contextlib.suppress(nats.errors.Error):
@@ -79,20 +82,13 @@ class NatsAdmin:
                     if plan.cluster.replicas == 1 or (info.cluster is not None and info.cluster.leader):
                         break
                 if time.monotonic() > deadline:
-                    raise StartError(f"consumer {durable(partition)} got no leader within 15 s")
+                    raise StartError(f"consumer {durable(partition)} got no leader within {_CREATED_S:g} s")
                 await asyncio.sleep(0.05)
 
     async def leader(self, partition: int = 0) -> str:
-        """Return the node that leads the stream, whatever the partition; empty when nobody answers for it."""
+        """Return the node that leads the stream, whatever the partition; empty when nobody does, or no node tells."""
         del partition
-        try:
-            js = await self._jetstream()
-            info = await js.stream_info(STREAM)
-        except (nats.errors.Error, ControlError, TimeoutError, OSError):
-            return ""
-        if info.cluster is None or not info.cluster.leader:
-            return next(iter(self._ports)) if len(self._ports) == 1 else ""
-        return str(info.cluster.leader)
+        return await self._leader() or ""
 
     async def coordinator(self) -> str:
         """Return nothing: durable consumers have no common coordinator."""
@@ -105,48 +101,38 @@ class NatsAdmin:
     async def leadership(self, partition: int) -> Leadership:
         """Return who leads the stream by most nodes' monitoring ports, each asked for its own view."""
         del partition
-        views = {name: view for name in self._ports if (view := await self._view(name)) is not None}
-        if not views:
-            return Leadership()
-        leader = Counter(str(view.get("leader") or "") for view in views.values()).most_common(1)[0][0]
-        own = views.get(leader, {})
-        peers: list[dict[str, Any]] = list(own.get("replicas") or ())
-        current = [str(peer["name"]) for peer in peers if peer.get("current") and not peer.get("offline")]
-        return Leadership(
-            leader=leader,
-            obeyed=own.get("leader") == leader != "",
-            replicas=tuple(sorted((leader, *(str(peer["name"]) for peer in peers)))) if leader else (),
-            in_sync=tuple(sorted((leader, *current))) if leader else (),
-        )
+        return await self._view.leadership()
 
     async def move_leader(self, partition: int) -> None:
-        """Order the stream's leader to step down; the cluster elects another one. Raises ControlError."""
+        """Order the stream's leader to step down; the cluster elects another one. Raises ControlError (indefinite)."""
         del partition
+        try:
+            await self._step_down()
+        except (*_FAILURES, ValueError) as error:
+            raise ControlError(f"the stream's leader did not step down: {str(error) or repr(error)}") from error
+
+    async def _step_down(self) -> None:
         await self._jetstream()
         assert self._client is not None
-        try:
-            answer = await self._client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{STREAM}", b"", timeout=_REQUEST_S)
-            said = json.loads(answer.data)
-        except (nats.errors.Error, TimeoutError, OSError, ValueError) as error:
-            raise ControlError(f"the stream's leader was not told to step down: {error!r}") from error
+        answer = await self._client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{STREAM}", b"", timeout=_REQUEST_S)
+        said = json.loads(answer.data)
+        if said.get("error"):
+            nats.js.errors.APIError.from_error(said["error"])
         if not said.get("success"):
-            raise ControlError(f"the stream's leader did not step down: {said.get('error') or said}")
+            raise ControlError(f"it answered {said}")
 
     async def settled(self) -> str:
         """Return nothing: every consumer owns its partitions from the start."""
         return ""
 
     async def observe(self) -> Sequence[Observed]:
-        """Return who leads the stream."""
-        return [("leader", {"partition": -1, "leader": await self.leader()})]
+        """Return who leads the stream; nothing while no node tells: that is no word of a stream without a leader."""
+        leader = await self._leader()
+        return [] if leader is None else [("leader", {"partition": -1, "leader": leader})]
 
     async def node_ready(self, node: str) -> str:
         """Return what ``/healthz`` says the node lacks: it answers ok once JetStream and its assets are current."""
-        try:
-            health = await self._monitor(node, "/healthz")
-        except ControlError as error:
-            return error.message
-        return "" if health.get("status") == "ok" else str(health.get("error") or health.get("status"))
+        return await self._view.lacks(node)
 
     async def partitions(self) -> list[PartitionState] | None:
         """Return the state of every durable consumer; None when the server says that the stream does not exist."""
@@ -187,20 +173,25 @@ class NatsAdmin:
     async def _jetstream(self) -> JetStreamContext:
         if self._client is None or self._client.is_closed:
             servers = [f"nats://127.0.0.1:{ports['client']}" for ports in self._ports.values()]
+            client = Client()
+            connecting = client.connect(
+                servers,
+                name=ADMIN_NAME,
+                connect_timeout=1,
+                reconnect_time_wait=0.1,  # type: ignore[arg-type]  # fractions work
+                max_reconnect_attempts=-1,
+                ping_interval=1,
+                max_outstanding_pings=2,
+                allow_reconnect=True,
+                error_cb=self._failed,
+            )
             try:
-                self._client = await nats.connect(
-                    servers,
-                    name=ADMIN_NAME,
-                    connect_timeout=1,
-                    reconnect_time_wait=0.1,
-                    max_reconnect_attempts=-1,
-                    ping_interval=1,
-                    max_outstanding_pings=2,
-                    allow_reconnect=True,
-                    error_cb=self._failed,
-                )
+                await asyncio.wait_for(connecting, _CONNECT_S)  # it would go on for as long as no node answers
             except (nats.errors.Error, TimeoutError, OSError) as error:
+                with contextlib.suppress(Exception):  # what it has opened; closing is best effort
+                    await asyncio.wait_for(client.close(), 1)
                 raise ControlError(f"no node accepts connections: {error!r}") from error
+            self._client = client
         return self._client.jetstream(timeout=_REQUEST_S)
 
     async def _failed(self, _: Exception) -> None:
@@ -223,42 +214,35 @@ class NatsAdmin:
             return -1
         return int(message.seq or -1)
 
-    async def _view(self, node: str) -> dict[str, Any] | None:
-        """Return what a node itself says of the stream's cluster; None when it does not answer or does not hold it."""
+    async def _leader(self) -> str | None:
+        """Return who leads the stream, empty when the servers say that nobody does; None when no node tells.
+
+        One request that is refused or not answered tells nothing of the stream: then the nodes' own views count.
+        """
         try:
-            told = await self._monitor(node, "/jsz?streams=true")
-        except ControlError:
-            return None
-        details = [stream for account in told.get("account_details") or () for stream in account["stream_detail"] or ()]
-        return next((dict(stream.get("cluster") or {}) for stream in details if stream["name"] == STREAM), None)
-
-    async def _monitor(self, node: str, path: str) -> dict[str, Any]:
-        url = f"http://127.0.0.1:{self._ports[node]['monitor']}{path}"
-        return await asyncio.to_thread(_get_json, url, node)
-
-
-def _get_json(url: str, node: str) -> dict[str, Any]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never through a web proxy
-    try:
-        with opener.open(url, timeout=1) as response:
-            return dict(json.loads(response.read()))
-    except urllib.error.HTTPError as error:
-        # /healthz answers 503 with the reason in its body.
-        with contextlib.suppress(ValueError):
-            return dict(json.loads(error.read()))
-        raise ControlError(f"{node} answered {error.code} on its monitoring port") from error
-    except (OSError, ValueError) as error:
-        raise ControlError(f"{node} does not answer on its monitoring port: {error}") from error
+            js = await self._jetstream()
+            info = await js.stream_info(STREAM)
+        except _FAILURES as error:
+            if isinstance(error, nats.js.errors.NotFoundError) and error.err_code == STREAM_NOT_FOUND:
+                return ""
+            return await self._view.believed()
+        if info.cluster is None or not info.cluster.leader:
+            return next(iter(self._ports)) if len(self._ports) == 1 else ""
+        return str(info.cluster.leader)
 
 
-async def _until_accepted(call: Any, what: str) -> None:
+def _final(error: Exception) -> bool:
+    """Tell whether asking again is no use. A meta leader without fresh news of a node finds no suitable peers, for now."""
+    return isinstance(error, nats.js.errors.APIError) and error.code == 400 and error.err_code != _NO_SUITABLE_PEERS
+
+
+async def _until_accepted(call: Callable[[], Awaitable[_T]], what: str) -> _T:
     """Repeat an administrative call until the cluster accepts it: a new meta leader may not be ready yet."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + _CREATED_S
     while True:
         try:
-            await call()
-            return
-        except (nats.errors.Error, TimeoutError) as error:
-            if isinstance(error, nats.js.errors.BadRequestError) or time.monotonic() > deadline:
+            return await call()
+        except _FAILURES as error:
+            if _final(error) or time.monotonic() > deadline:
                 raise StartError(f"cannot create {what}: {error}") from error
             await asyncio.sleep(0.1)

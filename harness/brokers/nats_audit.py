@@ -48,6 +48,7 @@ class StreamAudit:
         self._journal = journal
         self._patience_s = patience_s
         self._read = self._last = 0
+        self._state: api.StreamState | None = None
 
     async def run(self) -> Authority:
         """Read until the end that the server tells is reached; return its word."""
@@ -56,8 +57,8 @@ class StreamAudit:
             before = self._read
             try:
                 js = await self._connect()
-                state = (await js.stream_info(STREAM)).state
-                if self._last >= state.last_seq or not state.messages:
+                state = self._state = (await js.stream_info(STREAM)).state
+                if self._at_end(state):
                     return self._whole(state)
                 await self._read_on(js, state)
             except nats.js.errors.NotFoundError as error:
@@ -75,6 +76,10 @@ class StreamAudit:
             else:
                 await asyncio.sleep(_AGAIN_S)
 
+    def _at_end(self, state: api.StreamState) -> bool:
+        # The last sequences may be deleted or lost, and the stream's last sequence stand where it was.
+        return self._last >= state.last_seq or self._read >= state.messages
+
     async def _read_on(self, js: JetStreamContext, state: api.StreamState) -> None:
         """Journal what lies behind the last message read, up to ``state.last_seq``, by an ephemeral consumer."""
         config = api.ConsumerConfig(
@@ -86,10 +91,17 @@ class StreamAudit:
         )
         subscription = await js.pull_subscribe(f"{SUBJECT_PREFIX}*", stream=STREAM, config=config)
         try:
-            while self._last < state.last_seq:
-                wanted = max(1, min(_FETCH, state.messages - self._read))
-                for message in await subscription.fetch(wanted, timeout=_FETCH_S):
-                    self._last = message.metadata.sequence.stream
+            handed_out = 0
+            while not self._at_end(state):
+                messages = await subscription.fetch(min(_FETCH, state.messages - self._read), timeout=_FETCH_S)
+                if not messages:
+                    raise ControlError("a request for messages ended without one")
+                for message in messages:
+                    sequence = message.metadata.sequence
+                    if sequence.consumer != handed_out + 1:
+                        # What was on its way as the connection broke counts as delivered: only a new consumer reads it.
+                        raise ControlError(f"{sequence.consumer - handed_out - 1} messages were lost on their way")
+                    handed_out, self._last = sequence.consumer, sequence.stream
                     self._read += 1
                     key, seq = decode(message.data)
                     partition = int(message.subject[len(SUBJECT_PREFIX) :])
@@ -102,20 +114,29 @@ class StreamAudit:
                 await subscription.unsubscribe()
 
     def _whole(self, state: api.StreamState) -> Authority:
-        whole = self._read == state.messages and (self._last == state.last_seq or not state.messages)
+        first, last = _bounds(state)
         return Authority(
             exists=True,
-            first_offset=state.first_seq if state.messages else -1,
-            last_offset=state.last_seq,
-            audit="complete" if whole else "partial",
+            first_offset=first,
+            last_offset=last,
+            audit="complete" if self._read == state.messages else "partial",
             detail=f"read {self._read} of {state.messages} messages, sequences {state.first_seq} to {state.last_seq}",
         )
 
     def _unread(self, failure: str) -> Authority:
-        """Return what an unfinished reading is worth: what was read lies there, what was not proves nothing."""
+        """Return what an unfinished reading is worth: what was read lies there, what was not proves nothing.
+
+        Where the stream begins and ends is the server's word all the same.
+        """
         detail = f"read {self._read} messages up to sequence {self._last}, then {failure}" if self._read else failure
         audit = "partial" if self._read else "none"
-        return Authority(exists=True, first_offset=-1, last_offset=-1, audit=audit, detail=detail)
+        first, last = (-1, -1) if self._state is None else _bounds(self._state)
+        return Authority(exists=True, first_offset=first, last_offset=last, audit=audit, detail=detail)
+
+
+def _bounds(state: api.StreamState) -> tuple[int, int]:
+    """Return the first sequence (-1 in an empty stream) and the last."""
+    return state.first_seq if state.messages else -1, state.last_seq
 
 
 def _gone() -> Authority:

@@ -9,7 +9,7 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from harness.checks.group import unstable
@@ -18,6 +18,9 @@ from harness.checks.windows import FOREVER, Intervals, intersect, subtract, unio
 from harness.history.read import History
 from harness.history.spans import LeaderSpan
 from harness.history.tenures import Tenure
+
+Outages = Mapping[tuple[str, str], Intervals]
+"""(zone, node) → when its link was out."""
 
 CAUSES: Final = ("fault", "owner", "collateral", "rebalance", "unexplained")
 
@@ -53,7 +56,8 @@ class Causes:
             for worker in self._consumers
         }
         self._owners = _owners(history)
-        self._down = _outages(history)
+        self._down = _outages(history, lone=False)
+        self._late = _outages(history, lone=True)
         self._leaders: dict[int, list[LeaderSpan]] = {}
         for span in history.leaders():
             self._leaders.setdefault(span.partition, []).append(span)
@@ -94,8 +98,11 @@ class Causes:
     def out_of_reach(self, worker: str) -> Intervals:
         """Return when a worker's zone could not reach some node, with the time to notice that it can again."""
         zone, bound = self._facts.worker_zones.get(worker, ""), self._facts.detection_bound_ns
-        gaps = union(gap for node in self._facts.nodes for gap in self._of_link(zone, node))
-        return union((start, end + bound) for start, end in gaps)
+        gaps, late = (
+            union(gap for node in self._facts.nodes for gap in _of_link(down, zone, node))
+            for down in (self._down, self._late)
+        )
+        return union([*((start, end + bound) for start, end in gaps), *late])
 
     def held(self, partition: int, start: int, end: int, before: str, after: str) -> list[Held]:
         """Return who owned a partition over an interval: the last one assigned, until it was revoked or lost."""
@@ -146,23 +153,33 @@ class Causes:
     def _cut_off(self, zone: str, partition: int) -> Intervals:
         """Return when a zone could not reach the partition's leader, with the time to notice that it can again."""
         if (zone, partition) not in self._unreachable:
-            spans: Intervals = []
             known = self._leaders.get(partition, [])
             # Before its first leader a partition was only being made, which is nobody's outage.
             first = next((position for position, span in enumerate(known) if span.leader), len(known))
             leaders = known[first:]
-            for span in leaders:
-                here = (span.start_ns, span.end_ns)
-                spans += [here] if not span.leader else intersect([here], self._of_link(zone, span.leader))
-            # While nobody knows who led, any link of the zone that was out may have been the leader's.
-            unknown = subtract([(0, FOREVER)], union((span.start_ns, span.end_ns) for span in leaders))
-            spans += intersect(unknown, union(gap for node in self._facts.nodes for gap in self._of_link(zone, node)))
+            leaderless = [(span.start_ns, span.end_ns) for span in leaders if not span.leader]
             bound = self._facts.detection_bound_ns
-            self._unreachable[zone, partition] = union((start, end + bound) for start, end in union(spans))
+            told = union([*leaderless, *self._behind_links(self._down, zone, leaders)])
+            self._unreachable[zone, partition] = union(
+                [*((start, end + bound) for start, end in told), *self._behind_links(self._late, zone, leaders)]
+            )
         return self._unreachable[zone, partition]
 
-    def _of_link(self, zone: str, node: str) -> Intervals:
-        return union([*self._down.get((zone, node), []), *self._down.get(("", node), [])])
+    def _behind_links(self, down: Outages, zone: str, leaders: Sequence[LeaderSpan]) -> Intervals:
+        """Return when the link from a zone to whoever led was out, of the outages given."""
+        spans: Intervals = []
+        for span in leaders:
+            if span.leader:
+                spans += intersect([(span.start_ns, span.end_ns)], _of_link(down, zone, span.leader))
+        # While nobody knows who led, any link of the zone that was out may have been the leader's.
+        unknown = subtract([(0, FOREVER)], union((span.start_ns, span.end_ns) for span in leaders))
+        return spans + intersect(
+            unknown, union(gap for node in self._facts.nodes for gap in _of_link(down, zone, node))
+        )
+
+
+def _of_link(down: Outages, zone: str, node: str) -> Intervals:
+    return union([*down.get((zone, node), []), *down.get(("", node), [])])
 
 
 def _all_of(parts: list[Intervals]) -> Intervals:
@@ -175,10 +192,16 @@ def _all_of(parts: list[Intervals]) -> Intervals:
     return common
 
 
-def _outages(history: History) -> dict[tuple[str, str], Intervals]:
-    """Return the outages by (zone, node); the zone is empty for probes that aim at a node from no zone."""
+def _outages(history: History, *, lone: bool) -> Outages:
+    """Return the outages by (zone, node); the zone is empty for probes that aim at a node from no zone.
+
+    What is ``lone`` is kept apart: one late answer is an outage of its own length, but nothing that a client would have
+    to notice. One of them would otherwise excuse whatever the next ``detection_bound`` brings.
+    """
     found: dict[tuple[str, str], Intervals] = {}
     for outage in history.outages():
+        if outage.lone != lone:
+            continue
         place = history.facts.links.get(outage.target) or ("", outage.target)
         found.setdefault(place, []).append((outage.start_ns, outage.end_ns))
     return {place: union(spans) for place, spans in found.items()}

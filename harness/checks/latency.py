@@ -1,6 +1,7 @@
 """Latency: from just before the send of a message to its first delivery, in exact percentiles.
 
-Must never leave out what it has samples of: no histogram, no sampling.
+Must never leave out what it has samples of: no histogram, no sampling. Must never blame a broker for a machine that stood
+still.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from harness.checks import operations
 from harness.checks.base import CHECKS, Draft, Measure, metric_name
-from harness.checks.windows import phase
+from harness.checks.windows import phase, union
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -71,12 +72,18 @@ class Latency:
         rows, latency = _latencies(history, limits.during)
         draft = Draft(latency.size, "messages delivered")
         quantiles = percentiles(latency, tuple(_QUANTILES.values()))
+        lasting = _without_stalls(history, rows, latency)
+        proven = percentiles(lasting, tuple(_QUANTILES.values()))
         draft.measures = {
             f"{metric.removesuffix('_max')}": value for metric, value in zip(_QUANTILES, quantiles, strict=True)
         }
         if latency.size:
-            draft.measured = {metric: Measure.exact(value) for metric, value in zip(_QUANTILES, quantiles, strict=True)}
-            draft.findings = _findings(history, limits, rows, latency, dict(zip(_QUANTILES, quantiles, strict=True)))
+            draft.measured = {
+                metric: Measure(*values)
+                for metric, values in zip(_QUANTILES, zip(proven, quantiles, strict=True), strict=True)
+            }
+            draft.findings = _findings(history, limits, rows, lasting, draft.measured)
+            draft.reasons = _excused(limits, draft.measured)
         if limits.during != "warmup" and history.window("warmup") is not None:
             _, warm = _latencies(history, "warmup")
             for metric, value in zip(_QUANTILES, percentiles(warm, tuple(_QUANTILES.values())), strict=True):
@@ -120,14 +127,42 @@ def _latencies(history: History, during: str) -> tuple[Int64, Int64]:
     return rows, first[rows] - index.sends.t[rows]
 
 
+def _without_stalls(history: History, rows: Int64, latency: Int64) -> Int64:
+    """Return the latencies less the time in which the machine itself stood still meanwhile."""
+    stalls = union(history.machine_stalls())
+    if not stalls or not rows.size:
+        return latency
+    spans = np.array(stalls, np.int64)
+    lengths = np.cumsum(spans[:, 1] - spans[:, 0])
+    # How long it had stood still until a time: flat between stalls, rising by one ns per ns in each. Exact in floats from the
+    # first stall on, as a run is shorter than 2**53 ns.
+    origin = spans[0, 0]
+    at = (spans - origin).ravel()
+    stood = np.stack([np.concatenate([[0], lengths[:-1]]), lengths], axis=1).ravel()
+    sent = history.index.sends.t[rows]
+    before, after = (np.interp(times - origin, at, stood) for times in (sent, sent + latency))
+    lasting: Int64 = latency - np.round(after - before).astype(np.int64)
+    return lasting
+
+
+def _excused(limits: LatencyLimits, measured: Mapping[str, Measure]) -> list[str]:
+    """Return what exceeds its limit only with the time in which the machine stood still."""
+    return [
+        f"{metric_name(LatencyLimits, metric)}: {format_ns(measure.possible)} with the time in which the machine itself stood "
+        f"still, {format_ns(measure.proven)} without; the limit is {format_ns(limit)}"
+        for metric, measure in measured.items()
+        if (limit := getattr(limits, metric)) is not None and measure.possible > limit >= measure.proven
+    ]
+
+
 def _findings(
-    history: History, limits: LatencyLimits, rows: Int64, latency: Int64, measured: Mapping[str, float]
+    history: History, limits: LatencyLimits, rows: Int64, latency: Int64, measured: Mapping[str, Measure]
 ) -> list[Finding]:
     """Return one finding per limit that is exceeded, naming the slowest messages."""
     index = history.index
     found = []
-    for metric, value in measured.items():
-        limit = getattr(limits, metric)
+    for metric, measure in measured.items():
+        limit, value = getattr(limits, metric), measure.proven
         if limit is None or value <= limit:
             continue
         over = int(np.count_nonzero(latency > limit))

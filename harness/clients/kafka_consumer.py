@@ -26,7 +26,8 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
 from harness.history.record import RECORD_DTYPE, Kind, Outcome
 
-_CONNECT_S = 30.0
+_CONNECT_S = 120.0
+"""A worker starts beside the nodes; on a starved machine they take long, and the topic is created after them."""
 _BUSY_POLL_S = 0.05
 _POLL_EVERY_NS = NS_PER_S // 10
 

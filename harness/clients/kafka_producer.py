@@ -9,7 +9,7 @@ safe: then every send is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,12 @@ from harness.errors import StartError
 from harness.history.record import RECORD_DTYPE, Kind, Outcome
 from harness.workload.generator import Generator
 
-_CONNECT_S = 20.0
+_CONNECT_S = 120.0
+"""A worker starts beside the nodes; on a starved machine they take long."""
+_ATTEMPT_S = 5.0
+_UNREACHABLE = frozenset(
+    {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}  # noqa: SLF001  the documented names
+)
 _BATCH = 1_000
 _OUTSTANDING_MAX = 100_000
 _WAIT_S = 0.05
@@ -74,13 +79,24 @@ class KafkaProducer:
 
     def connect(self) -> None:
         """Reach the cluster, and with transactions fence earlier incarnations; raises StartError."""
-        try:
-            self._producer.list_topics(timeout=_CONNECT_S)
-            if self._options.transaction:
-                self._producer.init_transactions(_CONNECT_S)
-        except KafkaException as error:
-            addresses = ", ".join(self._session.spec.addresses)
-            raise StartError(f"{self._session.spec.worker} cannot connect to {addresses}: {error}") from error
+        deadline_ns = monotonic_ns() + int(_CONNECT_S * NS_PER_S)
+        self._until_taken(lambda: self._producer.list_topics(timeout=_ATTEMPT_S), deadline_ns)
+        if self._options.transaction:
+            # Tried again, the library goes on with the request that it has begun.
+            self._until_taken(lambda: self._producer.init_transactions(_ATTEMPT_S), deadline_ns)
+
+    def _until_taken(self, request: Callable[[], object], deadline_ns: int) -> None:
+        """Repeat a request that may succeed later until it does; raises StartError."""
+        while True:
+            try:
+                request()
+                return
+            except KafkaException as error:
+                cause = error.args[0]
+                if monotonic_ns() > deadline_ns or not (cause.retriable() or cause.code() in _UNREACHABLE):
+                    addresses = ", ".join(self._session.spec.addresses)
+                    raise StartError(f"{self._session.spec.worker} cannot connect to {addresses}: {error}") from error
+            self._producer.poll(_WAIT_S)
 
     def run(self) -> None:
         """Send on schedule until told to stop, then settle what is in flight (bounded by the options' time-outs)."""

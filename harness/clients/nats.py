@@ -13,7 +13,8 @@ from harness.clients.nats_options import ConnectionOptions, ConsumerOptions, Pro
 from harness.clients.nats_producer import NatsProducer
 from harness.errors import StartError
 
-_CONNECT_S = 20
+_CONNECT_S = 120
+"""A worker starts beside the nodes; on a starved machine they take long."""
 
 
 class NatsClient:

@@ -24,6 +24,8 @@ from harness.history.record import Flag, Kind, Outcome
 
 _REDELIVERED = int(Flag.REDELIVERED)
 _TOKENS_V1 = 9
+_FLUSH_S = 2
+"""As a reconnection drops what was waiting for the server's answer, a longer wait would only hold the partition up."""
 
 
 def ack_subject(reply: str) -> tuple[int, int, int]:
@@ -92,7 +94,11 @@ class NatsConsumer:
         first = self._deliver(partition, messages)
         if self._options.ack_when == "before":
             await self._acknowledge(messages, first)
-            await self._client.flush()  # the acknowledgement must be out before the handler can fail
+            try:
+                await self._client.flush(_FLUSH_S)  # the acknowledgement must be out before the handler can fail
+            except (nats.errors.Error, OSError) as error:
+                # The connection broke; its answer, if any, was to the one before.
+                self._session.errors.add(f"flush: {error!r}")
         if not self._handler.due_ns():
             self._processed(first, len(messages))
             if self._options.ack_when == "after":

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from harness.clock import NS_PER_S
 from harness.errors import ControlError
 from harness.faults import evidence
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultTopic, Stage
 from harness.scenario.model import TOPIC
 from harness.scenario.shapes import FaultShape
 
 _SPAN_NS = 2 * NS_PER_S
+_ORDER_NS = 15 * NS_PER_S
+"""How long it is ordered again: a busy controller may not answer in time."""
+_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +38,30 @@ class AddPartitions:
         self._before = 0
 
     async def apply(self) -> None:
-        """Add them."""
+        """Add them; ordered until that is taken."""
         topic = self._context.topic
         if topic is None:
             raise ControlError("this broker's administration cannot add partitions")
-        self._before = await topic.partition_count()
-        if not self._before:
-            raise ControlError("no node says how many partitions the topic has")
-        await topic.add_partitions(self._before + self._options.count)
+        order_until_ns = self._context.now_ns() + _ORDER_NS
+        while trouble := await self._order(topic):
+            if self._context.now_ns() >= order_until_ns:
+                raise ControlError(trouble)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _order(self, topic: FaultTopic) -> str:
+        """Order it once, unless it has happened; return what stands in its way, or an empty string."""
+        count = await topic.partition_count()
+        if not count:
+            return "no node says how many partitions the topic has"
+        self._before = self._before or count
+        total = self._before + self._options.count
+        if count == total:
+            return ""  # an earlier order was carried out, though its answer was lost
+        try:
+            await topic.add_partitions(total)
+        except ControlError as error:
+            return error.message
+        return ""
 
     async def heal(self) -> None:
         """Leave them: no broker takes partitions away."""

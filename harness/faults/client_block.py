@@ -16,7 +16,7 @@ from harness.scenario.shapes import FaultShape
 from harness.units import format_ns
 
 _STILL_NS = NS_PER_S
-_FRESH_NS = NS_PER_S
+_FRESH_NS = 3 * NS_PER_S
 _SPARE_NS = 60 * NS_PER_S
 """Should nobody lift it, a block ends by itself so long after the fault's end."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from harness.clock import NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample, Stage
+from harness.history.record import Break
 from harness.runtime.base import Identity
 from harness.units import format_ns
 
@@ -105,17 +106,19 @@ def recovered(
     )
 
 
-def interrupted(context: FaultContext, target: str, since_ns: int, until_ns: int | None, through: str = "") -> Evidence:
-    """Judge whether at least one round trip failed."""
+def interrupted(
+    context: FaultContext, target: str, since_ns: int, until_ns: int | None, through: str = "", *, cut: bool = False
+) -> Evidence:
+    """Judge whether at least one round trip failed; with ``cut`` by the end of its connection: silence does not count."""
     samples = context.probes.samples(through or target, since_ns, until_ns)
-    failed = sum(not sample.ok for sample in samples)
+    failed = sum(not sample.ok and not (cut and sample.broken is Break.SILENT) for sample in samples)
     return Evidence(
         stage="effect",
         target=target,
         probe=_round_trip(through),
         proven=failed > 0,
-        observed=f"{failed} of {len(samples)} failed",
-        required="at least one fails",
+        observed=f"{failed} of {len(samples)} {'were cut' if cut else 'failed'}",
+        required="at least one is cut" if cut else "at least one fails",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,8 +75,7 @@ class Latency:
         self._heal_ns = self._heal_ns or self._context.now_ns()
         if self._schedule is not None:
             self._schedule.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._schedule
+            await asyncio.wait({self._schedule})  # if it had failed, the toxics must go all the same
         pairs = [(link, stream) for link in self._context.targets for stream in self._streams]
         if self._acting_ns and not self._healed_ns:
             await flow_off(self._context, pairs, {"latency": 0, "jitter": 0})

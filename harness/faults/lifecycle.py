@@ -16,7 +16,7 @@ _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _STOPPED = "T"
 _POLL_S = 0.05
 
-BACK_S = 30.0
+BACK_S = 60.0
 """How long a node may take from its start to being up to date, before healing counts as failed."""
 
 

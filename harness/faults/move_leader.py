@@ -10,11 +10,14 @@ from harness.brokers.base import Leadership
 from harness.clock import NS_PER_S
 from harness.errors import ControlError
 from harness.faults import evidence
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultLeaders
 from harness.scenario.model import TOPIC, ClusterShape, WorkloadShape
 from harness.scenario.shapes import FaultShape
 
 _SPAN_NS = 2 * NS_PER_S
+_ORDER_NS = 15 * NS_PER_S
+"""How long it is ordered again: a replica may be out of sync for a moment, or a busy controller not answer in time."""
+_AGAIN_S = 0.2
 _SERVES_NS = 5 * NS_PER_S
 """How long a new leader may take to serve. (Kafka: it tells its log's end once its followers have fetched from it, 0.1 s to 1.5 s
 on a busy machine; NATS: 0.3 s.) One that takes longer than the plan's span delays the end of the timeline."""
@@ -44,19 +47,34 @@ class MoveLeader:
         self._elsewhere: Leadership | None = None
 
     async def apply(self) -> None:
-        """Order it, and wait until another node serves: only then is it carried out."""
+        """Order it until that is taken, and wait until another node serves: only then is it carried out."""
         leaders = self._context.leaders
         if leaders is None:
             raise ControlError("this broker's administration cannot hand leadership over")
-        self._before = (await leaders.leadership(self._options.partition)).leader
-        if not self._before:
-            raise ControlError("nobody leads: there is nothing to hand over")
-        await leaders.move_leader(self._options.partition)
+        order_until_ns = self._context.now_ns() + _ORDER_NS
+        while trouble := await self._order(leaders):
+            if self._context.now_ns() >= order_until_ns:
+                raise ControlError(trouble)
+            await asyncio.sleep(_AGAIN_S)
         deadline_ns = self._context.now_ns() + _SERVES_NS
         for _ in itertools.count():
             if self._moved(await self._now()) or self._context.now_ns() >= deadline_ns:
                 break
             await asyncio.sleep(_POLL_S)
+
+    async def _order(self, leaders: FaultLeaders) -> str:
+        """Order it once, unless it has happened; return what stands in its way, or an empty string."""
+        now = await leaders.leadership(self._options.partition)
+        if not now.leader:
+            return "nobody leads: there is nothing to hand over"
+        self._before = self._before or now.leader
+        if now.leader != self._before:
+            return ""  # an earlier order was carried out, though its answer was lost
+        try:
+            await leaders.move_leader(self._options.partition)
+        except ControlError as error:
+            return error.message
+        return ""
 
     async def heal(self) -> None:
         """Leave it where it is."""

@@ -21,7 +21,7 @@ from harness.units import Duration, format_ns
 _RETURN_NS = 2 * NS_PER_S
 """See restart: what a plan allows a node for becoming ready again."""
 
-_FROZEN_S = 2.0
+_FROZEN_S = 10.0
 _POLL_S = 0.002
 _REFUSALS = ("EIO", "EUCLEAN")
 """With what a file system that was shut down refuses everything (xfs and ext4: EIO; EUCLEAN is xfs's word for corruption)."""

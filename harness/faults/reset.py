@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,15 +51,14 @@ class Reset:
         """End the cuts."""
         if self._pulses is not None:
             self._pulses.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pulses
+            await asyncio.wait({self._pulses})  # if it had failed, the toxics must go all the same
         await self._release()
         self._healed_ns = self._context.now_ns()
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The monitor's own connection through the link broke at least once."""
         return tuple(
-            evidence.interrupted(self._context, link, self._applied_ns, self._healed_ns or None, channel)
+            evidence.interrupted(self._context, link, self._applied_ns, self._healed_ns or None, channel, cut=True)
             for link, channel in channels(self._context)
         )
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.history.record import Outcome
+from harness.history.record import Break, Outcome
 
 TICK_NS: Final = 100_000_000
 """Period of the monitor's ticks."""
@@ -50,11 +50,20 @@ class FaultWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """A target (link or node) did not answer: from the start of the first failed round trip to the next good answer."""
+    """A target (link or node) did not answer: from the start of the first failed round trip to the next good answer.
+
+    Attributes:
+        target: Link or node.
+        start_ns: Inclusive.
+        end_ns: Exclusive.
+        lone: One round trip alone had no answer in time, and no connection ended: a late answer, after which nobody has
+            anything to notice.
+    """
 
     target: str
     start_ns: int
     end_ns: int
+    lone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,23 +113,27 @@ def outages(probes: Iterable[tuple[tuple[str, ...], NDArray[np.void]]], last_ns:
         probes: Per journal; a record's ``partition`` is an index into the names.
         last_ns: End of an outage after which no probe succeeded.
     """
-    answers: dict[str, list[tuple[int, int, bool]]] = {}
+    answers: dict[str, list[tuple[int, int, Break | None]]] = {}
     for names, records in probes:
         for record in records:
             index = int(record["partition"])
             target = names[index] if 0 <= index < len(names) else f"target {index}"
-            entry = (int(record["t"]), int(record["seq"]), int(record["outcome"]) == Outcome.OK)
+            good = int(record["outcome"]) == Outcome.OK
+            entry = (int(record["t"]), int(record["seq"]), None if good else Break(int(record["count"])))
             answers.setdefault(target, []).append(entry)
     found = []
     for target, rows in answers.items():
-        down: int | None = None
-        for answered, begun, good in sorted(rows):
-            if not good and down is None:
-                down = begun
-            elif good and down is not None:
-                found.append(Outage(target=target, start_ns=down, end_ns=answered))
-                down = None
-        if down is not None:
+        failed: list[Break] = []
+        down = 0
+        for answered, begun, broken in sorted(rows, key=lambda row: row[:2]):
+            if broken is not None:
+                down = down if failed else begun
+                failed.append(broken)
+            elif failed:
+                lone = failed == [Break.SILENT]
+                found.append(Outage(target=target, start_ns=down, end_ns=answered, lone=lone))
+                failed = []
+        if failed:
             found.append(Outage(target=target, start_ns=down, end_ns=max(last_ns, down)))
     return tuple(sorted(found, key=lambda outage: (outage.start_ns, outage.target)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from harness.brokers.base import Admin, Broker, PartitionState
 from harness.errors import ControlError
@@ -33,12 +34,12 @@ class Drain:
         self._consumers = [worker for worker in workers.values() if worker.spec.role == "consumer"]
         self._events = events
 
-    async def settle_producers(self) -> None:
-        """Stop sending and wait until every producer has settled its last message."""
+    async def settle_producers(self) -> list[str]:
+        """Stop sending and wait until every producer has settled its last message; return the problems of those that did not."""
         for producer in self._producers:
             producer.order("stop_sending")
         timeout = self._broker.settle_ns(self._plan) / 1e9
-        await asyncio.gather(*(producer.finish(timeout) for producer in self._producers))
+        return await _finished(self._producers, timeout)
 
     async def consumers_catch_up(self) -> str:
         """Wait until the broker says that everything was consumed; journal its word, partition by partition.
@@ -79,12 +80,12 @@ class Drain:
             or "no partition could be asked"
         )
 
-    async def stop_consumers(self) -> None:
-        """Let consumers finish what they hold and leave."""
+    async def stop_consumers(self) -> list[str]:
+        """Let consumers finish what they hold and leave; return the problems of those that did not."""
         for consumer in self._consumers:
             consumer.order("stop")
         timeout = self._broker.leave_ns(self._plan) / 1e9
-        await asyncio.gather(*(consumer.finish(timeout) for consumer in self._consumers))
+        return await _finished(self._consumers, timeout)
 
     async def _quiet(self, deadline: float) -> bool:
         """Wait until no consumer has taken or finished anything for ``_QUIET_S``; False when the deadline passed."""
@@ -117,3 +118,16 @@ class Drain:
                 ack_pending=state.ack_pending,
                 proven=state.drained,
             )
+
+
+async def _finished(workers: Sequence[Worker], timeout_s: float) -> list[str]:
+    """Wait until workers have finished; return a sentence for each that did not.
+
+    What it held is no finding: it was cut off by us, or broke down as it ended.
+    """
+    finished = await asyncio.gather(*(worker.finish(timeout_s) for worker in workers))
+    return [
+        f"worker {worker.name} did not finish what it held (exit status {worker.returncode})"
+        for worker, ended in zip(workers, finished, strict=True)
+        if not ended
+    ]

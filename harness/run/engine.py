@@ -215,10 +215,10 @@ class Engine:
             await asyncio.gather(faults, return_exceptions=True)
         self._enter("drain", length_ns=workload.drain_ns)
         drain = Drain(self._plan, self._broker, deployment.admin, deployment.workers, self._events)
-        await drain.settle_producers()
+        deployment.problems += await drain.settle_producers()
         self.record.drain = await drain.consumers_catch_up()
         await deployment.recheck_bypass()
-        await drain.stop_consumers()
+        deployment.problems += await drain.stop_consumers()
         self._enter("audit")
         await self._audit(deployment.admin)
 

@@ -11,6 +11,7 @@ import shlex
 import signal
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_THREADS = 64
 
 
 def run_all(
@@ -176,6 +178,9 @@ def _show_beside(results: Sequence[RunResult], ended: str, later: Sequence[str],
 async def _interruptible(engine: Engine) -> None:
     """Run the engine; a signal cancels it, and it then takes everything down before it returns."""
     loop = asyncio.get_running_loop()
+    # Calls to a server that hangs hold their threads for seconds; the default's few (six on two cores) would then be taken, and
+    # everything else that needs one would stand still. ``asyncio.run`` shuts it down.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="run"))
     running = asyncio.create_task(engine.run())
     for number in _SIGNALS:
         loop.add_signal_handler(number, running.cancel)

@@ -13,12 +13,13 @@ from collections.abc import Callable
 
 from harness.clients.base import Counters
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.errors import HarnessError
+from harness.errors import ControlError, HarnessError
 from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultLeaders, FaultTopic
 from harness.faults.outages import Outages
 from harness.history.record import EventLog
 from harness.progress import FaultChanged
 from harness.run.deployment import Deployment
+from harness.run.targets import found, found_at_last
 from harness.run.triggers import Sighting, Sources, wait_for
 from harness.runtime import procfs
 from harness.scenario.model import PlannedFault, Trigger
@@ -27,7 +28,9 @@ from harness.scenario.trigger import in_words
 _POLL_S = 0.1
 _FAILURES = (HarnessError, OSError)  # the kernel, too, may refuse an act (control groups, signals)
 HEAL_S = 15.0
-"""How long after healing the probes may take to see it."""
+"""How long a control port may take to heal, and after healing the probes to see it."""
+_EFFECT_S = 5.0
+"""How long the evidence of a fault that ends by itself may be on its way: the monitor may be late."""
 
 
 class Timeline:
@@ -94,7 +97,11 @@ class Timeline:
             planned = _moved(planned, sighting.seen_ns + planned.when.delay_ns - self._start_ns)
         await sleep_until(self._start_ns + planned.at_ns)
         kind = FAULTS.get(planned.kind)
-        targets = planned.targets or await self._found(planned)
+        targets = planned.targets or await found(planned, self._deployment)
+        if not targets:
+            targets = await found_at_last(planned, self._deployment)
+            # Its length stays.
+            planned = _moved(planned, max(planned.at_ns, monotonic_ns() - self._start_ns))
         context = self._context(planned, targets)
         fault = kind.make(context)
         if not targets:
@@ -127,15 +134,14 @@ class Timeline:
         """Gather evidence of the effect until the fault's time is over."""
         end_ns = self._start_ns + planned.until_ns
         if kind.shape.ends_itself:
-            # It is over; the monitor's last failing round trip may still be on its way.
-            end_ns = monotonic_ns() + NS_PER_S
+            end_ns = monotonic_ns() + round(_EFFECT_S * NS_PER_S)
         # Looked at up to its end: an effect that wore off in between is not proven.
         deadline = asyncio.get_running_loop().time() + (end_ns - monotonic_ns()) / NS_PER_S
         await self._prove(planned, fault.effect, deadline, until_end=not kind.shape.ends_itself)
 
     async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> bool:
         self._changed(planned, "heal", targets, "", self._start_ns + planned.until_ns)
-        healing = asyncio.ensure_future(fault.heal())
+        healing = asyncio.ensure_future(_healed_at_last(fault))
         try:
             # A second cancellation must not leave a fault half healed.
             await asyncio.shield(healing)
@@ -159,15 +165,18 @@ class Timeline:
         """Look until everything is proven (or, ``until_end``, until the deadline); journal what was seen last."""
         loop = asyncio.get_running_loop()
         while True:
+            found: tuple[Evidence, ...] = ()
+            failure = ""
             try:
-                found: tuple[Evidence, ...] = await look()  # type: ignore[misc]
+                found = await look()  # type: ignore[misc]
             except _FAILURES as error:
-                self._changed(planned, "failed", (), f"evidence could not be read: {error}")
-                return
+                failure = f"evidence could not be read: {error}"
             proven = bool(found) and all(item.proven for item in found)
             if (proven and not until_end) or loop.time() >= deadline:
                 break
             await asyncio.sleep(min(_POLL_S, max(0.0, deadline - loop.time())))
+        if failure:
+            self._changed(planned, "failed", (), failure)
         for item in found:
             self._write(planned, item)
         if found:
@@ -214,24 +223,6 @@ class Timeline:
         (began_ns, before), (now_ns, after) = self._cpu_before, self._cpu_seconds()
         length_s = max(1, now_ns - began_ns) / NS_PER_S
         return {name: (used - before[name]) / length_s for name, used in after.items() if name in before}
-
-    async def _found(self, planned: PlannedFault) -> tuple[str, ...]:
-        """Return the targets of a mode that is looked up now; none when nobody leads or coordinates."""
-        admin = self._deployment.admin
-        if planned.on.mode == "coordinator":
-            found = await admin.coordinator()
-        else:
-            found = await admin.leader(planned.on.partition or 0)
-        if not found or planned.on.node:
-            return (found,) if found else ()
-        role = "client" if planned.on.link == "client-broker" else "peer"
-        return tuple(
-            link.name
-            for link in self._deployment.links.values()
-            if link.role == role
-            and (link.node == found or (role == "peer" and link.source == found))
-            and (role == "peer" or planned.on.zone in {"", link.source})
-        )
 
     def _write(self, planned: PlannedFault, item: Evidence) -> None:
         self._events.write("evidence", fault=planned.id, **dataclasses.asdict(item))
@@ -281,6 +272,19 @@ class Timeline:
             detail=detail,
         )
         self._listener(FaultChanged(fault=planned.id, action=action, text=f"{', '.join(targets)} {detail}".strip()))
+
+
+async def _healed_at_last(fault: Fault) -> None:
+    """Heal; where a control port did not answer, again until ``HEAL_S`` have passed. Raises what the last attempt did."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + HEAL_S
+    while True:
+        try:
+            return await fault.heal()
+        except ControlError:
+            if loop.time() >= deadline:
+                raise
+            await asyncio.sleep(_POLL_S)
 
 
 def _moved(planned: PlannedFault, at_ns: int) -> PlannedFault:

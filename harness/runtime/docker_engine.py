@@ -26,10 +26,14 @@ TIMEOUT_S = 60
 
 @contextlib.contextmanager
 def engine() -> Iterator[Client]:
-    """Yield a client of the engine that ``DOCKER_HOST`` or the default socket names; raises UnfitEnvironmentError."""
+    """Yield a client of the engine that ``DOCKER_HOST`` or the default socket names.
+
+    Raises UnfitEnvironmentError, also for whatever the engine refuses or leaves unanswered that the block lets through.
+    """
     # 0.3 s, and only runs with containers need it.
     docker: Any = importlib.import_module("docker")
     from docker.errors import DockerException  # noqa: PLC0415
+    from requests import RequestException  # noqa: PLC0415
 
     try:
         client = docker.from_env(timeout=TIMEOUT_S)
@@ -39,6 +43,10 @@ def engine() -> Iterator[Client]:
         ) from error
     try:
         yield client
+    except (DockerException, RequestException) as error:
+        raise UnfitEnvironmentError(
+            f"the Docker engine did not do what it was asked: {error}", hint="is it overloaded, or being restarted?"
+        ) from error
     finally:
         client.close()
 

@@ -160,9 +160,11 @@ class ContainerNode(Container):
         if self.returncode is None:
             return False
         if self._short_of_memory is None:
-            self._wrapped.reload()
-            self._short_of_memory = bool(self._wrapped.attrs["State"].get("OOMKilled"))
-        return self._short_of_memory
+            # An engine that does not answer (docker-py's errors of requests are OSErrors) may do so the next time.
+            with contextlib.suppress(OSError):
+                self._wrapped.reload()
+                self._short_of_memory = bool(self._wrapped.attrs["State"].get("OOMKilled"))
+        return bool(self._short_of_memory)
 
     def _cpu_group(self) -> CpuGroup:
         return CpuGroup.at(self._groups()["cpu"])

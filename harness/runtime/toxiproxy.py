@@ -38,7 +38,7 @@ class ToxiproxyControl:
     anew and brought back to it. Whatever is changed is read back: the server accepts misspelled attributes silently.
 
     Attributes:
-        restart: Starts the server anew; called when it has not answered three times. None = nothing can be done.
+        restart: Starts the server anew; called in the thread of a call that was never answered. None = nothing can be done.
         trouble: Told, in a sentence, when the server hung and what came of it.
     """
 
@@ -59,7 +59,7 @@ class ToxiproxyControl:
 
     def create(self, link: Link) -> None:
         """Create a proxy for each channel of a link and check that it listens where it was told to."""
-        self._create(link)
+        self._create(link, self._call)
         self._links[link.name] = link
 
     def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
@@ -87,7 +87,7 @@ class ToxiproxyControl:
                 self._toxics[proxy, name] = body
             try:
                 made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json={"attributes": dict(attributes)})
-            except NotFound as error:
+            except _MissingError as error:
                 raise ControlError(f"toxic {name} on {proxy} is not there to be changed") from error
             wrong = {
                 key: made["attributes"].get(key)
@@ -101,7 +101,7 @@ class ToxiproxyControl:
         """Remove a toxic and check that it is gone; one that is gone already is fine."""
         for proxy in self._proxies(link):
             self._toxics.pop((proxy, name), None)
-            with contextlib.suppress(NotFound):
+            with contextlib.suppress(_MissingError):
                 self._call("delete", f"/proxies/{proxy}/toxics/{name}")
             if any(toxic["name"] == name for toxic in self._call("get", f"/proxies/{proxy}/toxics")):
                 raise ControlError(f"toxic {name} on {proxy} is still there after it was removed")
@@ -129,10 +129,13 @@ class ToxiproxyControl:
             if made.get("enabled") is not enabled:
                 raise ControlError(f"proxy {proxy} is {'off' if enabled else 'on'} after it was switched")
 
-    def _create(self, link: Link) -> None:
+    def _create(self, link: Link, call: Callable[..., Any]) -> None:
         for channel in link.channels:
             wanted = {"name": channel.name, "listen": channel.address, "upstream": channel.upstream, "enabled": True}
-            made = self._request("post", "/proxies", json=wanted)
+            try:
+                made = call("post", "/proxies", json=wanted)
+            except _ConflictError:  # an earlier try that was not answered has created it
+                made = call("get", f"/proxies/{channel.name}")
             if any(made.get(key) != value for key, value in wanted.items()):
                 raise ControlError(f"proxy {channel.name} was not created as asked: {made}")
 
@@ -156,17 +159,31 @@ class ToxiproxyControl:
     def _call(self, verb: str, path: str, **kwargs: Any) -> Any:
         """Carry out one request, again when the server does not answer, and after a new start if it never does.
 
-        Raises ControlError, or NotFound for 404.
+        Raises ControlError.
         """
         began = self._starts
+        try:
+            return self._patiently(verb, path, **kwargs)
+        except _SilentError as error:
+            self._recover(began, f"{verb.upper()} {path}", error)
+        return self._patiently(verb, path, **kwargs)
+
+    def _patiently(self, verb: str, path: str, **kwargs: Any) -> Any:
+        """Carry out one request, again when it is not answered; a server that is being started anew is waited for."""
         for wait_s in (*_RETRIES_S, None):
+            with self._lock:
+                starts = self._starts
             try:
                 return self._request(verb, path, **kwargs)
-            except _SilentError as error:
-                if wait_s is not None:
-                    time.sleep(wait_s)
-                    continue
-                self._recover(began, f"{verb.upper()} {path}", error)
+            except _SilentError:
+                if wait_s is None:
+                    raise
+                time.sleep(wait_s)
+            except _MissingError:
+                with self._lock:
+                    if self._starts == starts:
+                        raise
+                # It was started anew meanwhile, and asked before it had everything.
         return self._request(verb, path, **kwargs)
 
     def _recover(self, began: int, call: str, error: ControlError) -> None:
@@ -177,14 +194,19 @@ class ToxiproxyControl:
             if self.restart is None:
                 self.trouble(f"Toxiproxy at {self.address} hangs: no answer to {call}, {len(_RETRIES_S) + 1} times")
                 raise error
-            self.restart()
-            for link in self._links.values():
-                self._create(link)
-            for (proxy, _), body in self._toxics.items():
-                self._request("post", f"/proxies/{proxy}/toxics", json=body)
+            try:
+                self.restart()
+            except TimeoutError as late:
+                raise ControlError(f"Toxiproxy at {self.address} hangs and could not be started anew") from late
+            # Others change these meanwhile, and then wait here to have their change carried out.
+            for link in list(self._links.values()):
+                self._create(link, self._patiently)
+            for (proxy, _), body in list(self._toxics.items()):
+                with contextlib.suppress(_ConflictError):  # an earlier try that was not answered has added it
+                    self._patiently("post", f"/proxies/{proxy}/toxics", json=body)
             for link_name in [name for name, holders in self._off.items() if holders]:
                 for proxy in self._proxies(link_name):
-                    self._request("post", f"/proxies/{proxy}", json={"enabled": False})
+                    self._patiently("post", f"/proxies/{proxy}", json={"enabled": False})
             self._starts += 1
             self.trouble(
                 f"Toxiproxy at {self.address} hung at {call} and was started anew with all that was in force: every "
@@ -192,17 +214,20 @@ class ToxiproxyControl:
             )
 
     def _request(self, verb: str, path: str, **kwargs: Any) -> Any:
-        """Carry out one request; raises ControlError, or NotFound for 404."""
+        """Carry out one request; raises ControlError."""
+        asked = f"{verb.upper()} {path}"
         try:
             response = getattr(self._api, verb)(path, timeout=DEADLINE_S, **kwargs)
         except requests.RequestException as error:
-            raise _SilentError(f"Toxiproxy at {self.address} did not answer {verb.upper()} {path}: {error}") from error
+            raise _SilentError(f"Toxiproxy at {self.address} did not answer {asked}: {error}") from error
+        except NotFound as error:
+            raise _MissingError(f"Toxiproxy at {self.address} has nothing at {asked}: {error}") from error
         except ProxyExists as error:
-            raise _ConflictError(f"Toxiproxy refused {verb.upper()} {path}: {error}") from error
+            raise _ConflictError(f"Toxiproxy refused {asked}: {error}") from error
         except InvalidToxic as error:
-            raise ControlError(f"Toxiproxy refused {verb.upper()} {path}: {error}") from error
+            raise ControlError(f"Toxiproxy refused {asked}: {error}") from error
         if response.status_code >= 300:
-            raise ControlError(f"Toxiproxy answered {response.status_code} to {verb.upper()} {path}: {response.text}")
+            raise ControlError(f"Toxiproxy answered {response.status_code} to {asked}: {response.text}")
         return response.json() if response.content else {}
 
 
@@ -212,6 +237,10 @@ class _SilentError(ControlError):
 
 class _ConflictError(ControlError):
     """There is one of this name already."""
+
+
+class _MissingError(ControlError):
+    """There is none of this name."""
 
 
 class Program(Protocol):
@@ -275,8 +304,9 @@ class ToxiproxyServer:
             self.control.restart = lambda: asyncio.run_coroutine_threadsafe(self._again(), loop).result(_AGAIN_S)
 
     async def _again(self) -> None:
+        """End the server and start it; whoever called waits for its answer: all threads may be taken by calls to it."""
         await self._program.end(signal.SIGKILL, 3.0)
-        await self._launch(5.0)
+        await self._program.run()
 
     async def start(self, links: Iterable[Link], deadline_s: float = 10.0) -> None:
         """Start the server, wait until it answers, create every link; raises StartError."""

@@ -19,10 +19,12 @@ from harness.errors import StartError
 from harness.runtime.ledger import Ledger
 from harness.runtime.process import SupervisedProcess
 
-READY_S = 30.0
+READY_S = 60.0
 SILENT_S = 5.0
 """A worker that has reported nothing for so long, is not paused and has not ended, hangs."""
 
+_STARVED_S = 10.0
+"""How much longer than its nominal time a worker may take to finish: a busy machine starves it."""
 _WATCH_S = 0.5
 _REPORTS_KEPT = 240
 
@@ -186,16 +188,16 @@ class Worker:
         self._process.expect_end()
 
     async def finish(self, timeout_s: float) -> bool:
-        """Wait for it to finish by itself; SIGKILL after ``timeout_s``. Return whether it finished."""
+        """Wait for it to finish by itself; SIGKILL after ``timeout_s`` and some more. Return False if it ran and did not."""
         self._process.expect_end()
         if not self.pid:
-            return self._finished.is_set()
+            return True
         try:
-            await asyncio.wait_for(self._process.wait(), timeout_s)
+            await asyncio.wait_for(self._process.wait(), timeout_s + _STARVED_S)
         except TimeoutError:
             await self._process.end(signal.SIGKILL, 1.0)
         if self._reader is not None:
-            await asyncio.wait({self._reader}, timeout=1.0)
+            await asyncio.wait({self._reader}, timeout=_STARVED_S)  # its last words may be unread
         if self._finished.is_set():
             self._on_change(self, "finished", self._process.returncode)
         return self._finished.is_set()

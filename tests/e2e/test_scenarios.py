@@ -59,7 +59,7 @@ What is lost shows only once the rest is drained.
 SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
     # What is set otherwise, and the check that must then fail.
     "latency": ({"faults.0.latency": {"delay": "1500ms"}, "workload.producer": {"timeout": "8s"}}, "latency"),
-    "cpu": ({"faults.0.cpu.limit": "0.01cores", "workload.drain": "20s"}, "latency"),
+    "cpu": ({"faults.0.cpu.limit": "0.01cores", "faults.0.for": "9s", "workload.drain": "20s"}, "latency"),
     "rolling-restart": (
         {
             "cluster": {"nodes": 3, "replicas": 1, "topic": {"storage": "memory"}},
@@ -75,10 +75,10 @@ SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
         "loss",
     ),
     "kafka-latency": ({"faults.0.latency": {"delay": "1500ms"}}, "latency"),
-    "kafka-cpu": ({"faults.0.cpu.limit": "0.03cores", "workload.drain": "30s"}, "latency"),
-    "kafka-leader-kill": ({"cluster.replicas": 1, "faults.0.for": "13s"}, "latency"),
+    "kafka-cpu": ({"faults.0.cpu.limit": "0.02cores", "faults.0.for": "9s", "workload.drain": "30s"}, "latency"),
+    "kafka-leader-kill": ({"cluster.replicas": 1, "faults.0.for": "17s"}, "latency"),
     "kafka-coordinator-kill": (
-        {"cluster.config": {"offsets.topic.replication.factor": 1}, "faults.0.for": "13s"},
+        {"cluster.config": {"offsets.topic.replication.factor": 1}, "faults.0.for": "17s"},
         "latency",
     ),
     "kafka-coordinator-in-rebalance": (

@@ -26,7 +26,7 @@ title: Nothing happens to it
 seed: 4
 broker: nats-2
 cluster: {nodes: %(nodes)d}
-workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 100/s, warmup: 1s, duration: %(seconds)ds, drain: 4s}
+workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 100/s, warmup: 1s, duration: %(seconds)ds, drain: 15s}
 expect:
   loss: {messages_max: 0}
 """
@@ -97,12 +97,14 @@ def test_a_consumer_killed_between_delivery_and_the_end_of_its_handler(
         assert held <= again
         assert loss.verdict is Verdict.PASS
         return
-    assert not held & again
+    # An acknowledgement that was still in the client's buffer died with it: its message comes again.
+    lost = held - again
+    assert lost
     assert loss.verdict is Verdict.FAIL
-    assert loss.measures["abandoned"] == len(held)
+    assert loss.measures["abandoned"] == len(lost)
     named = {(op.key, op.seq) for finding in loss.findings for op in finding.operations}
     assert named
-    assert named <= held
+    assert named <= lost
 
 
 def test_a_worker_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:

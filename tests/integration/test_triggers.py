@@ -76,7 +76,7 @@ def test_faults_act_when_their_states_are_seen_and_say_so(runtime: str, tmp_path
     assert stopped.description.endswith("when the leader of partition 0 has moved, 1s later")
     fired = {event["fault"]: event for event in _events(tmp_path, "trigger")}
     assert set(fired) == {"stop-2", "latency-3"}
-    assert 1_000_000_000 <= fired["stop-2"]["act_ns"] < 1_500_000_000
+    assert 1_000_000_000 <= fired["stop-2"]["act_ns"] < 4_000_000_000
     assert fired["latency-3"]["act_ns"] >= 200_000_000
     assert "(first " in fired["stop-2"]["observed"]
 

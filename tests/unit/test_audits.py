@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +13,11 @@ from typing import Any, cast
 import nats.js.errors
 import numpy as np
 import pytest
+from confluent_kafka import KafkaError
 
+from harness.brokers import kafka_audit
 from harness.brokers.base import Authority
-from harness.brokers.kafka_audit import LogAudit
+from harness.brokers.kafka_audit import LogAudit, nothing_visible
 from harness.brokers.kafka_view import KafkaView
 from harness.brokers.nats_audit import STREAM_NOT_FOUND, StreamAudit
 from harness.clients.kafka_options import TOPIC
@@ -24,10 +28,23 @@ from harness.history.record import HEADER_BYTES, RECORD_DTYPE, Journal, Kind
 
 
 class FakeStream:
-    """A stream of ``size`` messages whose n-th request raises what ``refusals`` says; ``at_once`` messages per fetch."""
+    """A stream of ``size`` messages whose n-th request raises what ``refusals`` says; ``at_once`` messages per fetch.
 
-    def __init__(self, size: int, refusals: Mapping[int, BaseException], at_once: int = 4) -> None:
+    Of ``deleted`` sequences nothing is left; ``drops`` are lost on their way, the first time they are sent.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        refusals: Mapping[int, BaseException],
+        at_once: int = 4,
+        *,
+        deleted: Iterable[int] = (),
+        drops: Iterable[int] = (),
+    ) -> None:
         self.size, self.refusals, self.at_once = size, refusals, at_once
+        self.sequences = sorted(set(range(1, size + 1)) - set(deleted))
+        self.drops = set(drops)
         self.requests = 0
 
     async def connect(self) -> Any:
@@ -36,7 +53,7 @@ class FakeStream:
 
     async def stream_info(self, _: str) -> Any:
         self._asked()
-        return SimpleNamespace(state=SimpleNamespace(messages=self.size, first_seq=1, last_seq=self.size))
+        return SimpleNamespace(state=SimpleNamespace(messages=len(self.sequences), first_seq=1, last_seq=self.size))
 
     async def pull_subscribe(self, _: str, *, stream: str, config: Any) -> Any:
         self._asked()
@@ -53,20 +70,27 @@ class FakeReading:
     """A consumer of a fake stream."""
 
     def __init__(self, stream: FakeStream, position: int) -> None:
-        self._stream, self._position = stream, position
+        self._stream = stream
+        self._left = [seq for seq in stream.sequences if seq >= position]
+        self._sent = 0
 
     async def fetch(self, wanted: int, **_: Any) -> Iterable[Any]:
         self._stream._asked()
-        start, end = self._position, min(self._position + min(wanted, self._stream.at_once), self._stream.size + 1)
-        self._position = end
-        return [
-            SimpleNamespace(
-                metadata=SimpleNamespace(sequence=SimpleNamespace(stream=seq)),
-                data=encode(seq % 3, seq, 64),
-                subject=subject(0),
+        count = min(wanted, self._stream.at_once)
+        now, self._left = self._left[:count], self._left[count:]
+        arrived = []
+        for seq in now:
+            self._sent += 1
+            if seq in self._stream.drops:
+                self._stream.drops.remove(seq)
+                continue
+            sequence = SimpleNamespace(stream=seq, consumer=self._sent)
+            arrived.append(
+                SimpleNamespace(
+                    metadata=SimpleNamespace(sequence=sequence), data=encode(seq % 3, seq, 64), subject=subject(0)
+                )
             )
-            for seq in range(start, end)
-        ]
+        return arrived
 
     async def unsubscribe(self) -> None:
         return
@@ -97,12 +121,29 @@ def test_one_refused_request_costs_no_audit(tmp_path: Path, refused: int) -> Non
 def test_what_is_refused_for_good_is_not_proven(tmp_path: Path) -> None:
     said, offsets = audited(FakeStream(10, dict.fromkeys(range(5, 999), ControlError("no node"))), tmp_path)
     assert said.audit == "partial", said
-    assert said.last_offset == -1
+    assert (said.first_offset, said.last_offset) == (1, 10)  # the server's word, whatever could be read
     assert offsets == [1, 2, 3, 4]
     said, offsets = audited(FakeStream(10, dict.fromkeys(range(1, 999), TimeoutError())), tmp_path)
     assert said.audit == "none", said
     assert said.exists
+    assert said.last_offset == -1
     assert not offsets
+
+
+@pytest.mark.parametrize("drops", [[1], [4], [5], [6, 7], [10], range(5, 9)])
+def test_what_was_lost_on_its_way_is_read_again_and_nothing_twice(tmp_path: Path, drops: Sequence[int]) -> None:
+    said, offsets = audited(FakeStream(10, {}, drops=drops), tmp_path)
+    assert said.audit == "complete", said
+    assert offsets == list(range(1, 11))
+
+
+@pytest.mark.parametrize("deleted", [[3], [9, 10], [1], range(1, 11)])
+def test_what_was_deleted_is_not_waited_for(tmp_path: Path, deleted: Sequence[int]) -> None:
+    stream = FakeStream(10, {}, deleted=deleted)
+    said, offsets = audited(stream, tmp_path)
+    assert said.audit == "complete", said
+    assert said.last_offset == 10
+    assert offsets == stream.sequences
 
 
 def test_a_stream_that_does_not_exist_is_told_so_by_the_server_alone(tmp_path: Path) -> None:
@@ -143,3 +184,116 @@ def test_leaders_of_kafka_that_do_not_answer_are_asked_again(tmp_path: Path, spe
         journal.close()
     assert {authority.audit for authority in said} == audits
     assert view.rounds >= min(speaks_at, 3)
+
+
+class LedView(FakeView):
+    """One partition whose leader tells an end of ``end``."""
+
+    addresses: Mapping[str, str] = {}
+
+    def __init__(self, end: int) -> None:
+        super().__init__(1)
+        self._end = end
+
+    async def leaders(self) -> dict[int, str]:
+        return {0: "n1"}
+
+    async def ends(self, leaders: Mapping[int, str], time_: int) -> dict[int, int]:
+        del leaders
+        return {0: self._end if time_ == -1 else 0}
+
+
+class FakeReader:
+    """A Kafka consumer of one partition of ``size`` messages, that reports its end at ``eof`` or breaks with an error."""
+
+    def __init__(self, size: int, eof: int, *, broken: bool = False) -> None:
+        self._size, self._eof, self._broken = size, eof, broken
+        self._at = 0
+        self.told = self.closed = False
+
+    def assign(self, places: Sequence[Any]) -> None:
+        self._at = max(0, places[0].offset)
+
+    def poll(self, wait_s: float) -> Any:
+        return next(iter(self.consume(1, wait_s)), None)
+
+    def consume(self, count: int, wait_s: float) -> list[Any]:
+        if self._at < self._size:
+            start, self._at = self._at, min(self._size, self._at + count)
+            return [_message(offset) for offset in range(start, self._at)]
+        time.sleep(min(wait_s, 0.02))
+        if self._broken:
+            return [_message(-1, KafkaError._TRANSPORT)]
+        if self.told:
+            return []
+        self.told = True
+        return [_message(self._eof, KafkaError._PARTITION_EOF)]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _message(offset: int, code: int = 0) -> Any:
+    return SimpleNamespace(
+        error=lambda: KafkaError(code) if code else None,
+        partition=lambda: 0,
+        offset=lambda: offset if offset >= 0 else None,
+        value=lambda: encode(1, offset, 64),
+    )
+
+
+def read_log(folder: Path, end: int, patience_s: float = 0.3) -> tuple[Authority, Sequence[int]]:
+    """Audit the log of whatever reader is in place; return the word on its partition and the offsets journaled."""
+    path = folder / "audit.1.journal"
+    journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
+    audit = LogAudit(cast("KafkaView", LedView(end)), journal, committed_only=True, patience_s=patience_s)
+    try:
+        (said,) = asyncio.run(audit.run())
+    finally:
+        journal.close()
+    return said, np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)["offset"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("eof", "audit"),
+    [(12, "complete"), (10, "partial")],
+    ids=["behind control records", "at the begin of an open transaction"],
+)
+def test_a_log_is_read_as_far_as_its_end_was_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eof: int, audit: str
+) -> None:
+    monkeypatch.setattr(kafka_audit, "_reader", lambda *_, **__: FakeReader(10, eof))
+    said, offsets = read_log(tmp_path, 12)
+    assert (said.audit, said.last_offset) == (audit, 11)
+    assert offsets == list(range(10))
+    assert nothing_visible("", 0, 10, 12, committed_only=True) is (audit == "complete")
+    assert not nothing_visible("", 0, 9, 12, committed_only=True)
+
+
+def test_errors_keep_no_reading_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_audit, "_IDLE_S", 0.1)
+    monkeypatch.setattr(kafka_audit, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(kafka_audit, "_reader", lambda *_, **__: FakeReader(10, 0, broken=True))
+    said, offsets = read_log(tmp_path, 12)
+    assert said.audit == "partial"
+    assert offsets == list(range(10))
+
+
+def test_a_cancelled_audit_has_left_its_journal_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, begun = FakeReader(0, 0), threading.Event()
+    reader.told = True  # nothing ever comes
+    monkeypatch.setattr(reader, "assign", lambda _: begun.set())
+    monkeypatch.setattr(kafka_audit, "_reader", lambda *_, **__: reader)
+    journal = Journal(tmp_path / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"})
+    audit = LogAudit(cast("KafkaView", LedView(12)), journal, committed_only=True)
+
+    async def interrupted() -> None:
+        running = asyncio.create_task(audit.run())
+        await asyncio.to_thread(begun.wait, 10)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert reader.closed
+
+    asyncio.run(interrupted())
+    journal.close()

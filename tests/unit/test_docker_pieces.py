@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import docker.errors
 import pytest
+import requests
 
 from harness.errors import UnfitEnvironmentError
 from harness.progress import Event
 from harness.run import runtimes
 from harness.run.selection import select
-from harness.runtime import docker_engine
+from harness.runtime import container, docker_engine
 from harness.runtime.base import Channel, Link
 from harness.runtime.cgroup import CpuGroup, groups_of
+from harness.runtime.container import Container, Made
 from harness.runtime.contract import Sources
 from harness.runtime.docker_runtime import _home
 from harness.runtime.fleet import Fleet
@@ -138,3 +144,83 @@ def test_what_cannot_be_looked_at_is_kept_for_the_next_sweep(tmp_path: Path, mon
     assert found.items == ("container chaos-run-a-n1 (0123)",)
     assert found.left == ()
     assert sweep() == ()
+
+
+class FakeEngine:
+    """A client of an engine that accepts connections and then answers nothing in time, or refuses."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.closed = 0
+        self.containers = self.networks = self
+
+    def list(self, **_: Any) -> Any:
+        """Fail."""
+        raise self.error
+
+    def info(self) -> Any:
+        """Fail."""
+        raise self.error
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+@pytest.mark.parametrize(
+    "error", [requests.ReadTimeout("60 s"), docker.errors.APIError("500"), docker.errors.NotFound("no")]
+)
+def test_an_engine_that_fails_is_an_unfit_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fake = FakeEngine(error)
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr("docker.from_env", lambda **_: fake)
+    monkeypatch.setattr(docker_engine, "_may_answer", lambda: True)
+    assert "did not do what it was asked" in docker_engine.unusable()
+    ledger = Ledger(f"run-{os.getpid()}-engine-slow", tmp_path)
+    ledger.intend("docker")
+    assert ledger.close() == ()
+    (found,) = sweep(remove=False)
+    assert "did not do what it was asked" in found.left[0]
+    assert fake.closed == 4
+
+
+def test_an_engine_is_not_blamed_for_what_it_did_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeEngine(OSError())
+    monkeypatch.setattr("docker.from_env", lambda **_: fake)
+    with pytest.raises(FileNotFoundError), docker_engine.engine():
+        raise FileNotFoundError
+    assert fake.closed == 1
+
+
+def test_a_container_whose_end_the_engine_does_not_notice_is_removed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "_GONE_S", 0.01)
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+
+    class FakeBox:
+        """testcontainers' container, of an engine that answers nothing in time."""
+
+        closed = False
+
+        def stop(self, **_: Any) -> None:
+            """Fail."""
+            raise requests.ReadTimeout("60 s")
+
+        def get_docker_client(self) -> Any:
+            """Return something with a client."""
+            return SimpleNamespace(client=SimpleNamespace(close=lambda: setattr(self, "closed", True)))
+
+    async def run() -> None:
+        box = FakeBox()
+        held = Container(Made(name="n1", image="i", argv=("a",)), ledger, tmp_path / "log")
+        held._box, held._pid = box, 1
+        assert not await held.end(signal.SIGTERM, 0.01)
+        await held.remove()
+        assert box.closed
+
+    ledger = Ledger(f"run-{os.getpid()}-engine-late", tmp_path)
+    asyncio.run(run())
+    ledger.close()

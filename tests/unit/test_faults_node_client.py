@@ -367,10 +367,62 @@ def test_a_new_leader_is_waited_for_until_it_serves() -> None:
 
 
 def test_nobody_to_hand_over_from_is_an_error() -> None:
-    leaders = Leaders(led(""))
+    leaders, clock = Leaders(led("")), itertools.count(0, 20 * S)
+    fault = made(context("move_leader", {"partition": 2}, ("topic",), Node(), leaders=leaders, now_ns=clock.__next__))
     with pytest.raises(ControlError, match="nobody leads"):
-        asyncio.run(made(context("move_leader", {"partition": 2}, ("topic",), Node(), leaders=leaders)).apply())
+        asyncio.run(fault.apply())
     assert leaders.ordered == []
+
+
+class RefusingLeaders(Leaders):
+    """Refuses the first order; the lead may move all the same, by what the answers say."""
+
+    async def move_leader(self, partition: int) -> None:
+        await super().move_leader(partition)
+        if len(self.ordered) == 1:
+            raise ControlError("no other replica in sync")
+
+
+@pytest.mark.parametrize(
+    ("answers", "orders"),
+    [
+        ((led("n1"), led("n1"), led("n2")), 2),
+        ((led(""), led("n1"), led(""), led("n1"), led("n2")), 2),
+        ((led("n1"), led("n2")), 1),
+    ],
+)
+def test_a_refused_order_is_given_again_unless_it_was_carried_out(answers: tuple[Leadership, ...], orders: int) -> None:
+    leaders = RefusingLeaders(*answers)
+    fault = made(context("move_leader", {"partition": 2}, ("topic",), Node(), leaders=leaders))
+    assert asyncio.run(carried_out(fault)) == ([], [])
+    assert leaders.ordered == [2] * orders
+
+
+class Topic:
+    """A topic of 4 partitions that says so from the second question on, and whose first order gets no answer."""
+
+    def __init__(self, *, carries_out: bool) -> None:
+        self._carries_out, self._asked, self._count = carries_out, 0, 4
+        self.ordered: list[int] = []
+
+    async def partition_count(self) -> int:
+        self._asked += 1
+        return self._count if self._asked > 1 else 0
+
+    async def add_partitions(self, total: int) -> None:
+        self.ordered.append(total)
+        if self._carries_out or len(self.ordered) > 1:
+            self._count = total
+        if len(self.ordered) == 1:
+            raise ControlError("no answer")
+
+
+@pytest.mark.parametrize(("carries_out", "orders"), [(True, 1), (False, 2)])
+def test_partitions_are_ordered_again_unless_they_were_added(carries_out: bool, orders: int) -> None:
+    topic = Topic(carries_out=carries_out)
+    fault = made(context("add_partitions", {"count": 2}, ("topic",), Node(), topic=topic))
+    assert asyncio.run(carried_out(fault)) == ([], [])
+    assert topic.ordered == [6] * orders
 
 
 class Worker:

@@ -29,6 +29,29 @@ def test_an_outage_lasts_from_the_first_failed_round_trip_to_the_next_good_answe
     )
 
 
+def test_one_late_answer_alone_is_told_apart() -> None:
+    history = (
+        HistoryBuilder()
+        .lines(
+            [
+                "monitor.1 1100 probe a->n1 silent 1000",
+                "monitor.1 1200 probe a->n1 ok 5",
+                "monitor.1 2300 probe a->n1 silent 1000",
+                "monitor.1 3300 probe a->n1 silent 900",
+                "monitor.1 3400 probe a->n1 ok 5",
+                "monitor.1 5000 probe a->n1 silent 1000",
+            ]
+        )
+        .history()
+    )
+    assert [(outage.start_ns // MS, outage.end_ns // MS, outage.lone) for outage in history.outages()] == [
+        (100, 1200, True),
+        (1300, 3400, False),
+        # Nothing came after it: nobody knows that it was alone.
+        (4000, 5000, False),
+    ]
+
+
 def test_leaders_are_known_from_one_observation_to_the_next() -> None:
     builder = HistoryBuilder(facts(partitions=2)).lines(
         [

@@ -19,6 +19,8 @@ from harness.clients.kafka import KafkaClient
 from harness.clients.kafka_commits import Commits
 from harness.clients.kafka_errors import error_text
 from harness.clients.kafka_options import TOPIC, ConsumerOptions, ProducerOptions
+from harness.clients.kafka_producer import KafkaProducer
+from harness.errors import StartError
 from harness.history.facts import Facts
 from harness.history.read import History
 from harness.history.record import EventLog, Flag, Journal, Kind, Outcome
@@ -50,7 +52,7 @@ def session(run_dir: Path, worker: str, address: str, options: Any, **changes: A
         options=asdict(options),
         **changes,
     )
-    (run_dir / "history").mkdir(exist_ok=True)
+    (run_dir / "history").mkdir(parents=True, exist_ok=True)
     events = EventLog(run_dir / "history" / f"{worker}.1.events.jsonl", worker)
     return Session(
         spec=spec,
@@ -214,3 +216,45 @@ def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_
     told = [(int(row["partition"]), int(row["outcome"])) for row in view.select(Kind.COMMIT)]
     refused, done = (0, int(Outcome.FAIL)), (0, int(Outcome.OK))
     assert told.index(refused) < told.index(done)
+
+
+class RefusingProducer:
+    """A client library that raises these errors, one request after the other, and then takes every request."""
+
+    def __init__(self, *errors: KafkaError) -> None:
+        self._errors = list(errors)
+        self.requests: list[str] = []
+
+    def list_topics(self, **_: Any) -> None:
+        self._request("list_topics")
+
+    def init_transactions(self, _: float) -> None:
+        self._request("init_transactions")
+
+    def poll(self, _: float) -> None:
+        return
+
+    def _request(self, name: str) -> None:
+        self.requests.append(name)
+        if self._errors:
+            raise KafkaException(self._errors.pop(0))
+
+
+def test_a_producer_waits_for_nodes_that_start_and_for_nothing_else(mock: str, tmp_path: Path) -> None:
+    options = ProducerOptions(transaction=10)
+
+    def requests(*errors: KafkaError) -> list[str]:
+        given = session(tmp_path / str(next(_NUMBERS)), "p0", mock, options)
+        producer = KafkaProducer(given, options, {"bootstrap.servers": mock}, logging.getLogger("test"))
+        refusing = RefusingProducer(*errors)
+        producer._producer = refusing  # type: ignore[assignment]
+        try:
+            producer.connect()
+        finally:
+            given.journal.close()
+        return refusing.requests
+
+    starting = (KafkaError(KafkaError._TRANSPORT), KafkaError(KafkaError._TIMED_OUT))
+    assert requests(*starting) == ["list_topics"] * 3 + ["init_transactions"]
+    with pytest.raises(StartError, match="p0 cannot connect"):
+        requests(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED))

@@ -323,3 +323,68 @@ def test_a_frozen_node_does_not_hold_up_what_the_others_know() -> None:
     leader, length = asyncio.run(run())
     assert leader == "n2"
     assert length < 0.6  # a request may take 1 s
+
+
+async def _silent() -> tuple[asyncio.Server, list[asyncio.StreamWriter], int]:
+    """Start a node that takes connections and never answers."""
+    held: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    return server, held, server.sockets[0].getsockname()[1]
+
+
+def test_nobody_who_answers_is_not_nobody_who_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.brokers.kafka_wire.TIMEOUT_S", 0.1)
+
+    async def run() -> tuple[list[str], list[str]]:
+        frozen, held, port = await _silent()
+        node = await asyncio.start_server(FakeNode(_metadata(-1)).serve, "127.0.0.1", 0)
+        kinds = []
+        for at in (port, node.sockets[0].getsockname()[1]):
+            admin = KafkaAdmin(
+                {"n1": {"admin": at}},
+                partitions=1,
+                consumers=(),
+                protocol="classic",
+                committed_only=False,
+                transactional=False,
+            )
+            kinds.append([str(fields["leader"]) for kind, fields in await admin.observe() if kind == "leader"])
+            await admin.close()
+        for writer in held:
+            writer.close()
+        frozen.close()
+        node.close()
+        await asyncio.sleep(0.01)
+        return kinds[0], kinds[1]
+
+    unanswered, leaderless = asyncio.run(run())
+    assert unanswered == []
+    assert leaderless == [""]
+
+
+def test_an_order_is_given_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.brokers.kafka_wire.TIMEOUT_S", 60)
+
+    async def run() -> None:
+        server, held, port = await _silent()
+        try:
+            with pytest.raises(TimeoutError):
+                await ask.metadata(Wire(f"127.0.0.1:{port}", timeout_s=0.1), None)
+        finally:
+            for writer in held:
+                writer.close()
+            server.close()
+            await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+def test_a_producer_may_end_its_transaction_before_it_is_killed() -> None:
+    from harness.brokers.base import BROKERS
+
+    broker = BROKERS.get("kafka")
+    plain, transactional = (
+        broker.settle_ns(plan("protocol: classic}\n  producer: {timeout: 7s" + options))
+        for options in ("", ", transaction: 10, transaction_timeout: 3s")
+    )
+    assert transactional - plain == 5 * 3_000_000_000

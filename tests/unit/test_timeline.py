@@ -1,0 +1,110 @@
+"""What a timeline asks again for. Deployments, faults and probes here are fakes: what they answer is scripted."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from harness.errors import ControlError, StartError
+from harness.faults.base import Evidence, FaultContext, Sample
+from harness.faults.evidence import Acting, interrupted
+from harness.faults.link_evidence import shut, still_reachable
+from harness.history.record import Break
+from harness.run import targets, timeline
+
+MS = 1_000_000
+
+
+class FakeFault:
+    """Heals at the n-th attempt; before, it raises what it was given."""
+
+    def __init__(self, heals_at: int, error: Exception) -> None:
+        self.heals_at, self.error, self.attempts = heals_at, error, 0
+
+    async def heal(self) -> None:
+        self.attempts += 1
+        if self.attempts < self.heals_at:
+            raise self.error
+
+
+def heal(fault: FakeFault) -> None:
+    asyncio.run(timeline._healed_at_last(cast("Any", fault)))
+
+
+def test_a_control_port_that_did_not_answer_is_asked_to_heal_again() -> None:
+    fault = FakeFault(3, ControlError("no answer"))
+    heal(fault)
+    assert fault.attempts == 3
+
+
+def test_what_heals_not_at_all_raises_its_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline, "HEAL_S", 0.3)
+    with pytest.raises(ControlError, match="no answer"):
+        heal(FakeFault(10**9, ControlError("no answer")))
+    fault = FakeFault(2, StartError("it did not come back"))
+    with pytest.raises(StartError):
+        heal(fault)
+    assert fault.attempts == 1, "a node that did not come back in its own time is not waited for twice"
+
+
+class FakeAdmin:
+    """Knows no leader until it was asked ``elected_at`` times."""
+
+    def __init__(self, elected_at: int) -> None:
+        self.elected_at, self.asked = elected_at, 0
+
+    async def leader(self, _: int) -> str:
+        self.asked += 1
+        return "n2" if self.asked >= self.elected_at else ""
+
+
+@pytest.mark.parametrize(("elected_at", "struck"), [(1, ("n2",)), (4, ("n2",)), (10**9, ())])
+def test_a_leader_is_looked_for_while_there_is_none(
+    elected_at: int, struck: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "_FIND_S", 0.6)
+    planned = SimpleNamespace(on=SimpleNamespace(mode="leader", partition=None, node="broker", link=""))
+    deployment = SimpleNamespace(admin=FakeAdmin(elected_at), links={})
+    assert asyncio.run(targets.found_at_last(cast("Any", planned), cast("Any", deployment))) == struck
+
+
+def context(*samples: Sample) -> FaultContext:
+    """Return a context whose probes have seen these round trips."""
+    return cast("FaultContext", SimpleNamespace(probes=SimpleNamespace(samples=lambda *_: samples)))
+
+
+def trip(end_ms: int, broken: Break = Break.NONE) -> Sample:
+    """Return a round trip of 10 ms."""
+    good = broken is Break.NONE
+    return Sample(start_ns=(end_ms - 10) * MS, end_ns=end_ms * MS, ok=good, length_ns=10 * MS, broken=broken)
+
+
+ACTING = Acting(applied_ns=1, acting_ns=2)
+CUTS = tuple(trip(100 * at, Break.REFUSED) for at in range(1, 4))
+
+
+def judged(item: Evidence) -> bool:
+    return item.proven
+
+
+def test_a_late_monitor_does_not_hide_that_a_link_is_shut() -> None:
+    assert judged(shut(context(*CUTS, trip(1500, Break.SILENT)), "a->n1", ACTING, ""))
+    assert not judged(shut(context(*CUTS, trip(1500)), "a->n1", ACTING, ""))
+    assert not judged(shut(context(*CUTS[:2], trip(1500, Break.SILENT)), "a->n1", ACTING, ""))
+
+
+def test_one_late_answer_does_not_make_a_link_cut_off() -> None:
+    good = tuple(trip(100 * at) for at in range(1, 5))
+    assert judged(still_reachable(context(*good, trip(1500, Break.SILENT)), "a->n1", ACTING))
+    assert not judged(still_reachable(context(*CUTS, trip(1500, Break.SILENT)), "a->n1", ACTING))
+    assert not judged(still_reachable(context(*good, trip(9000, Break.SILENT)), "a->n1", ACTING))
+    assert not judged(still_reachable(context(), "a->n1", ACTING))
+
+
+def test_silence_is_no_reset() -> None:
+    assert judged(interrupted(context(trip(100, Break.CUT)), "a->n1", 0, None, cut=True))
+    assert not judged(interrupted(context(trip(1100, Break.SILENT)), "a->n1", 0, None, cut=True))
+    assert judged(interrupted(context(trip(1100, Break.SILENT)), "a->n1", 0, None))
