@@ -25,7 +25,7 @@ from harness.runtime.docker_node import ContainerNode
 from harness.runtime.fleet import Fleet
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
-from harness.runtime.toxiproxy import ToxiproxyServer
+from harness.runtime.toxiproxy_server import ToxiproxyServer
 
 _ANY = "[::]"
 """Every address of a pod, IPv4 as well, as Toxiproxy reads it back."""

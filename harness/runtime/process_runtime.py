@@ -14,7 +14,8 @@ from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.process import ProcessProgram
 from harness.runtime.process_node import ProcessNode
-from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
+from harness.runtime.toxiproxy import ToxiproxyControl
+from harness.runtime.toxiproxy_server import ToxiproxyServer
 
 _LOOPBACK = "127.0.0.1"
 

@@ -1,4 +1,4 @@
-"""Toxiproxy: the server process and one small adapter around toxiproxy-python.
+"""Control of a Toxiproxy server: one small adapter around toxiproxy-python.
 
 The package's own API consumer carries host, port and time-outs (class attributes of a subclass per server, keyword
 arguments per call); its ``Toxiproxy`` and ``Proxy`` classes are not used, because their calls have no deadline and share
@@ -7,19 +7,17 @@ one global address. Every toxic is read back after it was set: the server accept
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import requests
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-from harness.errors import ControlError, StartError
+from harness.errors import ControlError
 from harness.runtime.base import Link
 
 DEADLINE_S = 2.0
@@ -241,100 +239,3 @@ class _ConflictError(ControlError):
 
 class _MissingError(ControlError):
     """There is none of this name."""
-
-
-class Program(Protocol):
-    """What runs the server: a process or a container.
-
-    Attributes:
-        restartable: It can be started anew without harm to others: a pod's other container lives in its network.
-    """
-
-    restartable: bool
-
-    @property
-    def pid(self) -> int:
-        """Process id on this machine; 0 when it does not run."""
-        ...
-
-    @property
-    def returncode(self) -> int | None:
-        """Exit status; None while it runs."""
-        ...
-
-    async def run(self) -> None:
-        """Start it; raises StartError (definite)."""
-        ...
-
-    async def end(self, number: signal.Signals, timeout_s: float) -> bool:
-        """Send a signal and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough."""
-        ...
-
-    def logs(self, lines: int = 20) -> str:
-        """Return the last lines of its output."""
-        ...
-
-
-class ToxiproxyServer:
-    """One Toxiproxy server and the links through it.
-
-    Args:
-        program: Runs it.
-        port: Of its control API, on 127.0.0.1.
-    """
-
-    def __init__(self, program: Program, port: int) -> None:
-        self._program = program
-        self.control = ToxiproxyControl("127.0.0.1", port)
-        self.links: dict[str, Link] = {}
-
-    @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._program.pid
-
-    def may_restart(self, trouble: Callable[[str], None]) -> None:
-        """Let a server that hangs be started anew, where its program can be without harm to others; tell ``trouble``.
-
-        Called in the event loop; both are used from the threads that make calls.
-        """
-        loop = asyncio.get_running_loop()
-        self.control.trouble = lambda text: None if loop.is_closed() else _soon(loop, trouble, text)
-        if self._program.restartable:
-            self.control.restart = lambda: asyncio.run_coroutine_threadsafe(self._again(), loop).result(_AGAIN_S)
-
-    async def _again(self) -> None:
-        """End the server and start it; whoever called waits for its answer: all threads may be taken by calls to it."""
-        await self._program.end(signal.SIGKILL, 3.0)
-        await self._program.run()
-
-    async def start(self, links: Iterable[Link], deadline_s: float = 10.0) -> None:
-        """Start the server, wait until it answers, create every link; raises StartError."""
-        await self._launch(deadline_s)
-        for link in links:
-            await asyncio.to_thread(self.control.create, link)
-            self.links[link.name] = link
-
-    async def _launch(self, deadline_s: float) -> None:
-        await self._program.run()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + deadline_s
-        while True:
-            try:
-                await asyncio.to_thread(self.control.version)
-                break
-            except ControlError as error:
-                if self._program.returncode is not None or loop.time() > deadline:
-                    raise StartError(f"Toxiproxy did not start: {error.message}\n{self._program.logs()}") from error
-                await asyncio.sleep(0.02)
-
-    async def stop(self) -> None:
-        """End the server."""
-        await self._program.end(signal.SIGTERM, 3.0)
-
-
-_AGAIN_S = 20.0
-
-
-def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], text: str) -> None:
-    loop.call_soon_threadsafe(call, text)

@@ -19,7 +19,7 @@ from harness.runtime.base import Channel, Link
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.process_runtime import toxiproxy_program
-from harness.runtime.toxiproxy import ToxiproxyServer
+from harness.runtime.toxiproxy_server import ToxiproxyServer
 from harness.scenario.model import PlannedFault, Target
 
 LINK = "clients->n1"

@@ -19,7 +19,8 @@ from harness.runtime.base import Channel, Link
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports
 from harness.runtime.process_runtime import toxiproxy_program
-from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
+from harness.runtime.toxiproxy import ToxiproxyControl
+from harness.runtime.toxiproxy_server import ToxiproxyServer
 
 
 def _channel(name: str, port: int, upstream: int) -> Channel:

@@ -16,7 +16,8 @@ from toxiproxy.exceptions import NotFound, ProxyExists
 from harness.errors import ControlError
 from harness.runtime import toxiproxy
 from harness.runtime.base import Channel, Link
-from harness.runtime.toxiproxy import ToxiproxyControl, ToxiproxyServer
+from harness.runtime.toxiproxy import ToxiproxyControl
+from harness.runtime.toxiproxy_server import ToxiproxyServer
 
 NAMES = ("clients->n1", "clients->n2", "clients->n3")
 
