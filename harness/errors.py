@@ -114,6 +114,10 @@ class ControlError(UnfitEnvironmentError):
     """
 
 
+class RefusedError(ControlError):
+    """What was asked was refused, or not even asked. Definite: it was not carried out."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint naming the known word nearest to ``word``, or listing all of them when none is near."""
     names = sorted(known)

@@ -22,7 +22,7 @@ from harness.brokers.kafka_view import FAILURES, KafkaView, node_id
 from harness.brokers.kafka_wire import Wire
 from harness.clients.kafka_options import TOPIC
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.errors import ControlError, StartError
+from harness.errors import ControlError, RefusedError, StartError
 from harness.history.record import Journal
 from harness.scenario.model import Plan
 
@@ -77,12 +77,17 @@ class KafkaAdmin:
             await asyncio.sleep(0.03)
 
     async def add_partitions(self, total: int) -> None:
-        """Enlarge the topic; raises ControlError."""
+        """Enlarge the topic; raises ControlError, RefusedError (definite)."""
         client = self._client()  # a name: without its client a future never resolves
         try:
             futures = client.create_partitions([NewPartitions(TOPIC, total)], request_timeout=10)
             await asyncio.to_thread(futures[TOPIC].result, 15)
-        except (KafkaException, TimeoutError) as error:
+        except KafkaException as error:
+            # Errors of the library have negative codes; a broker's are its word, but for the one of its own time-out.
+            code = error.args[0].code()
+            refused = code > 0 and code != KafkaError.REQUEST_TIMED_OUT
+            raise (RefusedError if refused else ControlError)(f"partitions were not added: {error}") from error
+        except TimeoutError as error:
             raise ControlError(f"partitions were not added: {error}") from error
 
     async def partition_count(self) -> int:
@@ -109,11 +114,11 @@ class KafkaAdmin:
         return await self._view.leadership(partition)
 
     async def move_leader(self, partition: int) -> None:
-        """Hand a partition to the next of its replicas that is in sync; raises ControlError."""
+        """Hand a partition to the next of its replicas that is in sync; raises ControlError, RefusedError (definite)."""
         now = await self.leadership(partition)
         others = [name for name in now.replicas if name != now.leader and name in now.in_sync]
         if not now.leader or not others:
-            raise ControlError(f"partition {partition} has no other replica in sync: leader {now.leader or 'none'}")
+            raise RefusedError(f"partition {partition} has no other replica in sync: leader {now.leader or 'none'}")
         order = [node_id(others[0]), *(node_id(name) for name in now.replicas if name != others[0])]
         trouble = ""
         # One that is frozen takes the connection all the same, and the whole time: who has just answered is asked first.

@@ -22,15 +22,15 @@ from harness.brokers.base import Authority, Leadership, Observed, PartitionState
 from harness.brokers.nats_audit import STREAM_NOT_FOUND, StreamAudit
 from harness.brokers.nats_view import NatsView
 from harness.clients.nats_options import STREAM, SUBJECT_PREFIX, durable, subject
-from harness.errors import ControlError, StartError
+from harness.errors import ControlError, RefusedError, StartError
 from harness.history.record import Journal
 from harness.scenario.model import Plan
 
 ADMIN_NAME = "harness-admin"
 _REQUEST_S = 2.0
 _CONNECT_S = 5.0
-_CREATED_S = 120.0
-"""How long a cluster may take to be made ready; long, as a busy machine is slow, and a node that dies ends the run by itself."""
+_CREATED_S = 60.0
+"""How long each step of making a cluster ready may take: a busy machine is slow."""
 
 _CONSUMER_NOT_FOUND, _NO_SUITABLE_PEERS = 10014, 10005
 _T = TypeVar("_T")
@@ -104,12 +104,16 @@ class NatsAdmin:
         return await self._view.leadership()
 
     async def move_leader(self, partition: int) -> None:
-        """Order the stream's leader to step down; the cluster elects another one. Raises ControlError (indefinite)."""
+        """Order the stream's leader to step down; the cluster elects another one.
+
+        Raises ControlError (indefinite), RefusedError (definite: the server answered an error).
+        """
         del partition
         try:
             await self._step_down()
         except (*_FAILURES, ValueError) as error:
-            raise ControlError(f"the stream's leader did not step down: {str(error) or repr(error)}") from error
+            kind = RefusedError if isinstance(error, nats.js.errors.APIError) else ControlError
+            raise kind(f"the stream's leader did not step down: {str(error) or repr(error)}") from error
 
     async def _step_down(self) -> None:
         await self._jetstream()

@@ -48,7 +48,6 @@ class StreamAudit:
         self._journal = journal
         self._patience_s = patience_s
         self._read = self._last = 0
-        self._state: api.StreamState | None = None
 
     async def run(self) -> Authority:
         """Read until the end that the server tells is reached; return its word."""
@@ -57,7 +56,7 @@ class StreamAudit:
             before = self._read
             try:
                 js = await self._connect()
-                state = self._state = (await js.stream_info(STREAM)).state
+                state = (await js.stream_info(STREAM)).state
                 if self._at_end(state):
                     return self._whole(state)
                 await self._read_on(js, state)
@@ -126,12 +125,11 @@ class StreamAudit:
     def _unread(self, failure: str) -> Authority:
         """Return what an unfinished reading is worth: what was read lies there, what was not proves nothing.
 
-        Where the stream begins and ends is the server's word all the same.
+        Nor does the end that was told just before: a leader that was just elected may not know all of its log yet.
         """
         detail = f"read {self._read} messages up to sequence {self._last}, then {failure}" if self._read else failure
         audit = "partial" if self._read else "none"
-        first, last = (-1, -1) if self._state is None else _bounds(self._state)
-        return Authority(exists=True, first_offset=first, last_offset=last, audit=audit, detail=detail)
+        return Authority(exists=True, first_offset=-1, last_offset=-1, audit=audit, detail=detail)
 
 
 def _bounds(state: api.StreamState) -> tuple[int, int]:

@@ -85,7 +85,7 @@ class Latency:
             draft.findings = _findings(history, limits, rows, lasting, draft.measured)
             draft.reasons = _excused(limits, draft.measured)
         if limits.during != "warmup" and history.window("warmup") is not None:
-            _, warm = _latencies(history, "warmup")
+            warm = _without_stalls(history, *_latencies(history, "warmup"))
             for metric, value in zip(_QUANTILES, percentiles(warm, tuple(_QUANTILES.values())), strict=True):
                 limit = getattr(limits, metric)
                 if limit is not None and warm.size and value > limit:

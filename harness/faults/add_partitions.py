@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from harness.clock import NS_PER_S
-from harness.errors import ControlError
+from harness.errors import ControlError, RefusedError
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultTopic, Stage
 from harness.scenario.model import TOPIC
@@ -36,6 +36,7 @@ class AddPartitions:
         self._context = context
         self._options: AddPartitionsOptions = context.planned.options
         self._before = 0
+        self._ordered = False  # an order that was not answered may be carried out yet; one that was refused is not
 
     async def apply(self) -> None:
         """Add them; ordered until that is taken."""
@@ -43,24 +44,27 @@ class AddPartitions:
         if topic is None:
             raise ControlError("this broker's administration cannot add partitions")
         order_until_ns = self._context.now_ns() + _ORDER_NS
-        while trouble := await self._order(topic):
+        while trouble := await self._order(topic, (order_until_ns - self._context.now_ns()) / NS_PER_S):
             if self._context.now_ns() >= order_until_ns:
                 raise ControlError(trouble)
             await asyncio.sleep(_AGAIN_S)
 
-    async def _order(self, topic: FaultTopic) -> str:
+    async def _order(self, topic: FaultTopic, within_s: float) -> str:
         """Order it once, unless it has happened; return what stands in its way, or an empty string."""
         count = await topic.partition_count()
         if not count:
             return "no node says how many partitions the topic has"
-        self._before = self._before or count
-        total = self._before + self._options.count
-        if count == total:
+        if self._ordered and count == self._before + self._options.count:
             return ""  # an earlier order was carried out, though its answer was lost
+        self._before = count
         try:
-            await topic.add_partitions(total)
-        except ControlError as error:
+            async with asyncio.timeout(max(_AGAIN_S, within_s)):
+                await topic.add_partitions(count + self._options.count)
+        except RefusedError as error:
             return error.message
+        except (ControlError, TimeoutError) as error:
+            self._ordered = True
+            return str(error) or "the order was not answered"
         return ""
 
     async def heal(self) -> None:

@@ -39,7 +39,7 @@ class Disconnect:
         self._span.healed_ns = self._span.healed_ns or self._context.now_ns()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Every round trip is cut or refused, at once."""
+        """No round trip succeeds; they are cut or refused."""
         return tuple(
             link_evidence.shut(self._context, link, self._span, channel) for link, channel in channels(self._context)
         )

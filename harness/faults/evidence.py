@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -120,6 +121,14 @@ def interrupted(
         observed=f"{failed} of {len(samples)} {'were cut' if cut else 'failed'}",
         required="at least one is cut" if cut else "at least one fails",
     )
+
+
+def broken_off(name: str, schedule: asyncio.Task[None] | None) -> tuple[Evidence, ...]:
+    """Return, as unproven, that a schedule of the harness ended before the fault was healed; nothing while it goes on."""
+    if schedule is None or not schedule.done() or schedule.cancelled():
+        return ()
+    observed = f"it broke off: {schedule.exception() or 'it ended'}"
+    return (sentence("effect", name, "the fault's own schedule", False, observed, "it goes on to the end"),)
 
 
 def reachable(context: FaultContext, target: str, healed_ns: int, through: str = "") -> Evidence:

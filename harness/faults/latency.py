@@ -85,7 +85,7 @@ class Latency:
     async def effect(self) -> tuple[Evidence, ...]:
         """Round trips must have grown by the least delay that the options promise."""
         least = max(1, self._options.delay_ns - self._options.jitter_ns) * len(self._streams)
-        return tuple(
+        return evidence.broken_off(self._name, self._schedule) + tuple(
             evidence.slowed(
                 self._context, link, self._acting_ns or self._applied_ns, self._heal_ns, least * 9 // 10, channel
             )

@@ -41,7 +41,7 @@ def silent(context: FaultContext, target: str, span: evidence.Acting, through: s
 
 
 def shut(context: FaultContext, target: str, span: evidence.Acting, through: str) -> Evidence:
-    """Judge whether every round trip fails at once: connections are cut, and new ones find nobody."""
+    """Judge whether no round trip succeeds, and connections are cut or find nobody."""
     name = through or target
     ended = context.probes.samples(name, span.acting_ns, span.heal_ns) if span.acting_ns else []
     failed = sum(sample.broken in (Break.CUT, Break.REFUSED) for sample in ended)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.brokers.base import Leadership
 from harness.clock import NS_PER_S
-from harness.errors import ControlError
+from harness.errors import ControlError, RefusedError
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultLeaders
 from harness.scenario.model import TOPIC, ClusterShape, WorkloadShape
@@ -44,6 +44,7 @@ class MoveLeader:
         self._context = context
         self._options: MoveLeaderOptions = context.planned.options
         self._before = ""
+        self._ordered = False  # an order that was not answered may be carried out yet; one that was refused is not
         self._elsewhere: Leadership | None = None
 
     async def apply(self) -> None:
@@ -52,7 +53,7 @@ class MoveLeader:
         if leaders is None:
             raise ControlError("this broker's administration cannot hand leadership over")
         order_until_ns = self._context.now_ns() + _ORDER_NS
-        while trouble := await self._order(leaders):
+        while trouble := await self._order(leaders, (order_until_ns - self._context.now_ns()) / NS_PER_S):
             if self._context.now_ns() >= order_until_ns:
                 raise ControlError(trouble)
             await asyncio.sleep(_AGAIN_S)
@@ -62,18 +63,22 @@ class MoveLeader:
                 break
             await asyncio.sleep(_POLL_S)
 
-    async def _order(self, leaders: FaultLeaders) -> str:
+    async def _order(self, leaders: FaultLeaders, within_s: float) -> str:
         """Order it once, unless it has happened; return what stands in its way, or an empty string."""
         now = await leaders.leadership(self._options.partition)
         if not now.leader:
             return "nobody leads: there is nothing to hand over"
-        self._before = self._before or now.leader
-        if now.leader != self._before:
+        if self._ordered and now.leader != self._before:
             return ""  # an earlier order was carried out, though its answer was lost
+        self._before = now.leader
         try:
-            await leaders.move_leader(self._options.partition)
-        except ControlError as error:
+            async with asyncio.timeout(max(_AGAIN_S, within_s)):
+                await leaders.move_leader(self._options.partition)
+        except RefusedError as error:
             return error.message
+        except (ControlError, TimeoutError) as error:
+            self._ordered = True
+            return str(error) or "the order was not answered"
         return ""
 
     async def heal(self) -> None:

@@ -56,8 +56,8 @@ class Reset:
         self._healed_ns = self._context.now_ns()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The monitor's own connection through the link broke at least once."""
-        return tuple(
+        """The monitor's own connection through the link broke at least once, and the cuts went on."""
+        return evidence.broken_off(self._name, self._pulses) + tuple(
             evidence.interrupted(self._context, link, self._applied_ns, self._healed_ns or None, channel, cut=True)
             for link, channel in channels(self._context)
         )

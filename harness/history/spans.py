@@ -22,6 +22,10 @@ MACHINE_STALL_FLOOR_NS: Final = 50_000_000
 """A tick later than this is a stall of the machine; below it is ordinary scheduling."""
 
 
+_AT_ONCE_NS: Final = 300_000_000
+"""A round trip of a link that is not held up any more, on a busy machine too; one with a fault's delay on it takes longer."""
+
+
 class Span(NamedTuple):
     """A half-open interval of monotonic nanoseconds."""
 
@@ -56,8 +60,8 @@ class Outage:
         target: Link or node.
         start_ns: Inclusive.
         end_ns: Exclusive.
-        lone: One round trip alone had no answer in time, and no connection ended: a late answer, after which nobody has
-            anything to notice.
+        lone: One round trip alone had no answer in time, no connection ended, and the next answer came at once: a late
+            answer, after which nobody has anything to notice. (What goes on longer holds up the next round trip too.)
     """
 
     target: str
@@ -113,29 +117,34 @@ def outages(probes: Iterable[tuple[tuple[str, ...], NDArray[np.void]]], last_ns:
         probes: Per journal; a record's ``partition`` is an index into the names.
         last_ns: End of an outage after which no probe succeeded.
     """
-    answers: dict[str, list[tuple[int, int, Break | None]]] = {}
+    answers: dict[str, list[tuple[int, int, Break]]] = {}
     for names, records in probes:
         for record in records:
             index = int(record["partition"])
             target = names[index] if 0 <= index < len(names) else f"target {index}"
             good = int(record["outcome"]) == Outcome.OK
-            entry = (int(record["t"]), int(record["seq"]), None if good else Break(int(record["count"])))
+            entry = (int(record["t"]), int(record["seq"]), Break.NONE if good else _break(int(record["count"])))
             answers.setdefault(target, []).append(entry)
     found = []
     for target, rows in answers.items():
         failed: list[Break] = []
         down = 0
-        for answered, begun, broken in sorted(rows, key=lambda row: row[:2]):
-            if broken is not None:
+        for answered, begun, broken in sorted(rows):
+            if broken:
                 down = down if failed else begun
                 failed.append(broken)
             elif failed:
-                lone = failed == [Break.SILENT]
+                lone = failed == [Break.SILENT] and answered - begun <= _AT_ONCE_NS
                 found.append(Outage(target=target, start_ns=down, end_ns=answered, lone=lone))
                 failed = []
         if failed:
             found.append(Outage(target=target, start_ns=down, end_ns=max(last_ns, down)))
     return tuple(sorted(found, key=lambda outage: (outage.start_ns, outage.target)))
+
+
+def _break(count: int) -> Break:
+    """Return how a probe failed; some other count is of a journal that did not tell, which is not taken for silence."""
+    return Break(count) if 0 < count <= max(Break) else Break.CUT
 
 
 def leader_spans(marks: Iterable[tuple[int, int, str]], partitions: int, last_ns: int) -> tuple[LeaderSpan, ...]:

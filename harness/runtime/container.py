@@ -93,6 +93,8 @@ class Container(Held):
         """Create it at first, and start it; raises StartError (definite)."""
         if self._pid:
             raise StartError(f"{self.made.name} is already running (pid {self._pid})")
+        if self._task is not None:  # a slow engine may not have told of its last end yet, which is not the next one's
+            await asyncio.wait({self._task})
         self._expected, self._returncode = False, None
         self._ended = asyncio.Event()
         try:

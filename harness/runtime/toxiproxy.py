@@ -17,12 +17,14 @@ import requests
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-from harness.errors import ControlError
+from harness.errors import ControlError, HarnessError
 from harness.runtime.base import Link
 
 DEADLINE_S = 2.0
 """A healthy control port answers in about 2 ms; removing a toxic under load can hang it (Shopify/toxiproxy 558)."""
 
+_BACK_S = 30.0
+"""How long a server that was started anew may take to answer."""
 _RETRIES_S = (0.1, 0.4, 1.0, 2.0)
 """Pauses before a call that was not answered is made again. Each is harmless to repeat: all of them name what they change.
 Together more than the 5 s for which a toxic that is removed may wait for each piece of data it holds for a client that has gone.
@@ -194,22 +196,39 @@ class ToxiproxyControl:
                 raise error
             try:
                 self.restart()
-            except TimeoutError as late:
-                raise ControlError(f"Toxiproxy at {self.address} hangs and could not be started anew") from late
-            # Others change these meanwhile, and then wait here to have their change carried out.
-            for link in list(self._links.values()):
-                self._create(link, self._patiently)
-            for (proxy, _), body in list(self._toxics.items()):
-                with contextlib.suppress(_ConflictError):  # an earlier try that was not answered has added it
-                    self._patiently("post", f"/proxies/{proxy}/toxics", json=body)
-            for link_name in [name for name, holders in self._off.items() if holders]:
-                for proxy in self._proxies(link_name):
-                    self._patiently("post", f"/proxies/{proxy}", json={"enabled": False})
+                self._restore()
+            except (HarnessError, TimeoutError) as late:
+                text = (
+                    f"Toxiproxy at {self.address} hung at {call} and was not brought back: {str(late) or 'no answer'}"
+                )
+                self.trouble(text)
+                raise ControlError(text) from late
             self._starts += 1
             self.trouble(
                 f"Toxiproxy at {self.address} hung at {call} and was started anew with all that was in force: every "
                 "connection through it was cut"
             )
+
+    def _restore(self) -> None:
+        """Wait until a server that was started anew answers, and put everything back that was in force."""
+        deadline = time.monotonic() + _BACK_S
+        while True:
+            try:
+                self._request("get", "/version")
+                break
+            except _SilentError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        # Others change these meanwhile, and then wait to have their change carried out.
+        for link in list(self._links.values()):
+            self._create(link, self._patiently)
+        for (proxy, _), body in list(self._toxics.items()):
+            with contextlib.suppress(_ConflictError):  # an earlier try that was not answered has added it
+                self._patiently("post", f"/proxies/{proxy}/toxics", json=body)
+        for link_name in [name for name, holders in self._off.items() if holders]:
+            for proxy in self._proxies(link_name):
+                self._patiently("post", f"/proxies/{proxy}", json={"enabled": False})
 
     def _request(self, verb: str, path: str, **kwargs: Any) -> Any:
         """Carry out one request; raises ControlError."""

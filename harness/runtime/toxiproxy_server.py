@@ -105,7 +105,8 @@ class ToxiproxyServer:
                 await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
-        """End the server."""
+        """End the server; a call that is still being made must not start it anew."""
+        self.control.restart = None
         await self._program.end(signal.SIGTERM, 3.0)
 
 

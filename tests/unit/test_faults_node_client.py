@@ -15,7 +15,7 @@ import pytest
 from in_process import scenario
 
 from harness.brokers.base import Leadership
-from harness.errors import AbilityError, ControlError, ScenarioError, StartError
+from harness.errors import AbilityError, ControlError, RefusedError, ScenarioError, StartError
 from harness.faults import lifecycle
 from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, Sample
 from harness.faults.outages import Outages
@@ -375,34 +375,42 @@ def test_nobody_to_hand_over_from_is_an_error() -> None:
 
 
 class RefusingLeaders(Leaders):
-    """Refuses the first order; the lead may move all the same, by what the answers say."""
+    """Raises ``error`` at the first order; the lead may move all the same, by what the answers say."""
+
+    error = ControlError("no answer")
 
     async def move_leader(self, partition: int) -> None:
         await super().move_leader(partition)
         if len(self.ordered) == 1:
-            raise ControlError("no other replica in sync")
+            raise self.error
 
 
 @pytest.mark.parametrize(
-    ("answers", "orders"),
+    ("error", "answers", "orders"),
     [
-        ((led("n1"), led("n1"), led("n2")), 2),
-        ((led(""), led("n1"), led(""), led("n1"), led("n2")), 2),
-        ((led("n1"), led("n2")), 1),
+        (ControlError("no answer"), (led("n1"), led("n1"), led("n2")), 2),
+        (ControlError("no answer"), (led(""), led("n1"), led(""), led("n1"), led("n2")), 2),
+        (ControlError("no answer"), (led("n1"), led("n2")), 1),
+        # Somebody else has moved it: what was refused was not carried out.
+        (RefusedError("no other replica in sync"), (led("n1"), led("n2"), led("n1")), 2),
     ],
 )
-def test_a_refused_order_is_given_again_unless_it_was_carried_out(answers: tuple[Leadership, ...], orders: int) -> None:
+def test_an_order_is_given_again_unless_it_may_have_been_carried_out(
+    error: ControlError, answers: tuple[Leadership, ...], orders: int
+) -> None:
     leaders = RefusingLeaders(*answers)
+    leaders.error = error
     fault = made(context("move_leader", {"partition": 2}, ("topic",), Node(), leaders=leaders))
     assert asyncio.run(carried_out(fault)) == ([], [])
     assert leaders.ordered == [2] * orders
 
 
 class Topic:
-    """A topic of 4 partitions that says so from the second question on, and whose first order gets no answer."""
+    """A topic of 4 partitions that says so from the second question on, and whose first order raises ``error``."""
 
-    def __init__(self, *, carries_out: bool) -> None:
+    def __init__(self, error: ControlError, *, carries_out: bool) -> None:
         self._carries_out, self._asked, self._count = carries_out, 0, 4
+        self._error = error
         self.ordered: list[int] = []
 
     async def partition_count(self) -> int:
@@ -414,15 +422,25 @@ class Topic:
         if self._carries_out or len(self.ordered) > 1:
             self._count = total
         if len(self.ordered) == 1:
-            raise ControlError("no answer")
+            raise self._error
 
 
-@pytest.mark.parametrize(("carries_out", "orders"), [(True, 1), (False, 2)])
-def test_partitions_are_ordered_again_unless_they_were_added(carries_out: bool, orders: int) -> None:
-    topic = Topic(carries_out=carries_out)
+@pytest.mark.parametrize(
+    ("error", "carries_out", "orders"),
+    [
+        (ControlError("no answer"), True, [6]),
+        (ControlError("no answer"), False, [6, 6]),
+        # Somebody else has added as many meanwhile: what was refused was not carried out.
+        (RefusedError("there are 6 already"), True, [6, 8]),
+    ],
+)
+def test_partitions_are_ordered_again_unless_they_were_added(
+    error: ControlError, carries_out: bool, orders: list[int]
+) -> None:
+    topic = Topic(error, carries_out=carries_out)
     fault = made(context("add_partitions", {"count": 2}, ("topic",), Node(), topic=topic))
     assert asyncio.run(carried_out(fault)) == ([], [])
-    assert topic.ordered == [6] * orders
+    assert topic.ordered == orders
 
 
 class Worker:

@@ -39,7 +39,10 @@ def test_one_late_answer_alone_is_told_apart() -> None:
                 "monitor.1 2300 probe a->n1 silent 1000",
                 "monitor.1 3300 probe a->n1 silent 900",
                 "monitor.1 3400 probe a->n1 ok 5",
-                "monitor.1 5000 probe a->n1 silent 1000",
+                "monitor.1 4400 probe a->n1 silent 1000",
+                # The next one was held up as well.
+                "monitor.1 4900 probe a->n1 ok 450",
+                "monitor.1 6000 probe a->n1 silent 1000",
             ]
         )
         .history()
@@ -47,8 +50,9 @@ def test_one_late_answer_alone_is_told_apart() -> None:
     assert [(outage.start_ns // MS, outage.end_ns // MS, outage.lone) for outage in history.outages()] == [
         (100, 1200, True),
         (1300, 3400, False),
+        (3400, 4900, False),
         # Nothing came after it: nobody knows that it was alone.
-        (4000, 5000, False),
+        (5000, 6000, False),
     ]
 
 

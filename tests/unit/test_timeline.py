@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import ControlError, StartError
 from harness.faults.base import Evidence, FaultContext, Sample
-from harness.faults.evidence import Acting, interrupted
+from harness.faults.evidence import Acting, broken_off, interrupted
 from harness.faults.link_evidence import shut, still_reachable
 from harness.history.record import Break
 from harness.run import targets, timeline
@@ -108,3 +108,21 @@ def test_silence_is_no_reset() -> None:
     assert judged(interrupted(context(trip(100, Break.CUT)), "a->n1", 0, None, cut=True))
     assert not judged(interrupted(context(trip(1100, Break.SILENT)), "a->n1", 0, None, cut=True))
     assert judged(interrupted(context(trip(1100, Break.SILENT)), "a->n1", 0, None))
+
+
+def test_a_schedule_that_breaks_off_is_no_effect() -> None:
+    async def run() -> list[bool]:
+        async def schedule(error: Exception | None) -> None:
+            if error is not None:
+                raise error
+            await asyncio.sleep(60)
+
+        going, broken = asyncio.create_task(schedule(None)), asyncio.create_task(schedule(ControlError("no answer")))
+        await asyncio.wait({broken})
+        found = [bool(broken_off("reset-1", task)) for task in (None, going, broken)]
+        assert "no answer" in broken_off("reset-1", broken)[0].observed
+        going.cancel()
+        await asyncio.wait({going})
+        return [*found, bool(broken_off("reset-1", going))]
+
+    assert asyncio.run(run()) == [False, False, True, False]
