@@ -21,7 +21,7 @@ from harness.progress import FaultChanged
 from harness.run.deployment import Deployment
 from harness.run.targets import found, found_at_last
 from harness.run.triggers import Sighting, Sources, wait_for
-from harness.runtime import procfs
+from harness.run.usage import CpuUsage
 from harness.scenario.model import PlannedFault, Trigger
 from harness.scenario.trigger import in_words
 
@@ -61,6 +61,7 @@ class Timeline:
         self._go_ns = go_ns
         self._listener = listener
         self.active: set[str] = set()
+        self._down: dict[str, frozenset[str]] = {}  # fault in force → the nodes that it takes down
         self._healed = {fault.id: asyncio.Event() for fault in faults}
         self._sources = Sources(
             group_state=deployment.admin.group_state,
@@ -70,14 +71,14 @@ class Timeline:
         )
         self._outages = Outages()
         self._cores: dict[str, float] = {}
-        self._cpu_before = self._cpu_seconds()
+        self._usage = CpuUsage(deployment.nodes)
 
     async def run(self) -> None:
         """Carry every fault out; returns when all are healed and their healing was proven or given up.
 
         Begins at the end of warm-up: what was used until then is what the warm-up took.
         """
-        self._cores = self._used()
+        self._cores = self._usage.cores()
         tasks = [asyncio.create_task(self._carry_out(fault), name=fault.id) for fault in self._faults]
         try:
             await asyncio.gather(*tasks)
@@ -117,10 +118,12 @@ class Timeline:
         finally:
             if await self._heal(planned, fault, targets) and applied:
                 self._healed[planned.id].set()
-        await self._prove(planned, fault.healing, asyncio.get_running_loop().time() + HEAL_S)
+        await self._prove_healing(planned, fault, targets)
 
     async def _apply(self, planned: PlannedFault, kind: FaultKind, fault: Fault, targets: tuple[str, ...]) -> bool:
         self.active.add(planned.id)
+        if kind.shape.takes_node_down:
+            self._down[planned.id] = frozenset(targets)
         self._changed(planned, "apply", targets, kind.describe(planned.options), self._start_ns + planned.at_ns)
         try:
             await fault.apply()
@@ -137,7 +140,7 @@ class Timeline:
             end_ns = monotonic_ns() + round(_EFFECT_S * NS_PER_S)
         # Looked at up to its end: an effect that wore off in between is not proven.
         deadline = asyncio.get_running_loop().time() + (end_ns - monotonic_ns()) / NS_PER_S
-        await self._prove(planned, fault.effect, deadline, until_end=not kind.shape.ends_itself)
+        await self._prove(planned, fault.effect, lambda: deadline, until_end=not kind.shape.ends_itself)
 
     async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> bool:
         self._changed(planned, "heal", targets, "", self._start_ns + planned.until_ns)
@@ -153,16 +156,32 @@ class Timeline:
             return False
         finally:
             self.active.discard(planned.id)
+            self._down.pop(planned.id, None)
             # Whatever became of it: nobody waits for a fault that is over.
             for target in targets:
                 self._outages.let_go(target, planned.id)
         self._changed(planned, "healed", targets, "")
         return True
 
+    async def _prove_healing(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> None:
+        """Look until healing is proven, up to ``HEAL_S`` after the last fault that keeps an end of its links down is over."""
+        links = self._deployment.links
+        needed = {end for name in targets if name in links for end in (links[name].node, links[name].source)}
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + HEAL_S
+
+        def latest() -> float:
+            nonlocal deadline
+            if any(needed & struck for struck in self._down.values()):
+                deadline = loop.time() + HEAL_S
+            return deadline
+
+        await self._prove(planned, fault.healing, latest)
+
     async def _prove(
-        self, planned: PlannedFault, look: Callable[[], object], deadline: float, *, until_end: bool = False
+        self, planned: PlannedFault, look: Callable[[], object], latest: Callable[[], float], *, until_end: bool = False
     ) -> None:
-        """Look until everything is proven (or, ``until_end``, until the deadline); journal what was seen last."""
+        """Look until everything is proven (or, ``until_end``, until the latest time); journal what was seen last."""
         loop = asyncio.get_running_loop()
         while True:
             found: tuple[Evidence, ...] = ()
@@ -172,6 +191,7 @@ class Timeline:
             except _FAILURES as error:
                 failure = f"evidence could not be read: {error}"
             proven = bool(found) and all(item.proven for item in found)
+            deadline = latest()
             if (proven and not until_end) or loop.time() >= deadline:
                 break
             await asyncio.sleep(min(_POLL_S, max(0.0, deadline - loop.time())))
@@ -212,17 +232,6 @@ class Timeline:
     def _counters(self) -> Counters:
         told = [dataclasses.astuple(worker.counters) for worker in self._deployment.workers.values()]
         return Counters(*map(sum, zip(*told, strict=True)))
-
-    def _cpu_seconds(self) -> tuple[int, dict[str, float]]:
-        """Return (monotonic ns, node → CPU time its process has used, seconds)."""
-        nodes = self._deployment.nodes
-        return monotonic_ns(), {name: procfs.cpu_seconds(node.pid) for name, node in nodes.items() if node.pid}
-
-    def _used(self) -> dict[str, float]:
-        """Return node → cores in use, on average since this timeline was made; nodes that ran all the time."""
-        (began_ns, before), (now_ns, after) = self._cpu_before, self._cpu_seconds()
-        length_s = max(1, now_ns - began_ns) / NS_PER_S
-        return {name: (used - before[name]) / length_s for name, used in after.items() if name in before}
 
     def _write(self, planned: PlannedFault, item: Evidence) -> None:
         self._events.write("evidence", fault=planned.id, **dataclasses.asdict(item))

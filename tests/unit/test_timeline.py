@@ -10,10 +10,10 @@ import pytest
 
 from harness.errors import ControlError, StartError
 from harness.faults.base import Evidence, FaultContext, Sample
-from harness.faults.evidence import Acting, broken_off, interrupted
+from harness.faults.evidence import Acting, broken_off, interrupted, sentence
 from harness.faults.link_evidence import shut, still_reachable
 from harness.history.record import Break
-from harness.run import targets, timeline
+from harness.run import deployment, targets, timeline
 
 MS = 1_000_000
 
@@ -67,8 +67,8 @@ def test_a_leader_is_looked_for_while_there_is_none(
 ) -> None:
     monkeypatch.setattr(targets, "_FIND_S", 0.6)
     planned = SimpleNamespace(on=SimpleNamespace(mode="leader", partition=None, node="broker", link=""))
-    deployment = SimpleNamespace(admin=FakeAdmin(elected_at), links={})
-    assert asyncio.run(targets.found_at_last(cast("Any", planned), cast("Any", deployment))) == struck
+    cluster = SimpleNamespace(admin=FakeAdmin(elected_at), links={})
+    assert asyncio.run(targets.found_at_last(cast("Any", planned), cast("Any", cluster))) == struck
 
 
 def context(*samples: Sample) -> FaultContext:
@@ -126,3 +126,70 @@ def test_a_schedule_that_breaks_off_is_no_effect() -> None:
         return [*found, bool(broken_off("reset-1", going))]
 
     assert asyncio.run(run()) == [False, False, True, False]
+
+
+class Unhealed:
+    """A fault on a link whose healing shows only once a node that another fault has killed is back."""
+
+    def __init__(self, line: timeline.Timeline) -> None:
+        self._line, self.looks = line, 0
+
+    async def healing(self) -> tuple[Evidence, ...]:
+        self.looks += 1
+        if self.looks == 6:
+            self._line._down.clear()  # the other fault is healed
+        proven = self.looks >= 7
+        return (sentence("healing", "n2->n1", "a fake probe", proven, "as told", "it is told so"),)
+
+
+@pytest.mark.parametrize(("struck", "proven"), [("n1", True), ("n3", False)])
+def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
+    struck: str, proven: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "HEAL_S", 0.25)
+    written: list[dict[str, Any]] = []
+
+    async def run() -> None:
+        nothing = SimpleNamespace(group_state=None, leader=None)
+        links = {"n2->n1": SimpleNamespace(node="n1", source="n2")}
+        cluster = SimpleNamespace(admin=nothing, nodes={}, links=links, workers={})
+        events = SimpleNamespace(write=lambda _, **fields: written.append(fields))
+        line = timeline.Timeline(
+            (), cast("Any", cluster), cast("Any", events), start_ns=0, go_ns=0, listener=lambda _: None
+        )
+        line._down["kill-2"] = frozenset({struck})
+        planned = SimpleNamespace(id="latency-1")
+        await line._prove_healing(cast("Any", planned), cast("Any", Unhealed(line)), ("n2->n1",))
+
+    asyncio.run(run())
+    assert [item["proven"] for item in written] == [proven]
+
+
+@pytest.mark.parametrize(
+    ("looks", "bypassed"),
+    [
+        ([["a passing connection"], ["another one"]], False),
+        ([["a passing connection", "c0 to 127.0.0.1:9"], ["c0 to 127.0.0.1:9"]], True),
+        ([[]], False),
+    ],
+)
+def test_only_a_connection_that_stays_bypasses_its_link(
+    looks: list[list[str]], bypassed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployment, "_PROOF_S", 0.2)
+    script = iter(looks)
+    last = looks[-1]
+    proofs: list[bool] = []
+    fake = SimpleNamespace(
+        workers={"c0": None},
+        _late=set(),
+        _bypasses=lambda: (next(script, last), {"c0"}),
+        _events=SimpleNamespace(write=lambda _, *, proven, **__: proofs.append(proven)),
+    )
+    proof = deployment.Deployment.prove_no_bypass(cast("Any", fake))
+    if bypassed:
+        with pytest.raises(StartError, match="bypasses its link: c0"):
+            asyncio.run(proof)
+    else:
+        asyncio.run(proof)
+    assert proofs == [not bypassed]
