@@ -8,7 +8,7 @@ from typing import Literal
 from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Stage
 from harness.faults.link_evidence import rate_bytes_per_s
-from harness.faults.toxics import UNLIMITED, WAYS, LinkToxic, channels
+from harness.faults.toxics import WAYS, LinkToxic, channels
 from harness.scenario.shapes import FaultShape
 from harness.units import BYTE_RATE, ByteRate
 
@@ -38,7 +38,7 @@ class Bandwidth(LinkToxic):
     def __init__(self, context: FaultContext) -> None:
         self._options: BandwidthOptions = context.planned.options
         rate = self._options.rate_bytes_per_s // _PROXY_UNIT
-        super().__init__(context, "bandwidth", {"rate": rate}, self._options.direction, UNLIMITED)
+        super().__init__(context, "bandwidth", {"rate": rate}, self._options.direction, holds=True)
         self._size = size_bytes(self._options)
 
     async def effect(self) -> tuple[Evidence, ...]:

@@ -107,6 +107,10 @@ class ProxyControl(Protocol):
         """Change a toxic and check the answer."""
         ...
 
+    def let_pass(self, link: str, name: str) -> None:
+        """Have a toxic hold nothing back any more, and check the answer."""
+        ...
+
     def remove_toxic(self, link: str, name: str) -> None:
         """Remove a toxic and check that it is gone."""
         ...

@@ -78,7 +78,7 @@ class Latency:
             await asyncio.wait({self._schedule})  # if it had failed, the toxics must go all the same
         pairs = [(link, stream) for link in self._context.targets for stream in self._streams]
         if self._acting_ns and not self._healed_ns:
-            await flow_off(self._context, pairs, {"latency": 0, "jitter": 0})
+            await flow_off(self._context, pairs)
         await on_pairs(pairs, lambda link, stream: self._context.control.remove_toxic(link, f"{self._name}-{stream}"))
         self._healed_ns = self._context.now_ns()
 

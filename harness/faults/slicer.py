@@ -46,8 +46,7 @@ class Slicer(LinkToxic):
             "size_variation": self._options.variation_bytes,
             "delay": self._options.delay_ns // _NS_PER_US,
         }
-        whole = {"average_size": 1 << 30, "size_variation": 0, "delay": 0}
-        super().__init__(context, "slicer", attributes, self._options.direction, whole)
+        super().__init__(context, "slicer", attributes, self._options.direction, holds=True)
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Much data takes longer by the pauses between its pieces."""

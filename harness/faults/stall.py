@@ -7,7 +7,7 @@ from typing import Literal
 
 from harness.faults import evidence, link_evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge
-from harness.faults.toxics import UNLIMITED, WAYS, LinkToxic, channels
+from harness.faults.toxics import WAYS, LinkToxic, channels
 from harness.scenario.shapes import FaultShape
 
 
@@ -53,7 +53,7 @@ class Stall(Silence):
     arrives = True
 
     def __init__(self, context: FaultContext) -> None:
-        super().__init__(context, "bandwidth", {"rate": 0}, context.planned.options.direction, UNLIMITED)
+        super().__init__(context, "bandwidth", {"rate": 0}, context.planned.options.direction, holds=True)
 
 
 FAULTS.register("stall")(

@@ -17,8 +17,6 @@ WAYS = {"up": "towards the node", "down": "from the node", "both": "each way"}
 """Direction as a scenario says it → in words."""
 
 _FLOW_OFF_S = 0.15
-UNLIMITED = {"rate": 1_000_000}
-"""Of a ``bandwidth`` toxic: a gigabyte per second."""
 
 
 async def on_links(links: Iterable[str], streams: Iterable[str], act: Callable[[str, str], None]) -> None:
@@ -34,7 +32,7 @@ async def on_pairs(pairs: Iterable[tuple[str, str]], act: Callable[[str, str], N
             raise result
 
 
-async def flow_off(context: FaultContext, pairs: Iterable[tuple[str, str]], relaxed: Mapping[str, int]) -> None:
+async def flow_off(context: FaultContext, pairs: Iterable[tuple[str, str]]) -> None:
     """Have the fault's toxics hold nothing back, and wait a moment, before they are removed.
 
     Toxiproxy waits 5 s for each piece of data that a toxic still holds for a client that has gone when the toxic is removed, and
@@ -43,7 +41,7 @@ async def flow_off(context: FaultContext, pairs: Iterable[tuple[str, str]], rela
     name = context.planned.id
     # Whether or not this succeeds: the removal that follows tells what is wrong.
     with contextlib.suppress(ControlError):
-        await on_pairs(pairs, lambda link, stream: context.control.update_toxic(link, f"{name}-{stream}", relaxed))
+        await on_pairs(pairs, lambda link, stream: context.control.let_pass(link, f"{name}-{stream}"))
     await asyncio.sleep(_FLOW_OFF_S)
 
 
@@ -62,7 +60,7 @@ class LinkToxic:
         kind: Toxiproxy's word.
         attributes: As Toxiproxy takes them.
         direction: ``up``, ``down`` or ``both``.
-        relaxed: Attributes with which it holds nothing back; None = it never does. See ``flow_off``.
+        holds: It holds data back, which must flow off before it is removed. See ``flow_off``.
     """
 
     def __init__(
@@ -71,11 +69,12 @@ class LinkToxic:
         kind: str,
         attributes: Mapping[str, int],
         direction: str,
-        relaxed: Mapping[str, int] | None = None,
+        *,
+        holds: bool = False,
     ) -> None:
         self.context = context
         self.streams = STREAMS[direction]
-        self._kind, self._attributes, self._relaxed = kind, attributes, relaxed
+        self._kind, self._attributes, self._holds = kind, attributes, holds
         self.span = evidence.Acting()
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -98,8 +97,8 @@ class LinkToxic:
         if not self.span.applied_ns:
             return
         self.span.heal_ns = self.span.heal_ns or self.context.now_ns()
-        if self._relaxed is not None and self.span.acting_ns and not self.span.healed_ns:
-            await flow_off(self.context, self.pairs(), self._relaxed)
+        if self._holds and self.span.acting_ns and not self.span.healed_ns:
+            await flow_off(self.context, self.pairs())
         await on_pairs(
             self.pairs(),
             lambda link, stream: self.context.control.remove_toxic(link, f"{self.context.planned.id}-{stream}"),

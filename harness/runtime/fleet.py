@@ -26,6 +26,10 @@ class Fleet:
         """Change a toxic and check the answer."""
         self._of[link].update_toxic(link, name, attributes)
 
+    def let_pass(self, link: str, name: str) -> None:
+        """Have a toxic hold nothing back any more."""
+        self._of[link].let_pass(link, name)
+
     def remove_toxic(self, link: str, name: str) -> None:
         """Remove a toxic."""
         self._of[link].remove_toxic(link, name)

@@ -43,6 +43,9 @@ class Control:
     def update_toxic(self, *_: Any) -> None:
         """Accept."""
 
+    def let_pass(self, *_: Any) -> None:
+        """Accept."""
+
     def remove_toxic(self, *_: Any) -> None:
         """Accept."""
 
