@@ -275,27 +275,3 @@ def test_a_fault_whose_toxics_vanished_heals_all_the_same(place: Place, runner: 
 
     runner.run(run())
     assert place.toxics() == []
-
-
-def test_a_stall_that_ends_just_as_the_proxy_looks_again_ends_no_server(place: Place, runner: asyncio.Runner) -> None:
-    """Its ``bandwidth`` toxic looks at what it holds every 100 ms, and panics if its rate was raised in that moment."""
-    moments = random.Random(4)
-
-    async def run() -> None:
-        clients = [await place.connect() for _ in range(40)]
-        for number in range(20):
-            fault = place.fault("stall", number, direction="up")
-            await fault.apply()
-            for _, writer in clients:
-                writer.write(b"waits!")
-            await asyncio.sleep(0.1975 + moments.uniform(0, 0.006))  # the moment itself
-            await fault.heal()
-            for reader, _ in clients:
-                assert await asyncio.wait_for(reader.readexactly(6), 5) == b"waits!"
-        for _, writer in clients:
-            writer.close()
-
-    pid = place.server.pid
-    runner.run(run())
-    assert place.server.pid == pid
-    assert place.toxics() == []

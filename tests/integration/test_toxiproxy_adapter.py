@@ -67,9 +67,15 @@ def test_toxics_are_added_changed_and_removed(server: ToxiproxyServer) -> None:
     assert toxic["toxicity"] == 1
     control.update_toxic("clients->n1", "t", {"latency": 70})
     assert control.toxics("clients->n1")[0]["attributes"]["latency"] == 70
+    control.let_pass("clients->n1", "t")
+    (toxic,) = control.toxics("clients->n1")
+    assert toxic["toxicity"] == 0
+    assert toxic["attributes"] == {"latency": 70, "jitter": 5}, "what living connections read is not touched"
     control.remove_toxic("clients->n1", "t")
     control.remove_toxic("clients->n1", "t")
     assert control.toxics("clients->n1") == []
+    with pytest.raises(ControlError, match="is not there to be changed"):
+        control.let_pass("clients->n1", "t")
 
 
 @pytest.mark.parametrize("attributes", [{"latencey": 50}, {"latency": 50, "jiter": 5}])
