@@ -30,7 +30,7 @@ def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResu
 def run_twice_at_most(text: str, folder: Path, runtime: str) -> RunResult:
     """Run one scenario, once more if there was no verdict: two tests at a time and a few cores can starve a probe."""
     result, _ = run_text(text, folder, runtime)
-    if result.exit_code == ExitCode.INCONCLUSIVE:
+    if result.exit_code in {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}:
         print(f"made again: {result.headline}")
         (folder / "again").mkdir()
         result, _ = run_text(text, folder / "again", runtime)
