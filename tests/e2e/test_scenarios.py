@@ -77,9 +77,13 @@ SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "kafka-latency": ({"faults.0.latency": {"delay": "1500ms"}}, "latency"),
     "kafka-cpu": ({"faults.0.cpu.limit": "0.02cores", "faults.0.for": "9s", "workload.drain": "30s"}, "latency"),
-    "kafka-leader-kill": ({"cluster.replicas": 1, "faults.0.for": "17s"}, "latency"),
+    "kafka-leader-kill": ({"cluster.replicas": 1, "faults.0.for": "17s", "workload.duration": "22s"}, "latency"),
     "kafka-coordinator-kill": (
-        {"cluster.config": {"offsets.topic.replication.factor": 1}, "faults.0.for": "17s"},
+        {
+            "cluster.config": {"offsets.topic.replication.factor": 1},
+            "faults.0.for": "17s",
+            "workload.duration": "22s",
+        },
         "latency",
     ),
     "kafka-coordinator-in-rebalance": (
@@ -129,14 +133,8 @@ def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
 
 @pytest.mark.parametrize("gate", GATES, ids=str)
 def test_a_sabotaged_gate_fails(cli: Cli, gate: Path) -> None:
-    changes, check = SABOTAGE[gate.stem]
-    yaml = YAML()
-    document = yaml.load((ROOT / gate).read_text(encoding="utf-8"))
-    for path, value in changes.items():
-        _set(document, path.split("."), value)
-    target = cli.home / gate.name
-    with target.open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
+    check = SABOTAGE[gate.stem][1]
+    target = _sabotaged(gate, cli.home)
     code, result, _ = cli.run_scenario(target)
     if code in NO_VERDICT or _entry(result, check)["verdict"] == "inconclusive":
         print(f"made again: {result['headline']}")
@@ -152,8 +150,23 @@ def _entry(result: dict[str, Any], check: str) -> dict[str, Any]:
     return dict(entry)
 
 
-def test_every_gate_is_sabotaged_and_states_minimum_counts() -> None:
+def _sabotaged(gate: Path, folder: Path) -> Path:
+    """Write a gate with its settings spoilt; return the file."""
+    yaml = YAML()
+    document = yaml.load((ROOT / gate).read_text(encoding="utf-8"))
+    for path, value in SABOTAGE[gate.stem][0].items():
+        _set(document, path.split("."), value)
+    target = folder / gate.name
+    with target.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+    return target
+
+
+def test_every_gate_is_sabotaged_and_states_minimum_counts(tmp_path: Path) -> None:
     assert {gate.stem for gate in GATES} == set(SABOTAGE)
+    assert select([_sabotaged(gate, tmp_path) for gate in GATES]), (
+        "what is spoilt must be a valid scenario all the same"
+    )
     for item in select([ROOT / "gate"]):
         safety = [entry for entry in item.plan.expect if entry.check in {"loss", "order", "duplicates"}]
         assert safety, item.plan.file
