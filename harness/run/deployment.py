@@ -38,7 +38,7 @@ from harness.scenario.model import Plan
 from harness.workload.launcher import SILENT_S, Worker
 
 READY_S = 60.0
-_PROOF_S = 10.0
+_PROOF_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +130,16 @@ class Deployment:
             found, seen = await asyncio.to_thread(self._bypasses)
             # One that opened or closed between the tables that are compared is gone at the next look; one that bypasses stays.
             wrong = found if earlier is None else [sentence for sentence in found if sentence in earlier]
+            late = earlier is not None and loop.time() > deadline  # on a starved machine one look may take all the time
             earlier = found
-            if wrong and loop.time() > deadline:
+            if wrong and late:
                 self._events.write("proof", proof="no-bypass", proven=False, detail="; ".join(wrong))
                 raise StartError("a connection bypasses its link: " + "; ".join(wrong))
             if seen >= wanted and not wrong:
                 detail = f"{len(seen)} workers' connections and all those between nodes end in Toxiproxy's own sockets"
                 self._events.write("proof", proof="no-bypass", proven=True, detail=detail)
                 return
-            if loop.time() > deadline:
+            if late:
                 raise StartError(f"no connection of {', '.join(sorted(wanted - seen))} was seen within {_PROOF_S:g} s")
             await asyncio.sleep(0.05)
 
