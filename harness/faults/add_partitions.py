@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
 from harness.faults import evidence
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultTopic, Stage
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
+from harness.faults.orders import until_taken
 from harness.scenario.model import TOPIC
 from harness.scenario.shapes import FaultShape
 
 _SPAN_NS = 2 * NS_PER_S
-_ORDER_NS = 15 * NS_PER_S
-"""How long it is ordered again: a busy controller may not answer in time."""
-_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,36 +33,23 @@ class AddPartitions:
         self._context = context
         self._options: AddPartitionsOptions = context.planned.options
         self._before = 0
-        self._ordered = False  # an order that was not answered may be carried out yet; one that was refused is not
 
     async def apply(self) -> None:
         """Add them; ordered until that is taken."""
         topic = self._context.topic
         if topic is None:
             raise ControlError("this broker's administration cannot add partitions")
-        order_until_ns = self._context.now_ns() + _ORDER_NS
-        while trouble := await self._order(topic, (order_until_ns - self._context.now_ns()) / NS_PER_S):
-            if self._context.now_ns() >= order_until_ns:
-                raise ControlError(trouble)
-            await asyncio.sleep(_AGAIN_S)
 
-    async def _order(self, topic: FaultTopic, within_s: float) -> str:
-        """Order it once, unless it has happened; return what stands in its way, or an empty string."""
-        count = await topic.partition_count()
-        if not count:
-            return "no node says how many partitions the topic has"
-        if self._ordered and count == self._before + self._options.count:
-            return ""  # an earlier order was carried out, though its answer was lost
-        self._before = count
-        try:
-            async with asyncio.timeout(max(_AGAIN_S, within_s)):
-                await topic.add_partitions(count + self._options.count)
-        except RefusedError as error:
-            return error.message
-        except (ControlError, TimeoutError) as error:
-            self._ordered = True
-            return str(error) or "the order was not answered"
-        return ""
+        async def needed(unanswered: bool) -> bool:
+            count = await topic.partition_count()
+            if not count:
+                raise RefusedError("no node says how many partitions the topic has")
+            if unanswered and count == self._before + self._options.count:
+                return False
+            self._before = count
+            return True
+
+        await until_taken(self._context, needed, lambda: topic.add_partitions(self._before + self._options.count))
 
     async def heal(self) -> None:
         """Leave them: no broker takes partitions away."""

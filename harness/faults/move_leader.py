@@ -10,14 +10,12 @@ from harness.brokers.base import Leadership
 from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
 from harness.faults import evidence
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultLeaders
+from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.orders import until_taken
 from harness.scenario.model import TOPIC, ClusterShape, WorkloadShape
 from harness.scenario.shapes import FaultShape
 
 _SPAN_NS = 2 * NS_PER_S
-_ORDER_NS = 15 * NS_PER_S
-"""How long it is ordered again: a replica may be out of sync for a moment, or a busy controller not answer in time."""
-_AGAIN_S = 0.2
 _SERVES_NS = 5 * NS_PER_S
 """How long a new leader may take to serve. (Kafka: it tells its log's end once its followers have fetched from it, 0.1 s to 1.5 s
 on a busy machine; NATS: 0.3 s.) One that takes longer than the plan's span delays the end of the timeline."""
@@ -44,7 +42,6 @@ class MoveLeader:
         self._context = context
         self._options: MoveLeaderOptions = context.planned.options
         self._before = ""
-        self._ordered = False  # an order that was not answered may be carried out yet; one that was refused is not
         self._elsewhere: Leadership | None = None
 
     async def apply(self) -> None:
@@ -52,34 +49,22 @@ class MoveLeader:
         leaders = self._context.leaders
         if leaders is None:
             raise ControlError("this broker's administration cannot hand leadership over")
-        order_until_ns = self._context.now_ns() + _ORDER_NS
-        while trouble := await self._order(leaders, (order_until_ns - self._context.now_ns()) / NS_PER_S):
-            if self._context.now_ns() >= order_until_ns:
-                raise ControlError(trouble)
-            await asyncio.sleep(_AGAIN_S)
+
+        async def needed(unanswered: bool) -> bool:
+            now = await leaders.leadership(self._options.partition)
+            if not now.leader:
+                raise RefusedError("nobody leads: there is nothing to hand over")
+            if unanswered and now.leader != self._before:
+                return False
+            self._before = now.leader
+            return True
+
+        await until_taken(self._context, needed, lambda: leaders.move_leader(self._options.partition))
         deadline_ns = self._context.now_ns() + _SERVES_NS
         for _ in itertools.count():
             if self._moved(await self._now()) or self._context.now_ns() >= deadline_ns:
                 break
             await asyncio.sleep(_POLL_S)
-
-    async def _order(self, leaders: FaultLeaders, within_s: float) -> str:
-        """Order it once, unless it has happened; return what stands in its way, or an empty string."""
-        now = await leaders.leadership(self._options.partition)
-        if not now.leader:
-            return "nobody leads: there is nothing to hand over"
-        if self._ordered and now.leader != self._before:
-            return ""  # an earlier order was carried out, though its answer was lost
-        self._before = now.leader
-        try:
-            async with asyncio.timeout(max(_AGAIN_S, within_s)):
-                await leaders.move_leader(self._options.partition)
-        except RefusedError as error:
-            return error.message
-        except (ControlError, TimeoutError) as error:
-            self._ordered = True
-            return str(error) or "the order was not answered"
-        return ""
 
     async def heal(self) -> None:
         """Leave it where it is."""
