@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Protocol, TypeVar, Union, get_args, ge
 
 from harness.history.read import History
 from harness.registry import Registry
-from harness.units import DURATION, RATE, RATIO, Unit
+from harness.units import DURATION, RATE, RATIO, Unit, format_ns
 from harness.verdict import CheckResult, Finding, Limit, Verdict
 
 _UNIT_WORDS: Final = {DURATION.name: "ns", RATIO.name: "ratio", RATE.name: "per_s"}
@@ -184,6 +184,16 @@ def metric_name(limits: type[Any], metric: str) -> str:
     """Return a metric as written in a scenario: without the suffix of its unit (``pause_ns_max`` → ``pause_max``)."""
     unit = unit_of(limits, metric)
     return re.sub(rf"{re.escape(unit.suffix)}(?=_|$)", "", metric) if unit is not None and unit.suffix else metric
+
+
+def excused(limits: Any, metric: str, measure: Measure) -> list[str]:
+    """Return, in a sentence, that a limit is exceeded only with the time in which the machine itself stood still; else nothing."""
+    limit = getattr(limits, metric)
+    if limit is None or not measure.proven <= limit < measure.possible:
+        return []
+    possible, proven = format_ns(int(measure.possible)), format_ns(int(measure.proven))
+    name = f"{metric_name(type(limits), metric)}: {possible} with the time in which the machine itself stood still"
+    return [f"{name}, {proven} without; the limit is {format_ns(limit)}"]
 
 
 def capped(findings: Iterable[Finding]) -> list[Finding]:

@@ -56,8 +56,7 @@ class Causes:
             for worker in self._consumers
         }
         self._owners = _owners(history)
-        self._down = _outages(history, lone=False)
-        self._late = _outages(history, lone=True)
+        self._down, self._late = _outages(history)
         self._leaders: dict[int, list[LeaderSpan]] = {}
         for span in history.leaders():
             self._leaders.setdefault(span.partition, []).append(span)
@@ -192,19 +191,20 @@ def _all_of(parts: list[Intervals]) -> Intervals:
     return common
 
 
-def _outages(history: History, *, lone: bool) -> Outages:
-    """Return the outages by (zone, node); the zone is empty for probes that aim at a node from no zone.
+def _outages(history: History) -> tuple[Outages, Outages]:
+    """Return the outages by (zone, node), and apart those that are ``lone``; the zone is empty for probes from no zone.
 
-    What is ``lone`` is kept apart: one late answer is an outage of its own length, but nothing that a client would have
-    to notice. One of them would otherwise excuse whatever the next ``detection_bound`` brings.
+    One late answer is an outage of its own length, but nothing that a client would have to notice. One of them would
+    otherwise excuse whatever the next ``detection_bound`` brings.
     """
-    found: dict[tuple[str, str], Intervals] = {}
+    told: dict[tuple[str, str], Intervals] = {}
+    late: dict[tuple[str, str], Intervals] = {}
     for outage in history.outages():
-        if outage.lone != lone:
-            continue
         place = history.facts.links.get(outage.target) or ("", outage.target)
-        found.setdefault(place, []).append((outage.start_ns, outage.end_ns))
-    return {place: union(spans) for place, spans in found.items()}
+        (late if outage.lone else told).setdefault(place, []).append((outage.start_ns, outage.end_ns))
+    return {place: union(spans) for place, spans in told.items()}, {
+        place: union(spans) for place, spans in late.items()
+    }
 
 
 def _owners(history: History) -> dict[int, list[Held]]:

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import numpy as np
 
 from harness.checks import operations
-from harness.checks.base import CHECKS, Draft, Measure, metric_name
+from harness.checks.base import CHECKS, Draft, Measure, excused, metric_name
 from harness.checks.windows import phase, union
 from harness.history.index import Int64
 from harness.history.read import History
@@ -73,17 +73,18 @@ class Latency:
         draft = Draft(latency.size, "messages delivered")
         quantiles = percentiles(latency, tuple(_QUANTILES.values()))
         lasting = _without_stalls(history, rows, latency)
-        proven = percentiles(lasting, tuple(_QUANTILES.values()))
+        proven = quantiles if lasting is latency else percentiles(lasting, tuple(_QUANTILES.values()))
         draft.measures = {
             f"{metric.removesuffix('_max')}": value for metric, value in zip(_QUANTILES, quantiles, strict=True)
         }
         if latency.size:
             draft.measured = {
-                metric: Measure(*values)
-                for metric, values in zip(_QUANTILES, zip(proven, quantiles, strict=True), strict=True)
+                metric: Measure(least, most) for metric, least, most in zip(_QUANTILES, proven, quantiles, strict=True)
             }
             draft.findings = _findings(history, limits, rows, lasting, draft.measured)
-            draft.reasons = _excused(limits, draft.measured)
+            draft.reasons = [
+                reason for metric, measure in draft.measured.items() for reason in excused(limits, metric, measure)
+            ]
         if limits.during != "warmup" and history.window("warmup") is not None:
             warm = _without_stalls(history, *_latencies(history, "warmup"))
             for metric, value in zip(_QUANTILES, percentiles(warm, tuple(_QUANTILES.values())), strict=True):
@@ -143,16 +144,6 @@ def _without_stalls(history: History, rows: Int64, latency: Int64) -> Int64:
     before, after = (np.interp(times - origin, at, stood) for times in (sent, sent + latency))
     lasting: Int64 = latency - np.round(after - before).astype(np.int64)
     return lasting
-
-
-def _excused(limits: LatencyLimits, measured: Mapping[str, Measure]) -> list[str]:
-    """Return what exceeds its limit only with the time in which the machine stood still."""
-    return [
-        f"{metric_name(LatencyLimits, metric)}: {format_ns(measure.possible)} with the time in which the machine itself stood "
-        f"still, {format_ns(measure.proven)} without; the limit is {format_ns(limit)}"
-        for metric, measure in measured.items()
-        if (limit := getattr(limits, metric)) is not None and measure.possible > limit >= measure.proven
-    ]
 
 
 def _findings(

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from harness.checks import group, operations
-from harness.checks.base import CHECKS, Draft, Measure, capped, has_limit, metric_name, or_default, plural
+from harness.checks.base import CHECKS, Draft, Measure, capped, excused, has_limit, or_default, plural
 from harness.checks.blame import Blaming
 from harness.checks.windows import Intervals, length, subtract, union
 from harness.history.read import History
@@ -95,14 +95,7 @@ class Rebalances:
         draft.findings = capped(_findings(history, limits, begun, densest, spans, [] if doubt else unfinished))
         if doubt:
             draft.reasons.append(doubt)
-        measure = draft.measured["length_ns_max"]
-        limit = limits.length_ns_max
-        if limit is not None and measure.proven <= limit < measure.possible:
-            draft.reasons.append(
-                f"{metric_name(RebalancesLimits, 'length_ns_max')}: {format_ns(int(measure.possible))} with the time "
-                f"in which the machine itself stood still, {format_ns(int(measure.proven))} without; the limit is "
-                f"{format_ns(limit)}"
-            )
+        draft.reasons += excused(limits, "length_ns_max", draft.measured["length_ns_max"])
         return draft.conclude(self.name, limits, origins=origins)
 
 

@@ -13,7 +13,18 @@ from typing import Final
 import numpy as np
 
 from harness.checks import operations
-from harness.checks.base import CHECKS, Draft, Measure, capped, has_limit, metric_name, metrics, or_default, plural
+from harness.checks.base import (
+    CHECKS,
+    Draft,
+    Measure,
+    capped,
+    excused,
+    has_limit,
+    metric_name,
+    metrics,
+    or_default,
+    plural,
+)
 from harness.checks.blame import Blame, Blaming
 from harness.checks.causes import CAUSES, Causes
 from harness.checks.pauses import Pauses, find_pauses, waiting_count
@@ -113,11 +124,7 @@ class Stall:
             if limit is None:
                 continue
             draft.findings += _findings(history, causes, pauses, judged, metric, limit)
-            if possible > limit >= proven:
-                draft.reasons.append(
-                    f"{metric_name(StallLimits, metric)}: {format_ns(possible)} with the time in which the machine itself "
-                    f"stood still, {format_ns(proven)} without; the limit is {format_ns(limit)}"
-                )
+            draft.reasons += excused(limits, metric, draft.measured[metric])
             baseline = max((item.proven[cause] for item in warm), default=0)
             if baseline > limit:
                 draft.blocking.append(
