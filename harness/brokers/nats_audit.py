@@ -113,11 +113,10 @@ class StreamAudit:
                 await subscription.unsubscribe()
 
     def _whole(self, state: api.StreamState) -> Authority:
-        first, last = _bounds(state)
         return Authority(
             exists=True,
-            first_offset=first,
-            last_offset=last,
+            first_offset=state.first_seq if state.messages else -1,
+            last_offset=state.last_seq,
             audit="complete" if self._read == state.messages else "partial",
             detail=f"read {self._read} of {state.messages} messages, sequences {state.first_seq} to {state.last_seq}",
         )
@@ -130,11 +129,6 @@ class StreamAudit:
         detail = f"read {self._read} messages up to sequence {self._last}, then {failure}" if self._read else failure
         audit = "partial" if self._read else "none"
         return Authority(exists=True, first_offset=-1, last_offset=-1, audit=audit, detail=detail)
-
-
-def _bounds(state: api.StreamState) -> tuple[int, int]:
-    """Return the first sequence (-1 in an empty stream) and the last."""
-    return state.first_seq if state.messages else -1, state.last_seq
 
 
 def _gone() -> Authority:

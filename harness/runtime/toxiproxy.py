@@ -80,22 +80,7 @@ class ToxiproxyControl:
 
     def update_toxic(self, link: str, name: str, attributes: Mapping[str, int]) -> None:
         """Change a toxic's attributes and read them back."""
-        for proxy in self._proxies(link):
-            body = self._toxics.get((proxy, name))
-            if body is not None:
-                body = {**body, "attributes": {**body["attributes"], **attributes}}
-                self._toxics[proxy, name] = body
-            try:
-                made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json={"attributes": dict(attributes)})
-            except _MissingError as error:
-                raise ControlError(f"toxic {name} on {proxy} is not there to be changed") from error
-            wrong = {
-                key: made["attributes"].get(key)
-                for key, value in attributes.items()
-                if made["attributes"].get(key) != value
-            }
-            if wrong:
-                raise ControlError(f"toxic {name} on {proxy} reads back {wrong} instead of {dict(attributes)}")
+        self._change(link, name, {"attributes": dict(attributes)})
 
     def let_pass(self, link: str, name: str) -> None:
         """Have a toxic hold nothing back any more, by toxicity 0, and read that back. Its attributes stay what they are.
@@ -104,16 +89,23 @@ class ToxiproxyControl:
         than it has compared panics, and the server with it (m: v2.12.0, ``rate`` raised just as the 100 ms of its loop end: at
         the 4th attempt; toxicity 0: 300 of 300 went well).
         """
+        self._change(link, name, {"toxicity": 0.0})
+
+    def _change(self, link: str, name: str, change: Mapping[str, Any]) -> None:
+        """Order a change of a toxic, of its attributes or beside them, and compare what the server then tells."""
         for proxy in self._proxies(link):
             body = self._toxics.get((proxy, name))
             if body is not None:
-                self._toxics[proxy, name] = {**body, "toxicity": 0.0}
+                attributes = {**body["attributes"], **change.get("attributes", {})}
+                self._toxics[proxy, name] = {**body, **change, "attributes": attributes}
             try:
-                made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json={"toxicity": 0.0})
+                made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json=dict(change))
             except _MissingError as error:
                 raise ControlError(f"toxic {name} on {proxy} is not there to be changed") from error
-            if made.get("toxicity") != 0:
-                raise ControlError(f"toxic {name} on {proxy} reads back toxicity {made.get('toxicity')} instead of 0")
+            told, wanted = ({**item, **item.get("attributes", {})} for item in (made, change))
+            wrong = {key: told.get(key) for key in wanted if key != "attributes" and told.get(key) != wanted[key]}
+            if wrong:
+                raise ControlError(f"toxic {name} on {proxy} reads back {wrong} instead of {dict(change)}")
 
     def remove_toxic(self, link: str, name: str) -> None:
         """Remove a toxic and check that it is gone; one that is gone already is fine."""
