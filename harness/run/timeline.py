@@ -19,7 +19,7 @@ from harness.faults.outages import Outages
 from harness.history.record import EventLog
 from harness.progress import FaultChanged
 from harness.run.deployment import Deployment
-from harness.run.targets import found, found_at_last
+from harness.run.targets import struck, struck_at_last
 from harness.run.triggers import Sighting, Sources, wait_for
 from harness.run.usage import CpuUsage
 from harness.scenario.model import PlannedFault, Trigger
@@ -60,8 +60,7 @@ class Timeline:
         self._start_ns = start_ns
         self._go_ns = go_ns
         self._listener = listener
-        self.active: set[str] = set()
-        self._down: dict[str, frozenset[str]] = {}  # fault in force → the nodes that it takes down
+        self.active: dict[str, frozenset[str]] = {}  # fault in force → the nodes that it takes down
         self._healed = {fault.id: asyncio.Event() for fault in faults}
         self._sources = Sources(
             group_state=deployment.admin.group_state,
@@ -98,9 +97,9 @@ class Timeline:
             planned = _moved(planned, sighting.seen_ns + planned.when.delay_ns - self._start_ns)
         await sleep_until(self._start_ns + planned.at_ns)
         kind = FAULTS.get(planned.kind)
-        targets = planned.targets or await found(planned, self._deployment)
+        targets = planned.targets or await struck(planned, self._deployment)
         if not targets:
-            targets = await found_at_last(planned, self._deployment)
+            targets = await struck_at_last(planned, self._deployment)
             # Its length stays.
             planned = _moved(planned, max(planned.at_ns, monotonic_ns() - self._start_ns))
         context = self._context(planned, targets)
@@ -121,9 +120,7 @@ class Timeline:
         await self._prove_healing(planned, fault, targets)
 
     async def _apply(self, planned: PlannedFault, kind: FaultKind, fault: Fault, targets: tuple[str, ...]) -> bool:
-        self.active.add(planned.id)
-        if kind.shape.takes_node_down:
-            self._down[planned.id] = frozenset(targets)
+        self.active[planned.id] = frozenset(targets if kind.shape.takes_node_down else ())
         self._changed(planned, "apply", targets, kind.describe(planned.options), self._start_ns + planned.at_ns)
         try:
             await fault.apply()
@@ -135,11 +132,9 @@ class Timeline:
 
     async def _hold(self, planned: PlannedFault, kind: FaultKind, fault: Fault) -> None:
         """Gather evidence of the effect until the fault's time is over."""
-        end_ns = self._start_ns + planned.until_ns
-        if kind.shape.ends_itself:
-            end_ns = monotonic_ns() + round(_EFFECT_S * NS_PER_S)
+        left_s = (self._start_ns + planned.until_ns - monotonic_ns()) / NS_PER_S
         # Looked at up to its end: an effect that wore off in between is not proven.
-        deadline = asyncio.get_running_loop().time() + (end_ns - monotonic_ns()) / NS_PER_S
+        deadline = asyncio.get_running_loop().time() + (_EFFECT_S if kind.shape.ends_itself else left_s)
         await self._prove(planned, fault.effect, lambda: deadline, until_end=not kind.shape.ends_itself)
 
     async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> bool:
@@ -155,8 +150,7 @@ class Timeline:
             self._changed(planned, "failed", targets, f"could not be healed: {error}")
             return False
         finally:
-            self.active.discard(planned.id)
-            self._down.pop(planned.id, None)
+            self.active.pop(planned.id, None)
             # Whatever became of it: nobody waits for a fault that is over.
             for target in targets:
                 self._outages.let_go(target, planned.id)
@@ -172,7 +166,7 @@ class Timeline:
 
         def latest() -> float:
             nonlocal deadline
-            if any(needed & struck for struck in self._down.values()):
+            if any(needed & down for down in self.active.values()):
                 deadline = loop.time() + HEAL_S
             return deadline
 

@@ -68,7 +68,7 @@ def test_a_leader_is_looked_for_while_there_is_none(
     monkeypatch.setattr(targets, "_FIND_S", 0.6)
     planned = SimpleNamespace(on=SimpleNamespace(mode="leader", partition=None, node="broker", link=""))
     cluster = SimpleNamespace(admin=FakeAdmin(elected_at), links={})
-    assert asyncio.run(targets.found_at_last(cast("Any", planned), cast("Any", cluster))) == struck
+    assert asyncio.run(targets.struck_at_last(cast("Any", planned), cast("Any", cluster))) == struck
 
 
 def context(*samples: Sample) -> FaultContext:
@@ -137,7 +137,7 @@ class Unhealed:
     async def healing(self) -> tuple[Evidence, ...]:
         self.looks += 1
         if self.looks == 6:
-            self._line._down.clear()  # the other fault is healed
+            self._line.active.clear()  # the other fault is healed
         proven = self.looks >= 7
         return (sentence("healing", "n2->n1", "a fake probe", proven, "as told", "it is told so"),)
 
@@ -157,7 +157,7 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
         line = timeline.Timeline(
             (), cast("Any", cluster), cast("Any", events), start_ns=0, go_ns=0, listener=lambda _: None
         )
-        line._down["kill-2"] = frozenset({struck})
+        line.active["kill-2"] = frozenset({struck})
         planned = SimpleNamespace(id="latency-1")
         await line._prove_healing(cast("Any", planned), cast("Any", Unhealed(line)), ("n2->n1",))
 
