@@ -10,6 +10,7 @@ from harness.result import RunResult
 from harness.run import session
 from harness.run.selection import select
 
+NO_VERDICT = {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}
 BROKERS = {"nats": "nats-2", "kafka": "kafka-4"}
 CONSUMERS = {
     "nats": "{ack_wait: 1s}",
@@ -30,7 +31,7 @@ def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResu
 def run_twice_at_most(text: str, folder: Path, runtime: str) -> RunResult:
     """Run one scenario, once more if there was no verdict: two tests at a time and a few cores can starve a probe."""
     result, _ = run_text(text, folder, runtime)
-    if result.exit_code in {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}:
+    if result.exit_code in NO_VERDICT:
         print(f"made again: {result.headline}")
         (folder / "again").mkdir()
         result, _ = run_text(text, folder / "again", runtime)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import required
 from cli_runner import Cli
+from in_process import NO_VERDICT
 from ruamel.yaml import YAML
 
 from harness.errors import ExitCode
@@ -37,7 +38,6 @@ DIFFERS_MORE = {"session-timeout-twin-article", "collateral-stall-twin-kip848", 
 """Twins that differ in more than one setting: the usual recommendation is a set of three; each protocol has its own assignors;
 copies take nodes.
 """
-NO_VERDICT = {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}
 GATES = [path for path in SCENARIOS if path.parent.name == "gate"]
 
 _LOSING = {

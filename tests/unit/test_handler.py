@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from worker_session import made
 
-from harness.clients.base import Control, Counters, ErrorCollapse, Session, WorkerSpec
+from harness.clients.base import Session
 from harness.clients.handler import Handler
-from harness.history.record import EventLog, Journal
 from harness.workload.worker import _Pulse
 
 MS = 1_000_000
@@ -21,30 +19,7 @@ MS = 1_000_000
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
-    return _session(tmp_path)
-
-
-def _session(folder: Path, **options: Any) -> Session:
-    spec = WorkerSpec(
-        worker="c0",
-        incarnation=1,
-        role="consumer",
-        broker="nats",
-        history_dir="",
-        addresses=(),
-        partitions=1,
-        options=options,
-    )
-    events = EventLog(folder / "c0.1.events.jsonl", "c0")
-    return Session(
-        spec=spec,
-        control=Control(go=asyncio.Event(), stop_sending=asyncio.Event(), stop=asyncio.Event()),
-        counters=Counters(),
-        journal=Journal(folder / "c0.1.journal", {"worker": "c0"}),
-        events=events,
-        errors=ErrorCollapse(events, "c0"),
-        ready=asyncio.Event(),
-    )
+    return made(tmp_path)
 
 
 def _timed(handler: Handler) -> float:
@@ -115,7 +90,7 @@ def test_a_worker_that_leaves_takes_its_own_time_for_the_message_in_hand(session
 
 
 def test_beside_the_loop_it_keeps_nobody_from_polling(tmp_path: Path) -> None:
-    session = _session(tmp_path, handler_in="worker")
+    session = made(tmp_path, handler_in="worker")
     session.control.set_handler(block_ns=60_000 * MS)
     timer = threading.Timer(0.05, lambda: session.control.set_handler(block_ns=0))
     timer.start()

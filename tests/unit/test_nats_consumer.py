@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import nats.errors
+from worker_session import made
 
-from harness.clients.base import Control, Counters, ErrorCollapse, Session, WorkerSpec
 from harness.clients.nats_consumer import NatsConsumer
 from harness.clients.nats_options import ConsumerOptions
 from harness.clients.payload import encode
 from harness.history.facts import Facts
 from harness.history.read import History
-from harness.history.record import EventLog, Journal
 
 
 class FakeMessage:
@@ -40,34 +39,13 @@ def test_an_acknowledgement_that_may_not_be_out_keeps_no_message_from_its_handle
     message: Any = FakeMessage()
 
     async def run() -> None:
-        spec = WorkerSpec(
-            worker="c0",
-            incarnation=1,
-            role="consumer",
-            broker="nats",
-            history_dir="",
-            addresses=(),
-            partitions=1,
-            owned=(0,),
-            options=asdict(ConsumerOptions(ack_when="before")),
-        )
         folder = tmp_path / "history"
         folder.mkdir()
-        events = EventLog(folder / "c0.1.events.jsonl", "c0")
-        journal = Journal(folder / "c0.1.journal", {"worker": "c0", "incarnation": 1, "role": "consumer"})
-        session = Session(
-            spec=spec,
-            control=Control(go=asyncio.Event(), stop_sending=asyncio.Event(), stop=asyncio.Event()),
-            counters=Counters(),
-            journal=journal,
-            events=events,
-            errors=ErrorCollapse(events, "c0"),
-            ready=asyncio.Event(),
-        )
+        session = made(folder, **asdict(ConsumerOptions(ack_when="before")))
         await NatsConsumer(session, FakeClient())._handle(0, [message])  # type: ignore[arg-type]
         assert (session.counters.delivered, session.counters.processed) == (1, 1)
-        journal.close()
-        events.close()
+        session.journal.close()
+        session.events.close()
 
     asyncio.run(run())
     Facts(partitions=1, nodes=("n1",), worker_zones={}).save(tmp_path / "facts.json")
