@@ -33,6 +33,10 @@ _SENT_SHARE_MIN = 0.25
 """Below this share of the messages due, a pass would be green by absence. (An outage that stops producers for most of a
 run stays above it; a broker that refuses everything does not.)"""
 
+SHORT_OF_CPU = "short of CPU"
+_SHORT_SHARE = 0.5
+"""From this share of the time on, a limit on time may have been missed for the machine's sake."""
+
 
 def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
     """Return the result of one run.
@@ -229,6 +233,10 @@ def _machine(history: History) -> Iterable[str]:
     total = sum(stall.end_ns - stall.start_ns for stall in stalls)
     if total:
         yield f"this machine itself stood still {len(stalls)} times, {format_ns(total)} in all"
+    for event in history.of_kind("machine"):
+        share = int(event.fields.get("short_ns", 0)) / max(1, int(event.fields.get("of_ns", 0)))
+        if share >= _SHORT_SHARE:
+            yield f"this machine was {SHORT_OF_CPU}: something waited for one in {min(share, 1.0):.0%} of the time"
 
 
 def _lateness(faults: Iterable[FaultResult]) -> Iterable[str]:

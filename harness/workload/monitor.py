@@ -39,6 +39,7 @@ async def _monitor(spec: dict[str, Any]) -> int:
     broker = BROKERS.get(spec["broker"])
     observing = _Observer(broker.admin(spec["ports"], spec["options"]), broker.observe_every_s, events)
     tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(observing.run())]
+    begun_ns, short_ns = monotonic_ns(), short_of_cpu_ns()
     for index, target in enumerate(targets):
         probe = broker.probe(target["address"], keep=target["keep"], timeout_s=target.get("timeout_s", 1.0))
         tasks.append(asyncio.create_task(_probe(journal, index, probe, target)))
@@ -51,6 +52,8 @@ async def _monitor(spec: dict[str, Any]) -> int:
     for task in tasks:
         task.cancel()
     observing.tell_cost()
+    if short_ns is not None:
+        events.write("machine", short_ns=(short_of_cpu_ns() or short_ns) - short_ns, of_ns=monotonic_ns() - begun_ns)
     journal.close()
     failed = [task for task in done if task is not ending and task.exception() is not None]
     if failed:
@@ -58,6 +61,18 @@ async def _monitor(spec: dict[str, Any]) -> int:
         return 1
     os.write(1, b'{"say": "finished"}\n')
     return 0
+
+
+def short_of_cpu_ns(pressure: Path = Path("/proc/pressure/cpu")) -> int | None:
+    """Return for how long, since this machine's start, something has waited for a CPU; None where the kernel does not tell.
+
+    Source: the kernel's Documentation/accounting/psi.rst: ``some avg10=… avg60=… avg300=… total=<microseconds>``.
+    """
+    try:
+        (some, *_) = pressure.read_text(encoding="ascii").splitlines()
+        return int(some.rpartition("total=")[2]) * 1_000
+    except (OSError, ValueError):
+        return None
 
 
 async def _tick(journal: Journal) -> None:

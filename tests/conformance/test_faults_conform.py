@@ -1,7 +1,8 @@
 """Every registered fault: it acts and heals with evidence on a real broker, and without its effect it is never believed.
 
 ``HARNESS_CONFORMANCE`` names the brokers (default ``nats,kafka``: the same table on both), ``HARNESS_RUNTIMES`` the
-runtimes (default ``process,docker``). What a broker cannot do it must refuse, and the table says which those are.
+runtimes (default ``process,docker``); ``HARNESS_EVERYWHERE=1`` makes every test of it on all of them, also where the same code
+has been tested already. What a broker cannot do it must refuse, and the table says which those are.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 WANTED = os.environ.get("HARNESS_CONFORMANCE", "nats,kafka").split(",")
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
+EVERYWHERE = bool(os.environ.get("HARNESS_EVERYWHERE"))
 
 
 async def _nothing(*_: Any, **__: Any) -> None:
@@ -297,24 +299,28 @@ def _possible(name: str, runtime: str) -> Case:
     return found
 
 
-def _cases(*, sabotaged: bool) -> list[Any]:
-    """Return (case, broker, runtime), of each broker the cases it can do.
+ASKS_THE_BROKER = {"add_partitions", "bandwidth", "latency", "move_leader", "power_loss"}
+"""Faults whose effect each broker is asked for in a way of its own; of the others one broker's sabotage tells it all."""
 
-    In containers a link fault is the same code whatever the broker, and what is taken away outside a node is the same code as in
-    processes: NATS, and once, is enough for those (``HARNESS_CONFORMANCE=kafka HARNESS_RUNTIMES=docker`` runs them all).
+
+def _cases(*, sabotaged: bool) -> list[Any]:
+    """Return (case, broker, runtime): of each broker the cases it can do, wherever other code takes part.
+
+    Links and clients are the same ones in containers, whatever the broker; so are sabotaged faults but for what is taken away in
+    a node. There NATS, the quicker one, is enough. ``HARNESS_EVERYWHERE=1`` runs the whole table.
     """
     found = []
     for (name, case), broker, runtime in itertools.product(sorted(CASES.items()), WANTED, RUNTIMES):
         needed = NEEDS.get(name, "")
-        able = not needed or needed in REGISTERED.get(broker).shape.abilities
+        if needed and needed not in REGISTERED.get(broker).shape.abilities:
+            continue
         of_node = any(owner is ProcessNode for owner, _, _ in case.sabotage)
-        on_links = FAULTS.get(case.kind).shape.acts_on == "link"
-        again = (
-            runtime == "docker"
-            and len(RUNTIMES) > 1
-            and ((sabotaged and not of_node) or (on_links and broker != "nats"))
-        )
-        if able and not again:
+        first = broker == WANTED[0] or bool(needed)
+        if sabotaged:
+            differs = (runtime == RUNTIMES[0] and (first or case.kind in ASKS_THE_BROKER)) or (of_node and first)
+        else:
+            differs = runtime == RUNTIMES[0] or first or FAULTS.get(case.kind).shape.acts_on == "node"
+        if differs or EVERYWHERE:
             found.append(pytest.param(name, broker, runtime, id=f"{broker}-{name}-{runtime}"))
     return found
 

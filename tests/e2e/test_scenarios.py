@@ -1,8 +1,8 @@
 """The shipped scenarios on real brokers: every gate passes, every canary fails for exactly its declared check, every twin
 passes, as processes and in containers alike; and every gate, sabotaged, fails.
 
-``HARNESS_REPEAT`` says how often as processes (3 in CI), ``HARNESS_REPEAT_DOCKER`` how often in containers (once). In CI twins
-run once, as processes: it is their canaries that could fail to fail.
+``HARNESS_REPEAT`` says how often as processes (twice in CI), ``HARNESS_REPEAT_DOCKER`` how often in containers (once): 3 of 3.
+In CI twins run once, as processes: it is their canaries that could fail to fail.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from in_process import NO_VERDICT
 from ruamel.yaml import YAML
 
 from harness.errors import ExitCode
+from harness.run.judge import SHORT_OF_CPU
 from harness.run.selection import select
 from harness.runtime import docker_engine
 
 ROOT = Path(__file__).parents[2] / "scenarios"
 IN_CI = bool(os.environ.get("CI"))
 REPEAT = {
-    "process": int(os.environ.get("HARNESS_REPEAT", "3" if IN_CI else "1")),
+    "process": int(os.environ.get("HARNESS_REPEAT", "2" if IN_CI else "1")),
     "docker": int(os.environ.get("HARNESS_REPEAT_DOCKER", "1")),
 }
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
@@ -38,6 +39,8 @@ DIFFERS_MORE = {"session-timeout-twin-article", "collateral-stall-twin-kip848", 
 """Twins that differ in more than one setting: the usual recommendation is a set of three; each protocol has its own assignors;
 copies take nodes.
 """
+ON_TIME = {"latency", "recovery", "stall", "throughput"}
+"""Checks whose limits are on time: two runs at a time slow each other."""
 GATES = [path for path in SCENARIOS if path.parent.name == "gate"]
 
 _LOSING = {
@@ -120,7 +123,7 @@ def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
         required.lacking("docker", why)
     for _ in range(1 if _only_once(scenario) else REPEAT[runtime]):
         code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
-        if code in NO_VERDICT:
+        if code in NO_VERDICT or _starved(result):
             # As when a neighbour starved a probe: once more.
             print(f"made again: {result['headline']}")
             code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
@@ -142,6 +145,13 @@ def test_a_sabotaged_gate_fails(cli: Cli, gate: Path) -> None:
     entry = _entry(result, check)
     assert entry["verdict"] == "fail", (entry, result["headline"])
     assert code == ExitCode.VIOLATED, result["headline"]
+
+
+def _starved(result: dict[str, Any]) -> bool:
+    """Tell whether only limits on time were missed, on a machine that says itself that it had more work than CPUs."""
+    missed = {check["check"] for check in result["checks"] if check["expected"] and check["verdict"] == "fail"}
+    missed -= set(result["must_fail"])
+    return bool(missed) and missed <= ON_TIME and any(SHORT_OF_CPU in told for told in result["weaknesses"])
 
 
 def _entry(result: dict[str, Any], check: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.
 
 @pytest.fixture
 def place(tmp_path: Path, runner: asyncio.Runner) -> Iterator[Place]:
-    ledger, ports = Ledger("run-a", tmp_path), Ports()
+    ledger, ports = Ledger(f"run-{os.getpid()}", tmp_path), Ports()
     upstream = runner.run(asyncio.start_server(_echo, "127.0.0.1", 0))
     address = "{}:{}".format(*upstream.sockets[0].getsockname())
     channel = Channel(name=LINK, host="127.0.0.1", port=ports.draw(), upstream=address)

@@ -36,7 +36,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.
 
 @pytest.fixture
 def server(tmp_path: Path, runner: asyncio.Runner) -> Iterator[ToxiproxyServer]:
-    ledger, ports = Ledger("run-a", tmp_path), Ports()
+    ledger, ports = Ledger(f"run-{os.getpid()}", tmp_path), Ports()
     link = Link(
         name="clients->n1",
         source="clients",

@@ -1,0 +1,32 @@
+"""Tells a failure, and a run that was made again, at once: a suite that is stopped for time must not take its reasons along."""
+
+from __future__ import annotations
+
+import pytest
+
+
+class _AtOnce:
+    """Writes beside the progress; lives where the terminal is, with several workers too."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for line in report.capstdout.splitlines():
+            # The report of the teardown has it once more.
+            if report.when == "call" and line.startswith("made again:"):
+                self._tell(f"{report.nodeid} {line}")
+        if report.failed:
+            self._tell(f"FAILED {report.nodeid} ({report.when}, after {report.duration:.0f} s)")
+            self._tell(report.longreprtext[-6_000:])
+
+    def _tell(self, text: str) -> None:
+        self._terminal.ensure_newline()
+        self._terminal.write_line(text)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None:
+        config.pluginmanager.register(_AtOnce(terminal), "at-once")
