@@ -23,9 +23,9 @@ run: $(READY) ## A short tour on real brokers: NATS and Kafka
 test: lint ## Everything: lint, unit, property, conformance, integration, end to end
 	@echo "== tests"
 	$(BIN)/python -m pytest -n 2 tests/unit tests/property
-	$(BIN)/python -m pytest tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py
 	@echo "== every fault on every broker, and every shipped scenario: two at a time"
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance tests/e2e/test_scenarios.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10 tests/conformance tests/e2e/test_scenarios.py
 
 unit: $(READY_DEV) ## Unit and property tests alone
 	$(BIN)/python -m pytest -n 2 tests/unit tests/property
@@ -45,8 +45,9 @@ images: $(READY) ## Build the images of nodes in containers (needs a Docker engi
 bench: $(READY_DEV) ## Benchmarks: ratios, measured side by side in one run
 	$(BIN)/python tests/benchmarks/bench.py
 
-prove: $(READY_DEV) ## The long proofs: every scenario 10 times (3 in containers), 50 random kills of the harness
+prove: $(READY_DEV) ## The long proofs: every scenario 10 times (3 in containers), every fault everywhere, 50 random kills
 	HARNESS_REPEAT=10 HARNESS_REPEAT_DOCKER=3 $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e/test_scenarios.py -k ends_as_declared
+	HARNESS_EVERYWHERE=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance
 	HARNESS_KILLS=50 $(BIN)/python -m pytest tests/e2e/test_kill.py
 
 lock: $(VENV)/bin/pip ## Resolve the dependencies anew into the two lock files

@@ -19,6 +19,9 @@ from harness.units import BYTES
 PERIOD_US = 100_000
 ROOT = Path("/sys/fs/cgroup")
 PREFIX = "broker-chaos-"
+_TASKS = 10
+"""As how many tasks a node counts when CPUs are short. A group counts as one by default, however many threads it runs, and any
+other process on the machine would then starve a node more than its limit does."""
 NO_LIMIT = 1 << 62
 """From here on a limit is none: version 1 reports the largest multiple of a page where there is none."""
 
@@ -168,6 +171,16 @@ class CpuGroup(Group):
         group = cls(CpuController(path.parent, 2 if (path / "cpu.max").exists() else 1), "")
         group.path = path
         return group
+
+    def create(self) -> None:
+        """Make the group, with a node's weight."""
+        super().create()
+        # The defaults, one task's weight, are 100 and 1024. Without it a limit still limits.
+        with contextlib.suppress(OSError):
+            if self._version == 2:
+                self._write("cpu.weight", str(_TASKS * 100))
+            else:
+                self._write("cpu.shares", str(_TASKS * 1024))
 
     def limit(self, cores: float | None) -> None:
         """Set the quota, or lift it with None."""
