@@ -26,7 +26,8 @@ from harness.run.rundir import RunDir
 from harness.runtime import procfs
 from harness.runtime.abilities import why_not
 from harness.runtime.base import NodeSpec
-from harness.runtime.cgroup import find_controller, find_memory_controller
+from harness.runtime.cgroup_cpu import find_controller
+from harness.runtime.cgroup_memory import find_memory_controller
 from harness.runtime.contract import RunNode, Runtime
 from harness.runtime.docker_runtime import DockerRuntime
 from harness.runtime.ledger import Ledger

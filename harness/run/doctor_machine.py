@@ -22,7 +22,7 @@ from harness.clock import clock_identity
 from harness.errors import AbilityError
 from harness.run.doctor_report import Item, Status
 from harness.runtime.abilities import why_not
-from harness.runtime.cgroup import CpuGroup, find_controller
+from harness.runtime.cgroup_cpu import CpuGroup, find_controller
 from harness.runtime.disk import FILESYSTEMS, require_disk
 from harness.units import BYTES
 

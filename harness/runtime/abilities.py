@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from harness.errors import AbilityError
-from harness.runtime.cgroup import find_controller, find_memory_controller
+from harness.runtime.cgroup_cpu import find_controller
+from harness.runtime.cgroup_memory import find_memory_controller
 from harness.runtime.disk import FILESYSTEMS, require_disk
 
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from harness.runtime.cgroup import CpuGroup
+from harness.runtime.cgroup_cpu import CpuGroup
 from harness.runtime.ledger import Ledger
 from harness.runtime.process import SupervisedProcess
 

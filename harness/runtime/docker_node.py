@@ -12,7 +12,9 @@ from typing import Any
 from harness.errors import AbilityError
 from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
 from harness.runtime.burners import Burners
-from harness.runtime.cgroup import NO_LIMIT, PERIOD_US, CpuGroup, MemoryGroup, groups_of, quota_us
+from harness.runtime.cgroup import groups_of
+from harness.runtime.cgroup_cpu import PERIOD_US, CpuGroup, quota_us
+from harness.runtime.cgroup_memory import NO_LIMIT, MemoryGroup
 from harness.runtime.container import Container, Made
 from harness.runtime.files import write_files
 from harness.runtime.ledger import Ledger

@@ -9,7 +9,8 @@ from pathlib import Path
 from harness.errors import AbilityError, StartError
 from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
 from harness.runtime.burners import Burners
-from harness.runtime.cgroup import CpuController, CpuGroup, MemoryController, MemoryGroup
+from harness.runtime.cgroup_cpu import CpuController, CpuGroup
+from harness.runtime.cgroup_memory import MemoryController, MemoryGroup
 from harness.runtime.files import write_files
 from harness.runtime.ledger import Ledger
 from harness.runtime.limits import Limits

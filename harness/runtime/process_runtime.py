@@ -8,7 +8,8 @@ from pathlib import Path
 from harness.errors import StartError
 from harness.runtime import procfs
 from harness.runtime.base import Disk, Link, NodeSpec
-from harness.runtime.cgroup import CpuController, MemoryController
+from harness.runtime.cgroup_cpu import CpuController
+from harness.runtime.cgroup_memory import MemoryController
 from harness.runtime.contract import Sources
 from harness.runtime.ledger import Ledger
 from harness.runtime.ports import Ports

@@ -13,7 +13,7 @@ from in_process import run_text, run_twice_at_most
 
 from harness.errors import AbilityError
 from harness.runtime import docker_engine
-from harness.runtime.cgroup import find_controller
+from harness.runtime.cgroup_cpu import find_controller
 from harness.runtime.contract import NAMES
 from harness.verdict import Verdict
 

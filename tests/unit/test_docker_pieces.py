@@ -21,7 +21,8 @@ from harness.run import runtimes
 from harness.run.selection import select
 from harness.runtime import container, docker_engine
 from harness.runtime.base import Channel, Link
-from harness.runtime.cgroup import CpuGroup, groups_of
+from harness.runtime.cgroup import groups_of
+from harness.runtime.cgroup_cpu import CpuGroup
 from harness.runtime.container import Container, Made
 from harness.runtime.contract import Sources
 from harness.runtime.docker_runtime import _home

@@ -23,7 +23,7 @@ from harness.errors import AbilityError
 from harness.run import doctor_engine, doctor_machine, doctor_software
 from harness.run.doctor import Item, Report, Status, examine
 from harness.run.doctor_machine import cpu_limits
-from harness.runtime import cgroup, docker_engine
+from harness.runtime import cgroup_cpu, docker_engine
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_cpu_limits_leave_no_group_behind() -> None:
 
 
 def test_cpu_limits_say_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> cgroup.CpuController:
+    def refuse() -> cgroup_cpu.CpuController:
         raise AbilityError("CPU limits are not possible here: no cpu controller")
 
     monkeypatch.setattr(doctor_machine, "find_controller", refuse)
@@ -104,7 +104,7 @@ def test_cpu_limits_say_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    class Deaf(cgroup.CpuGroup):
+    class Deaf(cgroup_cpu.CpuGroup):
         def limit(self, cores: float | None) -> None:
             (self.path / "cpu.max").write_text("max 100000", encoding="ascii")
             (self.path / "cpu.stat").write_text("nr_periods 0\nnr_throttled 0\nthrottled_usec 0\n", encoding="ascii")
@@ -113,7 +113,7 @@ def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.M
             shutil.rmtree(self.path)
             return True
 
-    monkeypatch.setattr(doctor_machine, "find_controller", lambda: cgroup.CpuController(tmp_path, 2))
+    monkeypatch.setattr(doctor_machine, "find_controller", lambda: cgroup_cpu.CpuController(tmp_path, 2))
     monkeypatch.setattr(doctor_machine, "CpuGroup", Deaf)
     usable, detail = cpu_limits()
     assert not usable

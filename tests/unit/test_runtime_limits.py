@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import AbilityError
 from harness.runtime import abilities, disk
-from harness.runtime.cgroup import MemoryController, MemoryGroup, find_memory_controller
+from harness.runtime.cgroup_memory import MemoryController, MemoryGroup, find_memory_controller
 from harness.runtime.limits import Limits
 
 MIB = 1 << 20

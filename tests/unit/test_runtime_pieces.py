@@ -14,7 +14,7 @@ import pytest
 
 from harness.errors import AbilityError
 from harness.runtime import cgroup, procfs
-from harness.runtime.cgroup import CpuController, CpuGroup, find_controller
+from harness.runtime.cgroup_cpu import CpuController, CpuGroup, find_controller
 from harness.runtime.ledger import Ledger, sweep
 from harness.runtime.ports import Ports
 

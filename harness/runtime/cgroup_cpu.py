@@ -1,0 +1,101 @@
+"""CPU limits by control groups, and the kernel's counters of them.
+
+https://docs.kernel.org/scheduler/sched-bwc.html and https://docs.kernel.org/admin-guide/cgroup-v2.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.runtime.base import CpuUse
+from harness.runtime.cgroup import PREFIX, ROOT, Group, candidates, place_for
+
+PERIOD_US = 100_000
+_TASKS = 10
+"""As how many tasks a node counts when CPUs are short. A group counts as one by default, however many threads it runs, and any
+other process on the machine would then starve a node more than its limit does."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuController:
+    """Where groups with CPU limits can be made.
+
+    Attributes:
+        parent: Directory of the parent group.
+        version: 1 or 2.
+    """
+
+    parent: Path
+    version: int
+
+
+def find_controller(root: Path = ROOT) -> CpuController:
+    """Return where CPU-limited groups can be made by this user; raises AbilityError with the reason when nowhere.
+
+    Nothing that exists is changed: a version-2 parent is used only if it already hands the cpu controller down.
+    """
+    parents = candidates(root, "cpu", ("cpu", "cpu,cpuacct"), "cpu.cfs_quota_us")
+    return CpuController(*place_for(root, "CPU", "cpu", parents, {1: "cpu.cfs_quota_us", 2: "cpu.max"}))
+
+
+def quota_us(cores: float) -> int:
+    """Return the quota per period for so many cores; the kernel's least is 1 ms."""
+    return max(1_000, round(cores * PERIOD_US))
+
+
+class CpuGroup(Group):
+    """One control group of ours: the processes of one node.
+
+    Args:
+        controller: From ``find_controller``.
+        name: Name of the directory; begins with ``broker-chaos-``.
+    """
+
+    def __init__(self, controller: CpuController, name: str) -> None:
+        super().__init__(controller.parent / (PREFIX + name), controller.version)
+
+    @classmethod
+    def at(cls, path: Path) -> CpuGroup:
+        """Return a group that somebody else has made (an engine, for a container)."""
+        group = cls(CpuController(path.parent, 2 if (path / "cpu.max").exists() else 1), "")
+        group.path = path
+        return group
+
+    def create(self) -> None:
+        """Make the group, with a node's weight."""
+        super().create()
+        # The defaults, one task's weight, are 100 and 1024. Without it a limit still limits.
+        with contextlib.suppress(OSError):
+            if self._version == 2:
+                self._write("cpu.weight", str(_TASKS * 100))
+            else:
+                self._write("cpu.shares", str(_TASKS * 1024))
+
+    def limit(self, cores: float | None) -> None:
+        """Set the quota, or lift it with None."""
+        quota = None if cores is None else quota_us(cores)
+        if self._version == 2:
+            self._write("cpu.max", f"{'max' if quota is None else quota} {PERIOD_US}")
+        else:
+            self._write("cpu.cfs_period_us", str(PERIOD_US))
+            self._write("cpu.cfs_quota_us", str(-1 if quota is None else quota))
+
+    def use(self) -> CpuUse:
+        """Return the kernel's accounting and the quota as it reads back."""
+        stat = dict(line.split() for line in self._read("cpu.stat").splitlines())
+        if self._version == 2:
+            quota_text, period_text = self._read("cpu.max").split()
+            quota = None if quota_text == "max" else int(quota_text) / int(period_text)
+            throttled_ns = int(stat["throttled_usec"]) * 1_000
+        else:
+            quota_us = int(self._read("cpu.cfs_quota_us"))
+            quota = None if quota_us < 0 else quota_us / int(self._read("cpu.cfs_period_us"))
+            throttled_ns = int(stat["throttled_time"])
+        return CpuUse(
+            quota_cores=quota,
+            periods=int(stat["nr_periods"]),
+            throttled=int(stat["nr_throttled"]),
+            throttled_ns=throttled_ns,
+        )
