@@ -98,6 +98,16 @@ async def _serves(port: int) -> bool:
     return False
 
 
+async def _logged(log: Path, words: str, *, times: int) -> bool:
+    """Wait until a log has some words so many times: the engine hands them over when it gets to it."""
+    deadline = asyncio.get_running_loop().time() + 10
+    while (found := (await asyncio.to_thread(log.read_text, encoding="utf-8")).count(words)) < times:
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(0.05)
+    return found == times
+
+
 def test_everything_is_published_on_loopback_and_bears_the_runs_label(pod: Pod, runner: asyncio.Runner) -> None:
     assert runner.run(_serves(pod.client))
     assert runner.run(_serves(pod.front))
@@ -128,7 +138,7 @@ def test_a_killed_node_comes_back_at_its_addresses_as_another_process(pod: Pod, 
     assert runner.run(_serves(pod.front))
     assert pod.node.identity() not in {None, before}
     assert pod.deaths == []
-    assert pod.log.read_text(encoding="utf-8").count("Server is ready") == 2
+    assert runner.run(_logged(pod.log, "Server is ready", times=2))
 
 
 async def _still_greets(port: int) -> bool:
