@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from turns import turn
+
 
 @dataclass(frozen=True)
 class Cli:
@@ -47,7 +49,8 @@ class Cli:
     def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 200) -> tuple[int, dict[str, Any], str]:
         """Run one scenario (a file, or the text of one); return exit code, its only result, and stderr."""
         path = scenario if isinstance(scenario, Path) else self.write(scenario)
-        done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout)
+        with turn(path.read_text(encoding="utf-8")):
+            done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout)
         assert done.stdout, f"no result\n{done.stderr}"
         document = json.loads(done.stdout)
         assert document["exit_code"] == done.returncode

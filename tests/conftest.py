@@ -1,8 +1,12 @@
-"""Tells a failure, and a run that was made again, at once: a suite that is stopped for time must not take its reasons along."""
+"""Tells a failure, and a run that was made again, at once: a suite that is stopped for time must not take its reasons along.
+
+Sorts tests by the CPUs they take (``turns``).
+"""
 
 from __future__ import annotations
 
 import pytest
+import turns
 
 
 class _AtOnce:
@@ -30,3 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         config.pluginmanager.register(_AtOnce(terminal), "at-once")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    turns.in_order(items)

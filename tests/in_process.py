@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from turns import turn
+
 from harness.errors import ExitCode
 from harness.progress import Event
 from harness.result import RunResult
@@ -24,7 +26,10 @@ def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResu
     path.write_text(text, encoding="utf-8")
     events: list[Event] = []
     selected = select([path])
-    (result,) = session.run_all(selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append)
+    with turn(text):
+        (result,) = session.run_all(
+            selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append
+        )
     return result, events
 
 

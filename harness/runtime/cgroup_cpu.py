@@ -13,9 +13,9 @@ from harness.runtime.base import CpuUse
 from harness.runtime.cgroup import PREFIX, ROOT, Group, candidates, place_for
 
 PERIOD_US = 100_000
-_TASKS = 10
-"""As how many tasks a node counts when CPUs are short. A group counts as one by default, however many threads it runs, and any
-other process on the machine would then starve a node more than its limit does."""
+_TASKS = 3
+"""As how many tasks a node counts when CPUs are short: about as many threads as a starting JVM has running. A group counts as one
+by default, however many it runs, and other processes on the machine would then starve a node more than its limit does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import required
+import turns
 from in_process import BROKERS, run_text, run_twice_at_most, scenario
 
 from harness.brokers.base import BROKERS as REGISTERED
@@ -321,7 +322,11 @@ def _cases(*, sabotaged: bool) -> list[Any]:
         else:
             differs = runtime == RUNTIMES[0] or first or FAULTS.get(case.kind).shape.acts_on == "node"
         if differs or EVERYWHERE:
-            found.append(pytest.param(name, broker, runtime, id=f"{broker}-{name}-{runtime}"))
+            found.append(
+                pytest.param(
+                    name, broker, runtime, id=f"{broker}-{name}-{runtime}", marks=turns.marks(case.text(broker))
+                )
+            )
     return found
 
 
