@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from turns import turn
 
 
@@ -40,13 +42,20 @@ class Cli:
             self.command(*words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def run(self, *words: str | Path, timeout: float = 200) -> subprocess.CompletedProcess[str]:
-        """Run it to its end."""
-        return subprocess.run(
-            self.command(*words), env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
-        )
+    def run(self, *words: str | Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+        """Run it to its end; one that takes too long is interrupted, so that it cleans up, and fails the test."""
+        process = self.start(*words)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+            pytest.fail(f"not ended after {timeout:.0f} s: {words}\n{out[-2000:]}\n{err[-4000:]}")
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
-    def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 200) -> tuple[int, dict[str, Any], str]:
+    def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
         """Run one scenario (a file, or the text of one); return exit code, its only result, and stderr."""
         path = scenario if isinstance(scenario, Path) else self.write(scenario)
         with turn(path.read_text(encoding="utf-8")):

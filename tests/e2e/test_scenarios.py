@@ -113,7 +113,7 @@ def _marks(scenario: Path) -> tuple[pytest.MarkDecorator, ...]:
     return turns.marks((ROOT / scenario).read_text(encoding="utf-8"))
 
 
-@pytest.mark.timeout(150 * max(REPEAT.values()))
+@pytest.mark.timeout(300 * max(REPEAT.values()))
 @pytest.mark.parametrize(
     ("scenario", "runtime"),
     [
