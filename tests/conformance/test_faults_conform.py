@@ -305,24 +305,30 @@ def _possible(name: str, runtime: str) -> Case:
 ASKS_THE_BROKER = {"add_partitions", "bandwidth", "latency", "move_leader", "power_loss"}
 """Faults whose effect each broker is asked for in a way of its own; of the others one broker's sabotage tells it all."""
 
+IN_CONTAINERS_TOO = {"client_kill", "disconnect", "latency", "move_leader", "reset"}
+"""Of the faults that do not act on nodes, those that stand for the others in containers: links and clients are the same there."""
+
 
 def _cases(*, sabotaged: bool) -> list[Any]:
     """Return (case, broker, runtime): of each broker the cases it can do, wherever other code takes part.
 
-    Links and clients are the same ones in containers, whatever the broker; so are sabotaged faults but for what is taken away in
-    a node. There NATS, the quicker one, is enough. ``HARNESS_EVERYWHERE=1`` runs the whole table.
+    As processes all act, on every broker. In containers the plain case of each fault on nodes does, on every broker, and on NATS, the
+    quicker one, what stands for the rest. Sabotaged they are where other code tells it. ``HARNESS_EVERYWHERE=1`` is the whole table.
     """
     found = []
     for (name, case), broker, runtime in itertools.product(sorted(CASES.items()), WANTED, RUNTIMES):
         needed = NEEDS.get(name, "")
         if needed and needed not in REGISTERED.get(broker).shape.abilities:
             continue
-        of_node = any(owner is ProcessNode for owner, _, _ in case.sabotage)
         first = broker == WANTED[0] or bool(needed)
-        if sabotaged:
-            differs = (runtime == RUNTIMES[0] and (first or case.kind in ASKS_THE_BROKER)) or (of_node and first)
+        plain = name == case.kind
+        if runtime == RUNTIMES[0]:
+            differs = not sabotaged or first or case.kind in ASKS_THE_BROKER
+        elif sabotaged:
+            differs = plain and first and any(owner is ProcessNode for owner, _, _ in case.sabotage)
         else:
-            differs = runtime == RUNTIMES[0] or first or FAULTS.get(case.kind).shape.acts_on == "node"
+            of_node = FAULTS.get(case.kind).shape.acts_on == "node"
+            differs = plain and (of_node or (first and case.kind in IN_CONTAINERS_TOO))
         if differs or EVERYWHERE:
             found.append(
                 pytest.param(

@@ -1,8 +1,8 @@
 """The shipped scenarios on real brokers: every gate passes, every canary fails for exactly its declared check, every twin
 passes, as processes and in containers alike; and every gate, sabotaged, fails.
 
-``HARNESS_REPEAT`` says how often as processes (twice in CI), ``HARNESS_REPEAT_DOCKER`` how often in containers (once): 3 of 3.
-In CI twins run once, as processes: it is their canaries that could fail to fail.
+``HARNESS_REPEAT`` says how often as processes, ``HARNESS_REPEAT_DOCKER`` how often in containers (once). In CI gates run twice as
+processes and once in containers, canaries once each, and twins once, as processes: it is their canaries that could fail to fail.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.runtime import docker_engine
 ROOT = Path(__file__).parents[2] / "scenarios"
 IN_CI = bool(os.environ.get("CI"))
 REPEAT = {
-    "process": int(os.environ.get("HARNESS_REPEAT", "2" if IN_CI else "1")),
+    "process": int(os.environ.get("HARNESS_REPEAT", "1")),
     "docker": int(os.environ.get("HARNESS_REPEAT_DOCKER", "1")),
 }
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
@@ -104,29 +104,36 @@ SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def _only_once(scenario: Path) -> bool:
-    """Tell whether a scenario is a twin in CI, where time is short."""
-    return IN_CI and "HARNESS_REPEAT" not in os.environ and "-twin" in scenario.stem
+def _in_ci(scenario: Path, runtime: str) -> int:
+    """Return how often a scenario runs in CI, where time is short."""
+    if runtime == "docker":
+        return 0 if scenario in {twin for _, twin in TWINS} else 1
+    return 2 if scenario in GATES else 1
+
+
+def _repeat(scenario: Path, runtime: str) -> int:
+    """Return how often a scenario runs."""
+    return _in_ci(scenario, runtime) if IN_CI and "HARNESS_REPEAT" not in os.environ else REPEAT[runtime]
 
 
 def _marks(scenario: Path) -> tuple[pytest.MarkDecorator, ...]:
     return turns.marks((ROOT / scenario).read_text(encoding="utf-8"))
 
 
-@pytest.mark.timeout(300 * max(REPEAT.values()))
+@pytest.mark.timeout(600 * max(2, *REPEAT.values()))
 @pytest.mark.parametrize(
     ("scenario", "runtime"),
     [
         pytest.param(scenario, runtime, id=f"{scenario}-{runtime}", marks=_marks(scenario))
         for scenario in SCENARIOS
         for runtime in RUNTIMES
-        if runtime == "process" or not _only_once(scenario)
+        if _repeat(scenario, runtime)
     ],
 )
 def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
     if runtime == "docker" and (why := docker_engine.unusable()):
         required.lacking("docker", why)
-    for _ in range(1 if _only_once(scenario) else REPEAT[runtime]):
+    for _ in range(_repeat(scenario, runtime)):
         code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
         if code in NO_VERDICT or _starved(result):
             # As when a neighbour starved a probe: once more.
