@@ -34,7 +34,7 @@ _SENT_SHARE_MIN = 0.25
 run stays above it; a broker that refuses everything does not.)"""
 
 SHORT_OF_CPU = "short of CPU"
-_SHORT_SHARE = 0.5
+_SHORT_SHARE = 0.7
 """From this share of the time on, a limit on time may have been missed for the machine's sake."""
 
 
