@@ -67,11 +67,14 @@ def _no_effect(*_: Any, **__: Any) -> None:
     return None
 
 
-_BY_BROKER = "BY-BROKER"
-MEMORY = {"nats": "128MiB", "kafka": "320MiB"}
-"""Above what a node of the broker holds when it has just started, and below that with some seconds of page cache."""
-DOWN = {"nats": "300ms", "kafka": "10s"}
-"""A node of Kafka that has lost its power and is back before it was missed may never be in sync again (docs/kafka.md)."""
+MEMORY, DOWN = "<memory>", "<down>"
+BY_BROKER = {
+    # Above what a node of the broker holds when it has just started, and below that with some seconds of page cache.
+    MEMORY: {"nats": "128MiB", "kafka": "320MiB"},
+    # A node of Kafka that has lost its power and is back before it was missed may never be in sync again (docs/kafka.md).
+    DOWN: {"nats": "300ms", "kafka": "10s"},
+}
+"""What stands for it in a case → broker → the text."""
 
 Sabotage = list[tuple[type, str, Callable[..., Any]]]
 
@@ -94,9 +97,12 @@ class Case:
 
     def text(self, broker: str) -> str:
         """Return the scenario for one broker; a node of a JVM takes longer to return."""
-        slow = {"duration": "12s"} if broker == "kafka" and FAULTS.get(self.kind).shape.takes_node_down else {}
+        slow = {"duration": "14s"} if broker == "kafka" and FAULTS.get(self.kind).shape.takes_node_down else {}
+        fault = self.fault
+        for word, texts in BY_BROKER.items():
+            fault = fault.replace(word, texts[broker])
         return scenario(
-            self.fault.replace(_BY_BROKER, (DOWN if self.kind == "power_loss" else MEMORY)[broker]),
+            fault,
             self.on,
             self.span,
             broker=broker,
@@ -232,7 +238,7 @@ CASES: dict[str, Case] = {
         sabotage=[(KafkaAdmin, "move_leader", _nothing)],
     ),
     "memory": Case(
-        fault=f"memory: {{limit: {_BY_BROKER}}}",
+        fault=f"memory: {{limit: {MEMORY}}}",
         on="{node: broker}",
         # Page cache counts: it fills what is left, on a starved machine too.
         span="for: 6s",
@@ -241,7 +247,7 @@ CASES: dict[str, Case] = {
     ),
     "pause": Case(fault="pause: {}", on="{node: n1}", sabotage=[(ProcessNode, "pause", _no_effect)]),
     "power_loss": Case(
-        fault=f"power_loss: {{down: {_BY_BROKER}}}",
+        fault=f"power_loss: {{down: {DOWN}}}",
         on="{node: n1}",
         span="",
         # Copies: what one node loses is lost to nobody.
@@ -285,8 +291,21 @@ NEEDS = {
 """Case → ability of the broker that it takes."""
 
 
+def _able(case: str, broker: str) -> bool:
+    """Tell whether a broker can do a case at all."""
+    return case not in NEEDS or NEEDS[case] in REGISTERED.get(broker).shape.abilities
+
+
 def test_every_registered_fault_has_a_case() -> None:
     assert {case.kind for case in CASES.values()} == set(FAULTS.names())
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_every_case_is_a_valid_scenario(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "scenario.yaml"
+    for case in (case for key, case in CASES.items() if _able(key, name)):
+        path.write_text(case.text(name), encoding="utf-8")
+        assert select([path])
 
 
 @pytest.fixture(params=[name for name in BROKERS if name in WANTED])
@@ -317,10 +336,9 @@ def _cases(*, sabotaged: bool) -> list[Any]:
     """
     found = []
     for (name, case), broker, runtime in itertools.product(sorted(CASES.items()), WANTED, RUNTIMES):
-        needed = NEEDS.get(name, "")
-        if needed and needed not in REGISTERED.get(broker).shape.abilities:
+        if not _able(name, broker):
             continue
-        first = broker == WANTED[0] or bool(needed)
+        first = broker == WANTED[0] or name in NEEDS
         plain = name == case.kind
         if runtime == RUNTIMES[0]:
             differs = not sabotaged or first or case.kind in ASKS_THE_BROKER
@@ -370,7 +388,7 @@ def test_without_its_effect_it_is_not_believed(
 
 @pytest.mark.parametrize("name", sorted(NEEDS))
 def test_what_a_broker_cannot_do_is_refused_before_anything_starts(name: str, broker: str, tmp_path: Path) -> None:
-    if NEEDS[name] in REGISTERED.get(broker).shape.abilities:
+    if _able(name, broker):
         path = tmp_path / "scenario.yaml"
         path.write_text(CASES[name].text(broker), encoding="utf-8")
         assert select([path])
