@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Self
 
 from harness.errors import AbilityError
 
@@ -15,12 +18,30 @@ ROOT = Path("/sys/fs/cgroup")
 PREFIX = "broker-chaos-"
 
 
-def place_for(
-    root: Path, what: str, name: str, candidates: list[tuple[Path, int]], files: dict[int, str]
-) -> tuple[Path, int]:
-    """Return the first (parent, version) in which a new group has the file that limits it."""
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """Where groups of one kind can be made.
+
+    Attributes:
+        parent: Directory of the parent group.
+        version: 1 or 2.
+    """
+
+    parent: Path
+    version: int
+
+
+def place_for(root: Path, what: str, mounts: tuple[str, ...], files: Mapping[int, str]) -> tuple[Path, int]:
+    """Return the first (parent, version) in which a new group has the file that limits it; raises AbilityError when none has.
+
+    Args:
+        root: Of all hierarchies.
+        what: What is limited, in words; the controller is called the same.
+        mounts: Where a version-1 hierarchy of the controller may be mounted, under ``root``.
+        files: Version → the file of a group that limits it.
+    """
     reasons = []
-    for parent, version in candidates:
+    for parent, version in _candidates(root, what.lower(), mounts, files[1]):
         probe = parent / f"{PREFIX}probe-{time.monotonic_ns()}"
         try:
             probe.mkdir()
@@ -34,12 +55,12 @@ def place_for(
         finally:
             probe.rmdir()
     raise AbilityError(
-        f"{what} limits are not possible here: " + ("; ".join(reasons) or f"no {name} controller under {root}"),
-        hint=f"run as root, or in a control group that is delegated to this user with the {name} controller",
+        f"{what} limits are not possible here: " + ("; ".join(reasons) or f"no {what.lower()} controller under {root}"),
+        hint=f"run as root, or in a control group that is delegated to this user with the {what.lower()} controller",
     )
 
 
-def candidates(root: Path, controller: str, mounts: tuple[str, ...], file: str) -> list[tuple[Path, int]]:
+def _candidates(root: Path, controller: str, mounts: tuple[str, ...], file: str) -> list[tuple[Path, int]]:
     """Return (parent, version) of the groups in which one of ours may have its place, the likeliest first."""
     found = []
     if (root / "cgroup.controllers").exists():
@@ -67,16 +88,26 @@ def _own_groups(root: Path) -> list[Path]:
 
 
 class Group:
-    """One control group: a node's processes, under one controller.
+    """One control group of ours: the processes of one node, under one controller.
 
     Args:
-        path: Its directory.
-        version: Of control groups, 1 or 2.
+        controller: Where it is made.
+        name: Name of the directory; ``broker-chaos-`` is put before it.
     """
 
-    def __init__(self, path: Path, version: int) -> None:
-        self.path = path
-        self._version = version
+    LIMIT: ClassVar[Mapping[int, str]]
+    """Version → the file that limits it."""
+
+    def __init__(self, controller: Controller, name: str) -> None:
+        self.path = controller.parent / (PREFIX + name)
+        self._version = controller.version
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """Return a group that somebody else has made (an engine, for a container)."""
+        group = cls(Controller(path.parent, 2 if (path / cls.LIMIT[2]).exists() else 1), "")
+        group.path = path
+        return group
 
     def create(self) -> None:
         """Make the group."""

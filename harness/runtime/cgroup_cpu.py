@@ -6,11 +6,12 @@ https://docs.kernel.org/scheduler/sched-bwc.html and https://docs.kernel.org/adm
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from harness.runtime.base import CpuUse
-from harness.runtime.cgroup import PREFIX, ROOT, Group, candidates, place_for
+from harness.runtime.cgroup import ROOT, Controller, Group, place_for
 
 PERIOD_US = 100_000
 _TASKS = 3
@@ -18,17 +19,8 @@ _TASKS = 3
 by default, however many it runs, and other processes on the machine would then starve a node more than its limit does."""
 
 
-@dataclass(frozen=True, slots=True)
-class CpuController:
-    """Where groups with CPU limits can be made.
-
-    Attributes:
-        parent: Directory of the parent group.
-        version: 1 or 2.
-    """
-
-    parent: Path
-    version: int
+class CpuController(Controller):
+    """Where groups with CPU limits can be made."""
 
 
 def find_controller(root: Path = ROOT) -> CpuController:
@@ -36,8 +28,7 @@ def find_controller(root: Path = ROOT) -> CpuController:
 
     Nothing that exists is changed: a version-2 parent is used only if it already hands the cpu controller down.
     """
-    parents = candidates(root, "cpu", ("cpu", "cpu,cpuacct"), "cpu.cfs_quota_us")
-    return CpuController(*place_for(root, "CPU", "cpu", parents, {1: "cpu.cfs_quota_us", 2: "cpu.max"}))
+    return CpuController(*place_for(root, "CPU", ("cpu", "cpu,cpuacct"), CpuGroup.LIMIT))
 
 
 def quota_us(cores: float) -> int:
@@ -46,22 +37,9 @@ def quota_us(cores: float) -> int:
 
 
 class CpuGroup(Group):
-    """One control group of ours: the processes of one node.
+    """One control group of ours: the processes of one node."""
 
-    Args:
-        controller: From ``find_controller``.
-        name: Name of the directory; begins with ``broker-chaos-``.
-    """
-
-    def __init__(self, controller: CpuController, name: str) -> None:
-        super().__init__(controller.parent / (PREFIX + name), controller.version)
-
-    @classmethod
-    def at(cls, path: Path) -> CpuGroup:
-        """Return a group that somebody else has made (an engine, for a container)."""
-        group = cls(CpuController(path.parent, 2 if (path / "cpu.max").exists() else 1), "")
-        group.path = path
-        return group
+    LIMIT: ClassVar[Mapping[int, str]] = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
 
     def create(self) -> None:
         """Make the group, with a node's weight."""

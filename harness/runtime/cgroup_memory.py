@@ -6,55 +6,32 @@ https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/a
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from harness.errors import AbilityError
 from harness.runtime.base import MemoryUse
-from harness.runtime.cgroup import PREFIX, ROOT, Group, candidates, place_for
+from harness.runtime.cgroup import ROOT, Controller, Group, place_for
 from harness.units import BYTES
 
 NO_LIMIT = 1 << 62
 """From here on a limit is none: version 1 reports the largest multiple of a page where there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryController:
-    """Where groups with memory limits can be made.
-
-    Attributes:
-        parent: Directory of the parent group.
-        version: 1 or 2.
-    """
-
-    parent: Path
-    version: int
+class MemoryController(Controller):
+    """Where groups with memory limits can be made."""
 
 
 def find_memory_controller(root: Path = ROOT) -> MemoryController:
     """Return where memory-limited groups can be made by this user; see ``find_controller``."""
-    parents = candidates(root, "memory", ("memory",), "memory.limit_in_bytes")
-    files = {1: "memory.limit_in_bytes", 2: "memory.max"}
-    return MemoryController(*place_for(root, "memory", "memory", parents, files))
+    return MemoryController(*place_for(root, "memory", ("memory",), MemoryGroup.LIMIT))
 
 
 class MemoryGroup(Group):
-    """One control group of ours with a memory limit; page cache of what its processes read and write counts, too.
+    """One control group of ours with a memory limit; page cache of what its processes read and write counts, too."""
 
-    Args:
-        controller: From ``find_memory_controller``.
-        name: Name of the directory; begins with ``broker-chaos-``.
-    """
-
-    def __init__(self, controller: MemoryController, name: str) -> None:
-        super().__init__(controller.parent / (PREFIX + name), controller.version)
-
-    @classmethod
-    def at(cls, path: Path) -> MemoryGroup:
-        """Return a group that somebody else has made (an engine, for a container)."""
-        group = cls(MemoryController(path.parent, 2 if (path / "memory.max").exists() else 1), "")
-        group.path = path
-        return group
+    LIMIT: ClassVar[Mapping[int, str]] = {1: "memory.limit_in_bytes", 2: "memory.max"}
 
     def limit(self, limit_bytes: int | None) -> None:
         """Set the limit of memory with swap, or lift it with None; raises AbilityError when the kernel refuses it.
