@@ -21,11 +21,15 @@ run: $(READY) ## A short tour on real brokers: NATS and Kafka
 	$(BIN)/harness run --runtime process $(TOUR)
 
 test: lint ## Everything: lint, unit, property, conformance, integration, end to end
-	@echo "== tests"
-	$(BIN)/python -m pytest -n 2 tests/unit tests/property
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py
-	@echo "== every fault on every broker, and every shipped scenario: two at a time"
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10 tests/conformance tests/e2e/test_scenarios.py
+	@echo "== tests: a failure does not keep the rest from being tried; the end tells it"
+	@failed=""; \
+	stage() { echo "== $$1"; shift; $(BIN)/python -m pytest -n 2 "$$@" || { code=$$?; [ $$code = 1 ] || exit $$code; failed=1; }; }; \
+	stage "unit and property" tests/unit tests/property; \
+	stage "integration, and end to end" --dist loadfile --durations=10 \
+		tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py; \
+	stage "every fault on every broker, and every shipped scenario" --dist worksteal --durations=10 \
+		tests/conformance tests/e2e/test_scenarios.py; \
+	[ -z "$$failed" ] || { echo "error: tests failed: see above"; exit 1; }
 
 unit: $(READY_DEV) ## Unit and property tests alone
 	$(BIN)/python -m pytest -n 2 tests/unit tests/property

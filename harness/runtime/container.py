@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import StartError
+from harness.runtime.container_output import KEPT_WHOLE, ContainerOutput
 from harness.runtime.docker_engine import LABEL, TIMEOUT_S
 from harness.runtime.held import Held
 from harness.runtime.ledger import Ledger
@@ -71,7 +71,7 @@ class Container(Held):
         self._ended = asyncio.Event()
         self._returncode: int | None = None
         self._expected = False
-        self._copier: threading.Thread | None = None
+        self._output = ContainerOutput(log)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -109,12 +109,9 @@ class Container(Held):
         if self._box is None:
             self._box = _box(self.made, self._ledger)
             self._box.start()
-            output = self._attached(earlier=True)
         else:
-            output = self._attached(earlier=False)
             self._wrapped.start()
-        self._copier = threading.Thread(target=_copy, args=(output, self._log), daemon=True)
-        self._copier.start()
+        self._output.follow(self._wrapped)
         self._wrapped.reload()
         return int(self._wrapped.attrs["State"]["Pid"])
 
@@ -158,8 +155,7 @@ class Container(Held):
         if self._box is not None:
             await asyncio.to_thread(_removed, self._box)
             self._box = None
-        if self._copier is not None:
-            await asyncio.to_thread(self._copier.join, _GONE_S)
+        await asyncio.to_thread(self._output.join, _GONE_S)
 
     def update(self, **limits: int) -> None:
         """Change limits of a container that was created; the engine keeps them over its restarts."""
@@ -172,10 +168,6 @@ class Container(Held):
         if self._box is None:
             raise StartError(f"the container of {self.made.name} was never started")
         return self._box.get_wrapped_container()
-
-    def _attached(self, *, earlier: bool) -> Any:
-        """Return a stream of its output; ``earlier``: with what it has said so far."""
-        return self._wrapped.attach_socket(params={"stdout": 1, "stderr": 1, "stream": 1, "logs": int(earlier)})
 
     def _watch(self, pid: int) -> None:
         """Have the kernel tell us when its process ends."""
@@ -205,8 +197,7 @@ class Container(Held):
             self._returncode = int(told["StatusCode"])
         except Exception:  # noqa: BLE001  whatever the engine says of it: its process is gone
             self._returncode = -1
-        if self._copier is not None:
-            await asyncio.to_thread(self._copier.join, _GONE_S)  # its last words are in the file
+        await asyncio.to_thread(self._output.join, _GONE_S)  # its last words are in the file
         self._ended.set()
         if not self._expected and self._on_death is not None:
             self._on_death(self._returncode)
@@ -239,23 +230,10 @@ def _box(made: Made, ledger: Ledger) -> Any:
     return box.with_kwargs(
         entrypoint=[made.argv[0]],
         labels={LABEL: ledger.run_id},
+        log_config=KEPT_WHOLE,
         user=user,
         **made.settings,
     ).with_command(list(made.argv[1:]))
-
-
-def _copy(output: Any, log: Path) -> None:
-    """Append a container's output to a file until it ends."""
-    from docker.utils.socket import frames_iter  # noqa: PLC0415
-
-    try:
-        # Whatever breaks the stream: the container's end is told by the kernel, not by its output.
-        with contextlib.suppress(Exception), log.open("ab", buffering=0) as file:
-            for _, chunk in frames_iter(output, tty=False):
-                file.write(chunk)
-    finally:
-        output._response.close()  # noqa: SLF001  docker-py ties the connection's life to this object
-        output.close()
 
 
 def _removed(box: Any) -> None:

@@ -16,6 +16,7 @@ from harness.distributions.images import ensure_image
 from harness.errors import StartError
 from harness.runtime import docker_engine, procfs
 from harness.runtime.base import Channel, Link, NodeSpec
+from harness.runtime.container import Container, Made
 from harness.runtime.docker_engine import LABEL
 from harness.runtime.docker_node import ContainerNode
 from harness.runtime.docker_runtime import DockerRuntime
@@ -197,6 +198,29 @@ def test_a_node_that_dies_by_itself_is_told_with_its_exit_status(pod: Pod, runne
 
     runner.run(die())
     assert pod.deaths == [137]
+
+
+def test_every_word_of_every_start_is_kept_once(pod: Pod, tmp_path: Path, runner: asyncio.Runner) -> None:
+    log = tmp_path / "hasty.log"
+    nats = ensure_image(resolve("nats-2"), lambda _: None)
+    hasty = Container(Made(name="hasty", image=nats.image, argv=(*nats.command, "--version")), pod.ledger, log)
+    lines = []
+
+    async def live() -> None:
+        """Start it, and see it end by itself: it says its only line long before anybody can listen."""
+        hasty.expect_end()
+        await hasty.run()
+        await asyncio.wait_for(hasty._ended.wait(), 30)
+        lines.append(log.read_text(encoding="utf-8").splitlines())
+
+    try:
+        for _ in range(3):
+            runner.run(live())
+    finally:
+        runner.run(hasty.remove())
+    (first, *_), *_ = lines
+    assert first.startswith("nats-server: v2")
+    assert lines == [[first], [first] * 2, [first] * 3]
 
 
 def test_an_image_that_is_not_there_is_said(tmp_path: Path, runner: asyncio.Runner) -> None:
