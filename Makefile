@@ -27,8 +27,10 @@ test: lint ## Everything: lint, unit, property, conformance, integration, end to
 	stage "unit and property" tests/unit tests/property; \
 	stage "integration, and end to end" --dist loadfile --durations=10 \
 		tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py; \
-	stage "every fault on every broker, and every shipped scenario" --dist worksteal --durations=10 \
-		tests/conformance tests/e2e/test_scenarios.py; \
+	stage "every fault on Kafka's clusters, and every scenario with one: one at a time" -n 0 --durations=10 \
+		-m several_jvms tests/conformance tests/e2e/test_scenarios.py; \
+	stage "every other fault and scenario" --dist worksteal --durations=10 \
+		-m "not several_jvms" tests/conformance tests/e2e/test_scenarios.py; \
 	[ -z "$$failed" ] || { echo "error: tests failed: see above"; exit 1; }
 
 unit: $(READY_DEV) ## Unit and property tests alone

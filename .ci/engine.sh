@@ -40,7 +40,7 @@ if ! docker info >/dev/null 2>&1; then
     # Version 1 weighs all containers together like one process beside those of the tests.
     if [ -e /sys/fs/cgroup/cpu/cpu.shares ]; then
         mkdir -p /sys/fs/cgroup/cpu/docker
-        echo 9216 >/sys/fs/cgroup/cpu/docker/cpu.shares
+        echo 4096 >/sys/fs/cgroup/cpu/docker/cpu.shares
     fi
     # A directory of its own: what an engine that was killed has left in the usual one (its process id, its containerd's) would
     # be taken for a living one.

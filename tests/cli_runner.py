@@ -48,11 +48,11 @@ class Cli:
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = _interrupted(process)
             pytest.fail(f"not ended after {timeout:.0f} s: {words}\n{out[-2000:]}\n{err[-4000:]}")
-        finally:
-            process.kill()
+        except BaseException:
+            _interrupted(process)  # killed, it would leave what nobody sweeps: its state directory is this test's own
+            raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
@@ -71,6 +71,14 @@ class Cli:
         path = self.home / name
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def _interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=60)
+    finally:
+        process.kill()
 
 
 def ours(run_ids: set[str] | None = None) -> dict[int, str]:

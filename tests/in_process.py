@@ -43,6 +43,13 @@ def run_twice_at_most(text: str, folder: Path, runtime: str) -> RunResult:
     return result
 
 
+def last_run_dir(folder: Path) -> Path:
+    """Return the directory of the run that counted of ``run_twice_at_most``."""
+    again = folder / "again"
+    (run_dir,) = ((again if again.exists() else folder) / "reports").iterdir()
+    return run_dir
+
+
 def scenario(
     fault: str,
     on: str = "",

@@ -26,7 +26,7 @@ from harness.errors import ControlError, RefusedError, StartError
 from harness.history.record import Journal
 from harness.scenario.model import Plan
 
-_CREATE_S = 30.0
+_CREATE_S = 120.0
 _OFFSETS_NS = NS_PER_S
 _ORDER_S = 12.0
 """How long an order to the controller may take: it has 10 s by itself."""

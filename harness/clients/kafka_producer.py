@@ -270,13 +270,11 @@ class KafkaProducer:
         return Outcome.UNKNOWN
 
     def _settle_transaction(self, ordinals: list[int], outcome: Outcome) -> None:
-        offsets = {ordinal: self._stored.pop(ordinal, -1) for ordinal in ordinals}
+        stored = {ordinal: self._stored.pop(ordinal) for ordinal in ordinals if ordinal in self._stored}
         if outcome is Outcome.OK:
             # What the library refused has no report, and is in no transaction.
-            refused = [ordinal for ordinal, offset in offsets.items() if offset < 0]
-            ordinals = [ordinal for ordinal, offset in offsets.items() if offset >= 0]
-            self._settle(refused, Outcome.FAIL)
-            self._settle(ordinals, outcome, [offsets[ordinal] for ordinal in ordinals])
+            self._settle([ordinal for ordinal in ordinals if ordinal not in stored], Outcome.FAIL)
+            self._settle(list(stored), outcome, list(stored.values()))
         else:
             self._settle(ordinals, outcome)
         self._session.journal.flush()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from harness.errors import UnfitEnvironmentError
-from harness.runtime.docker_engine import Client, engine
+from harness.runtime.docker_engine import KEPT_WHOLE, Client, engine
 
 LABEL = "broker-chaos-harness.asked"
 """Label of the containers in which images are asked."""
@@ -73,6 +73,7 @@ def _asked(image_id: str, commands: tuple[tuple[str, ...], ...], tells: tuple[st
                 entrypoint=[command[0]],
                 command=[*command[1:], *tells],
                 network_mode="none",
+                log_config=KEPT_WHOLE,
                 labels={LABEL: image_id},
             )
             try:

@@ -125,7 +125,13 @@ def images_text(images: Sequence[HeldImage]) -> str:
 
 
 def _held(client: Client, cache: Cache) -> Iterator[HeldImage]:
-    for image in client.images.list(filters={"label": LABEL}):
+    from docker.errors import ImageNotFound  # noqa: PLC0415  only with an engine
+
+    for listed in client.api.images(filters={"label": LABEL}):
+        try:
+            image = client.images.get(listed["Id"])
+        except ImageNotFound:  # somebody has removed it meanwhile
+            continue
         kind, version = image.labels[LABEL], image.labels.get(f"{LABEL}.version", "")
         for tag in image.tags:
             if not tag.startswith(f"{OWNER}/"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,6 +40,7 @@ class Reset:
         self._name = context.planned.id
         self._streams = STREAMS[self._options.direction]
         self._pulses: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
         self._applied_ns = self._healed_ns = 0
 
     async def apply(self) -> None:
@@ -49,9 +51,12 @@ class Reset:
 
     async def heal(self) -> None:
         """End the cuts."""
+        self._over.set()
         if self._pulses is not None:
-            self._pulses.cancel()
-            await asyncio.wait({self._pulses})  # if it had failed, the toxics must go all the same
+            # Not cancelled: an order that is under way in its thread would add its toxic after all have been removed.
+            await asyncio.wait({self._pulses})
+            if self._pulses.exception() is None:
+                self._pulses = None
         await self._release()
         self._healed_ns = self._context.now_ns()
 
@@ -74,12 +79,18 @@ class Reset:
         loop = asyncio.get_running_loop()
         started = loop.time()
         pulse = 0
-        while True:
-            await asyncio.sleep(self._options.cut_ns / NS_PER_S)
+        while not self._over.is_set():
+            await self._wait(self._options.cut_ns / NS_PER_S)
             await self._release()
             pulse += 1
-            await asyncio.sleep(max(0.0, started + pulse * self._options.every_ns / NS_PER_S - loop.time()))
-            await self._cut()
+            await self._wait(started + pulse * self._options.every_ns / NS_PER_S - loop.time())
+            if not self._over.is_set():
+                await self._cut()
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, or until the fault is healed."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), max(0.0, seconds))
 
     async def _cut(self) -> None:
         await on_links(

@@ -202,8 +202,10 @@ class Engine:
 
     async def _phases(self, deployment: Deployment, start_ns: int) -> None:
         workload = self._plan.workload
-        await sleep_until(start_ns)
+        # A little before: it can take seconds, which the plan's faults would not wait for.
+        await sleep_until(start_ns - min(NS_PER_S, workload.warmup_ns // 2))
         await deployment.disks.sync()
+        await sleep_until(start_ns)
         self._enter("faults", length_ns=workload.duration_ns, t=start_ns)
         assert self._timeline is not None
         faults = asyncio.create_task(self._timeline.run())

@@ -6,6 +6,8 @@ Owns signals, the order of cleaning up, and how results become one exit code.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
 import shlex
 import signal
@@ -139,8 +141,12 @@ def _run_one(item: Selected, position: int, total: int, runtime: str, reports: P
         asyncio.run(_interruptible(engine))
     except (HarnessError, asyncio.CancelledError, KeyboardInterrupt):
         pass  # the record tells
-    except Exception:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept beside it
-        (engine.run_dir.logs / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
+    except Exception as error:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept beside it
+        with contextlib.suppress(OSError):  # the disk is full
+            (engine.run_dir.logs / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            engine.record.error = f"the run directory cannot be written: {error.strerror}"
+            engine.record.exit_code = ExitCode.ENVIRONMENT
     return _judged(plan, engine.run_dir, engine.record, listener)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StartError
-from harness.runtime.container_output import KEPT_WHOLE, ContainerOutput
-from harness.runtime.docker_engine import LABEL, TIMEOUT_S
+from harness.runtime.container_output import ContainerOutput
+from harness.runtime.docker_engine import KEPT_WHOLE, LABEL, TIMEOUT_S
 from harness.runtime.held import Held
 from harness.runtime.ledger import Ledger
 
@@ -132,6 +132,8 @@ class Container(Held):
         """
         self._expected = True
         if not self._pid:
+            if self._task is not None:  # it ended by itself just now: its status is told soon
+                await asyncio.wait({self._task})
             return True
         self.send(number)
         try:

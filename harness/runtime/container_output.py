@@ -11,9 +11,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-KEPT_WHOLE = {"Type": "json-file", "Config": {"max-size": "1t"}}
-"""How the engine is to keep a container's log, whatever its own default: readable, and (a terabyte of it) whole."""
-
 
 class ContainerOutput:
     """Copies what a container says into a file while it runs.

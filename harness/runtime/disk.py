@@ -284,8 +284,13 @@ def remove_mount(point: Path, image: Path) -> str:
             return f"mount {point}: {said}"
         if done.returncode:
             time.sleep(0.05)
-    for device in loop_devices(image):
-        subprocess.run(["losetup", "-d", device], capture_output=True, check=False)
+    # A container that just starts has a copy of every mount, and holds the device for as long.
+    while devices := loop_devices(image):
+        for device in devices:
+            subprocess.run(["losetup", "-d", device], capture_output=True, check=False)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
     with contextlib.suppress(OSError):
         image.unlink(missing_ok=True)
     return ""

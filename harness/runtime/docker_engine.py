@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ LABEL = "broker-chaos-harness.run"
 """Label of every container and network of a run; its value is the run's id."""
 
 TIMEOUT_S = 60
+_REMOVE_S = 20.0
+_LOOK_S = 0.2
+
+KEPT_WHOLE = {"Type": "json-file", "Config": {"max-size": "1t"}}
+"""How the engine is to keep a container's log, whatever its own default: readable, and (a terabyte of it) whole."""
 
 
 @contextlib.contextmanager
@@ -78,27 +84,51 @@ def containers_of(client: Client, run_id: str) -> list[Any]:
 def leftovers(run_id: str) -> tuple[str, ...]:
     """Return a line for each container and network of a run; raises UnfitEnvironmentError without an engine."""
     with engine() as client:
-        found = [f"container {item.name} ({item.short_id})" for item in containers_of(client, run_id)]
         networks = client.networks.list(filters={"label": f"{LABEL}={run_id}"})
-        return (*found, *(f"network {item.name}" for item in networks))
+        return _lines(containers_of(client, run_id), networks)
 
 
-def remove(run_id: str) -> None:
-    """Remove every container, with its anonymous volumes, and every network of a run; raises UnfitEnvironmentError."""
+def remove(run_id: str, *, quiet_s: float = 0.0) -> tuple[str, ...]:
+    """Remove every container, with its anonymous volumes, and every network of a run; return a line for each that was seen.
+
+    Args:
+        run_id: Whose.
+        quiet_s: How long nothing more must have appeared: what was being created while its run died appears late.
+
+    Raises:
+        UnfitEnvironmentError: Without an engine, or when it does not do what it is asked.
+    """
     from docker.errors import APIError, NotFound  # noqa: PLC0415
 
+    seen: dict[str, None] = {}
+    now = time.monotonic()
+    quiet_since, deadline = now, now + _REMOVE_S
     with engine() as client:
-        for _ in range(3):  # one that was being created while its run died appears late
-            found = containers_of(client, run_id)
-            for container in found:
+        while True:
+            containers = containers_of(client, run_id)
+            networks = client.networks.list(filters={"label": f"{LABEL}={run_id}"})
+            seen |= dict.fromkeys(_lines(containers, networks))
+            for container in containers:
                 with contextlib.suppress(NotFound, APIError):
                     container.remove(force=True, v=True)
-            networks = client.networks.list(filters={"label": f"{LABEL}={run_id}"})
             for network in networks:
                 with contextlib.suppress(NotFound, APIError):
                     network.remove()
-            if not found and not networks:
-                return
+            now = time.monotonic()
+            if containers or networks:
+                quiet_since = now
+            elif now - quiet_since >= quiet_s:
+                return tuple(seen)
+            if now > deadline:
+                return tuple(seen)  # whoever looks again finds what is still there
+            time.sleep(_LOOK_S)
+
+
+def _lines(containers: Iterable[Any], networks: Iterable[Any]) -> tuple[str, ...]:
+    return (
+        *(f"container {item.name} ({item.short_id})" for item in containers),
+        *(f"network {item.name}" for item in networks),
+    )
 
 
 def _may_answer() -> bool:

@@ -26,6 +26,8 @@ from harness.errors import HarnessError
 from harness.runtime import cgroup, docker_engine, procfs
 
 _SWEEP_SECONDS = 10.0
+_QUIET_S = 2.0
+"""An engine finishes what it was asked for when whoever asked has died: so long must nothing more of a run appear."""
 
 
 def state_dir() -> Path:
@@ -66,7 +68,7 @@ class Ledger:
 
     def close(self) -> tuple[str, ...]:
         """Remove whatever of this run is still there and give the lease back; return what had to be removed."""
-        removed, left = _remove(self.run_id, _entries(self._dir))
+        removed, left = _remove(self.run_id, _entries(self._dir), died=False)
         os.close(self._log)
         if not left:
             shutil.rmtree(self._dir, ignore_errors=True)
@@ -98,28 +100,35 @@ def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
     if not runs.is_dir():
         return ()
     for entry in sorted(runs.iterdir()):
-        lease = entry / "lease"
+        if entry.name.startswith("."):
+            if remove:
+                _sweep_hidden(entry)
+            continue
         try:
-            fd = os.open(lease, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(entry / "lease", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            # Died between making its directory and its lease: it had created nothing yet.
-            if remove and entry.name.startswith(".") and time.time() - entry.stat().st_mtime > _SWEEP_SECONDS:
-                shutil.rmtree(entry, ignore_errors=True)
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(fd)
             continue
-        run_id = entry.name.lstrip(".")
+        run_id = entry.name
         entries = _entries(entry)
-        items, left = _remove(run_id, entries) if remove else _list(run_id, entries)
+        items, left = _remove(run_id, entries, died=True) if remove else _list(run_id, entries)
         if remove and not left:
             shutil.rmtree(entry, ignore_errors=True)
         os.close(fd)
         run_dir = next((item["run_dir"] for item in entries if item["act"] == "run"), "")
         found.append(Leftover(run_id=run_id, run_dir=run_dir, items=items, left=left))
     return tuple(found)
+
+
+def _sweep_hidden(entry: Path) -> None:
+    """Remove the directory of a run that died before it had its lease: it had created nothing yet. One that is young may live."""
+    with contextlib.suppress(OSError):  # it got its name just now
+        if time.time() - entry.stat().st_mtime > _SWEEP_SECONDS:
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def _entries(directory: Path) -> list[Mapping[str, Any]]:
@@ -148,16 +157,24 @@ def _list(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
     return tuple(items), tuple(left)
 
 
-def _remove(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
-    """Remove what is left; what was removed is what is not found again afterwards."""
+def _remove(run_id: str, entries: list[Mapping[str, Any]], *, died: bool) -> Found:
+    """Remove what is left; what was removed is what is not found again afterwards.
+
+    Args:
+        run_id: Whose.
+        entries: Of its ledger.
+        died: It was killed, so that the engine may not yet have carried out all that it was asked for.
+    """
     found, unseen = _list(run_id, entries)
-    if not found and not unseen:
+    late = died and _acted(entries, "docker")
+    if not found and not unseen and not late:
         return (), ()
     reasons = list(unseen)
     deadline = time.monotonic() + _SWEEP_SECONDS
-    if not unseen and any(item.startswith(("container", "network")) for item in found):
+    if not unseen and (late or any(item.startswith(("container", "network")) for item in found)):
         try:
-            docker_engine.remove(run_id)
+            removed_by_engine = docker_engine.remove(run_id, quiet_s=_QUIET_S if late else 0.0)
+            found = tuple(dict.fromkeys((*found, *removed_by_engine)))
         except HarnessError as error:
             reasons.append(f"containers: {error.message}")
     # A process may be starting another one while we look: until none is left.

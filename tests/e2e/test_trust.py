@@ -59,7 +59,7 @@ def test_a_misspelled_toxic_attribute_is_not_believed_without_read_back(
         accepted.append(self._call("post", f"/proxies/{link}/toxics", json=body))
 
     monkeypatch.setattr(ToxiproxyControl, "add_toxic", misspelled)
-    result, _ = run_text(scenario("latency: {delay: 40ms}", "{link: client-broker}"), tmp_path)
+    result, _ = run_text(scenario("latency: {delay: 400ms}", "{link: client-broker}"), tmp_path)
     assert accepted, "the server refused the misspelled attribute: this test has lost its subject"
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "effect on clients->n1" in " ".join(result.blocking)
@@ -71,27 +71,17 @@ def test_a_consumer_killed_between_delivery_and_the_end_of_its_handler(
 ) -> None:
     """What it had been given and not finished is lost under ack-before, and delivered again under ack-after."""
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
-    consumer = f"{{ack_when: {ack_when}, ack_wait: 1s, handler_time: 30ms, fetch: 16}}"
-    result, _ = run_text(scenario("client_kill: {}", "{worker: c0}", span="for: 1s", consumer=consumer), tmp_path)
-    history = History.load(Path(result.run_dir) if Path(result.run_dir).exists() else _only(tmp_path / "reports"))
-    deliveries = history.index.deliveries
-    names = [view.name for view in history.journals]
-    first = deliveries.journal == names.index("c0.1")
-    held = {
-        (int(key), int(seq))
-        for key, seq, done in zip(
-            deliveries.key[first], deliveries.seq[first], deliveries.t_processed[first], strict=True
-        )
-        if done < 0
-    }
-    assert held, "the consumer held nothing when it was killed"
-    again = {
-        (int(key), int(seq))
-        for key, seq, done in zip(
-            deliveries.key[~first], deliveries.seq[~first], deliveries.t_processed[~first], strict=True
-        )
-        if done >= 0
-    }
+    consumer = f"{{ack_when: {ack_when}, ack_wait: 3s, handler_time: 30ms, fetch: 16}}"
+    text = scenario("client_kill: {}", "{worker: c0}", span="for: 1s", consumer=consumer)
+    for folder in (tmp_path / "first", tmp_path / "again"):
+        folder.mkdir()
+        result, _ = run_text(text, folder)
+        held, again = _held_and_again(_only(folder / "reports"))
+        if held and (held - again or ack_when == "after"):
+            break
+        # m: killed 1 ms after a batch was handed over, so that its acknowledgements died in the client's buffer.
+        print(f"made again: killed between two batches, holding {len(held)}")
+    assert held, "the consumer held nothing when it was killed, twice"
     (loss,) = [check for check in result.checks if check.check == "loss"]
     if ack_when == "after":
         assert held <= again
@@ -107,8 +97,26 @@ def test_a_consumer_killed_between_delivery_and_the_end_of_its_handler(
     assert named <= lost
 
 
+def _held_and_again(run_dir: Path) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Return what the first incarnation of c0 was given and had not processed, and what later ones processed."""
+    history = History.load(run_dir)
+    deliveries = history.index.deliveries
+    first = deliveries.journal == [view.name for view in history.journals].index("c0.1")
+    held: set[tuple[int, int]] = set()
+    done_before: set[tuple[int, int]] = set()
+    again: set[tuple[int, int]] = set()
+    for key, seq, done, early in zip(
+        deliveries.key.tolist(), deliveries.seq.tolist(), deliveries.t_processed.tolist(), first.tolist(), strict=True
+    ):
+        if done < 0 and early:
+            held.add((key, seq))
+        elif done >= 0:
+            (done_before if early else again).add((key, seq))
+    return held - done_before, again
+
+
 def test_a_worker_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 4})
+    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 10})
     _kill(run_id, "c0.1.json")
     code, result = _finished(process)
     assert code == 6
@@ -116,7 +124,7 @@ def test_a_worker_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None
 
 
 def test_a_node_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 4})
+    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 10})
     _kill(run_id, "nats.conf")
     code, result = _finished(process)
     assert code == 6
@@ -124,7 +132,7 @@ def test_a_node_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:
 
 
 def test_a_monitor_that_dies_makes_the_run_inconclusive(cli: Cli) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 3})
+    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 10})
     _kill(run_id, "monitor.1.json")
     code, result = _finished(process)
     assert code == 6
@@ -225,7 +233,7 @@ def _started(cli: Cli, text: str, until: Callable[[], bool] | None = None) -> tu
 
 
 def _finished(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=200)
     assert "Traceback" not in err, err
     result: dict[str, Any] = json.loads(out)["results"][0]
     return process.returncode, result

@@ -112,9 +112,10 @@ def test_what_is_not_mounted_is_never_filled_nor_cut(disk: LoopDisk) -> None:
 
 
 def test_a_mount_that_is_held_is_said_to_be(disk: LoopDisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.runtime.disk._DEADLINE_S", 0.2)
-    with (disk.point / "open").open("w"), pytest.raises(StartError, match="cannot be unmounted"):
-        disk.unmount()
+    with monkeypatch.context() as patch, (disk.point / "open").open("w"):
+        patch.setattr("harness.runtime.disk._DEADLINE_S", 0.2)
+        with pytest.raises(StartError, match="cannot be unmounted"):
+            disk.unmount()
 
 
 def test_a_killed_run_leaves_nothing(filesystem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

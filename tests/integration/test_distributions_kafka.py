@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from turns import turn
 
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, ensure, provide, resolve
@@ -56,7 +57,7 @@ def nodes(
     clients, controllers = ports[:count], ports[count:]
     voters = ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(controllers))
     cluster = new_id()
-    with contextlib.ExitStack() as started:
+    with turn(f"broker: kafka\ncluster: {{nodes: {count}}}\n"), contextlib.ExitStack() as started:
         processes = []
         for index in range(count):
             node = root / f"n{index + 1}"

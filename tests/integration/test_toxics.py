@@ -155,7 +155,7 @@ def test_a_stall_ends_at_once_though_clients_that_waited_have_gone(place: Place,
             writer.close()
         return took
 
-    assert runner.run(run()) < 1.5
+    assert runner.run(run()) < 4
     assert place.toxics() == []
 
 
@@ -257,7 +257,7 @@ def test_latency_ends_at_once_though_clients_that_waited_have_gone(place: Place,
         await fault.heal()
         return time.monotonic() - began
 
-    assert runner.run(run()) < 1.5
+    assert runner.run(run()) < 4
     assert place.toxics() == []
 
 

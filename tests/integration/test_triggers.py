@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import required
-from in_process import run_text, run_twice_at_most
+from in_process import last_run_dir, run_text, run_twice_at_most
 
 from harness.errors import AbilityError
 from harness.runtime import docker_engine
@@ -45,7 +45,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 
 
 def _events(folder: Path, kind: str) -> list[dict[str, Any]]:
-    (journal,) = (folder / "reports").glob("*/history/engine.events.jsonl")
+    journal = last_run_dir(folder) / "history" / "engine.events.jsonl"
     events = (json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines())
     return [event for event in events if event["kind"] == kind]
 
@@ -60,10 +60,10 @@ def test_faults_act_when_their_states_are_seen_and_say_so(runtime: str, tmp_path
     for: 2s
   - latency: {delay: 30ms}
     on: {link: client-broker}
-    when: {after: stop-2, delay: 200ms, within: 9500ms}
+    when: {after: stop-2, delay: 200ms, within: 20s}
     for: 2s
 """
-    result, _ = run_text(HEAD + faults, tmp_path, runtime)
+    result = run_twice_at_most(HEAD.replace("duration: 12s", "duration: 24s") + faults, tmp_path, runtime)
     assert result.verdict is Verdict.PASS, result.headline
     moved, stopped, slowed = result.faults
     assert moved.applied_at_ns is not None
@@ -76,7 +76,7 @@ def test_faults_act_when_their_states_are_seen_and_say_so(runtime: str, tmp_path
     assert stopped.description.endswith("when the leader of partition 0 has moved, 1s later")
     fired = {event["fault"]: event for event in _events(tmp_path, "trigger")}
     assert set(fired) == {"stop-2", "latency-3"}
-    assert 1_000_000_000 <= fired["stop-2"]["act_ns"] < 4_000_000_000
+    assert 1_000_000_000 <= fired["stop-2"]["act_ns"] < 8_000_000_000
     assert fired["latency-3"]["act_ns"] >= 200_000_000
     assert "(first " in fired["stop-2"]["observed"]
 
@@ -146,7 +146,7 @@ def test_a_paused_node_takes_a_graceful_restart_when_its_pause_is_over(runtime: 
     on: {node: n1}
     at: 2s
 """
-    result, _ = run_text(HEAD + faults, tmp_path, runtime)
+    result = run_twice_at_most(HEAD + faults, tmp_path, runtime)
     for fault in result.faults:
         assert fault.proven, [item for item in fault.evidence if not item.proven]
     assert result.verdict is Verdict.PASS, result.headline

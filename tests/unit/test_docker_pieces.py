@@ -132,6 +132,11 @@ def test_what_cannot_be_looked_at_is_kept_for_the_next_sweep(tmp_path: Path, mon
     def down(_: str) -> Any:
         raise UnfitEnvironmentError("no Docker engine answers")
 
+    def removed(_: str, *, quiet_s: float) -> tuple[str, ...]:
+        assert quiet_s > 0, "the engine may still be creating what a dead run asked for"
+        there.clear()
+        return ("network late",)
+
     ledger = Ledger(f"run-{os.getpid()}-engine-down", tmp_path)
     ledger.intend("docker")
     os.close(ledger._lease)  # it died
@@ -140,9 +145,9 @@ def test_what_cannot_be_looked_at_is_kept_for_the_next_sweep(tmp_path: Path, mon
     assert found.items == ()
     assert found.left == ("containers, if any: no Docker engine answers",)
     monkeypatch.setattr(docker_engine, "leftovers", lambda _: tuple(there))
-    monkeypatch.setattr(docker_engine, "remove", lambda _: there.clear())
+    monkeypatch.setattr(docker_engine, "remove", removed)
     (found,) = sweep()
-    assert found.items == ("container chaos-run-a-n1 (0123)",)
+    assert found.items == ("container chaos-run-a-n1 (0123)", "network late"), "and what appeared while it was removed"
     assert found.left == ()
     assert sweep() == ()
 

@@ -178,6 +178,16 @@ def test_a_transaction_that_is_aborted_failed_for_certain(mock: str, topic: str,
     assert np.count_nonzero(outcomes == Outcome.OK) == COUNT - COUNT // 4
 
 
+def test_a_committed_message_of_unknown_offset_is_committed_and_a_refused_one_failed(mock: str, tmp_path: Path) -> None:
+    options = ProducerOptions(transaction=10)
+    given = session(tmp_path, "p0", mock, options)
+    producer = KafkaProducer(given, options, {"bootstrap.servers": mock}, logging.getLogger("test"))
+    producer._stored = {0: 7, 1: -1}  # 1: a retry that the broker knew already; 2 has no report at all
+    producer._settle_transaction([0, 1, 2], Outcome.OK)
+    given.journal.close()
+    assert (given.counters.acknowledged, given.counters.failed) == (2, 1)
+
+
 def test_errors_collapse_whatever_lengths_they_tell() -> None:
     first, second = (
         KafkaError(KafkaError._TRANSPORT, f"Connect to x failed: refused (after {length}ms in state CONNECT)")

@@ -73,7 +73,12 @@ def test_a_leader_is_looked_for_while_there_is_none(
 
 def context(*samples: Sample) -> FaultContext:
     """Return a context whose probes have seen these round trips."""
-    return cast("FaultContext", SimpleNamespace(probes=SimpleNamespace(samples=lambda *_: samples)))
+
+    def since(_: str, since_ns: int, until_ns: int | None = None) -> list[Sample]:
+        del until_ns
+        return [sample for sample in samples if sample.start_ns >= since_ns]
+
+    return cast("FaultContext", SimpleNamespace(probes=SimpleNamespace(samples=since)))
 
 
 def trip(end_ms: int, broken: Break = Break.NONE) -> Sample:
@@ -108,6 +113,12 @@ def test_silence_is_no_reset() -> None:
     assert judged(interrupted(context(trip(100, Break.CUT)), "a->n1", 0, None, cut=True))
     assert not judged(interrupted(context(trip(1100, Break.SILENT)), "a->n1", 0, None, cut=True))
     assert judged(interrupted(context(trip(1100, Break.SILENT)), "a->n1", 0, None))
+
+
+def test_a_round_trip_that_was_under_way_is_struck_as_well() -> None:
+    under_way = context(trip(1100, Break.SILENT))  # it began at 1090 ms
+    assert judged(interrupted(under_way, "a->n1", 1095 * MS, None))
+    assert not judged(interrupted(under_way, "a->n1", 1100 * MS, None))
 
 
 def test_a_schedule_that_breaks_off_is_no_effect() -> None:
@@ -168,13 +179,15 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
 @pytest.mark.parametrize(
     ("looks", "bypassed"),
     [
-        ([["a passing connection"], ["another one"]], False),
-        ([["a passing connection", "c0 to 127.0.0.1:9"], ["c0 to 127.0.0.1:9"]], True),
-        ([[]], False),
+        ([(["a passing connection"], {"c0"}), (["another one"], {"c0"})], False),
+        ([(["a passing connection", "c0 to 127.0.0.1:9"], {"c0"}), (["c0 to 127.0.0.1:9"], {"c0"})], True),
+        ([([], set()), (["c0 to 127.0.0.1:9"], {"c0"})], True),
+        ([(["a passing connection"], set()), ([], {"c0"})], False),
+        ([([], {"c0"})], False),
     ],
 )
 def test_only_a_connection_that_stays_bypasses_its_link(
-    looks: list[list[str]], bypassed: bool, monkeypatch: pytest.MonkeyPatch
+    looks: list[tuple[list[str], set[str]]], bypassed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployment, "_PROOF_S", 0.2)
     script = iter(looks)
@@ -183,7 +196,7 @@ def test_only_a_connection_that_stays_bypasses_its_link(
     fake = SimpleNamespace(
         workers={"c0": None},
         _late=set(),
-        _bypasses=lambda: (next(script, last), {"c0"}),
+        _bypasses=lambda: next(script, last),
         _events=SimpleNamespace(write=lambda _, *, proven, **__: proofs.append(proven)),
     )
     proof = deployment.Deployment.prove_no_bypass(cast("Any", fake))
