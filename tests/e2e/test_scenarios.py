@@ -94,7 +94,7 @@ SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
         {
             "cluster.config": {"offsets.topic.replication.factor": 1},
             "faults.2.restart": {"signal": "KILL", "down": "24s"},
-            "workload.duration": "40s",
+            "workload.duration": "44s",
         },
         "latency",
     ),
