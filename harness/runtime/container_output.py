@@ -38,11 +38,9 @@ class ContainerOutput:
     def _copy(self, container: Any) -> None:
         # Whatever breaks the stream: a container's end is told by the kernel, not by its output.
         with self._lock, contextlib.suppress(Exception):
-            for follow in (
-                True,
-                False,
-            ):  # once more when it has ended: engines were known to drop a follower's last lines
-                self._append(container.logs(stream=True, follow=follow))
+            self._append(container.logs(stream=True, follow=True))
+            # Once more when it has ended: engines were known to drop a follower's last lines.
+            self._append(container.logs(stream=True, follow=False))
 
     def _append(self, chunks: Any) -> None:
         """Append what is new; the engine tells its log from the first start on."""

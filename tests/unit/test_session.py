@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import report_samples as samples
 
+from harness.errors import ExitCode
 from harness.result import RunResult
+from harness.run import session
 from harness.run.selection import Selected, replan, select
 from harness.run.session import exit_code, reproduce_command
 
@@ -73,3 +76,16 @@ def test_a_plan_is_made_again_from_its_text(tmp_path: Path) -> None:
         assert again.digest == item.plan.digest
     edited = replan(RACE.replace("10/s", "11/s"), "race.yaml", {"workload.rate": "11/s"}, 9)
     assert edited.digest not in {item.plan.digest for item in _selected(tmp_path, RACE)}
+
+
+def test_a_run_directory_that_is_full_is_the_environment_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: session.Engine) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(session.Engine, "run", full)
+    item = _selected(tmp_path, RACE)[0]
+    result = session._run_one(item, 1, 1, "process", tmp_path / "reports", lambda _: None)
+    assert result.exit_code == ExitCode.ENVIRONMENT
+    assert result.error == "the run directory cannot be written: No space left on device"
