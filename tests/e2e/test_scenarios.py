@@ -1,8 +1,8 @@
 """The shipped scenarios on real brokers: every gate passes, every canary fails for exactly its declared check, every twin
 passes, as processes and in containers alike; and every gate, sabotaged, fails.
 
-``HARNESS_REPEAT`` says how often as processes, ``HARNESS_REPEAT_DOCKER`` how often in containers (once). In CI gates run twice as
-processes and once in containers, canaries once each, and twins once, as processes: it is their canaries that could fail to fail.
+``HARNESS_REPEAT`` says how often as processes, ``HARNESS_REPEAT_DOCKER`` how often in containers (once). In CI gates run once in
+each (on NATS twice as processes), canaries once each, and twins once, as processes: it is their canaries that could fail to fail.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def _in_ci(scenario: Path, runtime: str) -> int:
     """Return how often a scenario runs in CI, where time is short."""
     if runtime == "docker":
         return 0 if scenario in {twin for _, twin in TWINS} else 1
-    return 2 if scenario in GATES else 1
+    on_kafka = turns.jvms((ROOT / scenario).read_text(encoding="utf-8")) > 0
+    return 2 if scenario in GATES and not on_kafka else 1
 
 
 def _repeat(scenario: Path, runtime: str) -> int:
