@@ -12,6 +12,7 @@ import report_samples as samples
 from harness.errors import ExitCode
 from harness.result import RunResult
 from harness.run import session
+from harness.run.engine import Engine
 from harness.run.selection import Selected, replan, select
 from harness.run.session import exit_code, reproduce_command
 
@@ -81,10 +82,10 @@ def test_a_plan_is_made_again_from_its_text(tmp_path: Path) -> None:
 def test_a_run_directory_that_is_full_is_the_environment_s_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def full(_: session.Engine) -> None:
+    async def full(_: Engine) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(session.Engine, "run", full)
+    monkeypatch.setattr(Engine, "run", full)
     item = _selected(tmp_path, RACE)[0]
     result = session._run_one(item, 1, 1, "process", tmp_path / "reports", lambda _: None)
     assert result.exit_code == ExitCode.ENVIRONMENT
