@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-run
 READY_DEV := $(VENV)/.ready-dev
+# Several nodes of Kafka take all of a small machine's CPUs: what starts them runs alone, whatever starts less two at a time.
+ALONE := -n 0 -m several_jvms
+TOGETHER := -n 2 --dist worksteal -m "not several_jvms"
 LOCK := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --quiet
 TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml \
 	scenarios/canary/collateral-stall.yaml scenarios/canary/collateral-stall-twin.yaml
@@ -27,10 +30,10 @@ test: lint ## Everything: lint, unit, property, conformance, integration, end to
 	stage "unit and property" tests/unit tests/property; \
 	stage "integration, and end to end" --dist loadfile --durations=10 \
 		tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py; \
-	stage "every fault on Kafka's clusters, and every scenario with one: one at a time" -n 0 --durations=10 \
-		-m several_jvms tests/conformance tests/e2e/test_scenarios.py; \
-	stage "every other fault and scenario" --dist worksteal --durations=10 \
-		-m "not several_jvms" tests/conformance tests/e2e/test_scenarios.py; \
+	stage "every fault on Kafka's clusters, and every scenario with one: one at a time" $(ALONE) --durations=10 \
+		tests/conformance tests/e2e/test_scenarios.py; \
+	stage "every other fault and scenario" $(TOGETHER) --durations=10 \
+		tests/conformance tests/e2e/test_scenarios.py; \
 	[ -z "$$failed" ] || { echo "error: tests failed: see above"; exit 1; }
 
 unit: $(READY_DEV) ## Unit and property tests alone
@@ -52,8 +55,10 @@ bench: $(READY_DEV) ## Benchmarks: ratios, measured side by side in one run
 	$(BIN)/python tests/benchmarks/bench.py
 
 prove: $(READY_DEV) ## The long proofs: every scenario 10 times (3 in containers), every fault everywhere, 50 random kills
-	HARNESS_REPEAT=10 HARNESS_REPEAT_DOCKER=3 $(BIN)/python -m pytest -n 2 --dist worksteal tests/e2e/test_scenarios.py -k ends_as_declared
-	HARNESS_EVERYWHERE=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance
+	HARNESS_REPEAT=10 HARNESS_REPEAT_DOCKER=3 $(BIN)/python -m pytest $(ALONE) tests/e2e/test_scenarios.py -k ends_as_declared
+	HARNESS_REPEAT=10 HARNESS_REPEAT_DOCKER=3 $(BIN)/python -m pytest $(TOGETHER) tests/e2e/test_scenarios.py -k ends_as_declared
+	HARNESS_EVERYWHERE=1 $(BIN)/python -m pytest $(ALONE) tests/conformance
+	HARNESS_EVERYWHERE=1 $(BIN)/python -m pytest $(TOGETHER) tests/conformance
 	HARNESS_KILLS=50 $(BIN)/python -m pytest tests/e2e/test_kill.py
 
 lock: $(VENV)/bin/pip ## Resolve the dependencies anew into the two lock files

@@ -113,11 +113,9 @@ def interrupted(
     context: FaultContext, target: str, since_ns: int, until_ns: int | None, through: str = "", *, cut: bool = False
 ) -> Evidence:
     """Judge whether at least one round trip failed; with ``cut`` by the end of its connection: silence does not count."""
-    probes, name = context.probes, through or target
     # The one that was under way when it struck is struck as well, and may be the only one in a short fault.
-    earlier = probes.samples(name, since_ns - _UNDER_WAY_NS, until_ns)
-    samples = [sample for sample in earlier if sample.start_ns < since_ns < sample.end_ns]
-    samples += probes.samples(name, since_ns, until_ns)
+    known = context.probes.samples(through or target, since_ns - _UNDER_WAY_NS, until_ns)
+    samples = [sample for sample in known if sample.end_ns > since_ns]
     failed = sum(not sample.ok and not (cut and sample.broken is Break.SILENT) for sample in samples)
     return Evidence(
         stage="effect",

@@ -79,18 +79,18 @@ class Reset:
         loop = asyncio.get_running_loop()
         started = loop.time()
         pulse = 0
-        while not self._over.is_set():
-            await self._wait(self._options.cut_ns / NS_PER_S)
+        while not await self._over_within(self._options.cut_ns / NS_PER_S):
             await self._release()
             pulse += 1
-            await self._wait(started + pulse * self._options.every_ns / NS_PER_S - loop.time())
-            if not self._over.is_set():
-                await self._cut()
+            if await self._over_within(started + pulse * self._options.every_ns / NS_PER_S - loop.time()):
+                return
+            await self._cut()
 
-    async def _wait(self, seconds: float) -> None:
-        """Wait, or until the fault is healed."""
+    async def _over_within(self, seconds: float) -> bool:
+        """Wait so long; return at once, and true, when the fault is being healed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), max(0.0, seconds))
+        return self._over.is_set()
 
     async def _cut(self) -> None:
         await on_links(

@@ -131,7 +131,11 @@ class Deployment:
             found, seen = await asyncio.to_thread(self._bypasses)
             # One that opened or closed between the tables that are compared is gone at the next look; one that bypasses stays.
             wrong = found if earlier is None else [sentence for sentence in found if sentence in earlier[0]]
-            proven = seen if not found else earlier[1] if earlier and not wrong else set()
+            proven = set[str]()
+            if not found:
+                proven = seen
+            elif earlier is not None and not wrong:
+                proven = earlier[1]
             if proven >= wanted:
                 detail = (
                     f"{len(proven)} workers' connections and all those between nodes end in Toxiproxy's own sockets"

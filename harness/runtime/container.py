@@ -93,8 +93,7 @@ class Container(Held):
         """Create it at first, and start it; raises StartError (definite)."""
         if self._pid:
             raise StartError(f"{self.made.name} is already running (pid {self._pid})")
-        if self._task is not None:  # a slow engine may not have told of its last end yet, which is not the next one's
-            await asyncio.wait({self._task})
+        await self._told()  # a slow engine may not have done so yet, and its last end is not the next one's
         self._expected, self._returncode = False, None
         self._ended = asyncio.Event()
         try:
@@ -132,8 +131,7 @@ class Container(Held):
         """
         self._expected = True
         if not self._pid:
-            if self._task is not None:  # it ended by itself just now: its status is told soon
-                await asyncio.wait({self._task})
+            await self._told()  # it ended by itself just now
             return True
         self.send(number)
         try:
@@ -151,8 +149,7 @@ class Container(Held):
         """Remove it, running or not, with its anonymous volumes."""
         self._expected = True
         self._drop_handle()  # nobody waits for its end any more
-        if self._task is not None:
-            await self._task
+        await self._told()
         self._pid = 0
         if self._box is not None:
             await asyncio.to_thread(_removed, self._box)
@@ -191,6 +188,11 @@ class Container(Held):
         self._pid = 0
         self._drop_handle()
         self._task = asyncio.create_task(self._gone())
+
+    async def _told(self) -> None:
+        """Wait until the engine has told of the last end, if there was one."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
 
     async def _gone(self) -> None:
         """Wait until the engine, too, knows that it has ended: only then can it be started again."""

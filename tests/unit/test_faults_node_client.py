@@ -40,7 +40,8 @@ class Probes:
     def samples(self, target: str, since_ns: int, until_ns: int | None = None) -> Sequence[Sample]:
         del target, until_ns
         ok = self._node.runs
-        return [Sample(start_ns=since_ns + i, end_ns=since_ns + i + 1, ok=ok, length_ns=1) for i in range(5)]
+        starts = range(since_ns, since_ns + 5 * S, S)
+        return [Sample(start_ns=start, end_ns=start + 1, ok=ok, length_ns=1) for start in starts]
 
 
 class Node:
