@@ -241,17 +241,19 @@ def test_an_image_that_is_not_there_is_said(tmp_path: Path, runner: asyncio.Runn
 
 def test_what_a_dead_run_left_is_found_by_label_and_removed(tmp_path: Path, runner: asyncio.Runner) -> None:
     pod = Pod(tmp_path)
-    runner.run(pod.up(tmp_path))
-    process = pod.node.pid
-    pod.node.expect_end()
-    os.close(pod.ledger._lease)  # as if it had been killed
-    (left,) = sweep(remove=False)
-    assert sum(item.startswith("container") for item in left.items) == 2
-    assert sum(item.startswith("network") for item in left.items) == 1
-    (removed,) = sweep()
-    assert removed.left == ()
-    assert docker_engine.leftovers(pod.ledger.run_id) == ()
-    assert procfs.identity(process) is None
-    assert sweep() == ()
-    runner.run(pod.runtime.stop())
-    pod.ports.release()
+    try:
+        runner.run(pod.up(tmp_path))
+        process = pod.node.pid
+        pod.node.expect_end()
+        os.close(pod.ledger._lease)  # as if it had been killed
+        (left,) = sweep(remove=False)
+        assert sum(item.startswith("container") for item in left.items) == 2
+        assert sum(item.startswith("network") for item in left.items) == 1
+        (removed,) = sweep()
+        assert removed.left == ()
+        assert docker_engine.leftovers(pod.ledger.run_id) == ()
+        assert procfs.identity(process) is None
+        assert sweep() == ()
+    finally:
+        runner.run(pod.runtime.stop())
+        pod.ports.release()
