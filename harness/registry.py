@@ -1,37 +1,29 @@
-"""Registries: a fault, check or broker is one file that registers itself under its name.
+"""Registries: what plug-ins of one kind there are, found by name. Knows no concrete entry.
 
-Built-in modules are imported from the room's package; third parties add theirs through entry points. Knows no
-concrete entry.
+A fault or a check is one file, and all of a kind are loaded together (``Registry``). A broker is a package of several parts, of
+which a process loads the ones it needs, one package at a time (``PackageRegistry``).
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from harness.errors import UsageError, nearest
 
 T = TypeVar("T")
 
 
-class Registry(Generic[T]):
-    """Named entries of one kind, loaded on first use.
+class _Named(Generic[T]):
+    """Entries by name, as they registered themselves."""
 
-    Args:
-        kind: Word for messages (``fault``).
-        package: Package whose modules register the built-in entries (``harness.faults``).
-        group: Entry-point group in which third parties name modules to import.
-    """
-
-    def __init__(self, kind: str, package: str, group: str) -> None:
+    def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._package = package
-        self._group = group
         self._entries: dict[str, T] = {}
-        self._loaded = False
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers an entry; a name taken twice is an error."""
@@ -43,6 +35,22 @@ class Registry(Generic[T]):
             return entry
 
         return add
+
+
+class Registry(_Named[T]):
+    """Entries of one kind, one file each, all loaded on first use.
+
+    Args:
+        kind: Word for messages (``fault``).
+        package: Package whose modules register the built-in entries (``harness.faults``); its sub-packages hold none.
+        group: Entry-point group in which third parties name modules to import.
+    """
+
+    def __init__(self, kind: str, package: str, group: str) -> None:
+        super().__init__(kind)
+        self._package = package
+        self._group = group
+        self._loaded = False
 
     def get(self, name: str) -> T:
         """Return the entry ``name``; raises UsageError naming the nearest known one."""
@@ -67,6 +75,98 @@ class Registry(Generic[T]):
         self._loaded = True
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"{self._package}.{module.name}")
+            if not module.ispkg:
+                importlib.import_module(f"{self._package}.{module.name}")
         for entry in entry_points(group=self._group):
             entry.load()
+
+
+class Packages:
+    """The packages that hold plug-ins of several parts, found without importing them.
+
+    Args:
+        parents: Packages whose sub-packages are ours (``harness.brokers``).
+        group: Entry-point group in which third parties name packages: ``<name> = <package>``.
+    """
+
+    def __init__(self, parents: tuple[str, ...], group: str) -> None:
+        self._parents = parents
+        self._group = group
+
+    @cached_property
+    def paths(self) -> Mapping[str, str]:
+        """Name → dotted path of the package; raises UsageError when two packages have one name."""
+        found: dict[str, str] = {}
+        for parent in self._parents:
+            for module in pkgutil.iter_modules(importlib.import_module(parent).__path__):
+                if module.ispkg:
+                    found[module.name] = f"{parent}.{module.name}"
+        for entry in entry_points(group=self._group):
+            if found.get(entry.name, entry.value) != entry.value:
+                raise UsageError(f"two packages are named {entry.name!r}: {found[entry.name]} and {entry.value}")
+            found[entry.name] = entry.value
+        return found
+
+    def part(self, part: str) -> Mapping[str, str]:
+        """Return name → dotted path of one part of each package."""
+        return {name: f"{path}.{part}" for name, path in self.paths.items()}
+
+    def tables(self, part: str, table: str) -> Mapping[str, Mapping[str, str]]:
+        """Return package → a table of words that its module ``part`` declares, empty where it declares none."""
+        found: dict[str, Mapping[str, str]] = {}
+        for path in self.paths.values():
+            found[path] = getattr(importlib.import_module(f"{path}.{part}"), table, {})
+        return found
+
+
+class PackageRegistry(_Named[T]):
+    """Entries of one kind, each in a part of its package; an entry's module is imported when that entry is asked for.
+
+    Args:
+        kind: Word for messages (``broker``).
+        modules: Returns name → dotted path of the module that registers the entry; called on first use.
+    """
+
+    def __init__(self, kind: str, modules: Callable[[], Mapping[str, str]]) -> None:
+        super().__init__(kind)
+        self._find = modules
+
+    @cached_property
+    def _modules(self) -> Mapping[str, str]:
+        return self._find()
+
+    def get(self, name: str) -> T:
+        """Return the entry ``name``, importing its module alone; raises UsageError naming the nearest known one."""
+        if name not in self._entries:
+            if name not in self._modules:
+                raise UsageError(f"unknown {self.kind} {name!r}", hint=nearest(name, self._modules))
+            importlib.import_module(self._modules[name])
+            if name not in self._entries:
+                raise UsageError(f"the module {self._modules[name]} does not register the {self.kind} {name!r}")
+        return self._entries[name]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the name of every entry, sorted; imports none."""
+        return tuple(sorted(self._modules))
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Yield (name, entry) in order of name, importing every module."""
+        for name in self.names():
+            yield name, self.get(name)
+
+
+BROKER_PACKAGES = Packages(("harness.brokers",), "broker_chaos_harness.brokers")
+"""A broker is one package; its parts are ``spec``, ``broker``, ``client``, ``aliases``, ``distribution`` and ``image``."""
+
+SOFTWARE_PACKAGES = Packages(("harness.brokers", "harness.distributions"), "broker_chaos_harness.brokers")
+"""What brings software to run: the brokers' packages, and those of tools that every run needs."""
+
+
+def software_modules(table: str) -> Callable[[], Mapping[str, str]]:
+    """Return a function that finds kind → module by a table (``DISTRIBUTIONS``, ``IMAGES``) of the packages' ``aliases``."""
+
+    def find() -> Mapping[str, Any]:
+        tables = SOFTWARE_PACKAGES.tables("aliases", table)
+        return {kind: f"{path}.{module}" for path, words in tables.items() for kind, module in words.items()}
+
+    return find

@@ -6,7 +6,7 @@ Sorts tests by the CPUs they take (``turns``).
 from __future__ import annotations
 
 import pytest
-import turns
+from support import jvm_slots as turns
 
 
 class _AtOnce:

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 from harness.distributions.base import Installation
 from harness.history.facts import Facts
 from harness.history.record import Journal
-from harness.registry import Registry
+from harness.registry import BROKER_PACKAGES, PackageRegistry
 from harness.runtime.base import Link, NodeSpec
 from harness.scenario.model import Plan
-from harness.scenario.shapes import BrokerShape
+from harness.scenario.plugins import BrokerShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,4 +255,4 @@ class Broker(Protocol):
         ...
 
 
-BROKERS: Registry[Broker] = Registry("broker", "harness.brokers", "broker_chaos_harness.brokers")
+BROKERS: PackageRegistry[Broker] = PackageRegistry("broker", lambda: BROKER_PACKAGES.part("broker"))

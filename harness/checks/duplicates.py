@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checks import operations
+from harness.checks.analysis import operations
+from harness.checks.analysis.redelivery import Redeliveries, find_redeliveries
 from harness.checks.base import CHECKS, OPERATIONS_MAX, Draft, Measure, capped, or_default, plural
-from harness.checks.redelivery import Redeliveries, find_redeliveries
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.units import Ratio

@@ -13,9 +13,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from harness.checks import operations
+from harness.checks.analysis import operations
+from harness.checks.analysis.windows import phase, union
 from harness.checks.base import CHECKS, Draft, Measure, excused, metric_name
-from harness.checks.windows import phase, union
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from harness.checks import operations
+from harness.checks.analysis import operations
+from harness.checks.analysis.missing import Authority, Missing, Place, classify
 from harness.checks.base import CHECKS, Draft, Measure, capped, or_default, plural
-from harness.checks.missing import Authority, Missing, Place, classify
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome

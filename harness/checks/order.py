@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from harness.checks import operations
+from harness.checks.analysis import operations
+from harness.checks.analysis.inversions import Inversions, in_epochs, in_logs, of_keys, of_partitions
 from harness.checks.base import CHECKS, OPERATIONS_MAX, Draft, Measure, capped, or_default, plural
-from harness.checks.inversions import Inversions, in_epochs, in_logs, of_keys, of_partitions
 from harness.history.read import History
 from harness.verdict import CheckResult, Finding, Operation
 

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.checks import starts, tenancy, trespass
+from harness.checks.analysis import ownership_overlap as tenancy
+from harness.checks.analysis import starts
+from harness.checks.analysis import unowned_work as trespass
 from harness.checks.base import CHECKS, Draft, Measure, capped, has_limit, metric_name, or_default
 from harness.history.read import History
 from harness.units import Duration, format_ns

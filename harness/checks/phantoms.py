@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.checks import operations
+from harness.checks.analysis import operations
 from harness.checks.base import CHECKS, OPERATIONS_MAX, Draft, Measure, capped, or_default, plural
 from harness.history.index import PHANTOM, Int64
 from harness.history.read import History

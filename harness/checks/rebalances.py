@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from harness.checks import group, operations
+from harness.checks.analysis import group, operations
+from harness.checks.analysis.blame import Blaming
+from harness.checks.analysis.windows import Intervals, length, subtract, union
 from harness.checks.base import CHECKS, Draft, Measure, capped, excused, has_limit, or_default, plural
-from harness.checks.blame import Blaming
-from harness.checks.windows import Intervals, length, subtract, union
 from harness.history.read import History
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.checks import operations
+from harness.checks.analysis import operations
+from harness.checks.analysis.completion import first_processed
+from harness.checks.analysis.missing import Place, classify
+from harness.checks.analysis.windows import drain_end
 from harness.checks.base import CHECKS, Draft, Measure, metric_name, plural
-from harness.checks.completion import first_processed
-from harness.checks.missing import Place, classify
-from harness.checks.windows import drain_end
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.units import Duration, format_ns

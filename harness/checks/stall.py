@@ -12,7 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from harness.checks import operations
+from harness.checks.analysis import operations
+from harness.checks.analysis.blame import Blame, Blaming
+from harness.checks.analysis.causes import CAUSES, Causes
+from harness.checks.analysis.pauses import Pauses, find_pauses, waiting_count
+from harness.checks.analysis.windows import Intervals, length, subtract
 from harness.checks.base import (
     CHECKS,
     Draft,
@@ -25,10 +29,6 @@ from harness.checks.base import (
     or_default,
     plural,
 )
-from harness.checks.blame import Blame, Blaming
-from harness.checks.causes import CAUSES, Causes
-from harness.checks.pauses import Pauses, find_pauses, waiting_count
-from harness.checks.windows import Intervals, length, subtract
 from harness.history.read import History
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding

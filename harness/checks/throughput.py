@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.checks import operations
+from harness.checks.analysis import operations
+from harness.checks.analysis.completion import first_processed
+from harness.checks.analysis.windows import timeline
 from harness.checks.base import CHECKS, Draft, Measure, metric_name
-from harness.checks.completion import first_processed
-from harness.checks.windows import timeline
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.units import Rate

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.history.record import EventLog, Journal
-from harness.registry import Registry
+from harness.registry import BROKER_PACKAGES, PackageRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,4 +187,4 @@ class ReferenceClient(Protocol):
         ...
 
 
-CLIENTS: Registry[ReferenceClient] = Registry("client", "harness.clients", "broker_chaos_harness.clients")
+CLIENTS: PackageRegistry[ReferenceClient] = PackageRegistry("client", lambda: BROKER_PACKAGES.part("client"))

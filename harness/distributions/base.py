@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness.distributions.aliases import ALIASES
+from harness.distributions.aliases import aliases
 from harness.distributions.cache import Cache, Entry, Held, Made, Workshop
 from harness.errors import UsageError, nearest
-from harness.registry import Registry
+from harness.registry import PackageRegistry, software_modules
 
 Progress = Callable[[str], None]
 _NAME = re.compile(r"(?P<kind>[a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*)-(?P<version>\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?)")
@@ -95,9 +95,7 @@ class Kind(Protocol):
         """Return the released versions that can be found out, oldest first; empty when the list cannot be had."""
 
 
-DISTRIBUTIONS: Registry[Kind] = Registry(
-    "distribution kind", "harness.distributions", "broker_chaos_harness.distributions"
-)
+DISTRIBUTIONS: PackageRegistry[Kind] = PackageRegistry("distribution kind", software_modules("DISTRIBUTIONS"))
 
 
 def resolve(name: str) -> Distribution:
@@ -108,8 +106,8 @@ def resolve(name: str) -> Distribution:
     Raises:
         UsageError: No such alias or kind, or a version that is not exact; names the nearest known word.
     """
-    if name in ALIASES:
-        return Distribution.parse(ALIASES[name])
+    if name in aliases():
+        return Distribution.parse(aliases()[name])
     match = _NAME.fullmatch(name)
     if match is None:
         raise UsageError(f"unknown distribution {name!r}", hint=_suggest(name))
@@ -124,9 +122,9 @@ def resolve(name: str) -> Distribution:
 def _suggest(name: str) -> str:
     """Return a hint for a name that is neither an alias nor an exact version."""
     plain = re.sub(r"-v(?=\d)", "-", name)
-    if plain != name and (plain in ALIASES or _NAME.fullmatch(plain)):
+    if plain != name and (plain in aliases() or _NAME.fullmatch(plain)):
         return f"did you mean {plain!r}?"
-    return f"{nearest(name, ALIASES)} Any released version can be named exactly, e.g. nats-2.12.1."
+    return f"{nearest(name, aliases())} Any released version can be named exactly, e.g. nats-2.12.1."
 
 
 def entry_of(distribution: Distribution) -> Entry:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import NS_PER_S
-from harness.distributions.aliases import ALIASES
+from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, Progress
 from harness.distributions.cache import Cache, Held, Made, Workshop
+from harness.distributions.fetch_errors import DISK_FULL, OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.go_toolchain import Go, go_on_path, private_go
-from harness.distributions.refusals import DISK_FULL, OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
 
@@ -161,5 +161,5 @@ class GoModule:
             output = ""
         lines = [line for line in output.splitlines() if line.startswith(f"{self.module} ")]
         words = [word.removeprefix("v") for line in lines for word in line.split()[1:]]
-        words += [exact.partition("-")[2] for exact in ALIASES.values() if exact.startswith(f"{self.kind}-")]
+        words += [exact.removeprefix(f"{self.kind}-") for exact in aliases_of(self.kind).values()]
         return released_only(words)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.distributions.base import Progress
 from harness.errors import UnfitEnvironmentError
-from harness.runtime.docker_engine import Client
+from harness.runtime.docker.engine import Client
 
 BASE_VARIABLE = "HARNESS_BASE_IMAGE"
 PULLED = "debian:bookworm-slim"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from harness.errors import UnfitEnvironmentError
-from harness.runtime.docker_engine import KEPT_WHOLE, Client, engine
+from harness.runtime.docker.engine import KEPT_WHOLE, Client, engine
 
 LABEL = "broker-chaos-harness.asked"
 """Label of the containers in which images are asked."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from harness.distributions.base import Installation, Progress
 from harness.distributions.cache import Cache, Held
 from harness.distributions.image_official import require_version
-from harness.distributions.images import IMAGES, Build, Content
-from harness.runtime.docker_engine import Client
+from harness.distributions.images import Build, Content
+from harness.runtime.docker.engine import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,15 @@ class StaticImage:
     """A static program in an image of its own.
 
     Attributes:
-        kind: Of the distribution; its Dockerfile is ``docker/<kind>/Dockerfile``.
+        kind: Of the distribution.
+        recipe: Folder of its Dockerfile.
         command: Command line inside our own image.
         officials: Command lines inside the project's official images, of which each image has one.
         tells: Argument with which it tells its version.
     """
 
     kind: str
+    recipe: Path
     command: tuple[str, ...]
     officials: tuple[tuple[str, ...], ...]
     tells: str = "--version"
@@ -34,7 +36,7 @@ class StaticImage:
         del cache, progress
         (file,) = held.manifest.files.values()
         return Content(
-            folder=self.kind,
+            recipe=self.recipe,
             files={held.path.name: held.path},
             command=self.command,
             versions={self.kind: held.manifest.version},
@@ -55,10 +57,3 @@ class StaticImage:
 
 def _installation(content: Content, image: str, command: tuple[str, ...]) -> Installation:
     return Installation(command=command, directory=Path("/"), versions=content.versions, image=image)
-
-
-# The image from scratch has the program at its root, those on Alpine elsewhere.
-NATS = IMAGES.register("nats")(
-    StaticImage("nats", ("/nats-server",), (("/nats-server",), ("/usr/local/bin/nats-server",)))
-)
-TOXIPROXY = IMAGES.register("toxiproxy")(StaticImage("toxiproxy", ("/toxiproxy-server",), (("/toxiproxy",),)))

@@ -23,8 +23,8 @@ from harness.distributions.base import Distribution, Installation, Progress, ent
 from harness.distributions.cache import Cache, Held
 from harness.distributions.tool import check_stop
 from harness.errors import DownloadError, UnfitEnvironmentError, nearest
-from harness.registry import Registry
-from harness.runtime.docker_engine import Client, engine
+from harness.registry import PackageRegistry, software_modules
+from harness.runtime.docker.engine import Client, engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Content:
     """What goes into an image.
 
     Attributes:
-        folder: Of its Dockerfile, below ``docker/``.
+        recipe: Folder of its Dockerfile.
         files: Path in the build's context → file or directory on this machine; symbolic links are followed.
         command: First words of the command line inside the image.
         based: It needs a base image.
@@ -49,7 +49,7 @@ class Content:
         digest: Of the files, where that is known without reading them all again; empty = of the manifest alone.
     """
 
-    folder: str
+    recipe: Path
     files: Mapping[str, Path]
     command: tuple[str, ...]
     versions: Mapping[str, str]
@@ -77,7 +77,7 @@ class ImageKind(Protocol):
         ...
 
 
-IMAGES: Registry[ImageKind] = Registry("image kind", "harness.distributions", "broker_chaos_harness.images")
+IMAGES: PackageRegistry[ImageKind] = PackageRegistry("image kind", software_modules("IMAGES"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ def ensure_image(
             build = Build(client=client, distribution=distribution)
             if not has_tag(client, tag):
                 progress(f"building the image {tag} (once, then cached)…")
-                build(_dockerfile(content.folder), content.files, tag, base=base)
+                build(content.recipe / "Dockerfile", content.files, tag, base=base)
             return kind.finish(client, tag, content, build, progress)
 
 
@@ -198,15 +198,9 @@ def _tag(client: Client, distribution: Distribution, content: Content, base: str
     # The base by its id, not its name: what a name stands for moves.
     base_id = client.images.get(base).id if base else ""
     digest = hashlib.sha256(f"{content.digest} {base_id} {content.command}\n".encode())
-    for file in sorted(_dockerfile(content.folder).parent.iterdir()):
+    for file in sorted(content.recipe.iterdir()):
         digest.update(file.read_bytes())
     return f"{OWNER}/{distribution.kind}:{distribution.version.replace('+', '-')}-{digest.hexdigest()[:12]}"
-
-
-def _dockerfile(folder: str) -> Path:
-    from harness.distributions.image_base import recipes  # noqa: PLC0415  only with an engine
-
-    return recipes() / folder / "Dockerfile"
 
 
 def _context(dockerfile: Path, files: Mapping[str, Path]) -> io.BytesIO:

@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape
 
 from harness.clock import NS_PER_S
 from harness.distributions.cache import Cache, Entry, Made, Workshop
+from harness.distributions.fetch_errors import DISK_FULL, OFFLINE
 from harness.distributions.pip import pip_install, pip_usable
-from harness.distributions.refusals import DISK_FULL, OFFLINE
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
 

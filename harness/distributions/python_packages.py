@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import NS_PER_S
-from harness.distributions.aliases import ALIASES
+from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, Progress
 from harness.distributions.cache import Cache, Held, Made, Workshop
+from harness.distributions.fetch_errors import OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.pip import pip_install, pip_usable, pip_versions
-from harness.distributions.refusals import OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
 
@@ -78,7 +78,5 @@ class PythonPackage:
             return self._released(Tool(directory=Path(scratch), log=Path(scratch) / "log"))
 
     def _released(self, tool: Tool) -> tuple[str, ...]:
-        aliases = [
-            exact.removeprefix(f"{self.kind}-") for exact in ALIASES.values() if exact.startswith(f"{self.kind}-")
-        ]
+        aliases = [exact.removeprefix(f"{self.kind}-") for exact in aliases_of(self.kind).values()]
         return released_only([*pip_versions(tool, self.kind), *aliases])

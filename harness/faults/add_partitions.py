@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
-from harness.faults.orders import until_taken
+from harness.faults.kit import evidence
+from harness.faults.kit.cluster_orders import until_taken
 from harness.scenario.model import TOPIC
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 
 _SPAN_NS = 2 * NS_PER_S
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Stage
-from harness.faults.link_evidence import rate_bytes_per_s
-from harness.faults.toxics import WAYS, LinkToxic, channels
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence
+from harness.faults.kit.link_evidence import rate_bytes_per_s
+from harness.faults.kit.toxics import WAYS, LinkToxic, channels
+from harness.scenario.plugins import FaultShape
 from harness.units import BYTE_RATE, ByteRate
 
 _PROXY_UNIT = 1000

@@ -13,12 +13,12 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.brokers.base import Leadership
 from harness.clients.base import Report
-from harness.faults.outages import Outages
+from harness.faults.kit.outages import Outages
 from harness.history.record import Break
 from harness.registry import Registry
 from harness.runtime.base import CpuLimited, Disk, Identity, Link, MemoryLimited, Node, Pausable
 from harness.scenario.model import PlannedFault
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 
 Stage = Literal["effect", "healing"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.faults.base import FAULTS, FaultContext, FaultKind, Gauge
+from harness.faults.kit.toxics import WAYS
 from harness.faults.stall import Silence
-from harness.faults.toxics import WAYS
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from harness.clients.base import Counters, Report
 from harness.clock import NS_PER_S
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultWorker
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence
+from harness.scenario.plugins import FaultShape
 from harness.units import format_ns
 
 _STILL_NS = NS_PER_S

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from harness.clock import NS_PER_S
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.kit import evidence
 from harness.runtime.base import Identity
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 
 _START_NS = 2 * NS_PER_S
 """What a plan allows a worker for starting and connecting (about 0.6 s on an idle machine); one that takes longer delays the

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, FaultKind, FaultWorker
-from harness.faults.departure import Departure
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit.worker_exit import Departure
+from harness.scenario.plugins import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

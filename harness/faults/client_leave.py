@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, FaultKind, FaultWorker
-from harness.faults.departure import Departure
+from harness.faults.kit.worker_exit import Departure
 from harness.runtime.base import Identity
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

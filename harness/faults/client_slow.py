@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from harness.clients.base import Report
 from harness.clock import NS_PER_MS
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence
+from harness.scenario.plugins import FaultShape
 from harness.units import Duration, format_ns
 
 _MESSAGES_MIN = 3

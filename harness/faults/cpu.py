@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harness.errors import AbilityError, ControlError
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.kit import evidence
 from harness.runtime.base import CpuUse
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 from harness.units import Cores, Ratio, format_ns
 
 _THROTTLED_MIN = 3

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.faults import evidence, link_evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.toxics import channels
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence, link_evidence
+from harness.faults.kit.toxics import channels
+from harness.scenario.plugins import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

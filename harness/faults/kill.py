@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, FaultContext, FaultKind
-from harness.faults.lifecycle import Down
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit.node_life import Down
+from harness.scenario.plugins import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

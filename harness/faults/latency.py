@@ -10,10 +10,10 @@ from functools import partial
 from typing import Literal
 
 from harness.clock import NS_PER_MS
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.toxics import STREAMS, channels, flow_off, on_links, on_pairs
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence
+from harness.faults.kit.toxics import STREAMS, channels, flow_off, on_links, on_pairs
+from harness.scenario.plugins import FaultShape
 from harness.units import Duration, format_ns
 
 _STEP_S = 0.25

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Sample
-from harness.faults.toxics import WAYS, LinkToxic, channels
+from harness.faults.kit import evidence
+from harness.faults.kit.toxics import WAYS, LinkToxic, channels
 from harness.history.record import Break
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 from harness.units import BYTES, Bytes
 
 _LOOK_BYTES = 65_536

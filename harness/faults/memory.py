@@ -11,11 +11,11 @@ import os
 from dataclasses import dataclass, field
 
 from harness.errors import AbilityError
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.lifecycle import NodeLife
+from harness.faults.kit import evidence
+from harness.faults.kit.node_life import NodeLife
 from harness.runtime.base import MemoryUse
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 from harness.units import BYTES, Bytes
 
 _TOLERANCE_BYTES = 1 << 16

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.errors import ControlError
-from harness.faults import evidence, link_evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.toxics import LinkToxic
+from harness.faults.kit import evidence, link_evidence
+from harness.faults.kit.toxics import LinkToxic
 from harness.runtime.base import Link
 from harness.scenario.members import node_names
 from harness.scenario.model import ClusterShape, WorkloadShape
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 
 _STREAMS = {
     ("from", "in"): "downstream",

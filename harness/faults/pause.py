@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence
+from harness.scenario.plugins import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from harness.clock import NS_PER_S
 from harness.errors import AbilityError, StartError
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.lifecycle import NodeLife
+from harness.faults.kit import evidence
+from harness.faults.kit.node_life import NodeLife
 from harness.runtime.base import Disk
-from harness.scenario.shapes import FaultShape
+from harness.scenario.plugins import FaultShape
 from harness.units import Duration, format_ns
 
 _RETURN_NS = 2 * NS_PER_S

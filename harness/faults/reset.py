@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.clock import NS_PER_MS, NS_PER_S
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.toxics import STREAMS, channels, on_links
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence
+from harness.faults.kit.toxics import STREAMS, channels, on_links
+from harness.scenario.plugins import FaultShape
 from harness.units import Duration, format_ns
 
 

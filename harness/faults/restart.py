@@ -8,8 +8,8 @@ from typing import Literal
 
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.lifecycle import NodeLife
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit.node_life import NodeLife
+from harness.scenario.plugins import FaultShape
 from harness.units import Duration, format_ns
 
 _RETURN_NS = 2 * NS_PER_S

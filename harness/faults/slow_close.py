@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.clock import NS_PER_MS
-from harness.faults import evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Stage
-from harness.faults.link_evidence import lengths_ns
-from harness.faults.toxics import WAYS, LinkToxic, channels
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence
+from harness.faults.kit.link_evidence import lengths_ns
+from harness.faults.kit.toxics import WAYS, LinkToxic, channels
+from harness.scenario.plugins import FaultShape
 from harness.units import Duration, format_ns
 
 

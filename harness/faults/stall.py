@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.faults import evidence, link_evidence
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge
-from harness.faults.toxics import WAYS, LinkToxic, channels
-from harness.scenario.shapes import FaultShape
+from harness.faults.kit import evidence, link_evidence
+from harness.faults.kit.toxics import WAYS, LinkToxic, channels
+from harness.scenario.plugins import FaultShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

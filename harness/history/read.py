@@ -21,6 +21,7 @@ from harness.errors import HarnessError, relative
 from harness.history.epochs import Epochs
 from harness.history.facts import Facts
 from harness.history.index import Index
+from harness.history.ownership_spans import KINDS, Tenure, tenures
 from harness.history.record import HEADER_BYTES, MAGIC, RECORD_DTYPE, VERSION, Kind
 from harness.history.spans import (
     FaultWindow,
@@ -32,7 +33,6 @@ from harness.history.spans import (
     machine_stalls,
     outages,
 )
-from harness.history.tenures import KINDS, Tenure, tenures
 
 __all__ = ["RECORD_DTYPE", "Event", "History", "HistoryError", "JournalView"]
 

@@ -15,11 +15,13 @@ from typing import Final, TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from harness import __version__
-from harness.report import judgement, values, wording
+from harness.report import format as values
+from harness.report import headline as judgement
+from harness.report import phrases as wording
 from harness.report.atomic import write_atomic
-from harness.report.plain import clean, clip
 from harness.report.plot import PATTERNS
 from harness.report.plot_timeline import scale_of, story_svg, timeline_svg
+from harness.report.sanitize import clean, clip
 from harness.report.twins import TWINS_MAX, Comparison, compare
 from harness.result import FaultResult, RunResult
 from harness.verdict import CheckResult, Finding, Limit, Verdict

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from harness.report import judgement, values, wording
+from harness.report import format as values
+from harness.report import headline as judgement
+from harness.report import phrases as wording
 from harness.report.atomic import write_atomic
-from harness.report.plain import clean, clip
+from harness.report.sanitize import clean, clip
 from harness.result import RunResult
 from harness.verdict import CheckResult, Verdict
 

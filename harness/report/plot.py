@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from harness.report.plain import clean, clip
-from harness.report.values import format_value
+from harness.report.format import format_value
+from harness.report.sanitize import clean, clip
 
 WIDTH: Final = 1100.0
 LEFT: Final = 118.0

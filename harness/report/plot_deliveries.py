@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from harness.report.format import format_value
+from harness.report.phrases import offset_time
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, fit, natural, text_width
-from harness.report.values import format_value
-from harness.report.wording import offset_time
 from harness.result import Band, Timeline
 from harness.units import format_ns
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from harness.report.phrases import offset_time
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, fit, natural, text_width
-from harness.report.wording import offset_time
 from harness.result import Band, Timeline
 from harness.units import format_ns
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.report.judgement import violated
-from harness.report.plain import clip
+from harness.report.headline import violated
+from harness.report.phrases import fault_span, offset_time, span
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, fit, number, text_width
-from harness.report.wording import fault_span, offset_time, span
+from harness.report.sanitize import clip
 from harness.result import Band, FaultResult, RunResult, Timeline
 from harness.units import format_ns
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from harness.report.format import format_value
+from harness.report.phrases import offset_time
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, ValueAxis, fit, number, text_width, value_axis
-from harness.report.values import format_value
-from harness.report.wording import offset_time
 from harness.result import RunResult, Series, Timeline
 from harness.verdict import Limit
 

@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import ExitCode
-from harness.report import judgement, values, wording
-from harness.report.plain import clean, clip
+from harness.report import format as values
+from harness.report import headline as judgement
+from harness.report import phrases as wording
+from harness.report.sanitize import clean, clip
 from harness.report.text import STYLES
 from harness.report.twins import comparison_lines
 from harness.result import RunResult

@@ -21,8 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunFinished, RunStarted, Snapshot
-from harness.report import judgement, wording
-from harness.report.plain import clean, clip
+from harness.report import headline as judgement
+from harness.report import phrases as wording
+from harness.report.sanitize import clean, clip
 from harness.report.text import STYLES, render_result
 from harness.units import format_ns
 

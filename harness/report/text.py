@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import judgement, values, wording
-from harness.report.judgement import Tone
-from harness.report.plain import clean, clip
+from harness.report import format as values
+from harness.report import headline as judgement
+from harness.report import phrases as wording
+from harness.report.headline import Tone
+from harness.report.sanitize import clean, clip
 from harness.result import FaultResult, RunResult
 from harness.verdict import CheckResult, Finding, Verdict
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.report.judgement import status
-from harness.report.plain import clean, clip
-from harness.report.values import bound, format_value
-from harness.report.wording import variant_text
+from harness.report.format import bound, format_value
+from harness.report.headline import status
+from harness.report.phrases import variant_text
+from harness.report.sanitize import clean, clip
 from harness.result import RunResult
 from harness.verdict import Limit, Verdict
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from harness.errors import AbilityError
-from harness.runtime.cgroup_cpu import find_controller
-from harness.runtime.cgroup_memory import find_memory_controller
-from harness.runtime.disk import FILESYSTEMS, require_disk
+from harness.runtime.kernel.cgroup_cpu import find_controller
+from harness.runtime.kernel.cgroup_memory import find_memory_controller
+from harness.runtime.kernel.disk import FILESYSTEMS, require_disk
 
 
 def _cpu_limits(runtime: str) -> str:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.runtime.base import CpuLimited, Disk, Link, MemoryLimited, Node, NodeSpec, Pausable
-from harness.runtime.fleet import Fleet
-from harness.runtime.procfs import Address
-from harness.runtime.toxiproxy import ToxiproxyControl
+from harness.runtime.kernel.procfs import Address
+from harness.runtime.toxiproxy.control import ToxiproxyControl
+from harness.runtime.toxiproxy.router import Fleet
 
 NAMES = ("process", "docker")
 

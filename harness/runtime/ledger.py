@@ -23,7 +23,8 @@ from typing import Any
 from platformdirs import user_state_path
 
 from harness.errors import HarnessError
-from harness.runtime import cgroup, docker_engine, procfs
+from harness.runtime.docker import engine as docker_engine
+from harness.runtime.kernel import cgroup, procfs
 
 _SWEEP_SECONDS = 10.0
 _QUIET_S = 2.0
@@ -196,7 +197,7 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]], *, died: bool) -> Fou
 
 def _mounts(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the disks of which anything is left: a mount, a loop device or the image."""
-    from harness.runtime import disk  # noqa: PLC0415  a disk records itself in a ledger
+    from harness.runtime.kernel import disk  # noqa: PLC0415  a disk records itself in a ledger
 
     places = {item.point for item in disk.mounts()}
     return [
@@ -208,7 +209,7 @@ def _mounts(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _unmounted(item: Mapping[str, Any]) -> str:
-    from harness.runtime import disk  # noqa: PLC0415  see above
+    from harness.runtime.kernel import disk  # noqa: PLC0415  see above
 
     return disk.remove_mount(Path(item["point"]), Path(item["image"]))
 

@@ -12,7 +12,7 @@ from harness.errors import Location
 from harness.scenario.entry import FaultEntry, Words
 from harness.scenario.model import LOOKED_UP
 from harness.scenario.quantity import exact
-from harness.scenario.shape import Reader
+from harness.scenario.reader import Reader
 from harness.scenario.target import Place
 from harness.scenario.trigger import after_at, check_after
 from harness.units import DURATION

@@ -11,7 +11,7 @@ from dataclasses import replace
 from harness.errors import Problem, ScenarioError
 from harness.scenario.load import Source
 from harness.scenario.matrix import combinations, read_axes
-from harness.scenario.shape import Reader
+from harness.scenario.reader import Reader
 from harness.scenario.variant import Variant, read_variant
 
 __all__ = ["Variant", "variants"]

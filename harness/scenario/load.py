@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import Location, Problem, ScenarioError
 from harness.scenario.document import Mapping, read_document
-from harness.scenario.shapes import Vocabulary
+from harness.scenario.plugins import Vocabulary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

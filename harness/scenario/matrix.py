@@ -14,7 +14,7 @@ from typing import Final
 from harness.errors import nearest
 from harness.scenario import document
 from harness.scenario.document import Entry, Node, Scalar, Sequence, as_written
-from harness.scenario.shape import Reader
+from harness.scenario.reader import Reader
 
 VARIANTS_MAX: Final = 500
 VARIED: Final = ("broker", "seed", "cluster", "workload", "faults", "expect", "must_fail", "attempts")

@@ -22,8 +22,8 @@ from harness.scenario.fields import (
 from harness.scenario.head import ID_PATTERN, SEED_DEFAULT, SEED_MAX, TAG_PATTERN, ZONE_PATTERN, FaultWords, Head
 from harness.scenario.matrix import VARIED
 from harness.scenario.model import LOOKED_UP, ClusterShape, Target, Trigger, WorkloadShape
+from harness.scenario.plugins import BrokerShape, FaultShape, Vocabulary
 from harness.scenario.quantity import exact
-from harness.scenario.shapes import BrokerShape, FaultShape, Vocabulary
 from harness.scenario.target import GROUPS, KEY, WORKERS
 from harness.scenario.trigger import BOUND_PATTERN, KINDS, MOVED, NOBODY
 from harness.units import Unit

@@ -14,8 +14,8 @@ from harness.scenario import document
 from harness.scenario.document import Node, Scalar
 from harness.scenario.members import client_links, node_names, peer_links, worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, ClusterShape, Mode, Target, WorkloadShape
-from harness.scenario.shape import Reader
-from harness.scenario.shapes import ActsOn
+from harness.scenario.plugins import ActsOn
+from harness.scenario.reader import Reader
 
 KEY = {"node": "node", "link": "link", "client": "worker", "consumer": "worker"}
 GROUPS = {

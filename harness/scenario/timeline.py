@@ -18,9 +18,9 @@ from harness.scenario.document import Entry, Node, Scalar, Sequence
 from harness.scenario.entry import FaultEntry, Words
 from harness.scenario.head import ID_PATTERN, FaultWords
 from harness.scenario.model import LOOKED_UP, TOPIC, FaultEffects, Target, Trigger
+from harness.scenario.plugins import FaultShape
 from harness.scenario.quantity import exact
-from harness.scenario.shape import INVALID, Reader
-from harness.scenario.shapes import FaultShape
+from harness.scenario.reader import INVALID, Reader
 from harness.scenario.target import Place, candidates, read_target
 from harness.scenario.trigger import read_trigger
 from harness.units import DURATION

@@ -16,7 +16,7 @@ from harness.scenario.document import Node
 from harness.scenario.members import node_names
 from harness.scenario.model import GroupState, Trigger
 from harness.scenario.quantity import exact
-from harness.scenario.shape import INVALID, Reader
+from harness.scenario.reader import INVALID, Reader
 from harness.scenario.target import Place
 from harness.units import DURATION
 

@@ -20,8 +20,8 @@ from harness.scenario.load import Source
 from harness.scenario.matrix import Combination
 from harness.scenario.members import worker_names
 from harness.scenario.model import Attempts, ClusterShape, Expectation, WorkloadShape
-from harness.scenario.shape import INVALID, Reader
-from harness.scenario.shapes import BrokerShape, Vocabulary
+from harness.scenario.plugins import BrokerShape, Vocabulary
+from harness.scenario.reader import INVALID, Reader
 from harness.scenario.target import ABLE, Place
 from harness.scenario.timeline import read_faults
 

@@ -17,7 +17,7 @@ from harness.clients.base import Counters, Report, WorkerSpec
 from harness.clock import monotonic_ns
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
-from harness.runtime.process import SupervisedProcess
+from harness.runtime.process.supervised import SupervisedProcess
 
 READY_S = 60.0
 SILENT_S = 5.0

@@ -14,8 +14,8 @@ import numpy as np
 from confluent_kafka.admin import AdminClient
 from side_by_side import Bench, bench, in_turn, program, ratio_row, work
 
+from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions, ProducerOptions
 from harness.clients.base import WorkerSpec
-from harness.clients.kafka_options import GROUP, TOPIC, ConsumerOptions, ProducerOptions
 from harness.history.read import History
 from harness.history.record import Kind
 

@@ -14,8 +14,8 @@ from nats.aio.client import Client
 from nats.js import api
 from side_by_side import Bench, bench, in_turn, program, ratio_row, work
 
+from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX, ConsumerOptions, ProducerOptions, durable, subject
 from harness.clients.base import WorkerSpec
-from harness.clients.nats_options import STREAM, SUBJECT_PREFIX, ConsumerOptions, ProducerOptions, durable, subject
 from harness.history.read import History
 from harness.history.record import Kind
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from harness.history.read import History
 from harness.progress import Event
-from harness.run import session
-from harness.run.selection import select
-from harness.runtime import docker_engine
+from harness.runtime.docker import engine as docker_engine
+from harness.session import session
+from harness.session.selection import select
 
 _FAULTS = 20
 _SCENARIO = """

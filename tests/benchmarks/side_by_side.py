@@ -17,14 +17,14 @@ from harness.clients.base import WorkerSpec
 from harness.clock import monotonic_ns
 from harness.distributions.base import Installation, ensure, resolve
 from harness.history.facts import Facts
-from harness.run.vocabulary import vocabulary
+from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
-from harness.runtime.ports import Ports
-from harness.runtime.process_node import ProcessNode
+from harness.runtime.process.node import ProcessNode
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.scenario.model import Plan
 from harness.scenario.plan import make_plan
+from harness.session.vocabulary import vocabulary
 from harness.workload.launcher import Worker
 
 _SCENARIO = """

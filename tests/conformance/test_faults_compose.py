@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import required
-from in_process import run_text, run_twice_at_most, scenario
+from support import required_abilities as required
+from support.in_process import run_text, run_twice_at_most, scenario
 
 from harness.verdict import Verdict
 

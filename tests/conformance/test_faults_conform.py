@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import required
-import turns
-from in_process import BROKERS, run_text, run_twice_at_most, scenario
+from support import jvm_slots as turns
+from support import required_abilities as required
+from support.in_process import BROKERS, run_text, run_twice_at_most, scenario
 
 from harness.brokers.base import BROKERS as REGISTERED
-from harness.brokers.kafka_admin import KafkaAdmin
-from harness.brokers.nats_admin import NatsAdmin
+from harness.brokers.kafka.admin import KafkaAdmin
+from harness.brokers.nats.admin import NatsAdmin
 from harness.errors import ExitCode, ScenarioError
 from harness.faults.base import FAULTS
-from harness.run.selection import select
-from harness.runtime.disk import LoopDisk
-from harness.runtime.docker_node import ContainerNode
-from harness.runtime.process_node import ProcessNode
-from harness.runtime.toxiproxy import ToxiproxyControl
+from harness.runtime.docker.node import ContainerNode
+from harness.runtime.kernel.disk import LoopDisk
+from harness.runtime.process.node import ProcessNode
+from harness.runtime.toxiproxy.control import ToxiproxyControl
+from harness.session.selection import select
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
 

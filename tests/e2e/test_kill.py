@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-import required
-from cli_runner import Cli, cgroups, ours
+from support import required_abilities as required
+from support.cli_runner import Cli, cgroups, ours
 
-from harness.runtime import docker_engine
 from harness.runtime.abilities import why_not
-from harness.runtime.disk import mounts
+from harness.runtime.docker import engine as docker_engine
+from harness.runtime.kernel.disk import mounts
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "4"))
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import required
-import turns
-from cli_runner import Cli
-from in_process import NO_VERDICT
 from ruamel.yaml import YAML
+from support import jvm_slots as turns
+from support import required_abilities as required
+from support.cli_runner import Cli
+from support.in_process import NO_VERDICT
 
 from harness.errors import ExitCode
-from harness.run.selection import select
-from harness.runtime import docker_engine
+from harness.runtime.docker import engine as docker_engine
+from harness.session.selection import select
 
 ROOT = Path(__file__).parents[2] / "scenarios"
 IN_CI = bool(os.environ.get("CI"))

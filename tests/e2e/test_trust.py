@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runner import Cli, ours
-from in_process import run_text, scenario
+from support.cli_runner import Cli, ours
+from support.in_process import run_text, scenario
 
 from harness.history.read import History
-from harness.runtime.toxiproxy import ToxiproxyControl
+from harness.runtime.toxiproxy.control import ToxiproxyControl
 from harness.verdict import Verdict
 
 QUIET = """

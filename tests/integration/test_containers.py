@@ -9,19 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import required
+from support import required_abilities as required
 
 from harness.distributions.base import resolve
 from harness.distributions.images import ensure_image
 from harness.errors import StartError
-from harness.runtime import docker_engine, procfs
 from harness.runtime.base import Channel, Link, NodeSpec
-from harness.runtime.container import Container, Made
-from harness.runtime.docker_engine import LABEL
-from harness.runtime.docker_node import ContainerNode
-from harness.runtime.docker_runtime import DockerRuntime
+from harness.runtime.docker import engine as docker_engine
+from harness.runtime.docker.container import Container, Made
+from harness.runtime.docker.engine import LABEL
+from harness.runtime.docker.node import ContainerNode
+from harness.runtime.docker.runtime import DockerRuntime
+from harness.runtime.kernel import procfs
+from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger, sweep
-from harness.runtime.ports import Ports
 
 
 class Pod:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import required
+from support import required_abilities as required
 
 from harness.errors import AbilityError, StartError
-from harness.runtime.disk import FILESYSTEMS, LoopDisk, loop_devices, mounts, require_disk
+from harness.runtime.kernel.disk import FILESYSTEMS, LoopDisk, loop_devices, mounts, require_disk
 from harness.runtime.ledger import Ledger, sweep
 
 MIB = 1 << 20
@@ -113,7 +113,7 @@ def test_what_is_not_mounted_is_never_filled_nor_cut(disk: LoopDisk) -> None:
 
 def test_a_mount_that_is_held_is_said_to_be(disk: LoopDisk, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch, (disk.point / "open").open("w"):
-        patch.setattr("harness.runtime.disk._DEADLINE_S", 0.2)
+        patch.setattr("harness.runtime.kernel.disk._DEADLINE_S", 0.2)
         with pytest.raises(StartError, match="cannot be unmounted"):
             disk.unmount()
 
@@ -124,7 +124,7 @@ def test_a_killed_run_leaves_nothing(filesystem: str, tmp_path: Path, monkeypatc
     code = f"""
 import os, signal
 from pathlib import Path
-from harness.runtime.disk import LoopDisk
+from harness.runtime.kernel.disk import LoopDisk
 from harness.runtime.ledger import Ledger
 disk = LoopDisk(Path({str(image)!r}), Path({str(point)!r}), {filesystem!r}, {512 * MIB}, Ledger("dead", Path({str(tmp_path)!r})))
 disk.create()

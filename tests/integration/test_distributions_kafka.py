@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from turns import turn
+from support.jvm_slots import turn
 
+from harness.brokers.kafka.distribution import java_for
+from harness.brokers.kafka.startup import _free_ports, serves
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, ensure, provide, resolve
-from harness.distributions.kafka import java_for
-from harness.distributions.kafka_startup import _free_ports, serves
 
 # Nothing cached: two Java runtimes, the jars of two versions, two trainings.
 pytestmark = pytest.mark.timeout(1800)
@@ -33,8 +33,8 @@ from pathlib import Path
 from harness.distributions.base import provide, resolve
 from harness.distributions.cache import Cache
 from harness.distributions.java import find_java
-from harness.distributions.kafka import java_for
-from harness.distributions.kafka_startup import obtain_startup
+from harness.brokers.kafka.distribution import java_for
+from harness.brokers.kafka.startup import obtain_startup
 from harness.distributions.tool import Tool
 scratch = Path(sys.argv[1])
 held = provide(resolve("kafka-4"), print)

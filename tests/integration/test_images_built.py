@@ -16,17 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import required
-from cli_runner import Cli
+from support import required_abilities as required
+from support.cli_runner import Cli
 
-from harness.distributions import image_kafka, image_shelf
+from harness.brokers.kafka import image as image_kafka
+from harness.distributions import image_store as image_shelf
 from harness.distributions.base import ensure, resolve
+from harness.distributions.image_base import recipes
 from harness.distributions.image_official import LABEL as ASKED
-from harness.distributions.image_shelf import HeldImage, held_images, remove_images
+from harness.distributions.image_store import HeldImage, held_images, remove_images
 from harness.distributions.images import IMAGES, LABEL, Content, ensure_image, has_image
 from harness.errors import UnfitEnvironmentError
-from harness.runtime import docker_engine, procfs
-from harness.runtime.docker_engine import Client
+from harness.runtime.docker import engine as docker_engine
+from harness.runtime.docker.engine import Client
+from harness.runtime.kernel import procfs
 
 Tags = list[str]
 
@@ -114,7 +117,7 @@ def test_an_official_image_of_another_version_is_refused(client: Client, made: T
     nats = resolve("nats-2")
     ours = ensure_image(nats, lambda _: None).image
     name = _build(client, made, _name("nats:2.12"), ["FROM scratch", f"COPY --from={ours} /nats-server /nats-server"])
-    content = Content(folder="nats", files={}, command=(), versions={"nats": "2.12.15"})
+    content = Content(recipe=recipes() / "nats", files={}, command=(), versions={"nats": "2.12.15"})
     with pytest.raises(
         UnfitEnvironmentError, match=f"holds nats {nats.version}, and the broker asked for is nats-2.12.15"
     ):

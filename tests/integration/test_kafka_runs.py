@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from in_process import last_run_dir, run_text, run_twice_at_most
+from support.in_process import last_run_dir, run_text, run_twice_at_most
 
-from harness.brokers import kafka_config
 from harness.brokers.base import Launch
+from harness.brokers.kafka import config as kafka_config
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.result import RunResult
@@ -127,7 +127,7 @@ def test_a_worker_that_somebody_else_kills_costs_that_worker_only(
 def test_clients_that_are_told_the_nodes_own_addresses_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.run.deployment._PROOF_S", 1.0)
+    monkeypatch.setattr("harness.engine.deployment._PROOF_S", 1.0)
     original = kafka_config.server_properties
 
     def without_links(name: str, launch: Launch) -> dict[str, str]:
@@ -140,7 +140,7 @@ def test_clients_that_are_told_the_nodes_own_addresses_are_found(
 
 
 def test_nodes_that_know_each_other_directly_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.run.deployment._PROOF_S", 1.0)
+    monkeypatch.setattr("harness.engine.deployment._PROOF_S", 1.0)
     monkeypatch.setattr(kafka_config, "pair_address", lambda *_: "127.0.0.1")
     result, _ = run(tmp_path, once=True, cluster="{nodes: 3, replicas: 3}")
     assert result.exit_code == 7

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from in_process import run_text, scenario
+from support.in_process import run_text, scenario
 
 from harness.clients.base import WorkerSpec
-from harness.run.layout import worker_specs
+from harness.engine.topology import worker_specs
 from harness.runtime.base import Link
 from harness.scenario.model import Plan
 from harness.verdict import Verdict
@@ -18,7 +18,7 @@ from harness.verdict import Verdict
 
 def test_a_worker_that_dials_the_node_itself_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr("harness.run.deployment._PROOF_S", 1.0)
+    monkeypatch.setattr("harness.engine.deployment._PROOF_S", 1.0)
 
     def around(
         plan: Plan, kind: str, links: Mapping[str, Link], history: Path, packages: Mapping[str, str]
@@ -27,7 +27,7 @@ def test_a_worker_that_dials_the_node_itself_is_found(tmp_path: Path, monkeypatc
         specs = worker_specs(plan, kind, links, history, packages)
         return [replace(spec, addresses=direct) if spec.worker == "c0" else spec for spec in specs]
 
-    monkeypatch.setattr("harness.run.deployment.worker_specs", around)
+    monkeypatch.setattr("harness.engine.deployment.worker_specs", around)
     result, _ = run_text(scenario("latency: {delay: 40ms}", "{link: client-broker}"), tmp_path)
     assert result.exit_code == 7
     assert result.verdict is Verdict.INCONCLUSIVE

@@ -17,10 +17,10 @@ from harness.distributions.base import ensure, resolve
 from harness.errors import ControlError
 from harness.faults.base import FAULTS, Fault, FaultContext, Sample
 from harness.runtime.base import Channel, Link
+from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
-from harness.runtime.ports import Ports
-from harness.runtime.process_runtime import toxiproxy_program
-from harness.runtime.toxiproxy_server import ToxiproxyServer
+from harness.runtime.process.runtime import toxiproxy_program
+from harness.runtime.toxiproxy.server import ToxiproxyServer
 from harness.scenario.model import PlannedFault, Target
 
 LINK = "clients->n1"

@@ -14,13 +14,13 @@ import pytest
 
 from harness.distributions.base import ensure, resolve
 from harness.errors import ControlError
-from harness.runtime import toxiproxy
 from harness.runtime.base import Channel, Link
+from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
-from harness.runtime.ports import Ports
-from harness.runtime.process_runtime import toxiproxy_program
-from harness.runtime.toxiproxy import ToxiproxyControl
-from harness.runtime.toxiproxy_server import ToxiproxyServer
+from harness.runtime.process.runtime import toxiproxy_program
+from harness.runtime.toxiproxy import control as toxiproxy
+from harness.runtime.toxiproxy.control import ToxiproxyControl
+from harness.runtime.toxiproxy.server import ToxiproxyServer
 
 
 def _channel(name: str, port: int, upstream: int) -> Channel:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import required
-from in_process import last_run_dir, run_text, run_twice_at_most
+from support import required_abilities as required
+from support.in_process import last_run_dir, run_text, run_twice_at_most
 
 from harness.errors import AbilityError
-from harness.runtime import docker_engine
-from harness.runtime.cgroup_cpu import find_controller
 from harness.runtime.contract import NAMES
+from harness.runtime.docker import engine as docker_engine
+from harness.runtime.kernel.cgroup_cpu import find_controller
 from harness.verdict import Verdict
 
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")

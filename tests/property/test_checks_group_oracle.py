@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 
-import checks_oracle as oracle
 import numpy as np
-from history_builder import HistoryBuilder, facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import checks_oracle as oracle
+from support.history_builder import HistoryBuilder, facts
 
-from harness.checks.inversions import in_epochs
-from harness.checks.missing import Place, classify
-from harness.checks.redelivery import find_redeliveries
-from harness.checks.starts import judge_starts
-from harness.checks.trespass import outside, zombies
+from harness.checks.analysis.inversions import in_epochs
+from harness.checks.analysis.missing import Place, classify
+from harness.checks.analysis.redelivery import find_redeliveries
+from harness.checks.analysis.starts import judge_starts
+from harness.checks.analysis.unowned_work import outside, zombies
 from harness.history.read import History
 
 EXAMPLES = settings(max_examples=200, deadline=None)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from history_builder import MS, HistoryBuilder, facts
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from support.history_builder import MS, HistoryBuilder, facts
 
 from harness.checks.judge import judge_all
 from harness.checks.latency import LatencyLimits

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import random
 
-import checks_oracle as oracle
 import numpy as np
-from history_builder import MS, HistoryBuilder, facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import checks_oracle as oracle
+from support.history_builder import MS, HistoryBuilder, facts
 
-from harness.checks.completion import first_processed
+from harness.checks.analysis.completion import first_processed
+from harness.checks.analysis.inversions import Inversions, in_epochs, in_logs, of_keys, of_partitions
+from harness.checks.analysis.missing import Place, classify
+from harness.checks.analysis.pauses import find_pauses
+from harness.checks.analysis.redelivery import find_redeliveries
+from harness.checks.analysis.windows import drain_end
 from harness.checks.duplicates import Duplicates, DuplicatesLimits
-from harness.checks.inversions import Inversions, in_epochs, in_logs, of_keys, of_partitions
 from harness.checks.loss import Loss, LossLimits
-from harness.checks.missing import Place, classify
-from harness.checks.pauses import find_pauses
-from harness.checks.redelivery import find_redeliveries
-from harness.checks.windows import drain_end
 from harness.history.read import History
 from harness.history.record import SEQ_BITS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import vocabulary as words
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from scenario_cases import BASE, cases
+from support import scenario_vocabulary as words
+from support.scenario_mistakes import BASE, cases
 
 from harness.errors import Problem, ScenarioError
 from harness.scenario.expand import Variant, variants

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import vocabulary as words
+from support import scenario_vocabulary as words
 
-from harness.scenario.shapes import Vocabulary
+from harness.scenario.plugins import Vocabulary
 
 
 @pytest.fixture

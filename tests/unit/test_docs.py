@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from harness.brokers.base import BROKERS
-from harness.cli import cli
+from harness.commands.cli import cli
+from harness.commands.fault_list import options_of
 from harness.faults.base import FAULTS
-from harness.run.fault_list import options_of
-from harness.run.vocabulary import vocabulary
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
+from harness.session.vocabulary import vocabulary
 
 ROOT = Path(__file__).parents[2]
 FAULTS_PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")

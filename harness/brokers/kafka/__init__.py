@@ -1,0 +1,1 @@
+"""Everything of Kafka: how it is fetched, configured, administered, observed and used."""

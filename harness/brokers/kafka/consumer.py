@@ -1,0 +1,310 @@
+"""The Kafka reference consumer: a member of a consumer group, with its handler in the poll loop or beside it.
+
+What a poll gives is journaled (DELIVERED) before its first handler runs, and a handler's end (PROCESSED) before its offset is
+committed. A commit is journaled twice: as ``unknown`` before it may take effect (with automatic commits: when the offset is
+stored), and with its outcome once that is known, so that a process that is killed in between leaves no commit unrecorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from harness.brokers.kafka.commits import Commits
+from harness.brokers.kafka.errors import error_text
+from harness.brokers.kafka.handler_thread import Beside, Records
+from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions
+from harness.clients.base import Session
+from harness.clients.handler import Handler
+from harness.clients.payload import decode_all
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.errors import StartError
+from harness.history.record import RECORD_DTYPE, Kind, Outcome
+
+_CONNECT_S = 120.0
+"""A worker starts beside the nodes; on a starved machine they take long, and the topic is created after them."""
+_BUSY_POLL_S = 0.05
+_POLL_EVERY_NS = NS_PER_S // 10
+
+
+class KafkaConsumer:
+    """One consumer incarnation; blocking.
+
+    Args:
+        session: Its spec, journal and control.
+        options: Of the scenario.
+        common: Configuration shared with producers.
+        logger: Of the client library.
+
+    Attributes:
+        counters: What is reported.
+        handler: The application's.
+    """
+
+    def __init__(
+        self, session: Session, options: ConsumerOptions, common: Mapping[str, Any], logger: logging.Logger
+    ) -> None:
+        self._session, self._options = session, options
+        self.counters = session.counters
+        self._lock = threading.RLock()  # of the journal: a handler beside the loop records too
+        self._commits = Commits(session, options.commit, self._lock)
+        configuration = {**common, **_configuration(session, options), "on_commit": self._commits.answered}
+        self._consumer = Consumer(configuration, logger=logger)
+        self.handler = Handler(session, options.handler_time_ns)
+        self._ordinal = 0
+        self._work: Beside | None = None
+        self._waiting: Records = np.empty(0, RECORD_DTYPE)
+        self._paused: set[int] = set()
+        self._returned_ns = self._told_ns = monotonic_ns()
+        self._gap_ns = self._polls = 0
+
+    def connect(self) -> None:
+        """Wait until the topic is known, and subscribe; raises StartError."""
+        deadline = monotonic_ns() + int(_CONNECT_S * NS_PER_S)
+        addresses = ", ".join(self._session.spec.addresses)
+        while True:
+            trouble = "the topic does not exist"
+            try:
+                topic = self._consumer.list_topics(TOPIC, timeout=1.0).topics.get(TOPIC)
+                if topic is not None and topic.error is None and topic.partitions:
+                    break
+            except KafkaException as error:
+                trouble = str(error)
+            if monotonic_ns() > deadline:
+                raise StartError(f"{self._session.spec.worker} cannot start at {addresses}: {trouble}")
+            self._consumer.poll(0.05)
+        self._consumer.subscribe([TOPIC], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def run(self) -> None:
+        """Poll until told to stop; then finish what is held, commit and leave the group."""
+        stop = self._session.control.stop
+        try:
+            while not stop.is_set():
+                messages = self._poll()
+                if not messages and self._options.commit in {"sync", "async"}:
+                    # Refused in a rebalance, say, and nothing has come since that would be committed behind it.
+                    self._commit(self._commits.take_failed())
+                self._take(messages)
+            if self._work is not None:
+                self._work.done.wait()
+                self._done_beside()
+        finally:
+            # Revocation is called back from here, and an automatic commit made.
+            self._consumer.close()
+            self._tell_polls()
+            with self._lock:
+                self._session.journal.flush()
+
+    def _poll(self) -> list[Message]:
+        """Poll once; journal how long the application kept away from it."""
+        now = monotonic_ns()
+        self._gap_ns = max(self._gap_ns, now - self._returned_ns)
+        wait_s = _BUSY_POLL_S if self._work is not None else self._options.poll_wait_ns / NS_PER_S
+        messages = self._consumer.consume(self._options.poll, wait_s)
+        self._returned_ns = monotonic_ns()
+        self._polls += 1
+        self.counters.polls += 1
+        if self._returned_ns - self._told_ns >= _POLL_EVERY_NS:
+            self._tell_polls()
+        return list(messages)
+
+    def _tell_polls(self) -> None:
+        with self._lock:
+            self._session.journal.poll(monotonic_ns(), self._polls, self._gap_ns)
+            self._session.journal.flush()
+        self._told_ns, self._gap_ns, self._polls = monotonic_ns(), 0, 0
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        good = [message for message in messages if message.error() is None]
+        if len(good) < len(messages):
+            self._complain(messages)
+        deliveries = _records(good)
+        if good and self._options.commit == "auto-before":
+            with self._lock:  # the library stored these offsets when it handed the messages over
+                self._commits.stored(_positions(deliveries))
+                self._session.journal.flush()
+        if self._options.handler_in == "worker":
+            self._take_beside(deliveries)
+        elif good:
+            self._handle(deliveries, self._deliver(deliveries))
+
+    def _complain(self, messages: Sequence[Message]) -> None:
+        """Journal what polls told of errors; raises KafkaException for one that ends this consumer."""
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._session.errors.add(f"poll: {error_text(error)}")
+                if error.fatal():
+                    raise KafkaException(error)
+
+    def _deliver(self, deliveries: Records) -> int:
+        """Journal a batch as handed over; return the ordinal of its first delivery."""
+        deliveries["t"] = monotonic_ns()
+        with self._lock:
+            self._session.journal.extend(deliveries)
+            self._session.journal.flush()
+        first, self._ordinal = self._ordinal, self._ordinal + deliveries.size
+        self.counters.delivered += deliveries.size
+        return first
+
+    def _handle(self, deliveries: Records, first: int) -> None:
+        """Run the handler for a batch in the poll loop, then commit."""
+        if not self.handler.due_ns():
+            self.processed(first, deliveries.size)
+        else:
+            for index in range(deliveries.size):
+                self.handler.run()
+                self.processed(first + index, 1)
+        self._commit(_positions(deliveries))
+
+    def processed(self, first: int, count: int) -> None:
+        """Journal that the handlers of a range of deliveries have ended."""
+        with self._lock:
+            self._session.journal.add(Kind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first)
+            self._session.journal.flush()
+        self.counters.processed += count
+
+    def _commit(self, positions: Mapping[int, int]) -> None:
+        """Commit what was processed, as the scenario wants it."""
+        if not positions or self._options.commit in {"none", "auto-before"}:
+            return
+        offsets = [TopicPartition(TOPIC, partition, offset) for partition, offset in sorted(positions.items())]
+        if self._options.commit == "auto-after":
+            with self._lock:
+                self._commits.stored(positions)
+                self._session.journal.flush()
+            try:
+                self._consumer.store_offsets(offsets=offsets)
+            except KafkaException as error:  # revoked meanwhile: nothing is committed then
+                self._session.errors.add(f"store offsets: {error_text(error)}")
+            return
+        self._commits.commit(self._consumer, offsets)
+
+    def _take_beside(self, deliveries: Records) -> None:
+        """Hand a batch to the handler's thread, with the partitions paused until it is done; then commit."""
+        if self._work is not None and self._work.done.is_set():
+            self._done_beside()
+        self._waiting = np.concatenate([self._waiting, deliveries])
+        if not self._waiting.size:
+            return
+        if self._work is None:
+            batch, self._waiting = self._waiting, self._waiting[:0]
+            self._work = Beside(self, batch, self._deliver(batch))
+        self._pause()
+
+    def _pause(self) -> None:
+        """Pause what is assigned and not paused yet: more messages could not be handled anyway."""
+        fresh = [item for item in self._consumer.assignment() if item.partition not in self._paused]
+        if fresh:
+            self._consumer.pause(fresh)
+            self._paused.update(item.partition for item in fresh)
+
+    def _done_beside(self) -> None:
+        work, self._work = self._work, None
+        assert work is not None
+        if work.failure is not None:
+            raise work.failure
+        self._commit(work.positions)
+        self._paused.clear()
+        # All of them: what was paused, revoked and assigned again is still paused.
+        assigned = self._consumer.assignment()
+        if assigned:
+            self._consumer.resume(assigned)
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._event("assign", partitions)
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Give partitions back: what is being handled may be finished and committed first."""
+        taken = {item.partition for item in partitions}
+        if self._work is not None:
+            self._work.finish(taken, self._options.revoke_wait_ns / NS_PER_S)
+            self._commit(self._work.take_positions(taken))
+        self._forget(taken)
+        self._event("revoke", partitions)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Note that partitions are gone; they may be somebody else's already, so nothing is committed."""
+        taken = {item.partition for item in partitions}
+        if self._work is not None:
+            self._work.finish(taken, 0.0)
+            self._work.take_positions(taken)
+        self._forget(taken)
+        self._event("lost", partitions)
+
+    def _forget(self, taken: set[int]) -> None:
+        self._waiting = self._waiting[~np.isin(self._waiting["partition"], list(taken))]
+        self._paused -= taken
+        self._commits.forget(taken)
+
+    def _event(self, kind: str, partitions: Sequence[TopicPartition]) -> None:
+        spec = self._session.spec
+        with self._lock:
+            self._session.journal.flush()
+        if self._options.protocol == "consumer":
+            protocol = "consumer"
+        else:
+            protocol = "eager" if self._options.eager else "cooperative"
+        self._session.events.write(
+            kind,
+            worker=spec.worker,
+            incarnation=spec.incarnation,
+            partitions=sorted(item.partition for item in partitions),
+            start=[-1] * len(partitions),
+            generation=-1,
+            protocol=protocol,
+        )
+
+
+def _records(messages: Sequence[Message]) -> Records:
+    """Return messages as DELIVERED records; their time is set when they are handed over."""
+    records = np.zeros(len(messages), RECORD_DTYPE)
+    records["kind"], records["ref"] = Kind.DELIVERED, -1
+    records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
+    records["partition"] = [message.partition() for message in messages]
+    records["offset"] = [message.offset() for message in messages]
+    return records
+
+
+def _positions(deliveries: Records) -> dict[int, int]:
+    """Return partition → the offset behind the last of these deliveries."""
+    partitions = deliveries["partition"]
+    last = {index: int(np.flatnonzero(partitions == index)[-1]) for index in set(partitions.tolist())}
+    return {index: int(deliveries["offset"][row]) + 1 for index, row in last.items()}
+
+
+def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]:
+    """Return the consumer's own part of the configuration."""
+
+    def milliseconds(value_ns: int) -> int:
+        return max(1, value_ns // 1_000_000)
+
+    found: dict[str, Any] = {
+        "group.id": GROUP,
+        "auto.offset.reset": "earliest",
+        "max.poll.interval.ms": milliseconds(options.max_poll_interval_ns),
+        "enable.auto.commit": options.commit.startswith("auto"),
+        "enable.auto.offset.store": options.commit == "auto-before",
+        "auto.commit.interval.ms": milliseconds(options.auto_commit_interval_ns),
+        "isolation.level": options.isolation,
+        "fetch.wait.max.ms": options.fetch_wait_ns // 1_000_000,
+        # A full queue would stop fetching for a second, and a fast consumer stand still for most of it.
+        "fetch.queue.backoff.ms": 10,
+    }
+    if options.protocol == "classic":
+        found |= {
+            "partition.assignment.strategy": options.strategy,
+            "session.timeout.ms": milliseconds(options.session_timeout_ns),
+            "heartbeat.interval.ms": milliseconds(options.heartbeat_interval_ns),
+        }
+    else:
+        # Session and heartbeat of the consumer protocol are the broker's (brokers/kafka_config.py).
+        found |= {"group.protocol": "consumer", "group.remote.assignor": options.strategy}
+    if options.static_membership:
+        found["group.instance.id"] = session.spec.worker
+    return found

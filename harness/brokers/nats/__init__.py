@@ -1,0 +1,1 @@
+"""Everything of NATS JetStream: how it is fetched, configured, administered, observed and used."""

@@ -1,0 +1,252 @@
+"""Administration of a NATS cluster through the nodes' own listeners: stream, leader, drain state, audit.
+
+Used by the engine and by the monitor; never through a link, so that no fault of a plan blinds it to a living node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext, api
+
+from harness.brokers.base import Authority, Leadership, Observed, PartitionState
+from harness.brokers.nats.audit import STREAM_NOT_FOUND, StreamAudit
+from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX, durable, subject
+from harness.brokers.nats.view import NatsView
+from harness.errors import ControlError, RefusedError, StartError
+from harness.history.record import Journal
+from harness.scenario.model import Plan
+
+ADMIN_NAME = "harness-admin"
+_REQUEST_S = 2.0
+_CONNECT_S = 5.0
+_CREATED_S = 60.0
+"""How long each step of making a cluster ready may take: a busy machine is slow."""
+
+_CONSUMER_NOT_FOUND, _NO_SUITABLE_PEERS = 10014, 10005
+_T = TypeVar("_T")
+_FAILURES = (nats.errors.Error, ControlError, TimeoutError, OSError)
+
+
+class NatsAdmin:
+    """Administration of one cluster.
+
+    Args:
+        ports: Node → role → port on 127.0.0.1.
+        partitions: How many durable consumers there are.
+    """
+
+    def __init__(self, ports: Mapping[str, Mapping[str, int]], partitions: int) -> None:
+        self._ports = ports
+        self._client: Client | None = None
+        self._partitions = partitions
+        self._view = NatsView({name: roles["monitor"] for name, roles in ports.items()})
+
+    async def create_topic(self, plan: Plan) -> None:
+        """Create the stream and a durable consumer per partition; wait until every one has a leader."""
+        workload, topic = plan.workload, plan.cluster.topic
+        options = workload.consumer
+        stream = api.StreamConfig(
+            name=STREAM,
+            subjects=[f"{SUBJECT_PREFIX}*"],
+            storage=api.StorageType(topic.storage),
+            num_replicas=plan.cluster.replicas,
+            duplicate_window=topic.duplicate_window_ns / 1e9,
+        )
+        js = await _until_accepted(self._jetstream, "a connection")
+        await _until_accepted(lambda: js.add_stream(stream), "the stream")
+        for partition in range(workload.partitions):
+            consumer = api.ConsumerConfig(
+                durable_name=durable(partition),
+                filter_subject=subject(partition),
+                ack_policy=api.AckPolicy(options.ack),
+                ack_wait=options.ack_wait_ns / 1e9 if options.ack == "explicit" else None,
+                max_ack_pending=options.max_ack_pending if options.ack == "explicit" else None,
+                max_waiting=64,
+            )
+            await _until_accepted(partial(js.add_consumer, STREAM, consumer), f"consumer {durable(partition)}")
+        deadline = time.monotonic() + _CREATED_S
+        for partition in range(workload.partitions):
+            while True:
+                with contextlib.suppress(nats.errors.Error):
+                    info = await js.consumer_info(STREAM, durable(partition), timeout=_REQUEST_S)
+                    if plan.cluster.replicas == 1 or (info.cluster is not None and info.cluster.leader):
+                        break
+                if time.monotonic() > deadline:
+                    raise StartError(f"consumer {durable(partition)} got no leader within {_CREATED_S:g} s")
+                await asyncio.sleep(0.05)
+
+    async def leader(self, partition: int = 0) -> str:
+        """Return the node that leads the stream, whatever the partition; empty when nobody does, or no node tells."""
+        del partition
+        return await self._leader() or ""
+
+    async def coordinator(self) -> str:
+        """Return nothing: durable consumers have no common coordinator."""
+        return ""
+
+    async def group_state(self) -> str:
+        """Return that nobody tells: there are no groups."""
+        return "unknown"
+
+    async def leadership(self, partition: int) -> Leadership:
+        """Return who leads the stream by most nodes' monitoring ports, each asked for its own view."""
+        del partition
+        return await self._view.leadership()
+
+    async def move_leader(self, partition: int) -> None:
+        """Order the stream's leader to step down; the cluster elects another one.
+
+        Raises ControlError (indefinite), RefusedError (definite: the server answered an error).
+        """
+        del partition
+        try:
+            await self._step_down()
+        except (*_FAILURES, ValueError) as error:
+            kind = RefusedError if isinstance(error, nats.js.errors.APIError) else ControlError
+            raise kind(f"the stream's leader did not step down: {str(error) or repr(error)}") from error
+
+    async def _step_down(self) -> None:
+        await self._jetstream()
+        assert self._client is not None
+        answer = await self._client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{STREAM}", b"", timeout=_REQUEST_S)
+        said = json.loads(answer.data)
+        if said.get("error"):
+            nats.js.errors.APIError.from_error(said["error"])
+        if not said.get("success"):
+            raise ControlError(f"it answered {said}")
+
+    async def settled(self) -> str:
+        """Return nothing: every consumer owns its partitions from the start."""
+        return ""
+
+    async def observe(self) -> Sequence[Observed]:
+        """Return who leads the stream; nothing while no node tells: that is no word of a stream without a leader."""
+        leader = await self._leader()
+        return [] if leader is None else [("leader", {"partition": -1, "leader": leader})]
+
+    async def node_ready(self, node: str) -> str:
+        """Return what ``/healthz`` says the node lacks: it answers ok once JetStream and its assets are current."""
+        return await self._view.lacks(node)
+
+    async def partitions(self) -> list[PartitionState] | None:
+        """Return the state of every durable consumer; None when the server says that the stream does not exist."""
+        states = []
+        try:
+            js = await self._jetstream()
+            for partition in range(self._partitions):
+                info = await js.consumer_info(STREAM, durable(partition), timeout=_REQUEST_S)
+                end = await self._last_offset(js, partition)
+                states.append(
+                    PartitionState(
+                        partition=partition,
+                        end_offset=end,
+                        consumed_offset=(info.delivered.stream_seq or 0) if info.delivered else 0,
+                        pending=info.num_pending or 0,
+                        ack_pending=info.num_ack_pending or 0,
+                    )
+                )
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code in {STREAM_NOT_FOUND, _CONSUMER_NOT_FOUND}:
+                return None
+            raise ControlError(f"the cluster answered: {error}") from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise ControlError(f"the cluster did not answer: {error!r}") from error
+        return states
+
+    async def audit(self, journal: Journal) -> Sequence[Authority]:
+        """Read the whole stream by an ephemeral pull consumer and journal what is stored."""
+        return (await StreamAudit(self._jetstream, journal).run(),)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None and not self._client.is_closed:
+            with contextlib.suppress(Exception):  # closing is best effort: the nodes are about to be stopped
+                await asyncio.wait_for(self._client.close(), 2)
+        self._client = None
+
+    async def _jetstream(self) -> JetStreamContext:
+        if self._client is None or self._client.is_closed:
+            servers = [f"nats://127.0.0.1:{ports['client']}" for ports in self._ports.values()]
+            client = Client()
+            connecting = client.connect(
+                servers,
+                name=ADMIN_NAME,
+                connect_timeout=1,
+                reconnect_time_wait=0.1,  # type: ignore[arg-type]  # fractions work
+                max_reconnect_attempts=-1,
+                ping_interval=1,
+                max_outstanding_pings=2,
+                allow_reconnect=True,
+                error_cb=self._failed,
+            )
+            try:
+                await asyncio.wait_for(connecting, _CONNECT_S)  # it would go on for as long as no node answers
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                with contextlib.suppress(Exception):  # what it has opened; closing is best effort
+                    await asyncio.wait_for(client.close(), 1)
+                raise ControlError(f"no node accepts connections: {error!r}") from error
+            self._client = client
+        return self._client.jetstream(timeout=_REQUEST_S)
+
+    async def _failed(self, _: Exception) -> None:
+        """Swallow the client's asynchronous errors: nodes come and go here by design.
+
+        What nats-py connected to and got no INFO from it leaves open: a published port of a container whose node is down
+        takes every connection, and so one would leak at every attempt.
+        """
+        client = self._client
+        transport: Any = None if client is None or client.is_connected else client._transport  # noqa: SLF001
+        if transport is not None:
+            transport.close()
+
+    async def _last_offset(self, js: JetStreamContext, partition: int) -> int:
+        try:
+            message = await js.get_last_msg(STREAM, subject(partition))
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code == STREAM_NOT_FOUND:
+                raise
+            return -1
+        return int(message.seq or -1)
+
+    async def _leader(self) -> str | None:
+        """Return who leads the stream, empty when the servers say that nobody does; None when no node tells.
+
+        One request that is refused or not answered tells nothing of the stream: then the nodes' own views count.
+        """
+        try:
+            js = await self._jetstream()
+            info = await js.stream_info(STREAM)
+        except _FAILURES as error:
+            if isinstance(error, nats.js.errors.NotFoundError) and error.err_code == STREAM_NOT_FOUND:
+                return ""
+            return await self._view.believed()
+        if info.cluster is None or not info.cluster.leader:
+            return next(iter(self._ports)) if len(self._ports) == 1 else ""
+        return str(info.cluster.leader)
+
+
+def _final(error: Exception) -> bool:
+    """Tell whether asking again is no use. A meta leader without fresh news of a node finds no suitable peers, for now."""
+    return isinstance(error, nats.js.errors.APIError) and error.code == 400 and error.err_code != _NO_SUITABLE_PEERS
+
+
+async def _until_accepted(call: Callable[[], Awaitable[_T]], what: str) -> _T:
+    """Repeat an administrative call until the cluster accepts it: a new meta leader may not be ready yet."""
+    deadline = time.monotonic() + _CREATED_S
+    while True:
+        try:
+            return await call()
+        except _FAILURES as error:
+            if _final(error) or time.monotonic() > deadline:
+                raise StartError(f"cannot create {what}: {error}") from error
+            await asyncio.sleep(0.1)

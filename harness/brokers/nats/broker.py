@@ -1,0 +1,216 @@
+"""NATS JetStream: configuration of the nodes, and what its configuration makes true.
+
+Addresses: clients know only their links' addresses (``no_advertise`` keeps the nodes' own out of INFO); nodes dial each
+other through explicit routes, one per ordered pair. ``cluster.advertise`` names an address where nothing listens: a node
+that hears of a peer it has no route to (after a partition) would otherwise dial that peer's own port, past the proxy
+(``processImplicitRoute`` in server/route.go); an implicit route is tried once and then given up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from harness.brokers.base import BROKERS, Admin, Launch, Probe
+from harness.brokers.nats.admin import NatsAdmin
+from harness.brokers.nats.aliases import ALIASES
+from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, StreamOptions
+from harness.brokers.nats.probe import NatsProbe
+from harness.history.facts import Facts
+from harness.runtime.base import NodeSpec
+from harness.scenario.members import client_links, node_names, zones
+from harness.scenario.model import ClusterShape, Plan, WorkloadShape
+from harness.scenario.plugins import BrokerShape
+from harness.units import format_ns
+
+_NOWHERE = "127.0.0.1:1"
+_S = 1_000_000_000
+
+ELECTION_NS_MAX = 9 * _S
+"""Longest election time-out of JetStream's Raft (``maxElectionTimeoutDefault`` in server/raft.go)."""
+
+
+def problem(broker: str, cluster: ClusterShape, workload: WorkloadShape) -> str:
+    """Return why cluster and workload do not fit NATS, or an empty string."""
+    del broker  # every version takes the same
+    if cluster.replicas not in {1, 3}:
+        return f"a stream has 1 or 3 replicas here, not {cluster.replicas}"
+    if workload.consumer.ack == "none" and workload.consumer.ack_confirm:
+        return "ack_confirm needs ack: explicit"
+    return ""
+
+
+class NatsBroker:
+    """The NATS broker kind."""
+
+    kind = "nats"
+    admin_role = "client"
+    direct_roles: tuple[str, ...] = ("client", "monitor")
+    peer_roles: tuple[str, ...] = ("cluster",)
+    peers_by_name = False
+    observe_every_s = 0.25
+    shape = BrokerShape(
+        aliases=ALIASES,
+        topic=StreamOptions,
+        producer=ProducerOptions,
+        consumer=ConsumerOptions,
+        node_counts=(1, 3),
+        problem=problem,
+        abilities=frozenset({"move_leader"}),
+    )
+
+    def port_roles(self, plan: Plan) -> tuple[str, ...]:
+        """Return the ports that each node needs, the same for every plan."""
+        del plan
+        return ("client", "cluster", "monitor")
+
+    def client_role(self, zone: str) -> str:
+        """Return the one port for all clients."""
+        del zone
+        return "client"
+
+    def client_packages(self, plan: Plan) -> Mapping[str, str]:
+        """Return nothing: the installed nats-py serves."""
+        del plan
+        return {}
+
+    def settle_ns(self, plan: Plan) -> int:
+        """Return the time in which every retry times out, and a second more."""
+        options = plan.workload.producer
+        return int((options.retries + 1) * (options.timeout_ns + options.retry_wait_ns) + _S)
+
+    def leave_ns(self, plan: Plan) -> int:
+        """Return the length of a last fetch and of handling all of it, and three seconds more."""
+        options = plan.workload.consumer
+        return int(options.fetch_wait_ns + options.fetch * options.handler_time_ns + 3 * _S)
+
+    def node_specs(self, launch: Launch) -> tuple[NodeSpec, ...]:
+        """Return how each node is started: one configuration file (JSON, which the server's format contains)."""
+        specs = []
+        for name in node_names(launch.plan.cluster):
+            directory = launch.run_dir / "nodes" / name
+            config = directory / "nats.conf"
+            specs.append(
+                NodeSpec(
+                    name=name,
+                    argv=(*launch.installation.command, "-c", str(config)),
+                    files={config: json.dumps(_config(name, launch), indent=2) + "\n"},
+                    data_dir=directory / "data",
+                    ports=launch.ports[name],
+                )
+            )
+        return tuple(specs)
+
+    def admin_options(self, plan: Plan) -> Mapping[str, Any]:
+        """Return the number of durable consumers."""
+        return {"partitions": plan.workload.partitions}
+
+    def admin(self, ports: Mapping[str, Mapping[str, int]], options: Mapping[str, Any]) -> Admin:
+        """Return administration through the nodes' own listeners."""
+        return NatsAdmin(ports, **options)
+
+    def probe(self, address: str, *, keep: bool, timeout_s: float = 1.0) -> Probe:
+        """Return a PING probe; it works on client and on route listeners."""
+        return NatsProbe(address, keep=keep, timeout_s=timeout_s)
+
+    def facts(self, plan: Plan) -> Facts:
+        """Return what the configuration makes true."""
+        return _facts(plan)
+
+
+def _config(name: str, launch: Launch) -> dict[str, Any]:
+    ports = launch.ports[name]
+    config: dict[str, Any] = {
+        "server_name": name,
+        "listen": f"{launch.bind}:{ports['client']}",
+        "http": f"{launch.bind}:{ports['monitor']}",
+        "jetstream": {"store_dir": str(launch.run_dir / "nodes" / name / "data")},
+    }
+    if launch.plan.cluster.nodes > 1:
+        config["cluster"] = {
+            "name": "chaos",
+            "listen": f"{launch.bind}:{ports['cluster']}",
+            "advertise": _NOWHERE,
+            "no_advertise": True,
+            "routes": [f"nats-route://{link.address}" for link in launch.links if link.source == name],
+        }
+    return _merged(config, launch.plan.cluster.config)
+
+
+def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``extra`` laid over it, map by map."""
+    result = dict(base)
+    for key, value in extra.items():
+        ours = result.get(key)
+        result[key] = _merged(ours, value) if isinstance(ours, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _facts(plan: Plan) -> Facts:
+    workload, cluster = plan.workload, plan.cluster
+    consumer, producer, topic = workload.consumer, workload.producer, cluster.topic
+    give_up = consumer.ping_interval_ns * (consumer.pings_unanswered_max + 1)
+    # Time a client may need after its leader is reachable again: it notices a silent connection, connects again, its
+    # outstanding pull expires, and a message that was on its way when the fault struck is sent again after ack_wait.
+    redelivery = consumer.ack_wait_ns if consumer.ack == "explicit" else 0
+    detection = give_up + 2 * consumer.reconnect_wait_ns + consumer.fetch_wait_ns + redelivery
+    formula = (
+        f"ping_interval × (pings_unanswered_max + 1) {format_ns(give_up)} + 2 × reconnect_wait "
+        f"{format_ns(consumer.reconnect_wait_ns)} + fetch_wait {format_ns(consumer.fetch_wait_ns)}"
+        + (f" + ack_wait {format_ns(redelivery)}" if redelivery else "")
+    )
+    election = ELECTION_NS_MAX if cluster.replicas > 1 else 0
+    longest = max((fault.until_ns - fault.at_ns for fault in plan.timeline if fault.takes_node_down), default=0)
+    down = longest if cluster.replicas == 1 else 0
+    machine = 1 * _S
+    pause_formula = (
+        (f"longest outage of the only copy {format_ns(down)} + " if down else "")
+        + (f"Raft election {format_ns(election)} + " if election else "")
+        + f"{formula} + {format_ns(machine)} for scheduling"
+    )
+    return Facts(
+        partitions=workload.partitions,
+        nodes=node_names(cluster),
+        worker_zones={worker: zone for zone, workers in zones(workload).items() for worker in workers},
+        links={name: (zone, node) for name, zone, node in client_links(cluster, workload)},
+        ack_policy=consumer.ack,
+        ack_when=consumer.ack_when,
+        acks_confirmed=consumer.ack_confirm,
+        ack_wait_ns=consumer.ack_wait_ns,
+        message_ids=producer.message_ids,
+        dedupe_window_ns=topic.duplicate_window_ns,
+        shared_partitions=workload.consumers > workload.partitions,
+        detection_bound_ns=detection + election,
+        detection_formula=formula + (f" + Raft election {format_ns(election)}" if election else ""),
+        pause_ns_derived=down + election + detection + machine,
+        pause_formula=pause_formula,
+        durable=topic.storage == "file",
+        allowed=_allowed(plan),
+    )
+
+
+def _allowed(plan: Plan) -> tuple[str, ...]:
+    consumer, producer, topic = plan.workload.consumer, plan.workload.producer, plan.cluster.topic
+    allowed = []
+    if topic.storage == "memory":
+        allowed.append("storage memory: a stream with one replica is gone when its server restarts")
+    if consumer.ack == "none":
+        allowed.append("ack none: what was sent to a consumer that dies is not sent again")
+    elif consumer.ack_when == "before":
+        allowed.append("ack before processing: what was acknowledged and not yet processed is lost with its consumer")
+    else:
+        allowed.append("ack after processing: a message is delivered again when its acknowledgement is late or lost")
+    if consumer.ack == "explicit" and consumer.max_ack_pending > 1:
+        allowed.append("max_ack_pending above 1: a delivery that is lost on its way comes again after its successors")
+    if not producer.message_ids:
+        allowed.append("no message ids: a retried publish may be stored twice")
+    elif topic.duplicate_window_ns < producer.timeout_ns * (producer.retries + 1):
+        allowed.append("the duplicate window is shorter than the producer's retries: a late retry may be stored twice")
+    sync = str(plan.cluster.config.get("jetstream", {}).get("sync_interval", "2m (default)"))
+    if sync != "always":
+        allowed.append(f"sync_interval {sync}: power loss of every replica may lose what was not yet synced")
+    return tuple(allowed)
+
+
+BROKERS.register("nats")(NatsBroker())

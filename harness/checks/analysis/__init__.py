@@ -1,0 +1,1 @@
+"""What several checks share: spans, causes, ownership. Reads histories only."""

@@ -1,0 +1,145 @@
+"""The doctor's examinations of the Docker engine: whether it answers and can serve, its images, and its reaper.
+
+They ask, and never build, pull or start anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from harness.distributions.fetch import SHIPPED
+from harness.doctor.report import Item, Status
+from harness.errors import UnfitEnvironmentError
+from harness.runtime.docker import engine as docker_engine
+
+_DEADLINE_S = 3.0
+_NO_ENGINE = "no Docker engine answers here"
+_AFFECTS = "runs with --runtime docker, and scenarios that name an image"
+
+
+def runtime() -> Item:
+    """Tell whether a Docker engine answers, and whether its containers can serve as nodes."""
+
+    def limited(detail: str) -> Item:
+        return Item(
+            name="docker runtime",
+            status=Status.LIMITED,
+            detail=detail,
+            remedy="none needed: the process runtime serves; otherwise start a Docker engine that this user may use",
+            affects=_AFFECTS,
+        )
+
+    info, why = _answer()
+    why = why or docker_engine.unusable()
+    if why:
+        return limited(why)
+    root = "" if not any("rootless" in option for option in info.get("SecurityOptions") or ()) else ", rootless"
+    groups = f"control groups version {info.get('CgroupVersion', '1')} by {info.get('CgroupDriver', '?')}"
+    detail = f"engine {info.get('ServerVersion', '?')} answers ({info.get('Driver', '?')}, {groups}{root})"
+    lacking = [name for name, key in (("CPU", "CpuCfsQuota"), ("memory", "MemoryLimit")) if info.get(key) is False]
+    if lacking:
+        return limited(f"{detail}; it cannot limit {' and '.join(lacking)}")
+    return Item(name="docker runtime", status=Status.OK, detail=detail)
+
+
+def images() -> Item:
+    """Tell which images of the shipped scenarios are built; what is missing is built by the first run that is asked for it."""
+
+    def look(client: docker_engine.Client) -> Item:
+        from harness.distributions.base import resolve  # noqa: PLC0415  only with an engine
+        from harness.distributions.images import has_tag, tag_of  # noqa: PLC0415
+
+        built: list[str] = []
+        missing: list[str] = []
+        for name in SHIPPED:
+            tag = tag_of(client, resolve(name))
+            (built if tag and has_tag(client, tag) else missing).append(name)
+        detail = [f"built: {', '.join(built)}"] if built else []
+        detail += [f"not built yet: {', '.join(missing)}"] if missing else []
+        return Item(
+            name="images",
+            status=Status.LIMITED if missing else Status.OK,
+            detail="; ".join(detail),
+            remedy="harness images build",
+            affects="--runtime auto, which takes processes until they are there",
+        )
+
+    return _asked("images", look)
+
+
+def base_image() -> Item:
+    """Tell on what images of Java brokers are made."""
+
+    def look(client: docker_engine.Client) -> Item:
+        from harness.distributions.image_base import (  # noqa: PLC0415  only with an engine
+            BASE_VARIABLE,
+            PULLED,
+            known_base,
+            why_not_made,
+        )
+
+        known = known_base(client)
+        if known:
+            return Item(name="base image", status=Status.OK, detail=known)
+        lacking = why_not_made()
+        if not lacking:
+            detail = f"none yet: {PULLED} will be pulled, or one made from Debian's packages, when it is needed"
+            return Item(name="base image", status=Status.OK, detail=detail)
+        return Item(
+            name="base image",
+            status=Status.LIMITED,
+            detail=f"none, and unless {PULLED} can be pulled none can be had: {'; '.join(lacking)}",
+            remedy=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
+            affects="Kafka in containers",
+        )
+
+    return _asked("base image", look)
+
+
+def reaper() -> Item:
+    """Tell whether testcontainers' reaper would run beside containers."""
+
+    def look(client: docker_engine.Client) -> Item:
+        from testcontainers.core.config import testcontainers_config  # noqa: PLC0415  only with an engine
+
+        name = testcontainers_config.ryuk_image
+        there = bool(client.images.list(name=name))
+        detail = f"{name} is there, and runs beside containers" if there else f"{name} is not there, and not needed"
+        return Item(name="reaper", status=Status.OK, detail=f"{detail}: what a dead run left is found by its label")
+
+    return _asked("reaper", look)
+
+
+def _answer() -> tuple[dict[str, Any], str]:
+    """Return what the engine says of itself, or why it says nothing."""
+    if not docker_engine._may_answer():  # noqa: SLF001  whether loading the package is worth it
+        return {}, _NO_ENGINE
+    docker: Any = importlib.import_module("docker")
+    try:
+        client = docker.from_env(timeout=_DEADLINE_S)
+        try:
+            return dict(client.info()), ""
+        finally:
+            client.close()
+    except (docker.errors.DockerException, OSError) as error:  # requests' time-outs are OSErrors
+        if "timed out" in str(error).lower():
+            return {}, f"the engine did not answer within {_DEADLINE_S:g} s"
+        return {}, f"no Docker engine answers: {error}"
+
+
+def _asked(name: str, look: Callable[[docker_engine.Client], Item]) -> Item:
+    """Return what ``look`` finds; where no engine answers that is said once, by the item of the runtime."""
+    _, why = _answer()
+    if not why:
+        with contextlib.suppress(UnfitEnvironmentError), docker_engine.engine() as client:
+            return look(client)
+    return Item(
+        name=name,
+        status=Status.LIMITED,
+        detail="no Docker engine to ask",
+        remedy="see docker runtime",
+        affects=_AFFECTS,
+    )

@@ -1,0 +1,50 @@
+"""The doctor: what this machine can do, what it cannot, why, and what to do about it.
+
+Owns which examinations there are and their order. It must never fetch, build or clean anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.distributions.cache import CACHE_VARIABLE, cache_dir
+from harness.doctor import docker as doctor_engine
+from harness.doctor import machine as doctor_machine
+from harness.doctor import software as doctor_software
+from harness.doctor.report import Item, Report, Status
+
+__all__ = ["Item", "Report", "Status", "examine"]
+
+
+def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Path = Path("reports")) -> Report:
+    """Examine this machine.
+
+    Args:
+        leftovers: Tells what dead runs left behind, one line each; None = not examined.
+        reports: Directory in which run directories will be made.
+    """
+    examinations: list[Callable[[], Item]] = [
+        doctor_machine.system,
+        doctor_machine.process_runtime,
+        doctor_engine.runtime,
+        doctor_engine.images,
+        doctor_engine.base_image,
+        doctor_engine.reaper,
+        doctor_machine.cpu,
+        doctor_machine.memory_limits,
+        doctor_machine.node_disks,
+        doctor_machine.memory,
+        lambda: doctor_machine.disk("disk: cache", cache_dir(), f"set {CACHE_VARIABLE} to another directory"),
+        lambda: doctor_machine.disk("disk: reports", reports, "choose another directory for the run directories"),
+        doctor_machine.open_files,
+        doctor_software.go,
+        doctor_software.java,
+        doctor_software.jars,
+        doctor_software.cached,
+        doctor_machine.clock,
+        doctor_machine.ports,
+    ]
+    if leftovers is not None:
+        examinations.append(lambda: doctor_machine.leftovers(leftovers))
+    return Report(tuple(examination() for examination in examinations))

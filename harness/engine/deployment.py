@@ -1,0 +1,322 @@
+"""Everything of a run that lives outside the engine's process: nodes, Toxiproxy, workers and the monitor.
+
+Owns bringing them up, the proof that no client bypasses its links, and taking everything down again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.brokers.base import Admin, Broker, Launch
+from harness.distributions.base import Installation
+from harness.engine.bypass import Processes, bypasses
+from harness.engine.disks import Disks, disk_shape
+from harness.engine.probes import JournalProbes
+from harness.engine.rundir import RunDir
+from harness.engine.topology import draw_links, monitor_targets, worker_specs
+from harness.errors import AbilityError, StartError
+from harness.history.record import EventLog
+from harness.progress import Note
+from harness.runtime.abilities import why_not
+from harness.runtime.base import NodeSpec
+from harness.runtime.contract import RunNode, Runtime
+from harness.runtime.docker.runtime import DockerRuntime
+from harness.runtime.kernel import procfs
+from harness.runtime.kernel.cgroup_cpu import find_controller
+from harness.runtime.kernel.cgroup_memory import find_memory_controller
+from harness.runtime.kernel.ports import Ports
+from harness.runtime.ledger import Ledger
+from harness.runtime.process.runtime import ProcessRuntime
+from harness.runtime.process.supervised import SupervisedProcess
+from harness.scenario.members import absent_workers, node_names, zones
+from harness.scenario.model import Plan
+from harness.workload.launcher import SILENT_S, Worker
+
+READY_S = 60.0
+_PROOF_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binaries:
+    """Software of one run: the broker, Toxiproxy's server (both on this machine, or both in images), and role → directory
+    of the client library to use in place of the installed one.
+    """
+
+    broker: Installation
+    toxiproxy: Installation
+    packages: Mapping[str, str]
+
+
+class Deployment:
+    """The processes of one run.
+
+    Args:
+        plan, broker, binaries: What to run.
+        runtime: ``process`` or ``docker``.
+        run_dir, ledger, ports, events: Of the run.
+        abilities: What the plan's faults need (``cpu_limits``).
+        listener: For notes to the user.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        broker: Broker,
+        binaries: Binaries,
+        runtime: str,
+        run_dir: RunDir,
+        ledger: Ledger,
+        ports: Ports,
+        events: EventLog,
+        abilities: frozenset[str],
+        listener: Callable[[Note], None],
+    ) -> None:
+        self._plan, self._broker, self._run_dir = plan, broker, run_dir
+        self._ledger, self._events, self._listener = ledger, events, listener
+        self.problems: list[str] = []
+        self.fatal: asyncio.Event = asyncio.Event()
+        self._closing = False
+        self._late = absent_workers(plan)
+        names = node_names(plan.cluster)
+        self.ports = {name: {role: ports.draw() for role in broker.port_roles(plan)} for name in names}
+        self.runtime = self._made(runtime, binaries, ports, abilities)
+        self.links = draw_links(plan, broker, self.ports, ports, {name: self.runtime.peer_host(name) for name in names})
+        launch = Launch(
+            installation=binaries.broker,
+            run_dir=run_dir.path.resolve(),
+            plan=plan,
+            ports=self.ports,
+            links=tuple(self.links.values()),
+            bind=self.runtime.bind,
+        )
+        self.disks = Disks(disk_shape(plan.cluster, abilities), ledger)
+        self.nodes = {spec.name: self._node(spec) for spec in broker.node_specs(launch)}
+        specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve(), binaries.packages)
+        self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in specs}
+        self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
+        self._monitor_targets = monitor_targets(plan, broker, self.links, self.ports)
+        names_of_targets = [str(target["name"]) for target in self._monitor_targets]
+        self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
+        self.admin: Admin = broker.admin(self.ports, broker.admin_options(plan))
+
+    async def up(self) -> None:
+        """Start everything and wait until it is ready; raises StartError (definite)."""
+        await self.disks.create()
+        await self.runtime.start_proxies(self.links.values(), self._run_dir.logs, self._toxiproxy_died, self._trouble)
+        await asyncio.gather(*(self._start_node(node) for node in self.nodes.values()))
+        first = [worker for name, worker in self.workers.items() if name not in self._late]
+        starting = [asyncio.create_task(worker.start()) for worker in first]
+        await asyncio.gather(*(self._node_up(name) for name in self.nodes))
+        await asyncio.gather(*starting)
+        await self._start_monitor()
+        await self.admin.create_topic(self._plan)
+        await asyncio.gather(*(worker.wait_ready() for worker in first))
+        await self._settled()
+        await self.prove_no_bypass()
+
+    async def prove_no_bypass(self) -> None:
+        """Prove that every connection of workers and between nodes runs through its link; raises StartError."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PROOF_S
+        wanted = set(self.workers) - self._late
+        earlier: tuple[list[str], set[str]] | None = None
+        while True:
+            found, seen = await asyncio.to_thread(self._bypasses)
+            # One that opened or closed between the tables that are compared is gone at the next look; one that bypasses stays.
+            wrong = found if earlier is None else [sentence for sentence in found if sentence in earlier[0]]
+            proven = set[str]()
+            if not found:
+                proven = seen
+            elif earlier is not None and not wrong:
+                proven = earlier[1]
+            if proven >= wanted:
+                detail = (
+                    f"{len(proven)} workers' connections and all those between nodes end in Toxiproxy's own sockets"
+                )
+                self._events.write("proof", proof="no-bypass", proven=True, detail=detail)
+                return
+            late = earlier is not None and loop.time() > deadline  # on a starved machine one look may take all the time
+            if wrong and late:
+                self._events.write("proof", proof="no-bypass", proven=False, detail="; ".join(wrong))
+                raise StartError("a connection bypasses its link: " + "; ".join(wrong))
+            if late and not seen >= wanted:
+                raise StartError(f"no connection of {', '.join(sorted(wanted - seen))} was seen within {_PROOF_S:g} s")
+            earlier = found, seen
+            await asyncio.sleep(0.05)
+
+    async def recheck_bypass(self) -> None:
+        """Look again after the faults: they made clients and nodes connect anew. What bypasses a link is a problem."""
+        wrong, _ = await asyncio.to_thread(self._bypasses)
+        for _ in range(3):
+            if not wrong:
+                break
+            await asyncio.sleep(0.1)
+            again, _ = await asyncio.to_thread(self._bypasses)
+            wrong = [sentence for sentence in wrong if sentence in again]
+        detail = "; ".join(wrong) or "after the faults, every connection still ends in Toxiproxy's own sockets"
+        self._events.write("proof", proof="no-bypass", proven=not wrong, detail=detail)
+        if wrong:
+            self._trouble("a connection bypasses its link: " + detail)
+
+    async def down(self) -> None:
+        """End every process; returns when they are gone."""
+        self._closing = True
+        await self.admin.close()
+        for worker in self.workers.values():
+            worker.expect_end()
+        await asyncio.gather(*(worker.kill() for worker in self.workers.values() if worker.pid))
+        await self._end_monitor()
+        await asyncio.gather(*(node.kill() for node in self.nodes.values()))
+        await self.runtime.stop()
+        for node in self.nodes.values():
+            node.release()
+        for why in await self.disks.destroy():
+            self.problems.append(f"a disk could not be removed: {why}")
+
+    def node_state(self, name: str, state: str) -> None:
+        """Journal a node's state."""
+        self._events.write("node", node=name, state=state, pid=self.nodes[name].pid)
+
+    @property
+    def leave_ns(self) -> int:
+        """How long a worker may take to finish what it holds and leave."""
+        return max(self._broker.leave_ns(self._plan), self._broker.settle_ns(self._plan))
+
+    def overhead(self) -> dict[str, float]:
+        """Return what each process of the harness and of the cluster has cost so far: CPU seconds and memory."""
+        pids = {"harness": os.getpid(), "monitor": self._monitor.pid, **self.runtime.proxy_pids()}
+        pids |= {name: worker.pid for name, worker in self.workers.items()}
+        pids |= {name: node.pid for name, node in self.nodes.items()}
+        found = {f"cpu_s.{name}": round(procfs.cpu_seconds(pid), 3) for name, pid in pids.items() if pid}
+        return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
+
+    def _made(self, kind: str, binaries: Binaries, ports: Ports, abilities: frozenset[str]) -> Runtime:
+        if kind == "docker":
+            images = {"broker": binaries.broker.image, "toxiproxy": binaries.toxiproxy.image}
+            asked = {
+                name: tuple(of_node[role] for role in self._broker.direct_roles) for name, of_node in self.ports.items()
+            }
+            return DockerRuntime(images, binaries.toxiproxy.command, asked, self._ledger, ports)
+        return ProcessRuntime(
+            binaries.toxiproxy.command,
+            self._ledger,
+            ports,
+            cpu=find_controller() if "cpu_limits" in abilities else None,
+            memory=find_memory_controller() if "memory_limits" in abilities else None,
+        )
+
+    def _node(self, spec: NodeSpec) -> RunNode:
+        log = self._run_dir.logs / f"{spec.name}.log"
+        return self.runtime.node(spec, log, lambda code: self._node_died(spec.name, code), self.disks.of(spec))
+
+    async def _start_node(self, node: RunNode) -> None:
+        await node.start()
+        self.node_state(node.name, "started")
+
+    async def _node_up(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_S
+        while missing := await self.admin.node_ready(name):
+            node = self.nodes[name]
+            if not node.alive() or loop.time() > deadline:
+                raise StartError(f"{name} did not become ready: {missing}\n{node.logs()}")
+            await asyncio.sleep(0.03)
+        self.node_state(name, "ready")
+
+    async def _start_monitor(self) -> None:
+        spec = {
+            "history_dir": str(self._run_dir.history.resolve()),
+            "broker": self._broker.kind,
+            "ports": self.ports,
+            "options": dict(self._broker.admin_options(self._plan)),
+            "targets": self._monitor_targets,
+        }
+        path = self._run_dir.path / "workers" / "monitor.1.json"
+        path.write_text(json.dumps(spec), encoding="utf-8")
+        argv = (sys.executable, "-m", "harness.workload.monitor", str(path))
+        await self._monitor.launch(argv, {}, pipes=True)
+        stdout = self._monitor.process.stdout
+        try:
+            line = b"" if stdout is None else await asyncio.wait_for(stdout.readline(), READY_S)
+        except TimeoutError as error:
+            raise StartError(f"the monitor did not start within {READY_S:g} s") from error
+        if b"ready" not in line:
+            raise StartError(f"the monitor did not start\n{self._monitor.logs()}")
+
+    async def _end_monitor(self) -> None:
+        """Let the monitor close its journal by ending its stdin."""
+        self._monitor.expect_end()
+        if not self._monitor.pid:
+            return
+        stdin = self._monitor.process.stdin
+        if stdin is not None:
+            stdin.close()
+        try:
+            await asyncio.wait_for(self._monitor.wait(), 3)
+        except TimeoutError:
+            await self._monitor.end(signal.SIGKILL, 1)
+
+    def _bypasses(self) -> tuple[list[str], set[str]]:
+        """Return what is wrong, and which workers have a connection."""
+        zone_of = {worker: zone for zone, members in zones(self._plan.workload).items() for worker in members}
+        processes = Processes(
+            workers={name: (worker.pid, zone_of[name]) for name, worker in self.workers.items()},
+            nodes={name: node.pid for name, node in self.nodes.items()},
+            sources={name: self.runtime.sources(name, (os.getpid(), self._monitor.pid)) for name in self.nodes},
+        )
+        return bypasses(self._broker, self.links, self.ports, processes)
+
+    async def _settled(self) -> None:
+        """Wait until the broker says that consumers own what they should; raises StartError."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_S
+        while missing := await self.admin.settled():
+            if loop.time() > deadline:
+                raise StartError(f"consumers did not settle within {READY_S:g} s: {missing}")
+            await asyncio.sleep(0.05)
+
+    def _node_died(self, name: str, code: int) -> None:
+        self.node_state(name, "died")
+        self._trouble(f"node {name} died by itself (exit status {code})")
+
+    def _toxiproxy_died(self, code: int) -> None:
+        self._trouble(f"Toxiproxy died (exit status {code})")
+        self.fatal.set()
+
+    def _monitor_died(self, code: int) -> None:
+        self._trouble(f"the monitor died (exit status {code}): stalls and faults cannot be attributed")
+
+    def _worker_changed(self, worker: Worker, state: str, code: int | None) -> None:
+        self._events.write(
+            "worker",
+            worker=worker.name,
+            incarnation=worker.spec.incarnation,
+            role=worker.spec.role,
+            state=state,
+            exit=code,
+            planned=state not in {"died", "silent"},
+        )
+        if state == "died":
+            last = worker.logs().strip().splitlines()[-1:] or ["no message"]
+            self._trouble(f"worker {worker.name} died by itself (exit status {code}): {last[0]}")
+        elif state == "silent":
+            self._trouble(f"worker {worker.name} hangs: it runs, and has reported nothing for {SILENT_S:g} s")
+
+    def _trouble(self, text: str) -> None:
+        if not self._closing:
+            self.problems.append(text)
+            self._listener(Note(text=text, warning=True))
+
+
+def check_abilities(needed: Mapping[str, tuple[str, ...]], runtime: str) -> None:
+    """Refuse a run whose faults need what this machine cannot do in a runtime; ``needed`` is ability → fault ids."""
+    for ability, faults in needed.items():
+        if why := why_not(ability, runtime):
+            raise AbilityError(f"{', '.join(faults)}: {why}", hint="`harness doctor` says what this machine can do")

@@ -1,0 +1,289 @@
+"""The engine: one run, from a plan to a complete run directory.
+
+Owns the order of phases: up → warm-up → timeline → drain → audit. Judges nothing; whatever happens, what was recorded so
+far stays in the run directory and nothing of ours stays running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import __version__
+from harness.brokers.base import BROKERS, Admin, Broker
+from harness.clock import NS_PER_S, monotonic_ns
+from harness.distributions.base import resolve
+from harness.engine.deployment import Binaries, Deployment, check_abilities
+from harness.engine.disks import disk_shape
+from harness.engine.drain import Drain
+from harness.engine.fault_schedule import Timeline, sleep_until
+from harness.engine.fetching import fetch_images, fetch_installations
+from harness.engine.rundir import RunDir
+from harness.errors import ControlError, HarnessError
+from harness.faults.base import FAULTS
+from harness.history.record import EventLog, Journal
+from harness.progress import Listener, PhaseStarted, Snapshot
+from harness.runtime.kernel.ports import Ports
+from harness.runtime.ledger import Ledger
+from harness.scenario.model import Plan
+
+_SNAPSHOT_S = 0.5
+_START_DELAY_NS = NS_PER_S // 10
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What the engine tells about a run beside its history; saved as ``run.json``.
+
+    Attributes:
+        run_id, runtime, versions, started_wall: Identity.
+        harness: Version of this tool.
+        timings_ns: Phase → measured length.
+        overhead: See ``Deployment.overhead``.
+        problems: Deaths of nodes, workers, the monitor that no fault planned.
+        drain: Why the drain is unproven; empty when it is proven.
+        error: Why the run did not complete; empty when it did.
+        exit_code: Of that error; 0 when it completed.
+    """
+
+    run_id: str
+    runtime: str
+    versions: dict[str, str] = field(default_factory=dict)
+    started_wall: str = ""
+    harness: str = __version__
+    timings_ns: dict[str, int] = field(default_factory=dict)
+    overhead: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    drain: str = "never reached"
+    error: str = ""
+    exit_code: int = 0
+
+
+class Engine:
+    """Executes one plan.
+
+    Args:
+        plan: What to do.
+        source: Text of the scenario file, kept in the run directory.
+        reports: Where run directories are made.
+        run_id: From ``rundir.new_run_id``.
+        runtime: ``process`` or ``docker``.
+        listener: For progress.
+    """
+
+    def __init__(self, plan: Plan, source: str, reports: Path, run_id: str, runtime: str, listener: Listener) -> None:
+        self._plan = plan
+        self._listener = listener
+        self._broker: Broker = BROKERS.get(plan.broker.partition("-")[0])
+        self.record = RunRecord(
+            run_id=run_id, runtime=runtime, started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        )
+        self.run_dir = RunDir.create(reports, plan, run_id)
+        self.run_dir.save_plan(plan, source)
+        self._broker.facts(plan).save(self.run_dir.path / "facts.json")
+        self._events = EventLog(self.run_dir.history / "engine.events.jsonl", "engine")
+        self._phase = ""
+        self._phase_began = self._began = monotonic_ns()
+        self._timeline: Timeline | None = None
+
+    async def run(self) -> RunRecord:
+        """Carry the plan out; the record and the history are saved whatever happens.
+
+        Raises:
+            HarnessError: The run could not be made or completed.
+            asyncio.CancelledError: It was interrupted; everything is taken down before this returns.
+        """
+        try:
+            abilities = self._abilities()
+            binaries = await self._fetch()
+            await self._execute(binaries, abilities)
+        except HarnessError as error:
+            self.record.error, self.record.exit_code = error.message, int(error.exit_code)
+            raise
+        except asyncio.CancelledError:
+            self.record.error, self.record.exit_code = "interrupted", 2
+            raise
+        except Exception as error:
+            self.record.error, self.record.exit_code = f"internal error: {error!r}", 3
+            raise
+        finally:
+            self._enter("end")
+            self.record.timings_ns["total"] = monotonic_ns() - self._began
+            self._events.close()
+            self.run_dir.write_json("run.json", _document(self.record))
+        return self.record
+
+    def _abilities(self) -> frozenset[str]:
+        needed: dict[str, tuple[str, ...]] = {}
+        for fault in self._plan.timeline:
+            for ability in FAULTS.get(fault.kind).abilities:
+                needed[ability] = (*needed.get(ability, ()), fault.id)
+        check_abilities(needed, self.record.runtime)
+        disk_shape(self._plan.cluster, needed)
+        return frozenset(needed)
+
+    async def _fetch(self) -> Binaries:
+        self._enter("fetch")
+        broker, toxiproxy = resolve(self._plan.broker), resolve("toxiproxy-2")
+        packages = {role: resolve(name) for role, name in self._broker.client_packages(self._plan).items()}
+        self.record.versions = {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
+        wanted = list(dict.fromkeys((broker, toxiproxy, *packages.values())))
+        had = dict(zip(wanted, await fetch_installations(wanted, self._listener), strict=True))
+        if self.record.runtime == "docker":
+            official = {broker: self._plan.cluster.image, toxiproxy: ""}
+            had |= await fetch_images(official, self._listener)
+        self.record.versions |= {**had[broker].versions, **had[toxiproxy].versions}
+        self.record.versions |= {f"{package.kind} ({role})": package.version for role, package in packages.items()}
+        return Binaries(
+            broker=had[broker],
+            toxiproxy=had[toxiproxy],
+            packages={role: str(had[package].directory) for role, package in packages.items()},
+        )
+
+    async def _execute(self, binaries: Binaries, abilities: frozenset[str]) -> None:
+        ledger = Ledger(self.record.run_id, self.run_dir.path)
+        ports = Ports()
+        try:
+            deployment = Deployment(
+                plan=self._plan,
+                broker=self._broker,
+                binaries=binaries,
+                runtime=self.record.runtime,
+                run_dir=self.run_dir,
+                ledger=ledger,
+                ports=ports,
+                events=self._events,
+                abilities=abilities,
+                listener=self._listener,
+            )
+            self._enter("up", f"{self._plan.cluster.nodes} × {self._plan.broker}, {len(deployment.links)} links")
+            async with _taken_down(deployment):
+                await deployment.up()
+                await self._work(deployment)
+        finally:
+            self._enter("clean")
+            ledger.close()
+            ports.release()
+
+    async def _work(self, deployment: Deployment) -> None:
+        workload = self._plan.workload
+        go_ns = monotonic_ns() + _START_DELAY_NS
+        start_ns = go_ns + workload.warmup_ns
+        self._enter("warmup", length_ns=workload.warmup_ns)
+        for worker in deployment.workers.values():
+            worker.order("go", start_ns=go_ns)
+        self._timeline = Timeline(
+            self._plan.timeline,
+            deployment,
+            self._events,
+            start_ns=start_ns,
+            go_ns=go_ns,
+            listener=self._listener,
+        )
+        watching = asyncio.create_task(self._watch(deployment))
+        working = asyncio.create_task(self._phases(deployment, start_ns))
+        fatal = asyncio.create_task(deployment.fatal.wait())
+        try:
+            await asyncio.wait({working, fatal}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise ControlError("; ".join(deployment.problems))
+            await working
+        finally:
+            for task in (working, watching, fatal):
+                task.cancel()
+            await asyncio.gather(working, watching, fatal, return_exceptions=True)
+            self.record.problems = list(deployment.problems)
+            self.record.overhead = deployment.overhead()
+
+    async def _phases(self, deployment: Deployment, start_ns: int) -> None:
+        workload = self._plan.workload
+        # A little before: it can take seconds, which the plan's faults would not wait for.
+        await sleep_until(start_ns - min(NS_PER_S, workload.warmup_ns // 2))
+        await deployment.disks.sync()
+        await sleep_until(start_ns)
+        self._enter("faults", length_ns=workload.duration_ns, t=start_ns)
+        assert self._timeline is not None
+        faults = asyncio.create_task(self._timeline.run())
+        try:
+            await sleep_until(start_ns + workload.duration_ns)
+            await faults
+        finally:
+            faults.cancel()
+            await asyncio.gather(faults, return_exceptions=True)
+        self._enter("drain", length_ns=workload.drain_ns)
+        drain = Drain(self._plan, self._broker, deployment.admin, deployment.workers, self._events)
+        deployment.problems += await drain.settle_producers()
+        self.record.drain = await drain.consumers_catch_up()
+        await deployment.recheck_bypass()
+        deployment.problems += await drain.stop_consumers()
+        self._enter("audit")
+        await self._audit(deployment.admin)
+
+    async def _audit(self, admin: Admin) -> None:
+        """Read the broker's whole log: the authority on what was stored, where, and how often."""
+        journal = Journal(
+            self.run_dir.history / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"}
+        )
+        try:
+            said = await admin.audit(journal)
+        finally:
+            journal.close()
+        for authority in said:
+            self._events.write("authority", **dataclasses.asdict(authority))
+
+    async def _watch(self, deployment: Deployment) -> None:
+        """Tell the listener how far things are, twice a second."""
+        last_sent = last_processed = 0
+        last = monotonic_ns()
+        while True:
+            await asyncio.sleep(_SNAPSHOT_S)
+            counters = [worker.counters for worker in deployment.workers.values()]
+            sent, processed = sum(c.sent for c in counters), sum(c.processed for c in counters)
+            acknowledged = sum(c.acknowledged for c in counters)
+            now = monotonic_ns()
+            self._listener(
+                Snapshot(
+                    phase=self._phase,
+                    elapsed_ns=now - self._phase_began,
+                    sent=sent,
+                    acknowledged=acknowledged,
+                    delivered=sum(c.delivered for c in counters),
+                    processed=processed,
+                    backlog=max(0, acknowledged - processed),
+                    send_per_s=(sent - last_sent) * 1e9 / (now - last),
+                    process_per_s=(processed - last_processed) * 1e9 / (now - last),
+                    active_faults=tuple(sorted(self._timeline.active)) if self._timeline else (),
+                )
+            )
+            last_sent, last_processed, last = sent, processed, now
+
+    def _enter(self, phase: str, detail: str = "", length_ns: int = 0, t: int | None = None) -> None:
+        now = monotonic_ns() if t is None else t
+        if self._phase:
+            self.record.timings_ns[self._phase] = now - self._phase_began
+        self._phase, self._phase_began = phase, now
+        if phase in {"up", "warmup", "faults", "drain", "audit", "end"}:
+            self._events.write("phase", phase=phase, t=now)
+        if phase != "end":
+            self._listener(PhaseStarted(phase=phase, detail=detail, length_ns=length_ns))
+
+
+@contextlib.asynccontextmanager
+async def _taken_down(deployment: Deployment) -> AsyncIterator[None]:
+    """Take the deployment down however the block is left; a cancellation waits for it."""
+    try:
+        yield
+    finally:
+        taking_down = asyncio.ensure_future(deployment.down())
+        while not taking_down.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(taking_down)
+
+
+def _document(record: RunRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in RunRecord.__slots__}

@@ -1,0 +1,65 @@
+"""Which runtime a plan runs in: the one asked for, or containers where they are ready for it, else processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from harness.distributions.base import resolve
+from harness.errors import UnfitEnvironmentError
+from harness.progress import Event, Listener, Note
+from harness.runtime.docker import engine as docker_engine
+from harness.scenario.model import Plan
+
+
+def runtimes_of(plans: Sequence[Plan], wanted: str, listener: Listener) -> list[str]:
+    """Return the runtime of each plan, see ``runtime_of``; what ``auto`` has chosen, and why, is told once."""
+    told: set[str] = set()
+
+    def once(event: Event) -> None:
+        if str(event) not in told:
+            told.add(str(event))
+            listener(event)
+
+    return [runtime_of(plan, wanted, once) for plan in plans]
+
+
+def runtime_of(plan: Plan, wanted: str, listener: Listener) -> str:
+    """Return ``process`` or ``docker``; raises UnfitEnvironmentError with the reason when the one asked for is not to be had.
+
+    Args:
+        plan: To run.
+        wanted: ``process``, ``docker`` or ``auto``: containers where an engine has the plan's images, so that nothing is
+            built unasked.
+        listener: Told what ``auto`` has chosen, and why.
+    """
+    image = plan.cluster.image
+    if wanted == "process":
+        if image:
+            raise UnfitEnvironmentError(
+                f"{plan.file} names the image {image}, which processes cannot run",
+                hint="run it with --runtime docker, or leave cluster.image out",
+            )
+        return wanted
+    why = _unusable()
+    if wanted == "auto" and not image:
+        why = why or _lacks(plan)
+        chosen = "process" if why else "docker"
+        listener(Note(text=f"runtime: {chosen}" + (f" ({why})" if why else "")))
+        return chosen
+    if why:
+        raise UnfitEnvironmentError(f"{plan.file} cannot run in containers: {why}")
+    return "docker"
+
+
+@cache
+def _unusable() -> str:
+    return docker_engine.unusable()
+
+
+def _lacks(plan: Plan) -> str:
+    """Return which image is not built yet; empty when all are."""
+    from harness.distributions.images import has_image  # noqa: PLC0415  only runs with containers load it
+
+    missing = [name for name in (plan.broker, "toxiproxy-2") if not has_image(resolve(name))]
+    return f"no image yet of {', '.join(missing)}: `harness images build` makes it" if missing else ""

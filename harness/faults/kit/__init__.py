@@ -1,0 +1,1 @@
+"""What several faults share: evidence, toxics, the life of nodes and workers."""

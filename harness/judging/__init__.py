@@ -1,0 +1,1 @@
+"""From a run's history to its result. Starts nothing and asks no broker."""

@@ -1,0 +1,319 @@
+"""Judges a run directory: history and plan in, result out. The same for a fresh run and for ``harness check``.
+
+Owns how checks, evidence and the run's own troubles become one verdict. Starts nothing and asks no broker.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.checks.judge import judge_all
+from harness.clock import monotonic_ns
+from harness.engine.engine import RunRecord
+from harness.engine.rundir import RunDir
+from harness.errors import ExitCode, HarnessError
+from harness.faults.base import FAULTS
+from harness.history.read import Event, History
+from harness.history.record import Outcome
+from harness.judging.series import timeline_of
+from harness.result import EvidenceItem, FaultResult, RunResult
+from harness.scenario.model import Plan, PlannedFault
+from harness.scenario.trigger import in_words
+from harness.units import format_ns
+from harness.verdict import CheckResult, Verdict
+
+_DECLARED = ("warmup", "faults", "drain")
+_ERRORS_SHOWN = 3
+_SENT_SHARE_MIN = 0.25
+"""Below this share of the messages due, a pass would be green by absence. (An outage that stops producers for most of a
+run stays above it; a broker that refuses everything does not.)"""
+
+SHORT_OF_CPU = "short of CPU"
+_SHORT_SHARE = 0.7
+"""From this share of the time on, a limit on time may have been missed for the machine's sake."""
+
+
+def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
+    """Return the result of one run.
+
+    A run that broke off is judged as far as it came: a violation that was proven before stands.
+    """
+    began = monotonic_ns()
+    base = _base(plan, run_dir, record, reproduce)
+    try:
+        history = History.load(run_dir.path)
+    except HarnessError as error:
+        return _without_history(base, record, error.message)
+    if history.window("warmup") is None and record.error:
+        return _without_history(base, record, "")
+    checks = judge_all(history, {item.check: item.limits for item in plan.expect})
+    window = history.window("faults")
+    zero_ns = None if window is None else window[0]
+    faults = tuple(_fault(fault, history, zero_ns or 0) for fault in plan.timeline)
+    blocking = (*_blocking(history, record, faults), *_idle(plan, history))
+    weaknesses = (*blocking, *history.notes, *_machine(history), *_lateness(faults), *_client_errors(history))
+    verdict = Verdict.worst(
+        [result.verdict for result in checks if result.expected] + [Verdict.INCONCLUSIVE] * bool(blocking)
+    )
+    outcome = _outcome(plan, checks, verdict, blocked=bool(blocking))
+    timings = dict(record.timings_ns) | {"judge": monotonic_ns() - began}
+    timings["beyond_declared"] = timings.get("total", 0) - sum(timings.get(phase, 0) for phase in _DECLARED)
+    return dataclasses.replace(
+        base,
+        verdict=verdict,
+        outcome=outcome,
+        exit_code=int(_exit_code(outcome, verdict, record, canary=bool(plan.must_fail))),
+        headline=_headline(plan, checks, verdict, outcome, blocking, record),
+        checks=checks,
+        faults=faults,
+        weaknesses=weaknesses,
+        blocking=blocking,
+        allowed=history.facts.allowed,
+        counts=_counts(history),
+        timings_ns=timings,
+        overhead=record.overhead,
+        timeline=timeline_of(history, checks),
+        zero_ns=zero_ns,
+    )
+
+
+def load_record(run_dir: RunDir) -> RunRecord:
+    """Return the record that the engine saved; raises UnfitEnvironmentError when there is none."""
+    content = run_dir.read_json("run.json")
+    return RunRecord(**{name: content[name] for name in RunRecord.__slots__ if name in content})
+
+
+def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
+    return RunResult(
+        run_id=record.run_id,
+        run_dir=str(run_dir.path),
+        scenario=plan.scenario,
+        title=plan.title,
+        why=plan.why,
+        file=plan.file,
+        variant=dict(plan.variant),
+        seed=plan.seed,
+        digest=plan.digest,
+        broker=plan.broker,
+        versions=dict(record.versions),
+        runtime=record.runtime,
+        verdict=Verdict.INCONCLUSIVE,
+        must_fail=plan.must_fail,
+        outcome=Verdict.INCONCLUSIVE,
+        exit_code=int(ExitCode.INCONCLUSIVE),
+        headline="",
+        reproduce=reproduce,
+        started_wall=record.started_wall,
+        error=record.error,
+    )
+
+
+def _without_history(base: RunResult, record: RunRecord, trouble: str) -> RunResult:
+    error = record.error or trouble
+    code = record.exit_code or int(ExitCode.INTERNAL)
+    headline = "inconclusive: " + error.splitlines()[0]
+    return dataclasses.replace(
+        base, error=error, exit_code=code, headline=headline, timings_ns=dict(record.timings_ns), blocking=(error,),
+        weaknesses=(error,),
+    )  # fmt: skip
+
+
+def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult:
+    """Return what became of one planned fault."""
+    mine = [event for event in history.of_kind("fault") if event.fields.get("fault") == planned.id]
+    times: dict[str, int] = {}
+    for event in mine:
+        times.setdefault(str(event.fields["action"]), event.t)
+    apply = next((event for event in mine if event.fields["action"] == "apply"), None)
+    at_ns, waited = planned.at_ns, "" if planned.when is None else f", {in_words(planned.when, deadline=False)}"
+    if apply is not None and planned.when is not None:
+        at_ns = int(apply.fields["planned_ns"]) - zero_ns  # known only since its state was seen
+    targets = tuple(apply.fields["targets"]) if apply is not None else planned.targets
+    items = tuple(_evidence(event) for event in history.of_kind("evidence") if event.fields.get("fault") == planned.id)
+    failed = tuple(
+        EvidenceItem(
+            stage="healing" if "heal" in times else "effect",
+            target=", ".join(targets),
+            probe="the act itself",
+            proven=False,
+            observed=str(event.fields["detail"]),
+            required="succeeds",
+        )
+        for event in mine
+        if event.fields["action"] == "failed"
+    )
+    every = items + failed
+    stages = {item.stage for item in items}
+    kind = FAULTS.get(planned.kind)
+    # A fault that ends by itself is over once it is applied: it acts from its beginning.
+    began = "apply" if kind.shape.ends_itself else "applied"
+    return FaultResult(
+        id=planned.id,
+        kind=planned.kind,
+        description=f"{planned.kind} {kind.describe(planned.options)}{waited}",
+        targets=targets,
+        planned_at_ns=at_ns,
+        planned_until_ns=at_ns + planned.until_ns - planned.at_ns,
+        applied_at_ns=times[began] - zero_ns if began in times and "applied" in times else None,
+        healed_at_ns=times["healed"] - zero_ns if "healed" in times else None,
+        lateness_ns=apply.t - int(apply.fields["planned_ns"]) if apply is not None else None,
+        evidence=every,
+        proven="healed" in times and stages == {"effect", "healing"} and all(item.proven for item in every),
+    )
+
+
+def _evidence(event: Event) -> EvidenceItem:
+    fields = event.fields
+    return EvidenceItem(
+        stage=str(fields["stage"]),
+        target=str(fields["target"]),
+        probe=str(fields["probe"]),
+        proven=bool(fields["proven"]),
+        observed=str(fields["observed"]),
+        required=str(fields["required"]),
+    )
+
+
+def _blocking(history: History, record: RunRecord, faults: Iterable[FaultResult]) -> Iterable[str]:
+    """Yield everything that forbids a pass, whatever the checks say."""
+    if record.error:
+        yield f"the run did not complete: {record.error.splitlines()[0]}"
+    yield from record.problems
+    for fault in faults:
+        if not fault.proven:
+            yield f"fault {fault.id} is not proven: {_unproven(fault)}"
+    proofs = [event for event in history.of_kind("proof") if event.fields.get("proof") == "no-bypass"]
+    if not proofs:
+        yield "it was not proven that clients use their links"
+    if record.drain and not record.error:
+        yield f"the drain is not proven: {record.drain}"
+    monitor = next((view for view in history.journals if view.role == "monitor"), None)
+    if monitor is None or not monitor.records.size:
+        yield "the monitor recorded nothing: stalls of the machine and outages are unknown"
+
+
+def _unproven(fault: FaultResult) -> str:
+    if fault.applied_at_ns is None and not fault.evidence:
+        return "it was never applied"
+    for item in fault.evidence:
+        if not item.proven:
+            return f"{item.stage} on {item.target}: {item.probe}: {item.observed} (required: {item.required})"
+    seen = {item.stage for item in fault.evidence}
+    return f"no evidence of {' or '.join(sorted({'effect', 'healing'} - seen)) or 'anything'}"
+
+
+def _idle(plan: Plan, history: History) -> Iterable[str]:
+    """Yield a sentence when hardly anything of the workload was sent: guarantees over next to nothing say nothing."""
+    workload = plan.workload
+    due = workload.rate_per_s * (workload.warmup_ns + workload.duration_ns) / 1e9
+    sent = int(history.index.sends.t.size)
+    if sent < due * _SENT_SHARE_MIN:
+        yield f"producers sent only {sent:,} of {due:,.0f} messages due (at least {_SENT_SHARE_MIN:.0%} needed)"
+
+
+def _client_errors(history: History) -> Iterable[str]:
+    """Yield what clients complained of most, once the workload had begun: before, nodes were still starting."""
+    told: Counter[str] = Counter()
+    warmup = history.window("warmup")
+    for event in history.of_kind("error"):
+        if warmup is not None and event.t < warmup[0]:
+            continue
+        told[str(event.fields.get("message", ""))] += int(event.fields.get("count", 1))
+    for message, count in told.most_common(_ERRORS_SHOWN):
+        yield f"clients saw {message!r} {count:,} times"
+
+
+def _machine(history: History) -> Iterable[str]:
+    stalls = history.machine_stalls()
+    total = sum(stall.end_ns - stall.start_ns for stall in stalls)
+    if total:
+        yield f"this machine itself stood still {len(stalls)} times, {format_ns(total)} in all"
+    for event in history.of_kind("machine"):
+        share = int(event.fields.get("short_ns", 0)) / max(1, int(event.fields.get("of_ns", 0)))
+        if share >= _SHORT_SHARE:
+            yield f"this machine was {SHORT_OF_CPU}: something waited for one in {min(share, 1.0):.0%} of the time"
+
+
+def _lateness(faults: Iterable[FaultResult]) -> Iterable[str]:
+    for fault in faults:
+        if fault.lateness_ns is not None and fault.lateness_ns > 500_000_000:
+            yield f"fault {fault.id} began {format_ns(fault.lateness_ns)} later than planned"
+
+
+def _outcome(plan: Plan, checks: Iterable[CheckResult], verdict: Verdict, *, blocked: bool) -> Verdict:
+    """Return the verdict as the exit code tells it: a canary passes when exactly its declared checks fail."""
+    if not plan.must_fail:
+        return verdict
+    expected = [result for result in checks if result.expected]
+    failed = {result.check for result in expected if result.verdict is Verdict.FAIL}
+    if failed - set(plan.must_fail):
+        return Verdict.FAIL
+    doubtful = blocked or any(result.verdict is Verdict.INCONCLUSIVE for result in expected)
+    if doubtful:
+        return Verdict.INCONCLUSIVE
+    return Verdict.PASS if failed == set(plan.must_fail) else Verdict.FAIL
+
+
+def _exit_code(outcome: Verdict, verdict: Verdict, record: RunRecord, *, canary: bool) -> ExitCode:
+    if outcome is Verdict.FAIL or (record.error and verdict is Verdict.FAIL and not canary):
+        return ExitCode.VIOLATED
+    if record.error:
+        return ExitCode(record.exit_code)
+    return ExitCode.PASS if outcome is Verdict.PASS else ExitCode.INCONCLUSIVE
+
+
+def _headline(
+    plan: Plan,
+    checks: Iterable[CheckResult],
+    verdict: Verdict,
+    outcome: Verdict,
+    blocking: tuple[str, ...],
+    record: RunRecord,
+) -> str:
+    """Return one sentence that says the verdict first."""
+    expected = [result for result in checks if result.expected]
+    failed = [result for result in expected if result.verdict is Verdict.FAIL]
+    told = "; ".join(
+        f"{result.check}: {result.findings[0].message}" if result.findings else result.check for result in failed
+    )
+    if record.error and not failed:
+        return f"{verdict}: {record.error.splitlines()[0]}"
+    if plan.must_fail and outcome is Verdict.PASS:
+        return f"failed as it must: {told}"
+    if plan.must_fail and not failed and verdict is Verdict.PASS:
+        return f"should have failed ({', '.join(plan.must_fail)}) and did not"
+    if failed:
+        return f"fail: {told}"
+    if verdict is Verdict.INCONCLUSIVE:
+        doubtful = [
+            f"{result.check}: {result.reasons[0]}"
+            for result in expected
+            if result.verdict is Verdict.INCONCLUSIVE and result.reasons
+        ]
+        return "inconclusive: " + "; ".join([*blocking, *doubtful][:2])
+    examined = "; ".join(f"{result.check} over {result.examined:,} {result.examined_unit}" for result in expected)
+    holds = "the expectation holds" if len(expected) == 1 else f"all {len(expected)} expectations hold"
+    return f"pass: {holds}: {examined}"
+
+
+def _counts(history: History) -> Mapping[str, int]:
+    index = history.index
+    sends, deliveries = index.sends, index.deliveries
+    counts: dict[str, Any] = {
+        "sent": sends.t.size,
+        "acknowledged": np.count_nonzero(sends.outcome == Outcome.OK),
+        "failed": np.count_nonzero(sends.outcome == Outcome.FAIL),
+        "unknown": np.count_nonzero(sends.outcome == Outcome.UNKNOWN),
+        "delivered": deliveries.t.size,
+        "redelivered": np.count_nonzero(deliveries.redelivered),
+        "processed": np.count_nonzero(deliveries.t_processed >= 0),
+        "stored": index.stored.offset.size,
+        "records": sum(view.records.size for view in history.journals),
+        "events": len(history.events),
+    }
+    return {name: int(count) for name, count in counts.items()}

@@ -1,0 +1,93 @@
+"""What the report plots of a history: rates, backlog, latency and deliveries in bins; bounded whatever the run's length."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.history.read import History
+from harness.history.record import Outcome
+from harness.judging.bands import PARTITIONS_MAX, PHASES, bands_of
+from harness.result import Series, Timeline
+from harness.verdict import CheckResult
+
+_BINS: Final = 240
+
+
+def timeline_of(history: History, checks: Iterable[CheckResult]) -> Timeline | None:
+    """Return the plot of a history; None when its timeline never began."""
+    faults = history.window("faults")
+    warmup = history.window("warmup")
+    if faults is None or warmup is None:
+        return None
+    zero = faults[0]
+    start, end = warmup[0], max(stop for phase in PHASES if (stop := (history.window(phase) or (0, 0))[1]))
+    edges = np.linspace(start, end, _BINS + 1)
+    return Timeline(
+        start_ns=start - zero,
+        end_ns=end - zero,
+        series=tuple(_series(history, edges, zero)),
+        bands=bands_of(history, checks, zero),
+        bin_ns=int((end - start) / _BINS),
+        deliveries=_heat(history, edges),
+    )
+
+
+def _series(history: History, edges: NDArray[np.float64], zero: int) -> Iterator[Series]:
+    index = history.index
+    sends, deliveries = index.sends, index.deliveries
+    done = deliveries.t_processed[deliveries.t_processed >= 0]
+    acknowledged = np.sort(sends.t_done[sends.outcome == Outcome.OK])
+    times = tuple(int(t) - zero for t in (edges[:-1] + edges[1:]) / 2)
+    seconds = (edges[1] - edges[0]) / 1e9
+    for name, stamps in (("sent", sends.t), ("processed", done)):
+        rate = np.histogram(stamps, edges)[0] / seconds
+        yield Series(name=name, unit="/s", t_ns=times, y=tuple(float(value) for value in rate))
+    first = _first_processed(history)
+    waiting = np.searchsorted(acknowledged, edges[1:]) - np.searchsorted(np.sort(first[first >= 0]), edges[1:])
+    backlog = tuple(float(value) for value in np.maximum(waiting, 0))
+    yield Series(name="backlog", unit="messages", t_ns=times, y=backlog)
+    yield Series(name="latency p99", unit="ns", t_ns=times, y=_latency(history, edges))
+
+
+def _first_processed(history: History) -> NDArray[np.int64]:
+    """Return when each value was first processed, -1 where never."""
+    deliveries = history.index.deliveries
+    known = (deliveries.value >= 0) & (deliveries.t_processed >= 0)
+    size = int(deliveries.value.max()) + 1 if deliveries.value.size else 0
+    first = np.full(max(size, 0), np.iinfo(np.int64).max)
+    np.minimum.at(first, deliveries.value[known], deliveries.t_processed[known])
+    return np.where(first == np.iinfo(np.int64).max, -1, first)
+
+
+def _latency(history: History, edges: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the 99th percentile of publish → first delivery of what was published in each bin; NaN where nothing was."""
+    index = history.index
+    sends, deliveries = index.sends, index.deliveries
+    known = deliveries.value >= 0
+    size = int(max(sends.value.max(initial=-1), deliveries.value.max(initial=-1))) + 1
+    first = np.full(size, np.iinfo(np.int64).max)
+    np.minimum.at(first, deliveries.value[known], deliveries.t[known])
+    arrived = first[sends.value] != np.iinfo(np.int64).max
+    sent, taken = sends.t[arrived], (first[sends.value] - sends.t)[arrived]
+    order = np.argsort(sent, kind="stable")
+    sent, taken = sent[order], taken[order]
+    cuts = np.searchsorted(sent, edges)
+    return tuple(
+        float(np.percentile(taken[low:high], 99, method="inverted_cdf")) if high > low else float("nan")
+        for low, high in itertools.pairwise(cuts)
+    )
+
+
+def _heat(history: History, edges: NDArray[np.float64]) -> dict[str, tuple[int, ...]]:
+    deliveries = history.index.deliveries
+    return {
+        str(partition): tuple(
+            int(count) for count in np.histogram(deliveries.t[deliveries.partition == partition], edges)[0]
+        )
+        for partition in range(min(history.facts.partitions, PARTITIONS_MAX))
+    }

@@ -1,0 +1,130 @@
+"""What a run says as a whole, in words: the first sentence, what was violated, what weakens it, and what became of a canary.
+
+Pure text without markup or colour. Must never know on what medium it is shown, nor how a run is made.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from harness.errors import ExitCode
+from harness.report.format import describe_limit, main_measures
+from harness.report.phrases import blame
+from harness.report.sanitize import clean, clean_lines
+from harness.result import RunResult
+from harness.verdict import CheckResult, Verdict
+
+Tone = Literal["pass", "fail", "inconclusive", "error"]
+
+_ERROR_WORDS: Final[dict[int, str]] = {
+    ExitCode.INTERRUPTED: "INTERRUPTED",
+    ExitCode.INTERNAL: "INTERNAL ERROR",
+    ExitCode.USAGE: "USAGE ERROR",
+    ExitCode.ENVIRONMENT: "ENVIRONMENT ERROR",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The first thing that every report says.
+
+    Attributes:
+        word: In capitals (``FAIL``).
+        tone: Tells the colour.
+        sentence: What happened, without repeating the word.
+    """
+
+    word: str
+    tone: Tone
+    sentence: str
+
+
+def status(result: RunResult) -> Status:
+    """Return what to say first: a proven violation, else why there is no verdict, else the verdict."""
+    headline = re.sub(r"(?i)^(pass|fail|inconclusive|error)(ed)?\s*[:;,—–-]\s*", "", clean(result.headline))
+    if result.outcome is Verdict.FAIL:
+        return Status("FAIL", "fail", canary(result) or headline)
+    if result.error:
+        word = _ERROR_WORDS.get(result.exit_code, "ERROR")
+        return Status(word, "error", why_incomplete(result))
+    if result.outcome is Verdict.INCONCLUSIVE:
+        return Status("INCONCLUSIVE", "inconclusive", canary(result) or headline)
+    return Status("PASS", "pass", canary(result) or headline)
+
+
+def why_incomplete(result: RunResult) -> str:
+    """Return why there is no complete run, line breaks kept; of a bare interruption, when it came and what was judged."""
+    error = clean_lines(result.error)
+    if error.strip().lower() != "interrupted":
+        return error
+    bands = result.timeline.bands if result.timeline is not None else ()
+    phases = [band for band in bands if band.kind == "phase"]
+    when = f" during {clean(max(phases, key=lambda band: band.end_ns).label)}" if phases else ""
+    judged = "judged as far as it came" if result.checks else "nothing was judged"
+    return f"stopped by a signal{when}; {judged}"
+
+
+def canary(result: RunResult) -> str:
+    """Return what became of a canary, as a sentence; empty when the run is none."""
+    if not result.must_fail:
+        return ""
+    judged = {check.check: check for check in result.checks if check.expected}
+    failed = {name for name, check in judged.items() if check.verdict is Verdict.FAIL}
+    if result.outcome is Verdict.PASS:
+        shown = "; ".join(_failure(judged[name]) for name in result.must_fail if name in judged)
+        return f"canary: failed as it must: {shown or ', '.join(result.must_fail)}"
+    must = ", ".join(result.must_fail)
+    if result.outcome is Verdict.INCONCLUSIVE:
+        return f"canary: it is not known whether it fails as it must ({must})"
+    wrong = [
+        f"{name} had to fail, but "
+        + (f"its verdict is {judged[name].verdict.value}" if name in judged else "was not judged")
+        for name in result.must_fail
+        if name not in failed
+    ]
+    wrong += [f"{_failure(judged[name])} failed, but only {must} must" for name in sorted(failed - {*result.must_fail})]
+    return f"canary: did not fail as it must: {'; '.join(wrong) or must}"
+
+
+def _failure(check: CheckResult) -> str:
+    broken = [describe_limit(limit) for limit in check.limits if limit.verdict is Verdict.FAIL]
+    broken += [f"{word} {workers}" for word, workers in blame(check.findings)]
+    return f"{clean(check.check)} ({'; '.join(broken)})" if broken else clean(check.check)
+
+
+def violated(result: RunResult) -> tuple[CheckResult, ...]:
+    """Return the judged checks that failed."""
+    return tuple(check for check in result.checks if check.expected and check.verdict is Verdict.FAIL)
+
+
+def check_word(result: RunResult, check: CheckResult) -> str:
+    """Return the verdict in words.
+
+    Of a canary's check, whether that is what it must be; of a check that the scenario does not name, what it would be,
+    or that it only measured.
+    """
+    if not check.expected:
+        if not check.limits:
+            return "measured" if main_measures(check) else "not measured"
+        would = {Verdict.PASS: "would pass", Verdict.FAIL: "would fail", Verdict.INCONCLUSIVE: "not known"}
+        return f"not judged: {would[check.verdict]}"
+    if check.check in result.must_fail:
+        return "fail, as it must" if check.verdict is Verdict.FAIL else f"{check.verdict.value}, had to fail"
+    return check.verdict.value
+
+
+def weakening(result: RunResult) -> tuple[tuple[str, bool], ...]:
+    """Return (sentence, blocking) of everything that weakens the result, blocking ones first, none twice."""
+    blocking = dict.fromkeys(result.blocking)
+    other = dict.fromkeys(weakness for weakness in result.weaknesses if weakness not in blocking)
+    for check in result.checks:
+        if not check.expected:
+            continue
+        where = blocking if check.verdict is Verdict.INCONCLUSIVE else other
+        said = [*blocking, *other]
+        where |= {
+            f"{check.check}: {reason}": None for reason in check.reasons if not any(reason in one for one in said)
+        }
+    return (*((clean(one), True) for one in blocking), *((clean(one), False) for one in other))

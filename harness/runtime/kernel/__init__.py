@@ -1,0 +1,1 @@
+"""What the Linux kernel offers and says: control groups, processes, disks, ports."""

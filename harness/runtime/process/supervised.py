@@ -1,0 +1,150 @@
+"""Processes of this machine under supervision: started with the mark of their run, signalled, watched to their end.
+
+A pause has holders, so that the healing of one fault never undoes another that still acts on the same process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.errors import StartError
+from harness.runtime.ledger import Ledger
+from harness.runtime.signal_target import Held
+
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
+
+
+def minimal_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the few variables that a process of ours inherits, plus ``extra``."""
+    return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | dict(extra)
+
+
+class SupervisedProcess(Held):
+    """One OS process of a run: started with the run's mark, watched until it ends.
+
+    Args:
+        name: For messages.
+        ledger: Of the run.
+        log: File that gets stdout and stderr, appended.
+        on_death: Called with the return code when it ends without having been asked to.
+    """
+
+    def __init__(self, name: str, ledger: Ledger, log: Path, on_death: Callable[[int], None] | None = None) -> None:
+        super().__init__(log)
+        self._name = name
+        self._ledger = ledger
+        self._on_death = on_death
+        self._process: asyncio.subprocess.Process | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._expected = False
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 when none is running."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else 0
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of the last incarnation; negative = signal; None while it runs or before the first start."""
+        return None if self._process is None else self._process.returncode
+
+    async def launch(self, argv: tuple[str, ...], env: Mapping[str, str], *, pipes: bool = False) -> None:
+        """Start the process in a session of its own; raises StartError (definite).
+
+        With ``pipes``, stdin and stdout are pipes (control) and only stderr goes to the log.
+        """
+        if self.pid:
+            raise StartError(f"{self._name} is already running (pid {self.pid})")
+        self._ledger.intend("process", name=self._name)
+        self._expected = False
+        with self._log.open("ab") as log:
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=asyncio.subprocess.PIPE if pipes else asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE if pipes else log,
+                    stderr=log,
+                    env=minimal_environment(env) | self._ledger.environment(),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise StartError(f"cannot start {self._name}: {argv[0]}: {error.strerror}") from error
+        self._watcher = asyncio.create_task(self._watch(self._process), name=f"watch {self._name}")
+        if self._pauses:  # whoever holds it has not let go: starting it again is no way to resume it
+            self.send(signal.SIGSTOP)
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """The process object, for its pipes."""
+        if self._process is None:
+            raise StartError(f"{self._name} was never started")
+        return self._process
+
+    def expect_end(self) -> None:
+        """From now on its end is not a surprise."""
+        self._expected = True
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to this process only, if it still runs."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def end(self, number: signal.Signals, timeout_s: float) -> bool:
+        """Send ``number`` and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough.
+
+        A process that is paused takes SIGTERM only once its last holder lets go.
+        """
+        self._expected = True
+        if self._process is None or self._process.returncode is not None:
+            return True
+        self.send(number)
+        try:
+            await asyncio.wait_for(self._process.wait(), timeout_s)
+            return True
+        except TimeoutError:
+            self.send(signal.SIGKILL)
+            await self._process.wait()
+            return False
+
+    async def wait(self) -> int:
+        """Wait for its end and return the exit status."""
+        return await self.process.wait()
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        if not self._expected and self._on_death is not None:
+            self._on_death(code)
+
+
+class ProcessProgram(SupervisedProcess):
+    """A process that is always started in the same way; fulfils ``Program``.
+
+    Args:
+        argv, env: How.
+        name, ledger, log, on_death: See ``SupervisedProcess``.
+    """
+
+    restartable = True
+
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        *,
+        name: str,
+        ledger: Ledger,
+        log: Path,
+        on_death: Callable[[int], None] | None = None,
+    ) -> None:
+        super().__init__(name, ledger, log, on_death)
+        self._argv, self._env = argv, env
+
+    async def run(self) -> None:
+        """Start it; raises StartError (definite)."""
+        await self.launch(self._argv, self._env)

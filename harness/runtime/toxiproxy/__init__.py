@@ -1,0 +1,1 @@
+"""Toxiproxy: its server, its control, and several servers as one."""

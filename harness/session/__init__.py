@@ -1,0 +1,1 @@
+"""Several plans, one after the other: selection, signals, clean-up, one exit code."""

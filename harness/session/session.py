@@ -1,0 +1,204 @@
+"""A session: several plans, one after the other, each run, judged and reported.
+
+Owns signals, the order of cleaning up, and how results become one exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import shlex
+import signal
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from harness.engine.engine import Engine, RunRecord
+from harness.engine.rundir import RunDir, new_run_id
+from harness.engine.runtimes import runtimes_of
+from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative
+from harness.judging.judge import judge, load_record
+from harness.progress import Listener, Note, RunFinished, RunStarted
+from harness.report.files import write_all, write_beside
+from harness.report.serialize import differences, from_json, to_json
+from harness.report.summary import suite_exit_code
+from harness.report.twins import is_twin, twins_of
+from harness.result import RunResult
+from harness.runtime.ledger import sweep
+from harness.scenario.model import Plan
+from harness.scenario.plan import variant_label
+from harness.session.selection import Selected, replan
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_THREADS = 64
+
+
+def run_all(
+    selected: Sequence[Selected], *, repeat: int, runtime: str, reports: Path, listener: Listener
+) -> list[RunResult]:
+    """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
+
+    ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``run/runtimes.py``); raises UnfitEnvironmentError when the one
+    asked for is not to be had.
+    An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
+    """
+    for leftover in sweep():
+        for what in leftover.items:
+            listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
+        for what in leftover.left:
+            listener(Note(text=f"could not remove what run {leftover.run_id} left behind: {what}", warning=True))
+    todo = [
+        item
+        for item in selected
+        for _ in range(max(repeat, item.plan.attempts.runs if item.plan.attempts is not None else 1))
+    ]
+    # All of them before the first is run: a runtime that is not to be had refuses the session, it does not end one.
+    where = runtimes_of([item.plan for item in todo], runtime, listener)
+    results: list[RunResult] = []
+    for position, item in enumerate(todo, 1):
+        result = _run_one(item, position, len(todo), where[position - 1], reports, listener)
+        results.append(result)
+        listener(RunFinished(result=result))
+        if result.error == "interrupted":
+            break
+        _show_beside(results, result.scenario, [later.plan.scenario for later in todo[position:]], listener)
+    else:
+        return results
+    for canary in {result.scenario for result in results if result.must_fail}:
+        _show_beside(results, canary, [], listener)
+    return results
+
+
+def exit_code(results: Sequence[RunResult], selected: Sequence[Selected]) -> ExitCode:
+    """Return the session's exit code; the runs of a race count together, by its ``attempts``."""
+    races = {item.plan.digest: item.plan.attempts for item in selected if item.plan.attempts is not None}
+    codes = [result.exit_code for result in results if result.digest not in races]
+    for digest, attempts in races.items():
+        runs = [result.exit_code for result in results if result.digest == digest]
+        shown = runs.count(ExitCode.PASS)
+        others = [code for code in runs if code not in {ExitCode.PASS, ExitCode.VIOLATED}]
+        codes += others or [ExitCode.PASS if shown >= attempts.at_least else ExitCode.VIOLATED]
+    return suite_exit_code(codes)
+
+
+def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
+    """Judge a run directory again.
+
+    Returns:
+        The result, and in which points it differs from the ``result.json`` that was there (empty: it agrees).
+
+    Raises:
+        UnfitEnvironmentError: It is not a complete run directory, or its plan cannot be made again.
+    """
+    run_dir = RunDir(path)
+    saved = run_dir.read_json("plan.json")
+    record = load_record(run_dir)
+    try:
+        text = (path / "scenario.yaml").read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnfitEnvironmentError(f"{path} is not a complete run directory: {error}") from error
+    plan = replan(text, saved["file"], saved["variant"], saved["seed"])
+    if plan.digest != saved["digest"]:
+        raise UnfitEnvironmentError(
+            "the plan made from scenario.yaml is not the one that was run",
+            hint="scenario.yaml was edited, or another version of the harness made this run",
+        )
+    result = judge(plan, run_dir, record, reproduce_command(plan, record.runtime))
+    previous = path / "result.json"
+    if not previous.exists():
+        return result, ()
+    return result, differences(from_json(previous.read_text(encoding="utf-8")), result)
+
+
+def reproduce_command(plan: Plan, runtime: str) -> str:
+    """Return the command line that runs the same plan again."""
+    words = ["harness", "run", plan.file, "--seed", str(plan.seed), "--runtime", runtime]
+    for path, value in plan.variant.items():
+        words += ["--variant", f"{path}={value}"]
+    return shlex.join(words)
+
+
+def _run_one(item: Selected, position: int, total: int, runtime: str, reports: Path, listener: Listener) -> RunResult:
+    plan = item.plan
+    engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener)
+    workload = plan.workload
+    listener(
+        RunStarted(
+            run_id=engine.record.run_id,
+            run_dir=relative(engine.run_dir.path),
+            title=plan.title,
+            variant=variant_label(plan),
+            position=position,
+            total=total,
+            declared_ns=workload.warmup_ns + workload.duration_ns,
+        )
+    )
+    try:
+        asyncio.run(_interruptible(engine))
+    except (HarnessError, asyncio.CancelledError, KeyboardInterrupt):
+        pass  # the record tells
+    except Exception as error:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept beside it
+        with contextlib.suppress(OSError):  # the disk is full
+            (engine.run_dir.logs / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            engine.record.error = f"the run directory cannot be written: {error.strerror}"
+            engine.record.exit_code = ExitCode.ENVIRONMENT
+    return _judged(plan, engine.run_dir, engine.record, listener)
+
+
+def _judged(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) -> RunResult:
+    shown = RunDir(Path(relative(run_dir.path)))
+    result = judge(plan, shown, record, reproduce_command(plan, record.runtime))
+    try:
+        write_all(result, run_dir.path)
+    except (HarnessError, OSError) as error:
+        listener(Note(text=f"the report could not be written: {error}", warning=True))
+        result = replace(result, exit_code=result.exit_code or int(ExitCode.ENVIRONMENT), error=str(error))
+    return result
+
+
+def _show_beside(results: Sequence[RunResult], ended: str, later: Sequence[str], listener: Listener) -> None:
+    """Put the twins of each canary beside it once the last of them all has ended.
+
+    Args:
+        results: Of this session so far.
+        ended: The scenario that has just ended.
+        later: Scenarios that are still to run.
+        listener: Told when a page cannot be written; the one that was there stays.
+    """
+    for result in results:
+        family = [name for name in (ended, *later) if name == result.scenario or is_twin(name, result.scenario)]
+        twins = twins_of(result, results) if family == [ended] else ()
+        if not twins:
+            continue
+        try:
+            write_beside(result, Path(result.run_dir), [(twin, Path(twin.run_dir)) for twin in twins])
+        except (HarnessError, OSError) as error:
+            listener(Note(text=f"the twins of {result.scenario} could not be shown: {error}", warning=True))
+
+
+async def _interruptible(engine: Engine) -> None:
+    """Run the engine; a signal cancels it, and it then takes everything down before it returns."""
+    loop = asyncio.get_running_loop()
+    # Calls to a server that hangs hold their threads for seconds; the default's few (six on two cores) would then be taken, and
+    # everything else that needs one would stand still. ``asyncio.run`` shuts it down.
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="run"))
+    running = asyncio.create_task(engine.run())
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, running.cancel)
+    try:
+        await running
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def results_json(results: Sequence[RunResult], code: ExitCode) -> str:
+    """Return all results of a session as one JSON document."""
+    return json.dumps(
+        {"exit_code": int(code), "results": [json.loads(to_json(result)) for result in results]}, indent=2
+    )

@@ -1,0 +1,17 @@
+"""Every word that the registered brokers, faults and checks add to the scenario language."""
+
+from __future__ import annotations
+
+from harness.brokers.base import BROKERS
+from harness.checks.base import CHECKS
+from harness.faults.base import FAULTS
+from harness.scenario.plugins import Vocabulary
+
+
+def vocabulary() -> Vocabulary:
+    """Return the vocabulary of everything registered, third parties' included."""
+    return Vocabulary(
+        brokers={name: broker.shape for name, broker in BROKERS.items()},
+        faults={name: kind.shape for name, kind in FAULTS.items()},
+        checks={name: check.limits for name, check in CHECKS.items()},
+    )

@@ -1,0 +1,270 @@
+"""The Kafka reference clients against librdkafka's own mock cluster: real clients, a fake broker in this process, no JVM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from harness.brokers.kafka.client import KafkaClient
+from harness.brokers.kafka.commits import Commits
+from harness.brokers.kafka.errors import error_text
+from harness.brokers.kafka.options import TOPIC, ConsumerOptions, ProducerOptions
+from harness.brokers.kafka.producer import KafkaProducer
+from harness.clients.base import Control, Counters, ErrorCollapse, Session, WorkerSpec
+from harness.errors import StartError
+from harness.history.facts import Facts
+from harness.history.read import History
+from harness.history.record import EventLog, Flag, Journal, Kind, Outcome
+
+PARTITIONS = 4
+COUNT = 400
+
+
+@pytest.fixture(scope="module")
+def mock() -> Iterator[str]:
+    """A mock cluster's address; it lives as long as the client that made it."""
+    made = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1}, logger=logging.getLogger("mock"))
+    (broker,) = made.list_topics(timeout=5).brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    made.flush(0)
+
+
+def session(run_dir: Path, worker: str, address: str, options: Any, **changes: Any) -> Session:
+    role = "producer" if worker.startswith("p") else "consumer"
+    spec = WorkerSpec(
+        worker=worker,
+        incarnation=1,
+        role=role,
+        broker="kafka",
+        history_dir=str(run_dir / "history"),
+        addresses=(address,),
+        partitions=PARTITIONS,
+        keys=tuple(range(8)) if role == "producer" else (),
+        options=asdict(options),
+        **changes,
+    )
+    (run_dir / "history").mkdir(parents=True, exist_ok=True)
+    events = EventLog(run_dir / "history" / f"{worker}.1.events.jsonl", worker)
+    return Session(
+        spec=spec,
+        control=Control(go=asyncio.Event(), stop_sending=asyncio.Event(), stop=asyncio.Event()),
+        counters=Counters(),
+        journal=Journal(
+            run_dir / "history" / f"{worker}.1.journal", {"worker": worker, "incarnation": 1, "role": role}
+        ),
+        events=events,
+        errors=ErrorCollapse(events, worker),
+        ready=asyncio.Event(),
+    )
+
+
+def run(run_dir: Path, address: str, consumer: ConsumerOptions, producer: ProducerOptions) -> History:
+    """Produce ``COUNT`` messages, consume them all, leave; return the history."""
+
+    async def work() -> None:
+        sends = session(run_dir, "p0", address, producer, messages_max=COUNT)
+        sends.control.go.set()
+        await KafkaClient().produce(sends)
+        sends.journal.close()
+        takes = session(run_dir, "c0", address, consumer)
+        consuming = asyncio.create_task(KafkaClient().consume(takes))
+        async with asyncio.timeout(30):
+            while takes.counters.processed < COUNT:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        takes.control.leave()
+        takes.control.stop.set()
+        await consuming
+        takes.journal.close()
+
+    asyncio.run(work())
+    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, commits=True).save(run_dir / "facts.json")
+    return History.load(run_dir)
+
+
+@pytest.fixture
+def topic(mock: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let every test have a topic and a group of its own in the one mock cluster."""
+    name = f"{TOPIC}-{next(_NUMBERS)}"
+    for module in ("producer", "consumer"):
+        monkeypatch.setattr(f"harness.brokers.kafka.{module}.TOPIC", name)
+    monkeypatch.setattr("harness.brokers.kafka.consumer.GROUP", name)
+    Producer({"bootstrap.servers": mock}).list_topics(name, timeout=5)  # which creates it
+    return name
+
+
+_NUMBERS = iter(range(1_000))
+
+
+@pytest.mark.parametrize(
+    ("commit", "handler_in"), [("sync", "loop"), ("async", "worker"), ("auto-after", "worker"), ("auto-before", "loop")]
+)
+def test_everything_is_recorded_once_and_in_order(
+    commit: Any, handler_in: Any, mock: str, topic: str, tmp_path: Path
+) -> None:
+    del topic
+    options = ConsumerOptions(commit=commit, handler_in=handler_in, auto_commit_interval_ns=50_000_000)
+    history = run(tmp_path, mock, options, ProducerOptions())
+    sends, deliveries = history.index.sends, history.index.deliveries
+    assert sends.t.size == deliveries.t.size == COUNT
+    assert (sends.outcome == Outcome.OK).all()
+    assert (sends.t_done >= sends.t).all()
+    assert (deliveries.t_processed >= deliveries.t).all()
+    assert np.unique(deliveries.value).size == COUNT
+    known = dict(zip(sends.value.tolist(), sends.offset.tolist(), strict=True))
+    assert [known[value] for value in deliveries.value.tolist()] == deliveries.offset.tolist()
+    (consumer,) = (view for view in history.journals if view.worker == "c0")
+    commits = consumer.select(Kind.COMMIT)
+    good = commits[commits["outcome"] == Outcome.OK]
+    assert (good["flags"] & Flag.CONFIRMED).all()
+    for partition in range(PARTITIONS):
+        here = deliveries.offset[deliveries.partition == partition]
+        assert good["offset"][good["partition"] == partition].max() == here.max() + 1
+    # Nothing is committed that was not recorded as begun before.
+    begun = commits[commits["outcome"] == Outcome.UNKNOWN]
+    places = {(int(row["partition"]), int(row["offset"])) for row in begun}
+    assert {(int(row["partition"]), int(row["offset"])) for row in good} <= places
+    assert int(consumer.select(Kind.POLL)["count"].sum()) > 0
+    kinds = [event.kind for event in history.events if event.source == "c0"]
+    assert "assign" in kinds
+    assert "revoke" in kinds
+
+
+def test_a_commit_comes_after_the_processing_and_with_auto_before_possibly_not(
+    mock: str, topic: str, tmp_path: Path
+) -> None:
+    del topic
+    history = run(tmp_path, mock, ConsumerOptions(commit="sync", handler_time_ns=200_000), ProducerOptions())
+    (consumer,) = (view for view in history.journals if view.worker == "c0")
+    deliveries = history.index.deliveries
+    for row in consumer.select(Kind.COMMIT):
+        if row["outcome"] == Outcome.UNKNOWN:
+            covered = (deliveries.partition == row["partition"]) & (deliveries.offset < row["offset"])
+            assert (deliveries.t_processed[covered] <= row["t"]).all()
+
+
+def produced(run_dir: Path, address: str, options: ProducerOptions) -> History:
+    """Produce ``COUNT`` messages; return the history."""
+
+    async def work() -> None:
+        sends = session(run_dir, "p0", address, options, messages_max=COUNT)
+        sends.control.go.set()
+        await KafkaClient().produce(sends)
+        sends.journal.close()
+
+    asyncio.run(work())
+    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}).save(run_dir / "facts.json")
+    return History.load(run_dir)
+
+
+def test_without_acknowledgements_nothing_is_said_to_be_safe(mock: str, topic: str, tmp_path: Path) -> None:
+    del topic
+    history = produced(tmp_path, mock, ProducerOptions(acks="none", idempotent=False))
+    assert (history.index.sends.outcome == Outcome.UNKNOWN).all()
+
+
+def test_a_transaction_that_is_aborted_failed_for_certain(mock: str, topic: str, tmp_path: Path) -> None:
+    del topic
+    outcomes = produced(tmp_path, mock, ProducerOptions(transaction=50, abort_every=4)).index.sends.outcome
+    assert np.count_nonzero(outcomes == Outcome.FAIL) == COUNT // 4
+    assert np.count_nonzero(outcomes == Outcome.OK) == COUNT - COUNT // 4
+
+
+def test_a_committed_message_of_unknown_offset_is_committed_and_a_refused_one_failed(mock: str, tmp_path: Path) -> None:
+    options = ProducerOptions(transaction=10)
+    given = session(tmp_path, "p0", mock, options)
+    producer = KafkaProducer(given, options, {"bootstrap.servers": mock}, logging.getLogger("test"))
+    producer._stored = {0: 7, 1: -1}  # 1: a retry that the broker knew already; 2 has no report at all
+    producer._settle_transaction([0, 1, 2], Outcome.OK)
+    given.journal.close()
+    assert (given.counters.acknowledged, given.counters.failed) == (2, 1)
+
+
+def test_errors_collapse_whatever_lengths_they_tell() -> None:
+    first, second = (
+        KafkaError(KafkaError._TRANSPORT, f"Connect to x failed: refused (after {length}ms in state CONNECT)")
+        for length in (1, 250)
+    )
+    assert error_text(first) == error_text(second)
+    assert "refused" in error_text(first)
+
+
+class FakeConsumer:
+    """Refuses the first commit as of an old generation, and takes the next; stands in for the library's consumer."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[int, int]] = []
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> list[TopicPartition]:
+        assert not asynchronous
+        self.asked.append({item.partition: item.offset for item in offsets})
+        if len(self.asked) == 1:
+            raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+        return offsets
+
+
+def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_gone(tmp_path: Path) -> None:
+    takes = session(tmp_path, "c0", "", ConsumerOptions())
+    commits, consumer = Commits(takes, "sync", threading.RLock()), FakeConsumer()
+    commits.commit(consumer, [TopicPartition(TOPIC, 0, 5), TopicPartition(TOPIC, 1, 7)])  # type: ignore[arg-type]
+    commits.forget({1})
+    owed = commits.take_failed()
+    assert owed == {0: 5}
+    commits.commit(consumer, [TopicPartition(TOPIC, 0, 5)])  # type: ignore[arg-type]
+    assert commits.take_failed() == {}
+    takes.journal.close()
+    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, commits=True).save(tmp_path / "facts.json")
+    (view,) = History.load(tmp_path).journals
+    told = [(int(row["partition"]), int(row["outcome"])) for row in view.select(Kind.COMMIT)]
+    refused, done = (0, int(Outcome.FAIL)), (0, int(Outcome.OK))
+    assert told.index(refused) < told.index(done)
+
+
+class RefusingProducer:
+    """A client library that raises these errors, one request after the other, and then takes every request."""
+
+    def __init__(self, *errors: KafkaError) -> None:
+        self._errors = list(errors)
+        self.requests: list[str] = []
+
+    def list_topics(self, **_: Any) -> None:
+        self._request("list_topics")
+
+    def init_transactions(self, _: float) -> None:
+        self._request("init_transactions")
+
+    def poll(self, _: float) -> None:
+        return
+
+    def _request(self, name: str) -> None:
+        self.requests.append(name)
+        if self._errors:
+            raise KafkaException(self._errors.pop(0))
+
+
+def test_a_producer_waits_for_nodes_that_start_and_for_nothing_else(mock: str, tmp_path: Path) -> None:
+    options = ProducerOptions(transaction=10)
+
+    def requests(*errors: KafkaError) -> list[str]:
+        given = session(tmp_path / str(next(_NUMBERS)), "p0", mock, options)
+        producer = KafkaProducer(given, options, {"bootstrap.servers": mock}, logging.getLogger("test"))
+        refusing = RefusingProducer(*errors)
+        producer._producer = refusing  # type: ignore[assignment]
+        try:
+            producer.connect()
+        finally:
+            given.journal.close()
+        return refusing.requests
+
+    starting = (KafkaError(KafkaError._TRANSPORT), KafkaError(KafkaError._TIMED_OUT))
+    assert requests(*starting) == ["list_topics"] * 3 + ["init_transactions"]
+    with pytest.raises(StartError, match="p0 cannot connect"):
+        requests(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED))

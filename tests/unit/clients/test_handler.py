@@ -1,0 +1,110 @@
+"""The handler that all reference consumers share: how long it takes, what a fault adds, and what ends it early."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support.worker_session import made
+
+from harness.clients.base import Session
+from harness.clients.handler import Handler
+from harness.workload.worker import _Pulse
+
+MS = 1_000_000
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return made(tmp_path)
+
+
+def _timed(handler: Handler) -> float:
+    begun = time.monotonic()
+    handler.run()
+    return time.monotonic() - begun
+
+
+def _kinds(folder: Path) -> list[str]:
+    return [json.loads(line)["kind"] for line in (folder / "c0.1.events.jsonl").read_text().splitlines()]
+
+
+def test_it_takes_its_time_and_what_a_fault_adds(session: Session) -> None:
+    handler = Handler(session, 10 * MS)
+    assert handler.due_ns() == pytest.approx(10 * MS, abs=1)
+    assert 0.01 <= _timed(handler) < 0.1
+    session.control.set_handler(extra_ns=40 * MS)
+    assert handler.due_ns() == pytest.approx(50 * MS, abs=1)
+    assert 0.05 <= _timed(handler) < 0.2
+    session.control.set_handler(extra_ns=0)
+    assert handler.due_ns() == pytest.approx(10 * MS, abs=1)
+    assert session.counters.handled == 2
+    assert session.counters.handler_ns >= 60 * MS
+
+
+def test_without_a_fault_a_handler_that_takes_no_time_owes_none(session: Session) -> None:
+    assert Handler(session, 0).due_ns() == 0
+
+
+def test_one_order_leaves_the_other_in_force(session: Session) -> None:
+    session.control.set_handler(block_ns=1_000 * MS)
+    until = session.control.block_until_ns
+    session.control.set_handler(extra_ns=5 * MS)
+    assert session.control.block_until_ns == until
+
+
+@pytest.mark.parametrize("lift", ["lift", "leave", "abandon"])
+def test_a_block_ends_when_it_is_lifted_or_the_worker_leaves(session: Session, lift: str, tmp_path: Path) -> None:
+    handler = Handler(session, 0)
+    session.control.set_handler(block_ns=60_000 * MS)
+    assert handler.due_ns() > 59_000 * MS
+    acts = {
+        "lift": lambda: session.control.set_handler(block_ns=0),
+        "leave": session.control.leave,
+        "abandon": lambda: session.control.leave(abandoned=True),
+    }
+    timer = threading.Timer(0.1, acts[lift])
+    timer.start()
+    assert 0.09 <= _timed(handler) < 2
+    timer.join()
+    assert handler.due_ns() == 0
+    assert _kinds(tmp_path) == ["blocked", "polling"]
+
+
+def test_a_block_reaches_the_handler_that_runs(session: Session) -> None:
+    handler = Handler(session, 50 * MS)
+    timer = threading.Timer(0.01, lambda: session.control.set_handler(block_ns=300 * MS))
+    timer.start()
+    assert 0.3 <= _timed(handler) < 2
+    timer.join()
+
+
+def test_a_worker_that_leaves_takes_its_own_time_for_the_message_in_hand(session: Session) -> None:
+    handler = Handler(session, 30 * MS)
+    session.control.set_handler(extra_ns=5_000 * MS, block_ns=5_000 * MS)
+    session.control.leave()
+    assert 0.03 <= _timed(handler) < 1
+
+
+def test_beside_the_loop_it_keeps_nobody_from_polling(tmp_path: Path) -> None:
+    session = made(tmp_path, handler_in="worker")
+    session.control.set_handler(block_ns=60_000 * MS)
+    timer = threading.Timer(0.05, lambda: session.control.set_handler(block_ns=0))
+    timer.start()
+    Handler(session, 0).run()
+    timer.join()
+    assert _kinds(tmp_path) == []
+
+
+@pytest.mark.parametrize("handling", [0, 1])
+def test_a_loop_that_does_not_go_round_is_told_by_silence_unless_a_handler_holds_it(
+    session: Session, handling: int
+) -> None:
+    pulse = _Pulse(session.control)
+    assert pulse.felt()
+    session.control.handling = handling
+    time.sleep(1.1)
+    assert pulse.felt() is bool(handling)

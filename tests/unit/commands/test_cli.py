@@ -1,0 +1,112 @@
+"""Exit codes and messages of the command line, without a broker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from harness.commands import cli as command_line
+from harness.commands.cli import _guarded, cli
+from harness.errors import ExitCode, NothingSelectedError, StartError, UsageError
+
+VALID = """
+version: 1
+title: Valid
+tags: [one]
+broker: nats-2
+matrix: {workload.rate: [10/s, 20/s]}
+expect:
+  loss: {}
+"""
+
+
+def _code(*words: str) -> int:
+    return _guarded(lambda: cli.main(args=list(words), standalone_mode=False))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x"), 4),
+        (NothingSelectedError("x"), 5),
+        (StartError("x"), 7),
+        (KeyboardInterrupt(), 2),
+        (RuntimeError("x"), 3),
+        (AssertionError(), 3),
+    ],
+)
+def test_every_way_out_has_its_code(error: BaseException, code: int) -> None:
+    def fails() -> None:
+        raise error
+
+    assert _guarded(fails) == code
+
+
+def test_a_crash_never_looks_like_a_violation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _guarded(lambda: 1 / 0) == ExitCode.INTERNAL
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["rnu"], ["run"], ["run", "x.yaml", "--repeat", "0"], ["run", "--bogus"], ["check"]])
+def test_usage_errors_are_4(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _code(*words) == ExitCode.USAGE
+
+
+def test_a_missing_file_names_the_nearest_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "latency.yaml").write_text(VALID)
+    assert _code("run", str(tmp_path / "latencey.yaml")) == ExitCode.USAGE
+    assert "latency.yaml" in capsys.readouterr().err
+
+
+def test_invalid_scenarios_tell_every_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(VALID.replace("loss", "los").replace("nats-2", "nats2"))
+    assert _code("validate", str(path)) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert f"{path}:5:9" in told
+    assert "did you mean 'loss'?" in told
+
+
+def test_nothing_selected_is_5(tmp_path: Path) -> None:
+    assert _code("run", str(tmp_path)) == ExitCode.NOTHING_SELECTED
+    (tmp_path / "a.yaml").write_text(VALID)
+    assert _code("run", str(tmp_path), "--tag", "two") == ExitCode.NOTHING_SELECTED
+    assert _code("run", str(tmp_path), "--variant", "workload.rate=30/s") == ExitCode.NOTHING_SELECTED
+    assert _code("run", str(tmp_path), "--variant", "workload.rat=10/s") == ExitCode.USAGE
+
+
+def test_validate_and_explain_show_every_variant(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(VALID)
+    done = CliRunner().invoke(cli, ["validate", str(path)])
+    assert done.output.count("ok ") == 2
+    assert "20/s" in CliRunner().invoke(cli, ["explain", str(path)]).output
+    plans = json.loads(CliRunner().invoke(cli, ["explain", "--json", str(path)]).output)
+    assert [plan["workload"]["rate_per_s"] for plan in plans] == [10.0, 20.0]
+
+
+def test_the_schema_is_one() -> None:
+    schema = json.loads(CliRunner().invoke(cli, ["schema"]).output)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert "latency" in json.dumps(schema)
+
+
+def test_doctor_speaks_json() -> None:
+    report = json.loads(CliRunner().invoke(cli, ["doctor", "--json"]).output)
+    assert {"name", "status", "detail"} <= report["items"][0].keys()
+
+
+def test_check_refuses_what_is_no_run_directory(tmp_path: Path) -> None:
+    assert _code("check", str(tmp_path)) == ExitCode.ENVIRONMENT
+
+
+def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["harness", "validate", "/nowhere.yaml"])
+    with pytest.raises(SystemExit) as leaving:
+        command_line.main()
+    assert leaving.value.code == ExitCode.USAGE

@@ -1,0 +1,110 @@
+"""`harness faults`: what it says of options, abilities and brokers, from the registries and the machine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from harness.commands import fault_list
+from harness.commands.cli import cli
+from harness.commands.fault_list import list_faults, render
+from harness.errors import UsageError
+from harness.faults.base import FAULTS
+
+
+def _usable() -> str:
+    return ""
+
+
+def test_every_fault_is_listed_with_all_of_its_options() -> None:
+    found = list_faults(engine_unusable=_usable)
+    assert [entry.name for entry in found] == list(FAULTS.names())
+    text = render(found)
+    for entry in found:
+        assert entry.acts_on
+        assert entry.brokers, f"{entry.name} acts on no broker at all"
+        for option in entry.options:
+            assert option.meaning, f"{entry.name}.{option.name}"
+            assert option.takes != "mapping"
+            assert option.name in text
+    assert all(len(line) <= 110 for line in text.splitlines())
+
+
+def test_quantities_have_their_units_defaults_and_bounds() -> None:
+    (latency,) = list_faults(["latency"], _usable)
+    options = {option.name: option for option in latency.options}
+    assert options["delay"].required
+    assert options["delay"].minimum == "1ms"
+    assert options["delay"].takes == "duration in ns, us, ms, s, m, h"
+    assert (options["jitter"].default, options["direction"].default) == ("0s", "both")
+    assert options["direction"].takes == "up, down or both"
+    (text,) = [line for line in render([latency]).splitlines() if line.startswith("  delay")]
+    assert text.split() == [
+        "delay",
+        "duration",
+        "in",
+        "ns,",
+        "us,",
+        "ms,",
+        "s,",
+        "m,",
+        "h;",
+        "needed;",
+        "at",
+        "least",
+        "1ms",
+    ]
+
+
+def test_abilities_are_told_for_each_runtime_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def lacks(ability: str, runtime: str) -> str:
+        asked.append((ability, runtime))
+        return "no control group can be made here" if runtime == "process" else ""
+
+    monkeypatch.setattr(fault_list, "why_not", lacks)
+    (cpu,) = list_faults(["cpu"], _usable)
+    assert cpu.machine[0].lacking == {"process": "no control group can be made here", "docker": ""}
+    assert "needs cpu_limits: process: no, no control group can be made here; docker: yes" in render([cpu])
+    (cpu,) = list_faults(["cpu"], lambda: "no Docker engine answers here")
+    assert cpu.machine[0].lacking["docker"] == "no Docker engine answers here"
+    assert asked == [("cpu_limits", "process"), ("cpu_limits", "docker"), ("cpu_limits", "process")]
+
+
+def test_what_is_lacking_everywhere_for_one_reason_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fault_list, "why_not", lambda *_: "not root")
+    text = render(list_faults(["cpu"], _usable))
+    assert "needs cpu_limits: not on this machine: not root" in text
+    assert text.count("not root") == 1
+
+
+def test_an_ability_of_brokers_names_those_that_have_it() -> None:
+    (added,) = list_faults(["add_partitions"], _usable)
+    assert added.brokers == ("kafka",)
+    assert "brokers: kafka" in render([added])
+    assert "ends by itself" in render([added])
+
+
+def test_the_engine_is_asked_only_where_that_matters_and_once() -> None:
+    asked = []
+
+    def unusable() -> str:
+        asked.append(1)
+        return "none"
+
+    list_faults(["kill", "latency"], unusable)
+    assert asked == []
+    list_faults(engine_unusable=unusable)
+    assert asked == [1]
+
+
+def test_the_command_speaks_json_and_knows_the_nearest_word() -> None:
+    data = json.loads(CliRunner().invoke(cli, ["faults", "restart", "--json"]).output)
+    assert [entry["name"] for entry in data] == ["restart"]
+    assert data[0]["ends_itself"] is True
+    assert {option["name"]: option["default"] for option in data[0]["options"]}["signal"] == "TERM"
+    with pytest.raises(UsageError, match="did you mean 'pause'"):
+        list_faults(["pase"], _usable)

@@ -1,0 +1,157 @@
+"""Evidence of link faults: a link with several channels is proven slowed or cut only when every channel is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.faults.base import FAULTS, FaultContext, Sample, the_name_itself
+from harness.faults.kit import evidence
+from harness.scenario.model import PlannedFault, Target
+
+S = 1_000_000_000
+CHANNELS = ("n1->n2", "n1->n2.controller")
+
+
+class Probes:
+    """Round trips of 1 ms; through the channels named, longer or failing while the fault acts (from 10 s to 20 s)."""
+
+    def __init__(self, slowed: Sequence[str], broken: Sequence[str]) -> None:
+        self._slowed, self._broken = slowed, broken
+
+    def samples(self, target: str, since_ns: int, until_ns: int | None = None) -> Sequence[Sample]:
+        found = []
+        for start in range(5 * S, 25 * S, S):
+            acts = 10 * S <= start < 20 * S
+            length = 101_000_000 if acts and target in self._slowed else 1_000_000
+            ok = not (acts and target in self._broken)
+            found.append(Sample(start_ns=start, end_ns=start + length, ok=ok, length_ns=length))
+        return [item for item in found if item.start_ns >= since_ns and (until_ns is None or item.end_ns <= until_ns)]
+
+
+class Control:
+    """A proxy that takes every order."""
+
+    def add_toxic(self, *_: Any) -> None:
+        """Accept."""
+
+    def update_toxic(self, *_: Any) -> None:
+        """Accept."""
+
+    def let_pass(self, *_: Any) -> None:
+        """Accept."""
+
+    def remove_toxic(self, *_: Any) -> None:
+        """Accept."""
+
+    def switch_off(self, *_: Any) -> None:
+        """Accept."""
+
+    def switch_on(self, *_: Any) -> None:
+        """Accept."""
+
+
+def _proven(kind: str, options: dict[str, Any], probes: Probes, *, channels: bool = True) -> list[tuple[str, bool]]:
+    shape = FAULTS.get(kind).shape
+    planned = PlannedFault(
+        id=f"{kind}-1",
+        kind=kind,
+        options=shape.options(**options),
+        on=Target(link="n1->n2"),
+        targets=("n1->n2",),
+        at_ns=0,
+        until_ns=10 * S,
+        seed=1,
+    )
+    now = [10 * S]
+    context = FaultContext(
+        planned=planned,
+        targets=planned.targets,
+        nodes={},
+        links={},
+        workers={},
+        control=Control(),
+        probes=probes,
+        node_ready=lambda _: "",
+        node_state=lambda _, __: None,
+        random=random.Random(1),
+        go_ns=0,
+        now_ns=lambda: now[0],
+        probe_names=(lambda _: CHANNELS) if channels else the_name_itself,
+    )
+
+    async def carried_out() -> list[tuple[str, bool]]:
+        fault = FAULTS.get(kind).make(context)
+        await fault.apply()
+        now[0] = 20 * S
+        await fault.heal()
+        return [(item.probe, item.proven) for item in await fault.effect()]
+
+    return asyncio.run(carried_out())
+
+
+CASES = [("latency", {"delay_ns": 50_000_000}, "slowed"), ("reset", {}, "broken")]
+
+
+@pytest.mark.parametrize(("kind", "options", "how"), CASES)
+def test_every_channel_must_show_the_effect(kind: str, options: dict[str, Any], how: str) -> None:
+    both = _proven(kind, options, Probes(**({"slowed": (), "broken": ()} | {how: CHANNELS})))
+    assert both == [(f"round trip through {name}", True) for name in CHANNELS]
+    one = _proven(kind, options, Probes(**({"slowed": (), "broken": ()} | {how: CHANNELS[:1]})))
+    assert [proven for _, proven in one] == [True, False]
+
+
+@pytest.mark.parametrize(("kind", "options", "how"), CASES)
+def test_a_link_with_one_channel_bears_its_name(kind: str, options: dict[str, Any], how: str) -> None:
+    probes = Probes(**({"slowed": (), "broken": ()} | {how: CHANNELS[:1]}))
+    assert _proven(kind, options, probes, channels=False) == [("round trip through n1->n2", True)]
+
+
+class Busy:
+    """Round trips of a busy machine: long before, with short ones among them; ``during``, ``after``: from 10 s, from 20 s."""
+
+    def __init__(self, before: Sequence[int], during: Sequence[int], after: Sequence[int]) -> None:
+        self._lengths = [*before, *during, *after]
+
+    def samples(self, target: str, since_ns: int, until_ns: int | None = None) -> Sequence[Sample]:
+        del target
+        found = [
+            Sample(start_ns=(5 + i) * S, end_ns=(5 + i) * S + ms * 1_000_000, ok=True, length_ns=ms * 1_000_000)
+            for i, ms in enumerate(self._lengths)
+        ]
+        return [item for item in found if item.start_ns >= since_ns and (until_ns is None or item.end_ns <= until_ns)]
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "after", "proven"),
+    [
+        ([60, 5, 60, 60, 60], [101] * 10, [60, 8, 60, 60, 60], (True, True)),
+        (
+            [60, 51, 60, 60, 60],
+            [101] * 10,
+            [60, 55, 60, 60, 60],
+            (False, True),
+        ),  # nothing was ever short; back as before
+        ([60, 5, 60, 60, 60], [101] * 9 + [40], [60, 8, 60, 60, 60], (False, True)),  # one passed without the delay
+        ([60, 5, 60, 60, 60], [101] * 10, [101, 101, 99, 101, 101], (True, False)),  # it is still there
+        ([5, 5, 5, 5, 5], [101] * 10, [55, 56, 55, 54, 55], (True, False)),  # one direction of it is still there
+    ],
+)
+def test_on_a_busy_machine_the_shortest_round_trips_tell(
+    before: list[int], during: list[int], after: list[int], proven: tuple[bool, bool]
+) -> None:
+    found = evidence_of(Busy(before, during, after), least_ms=90, direction_ms=45)
+    assert found == proven
+
+
+def evidence_of(probes: Busy, *, least_ms: int, direction_ms: int) -> tuple[bool, bool]:
+    context: Any = SimpleNamespace(probes=probes)
+    ms = 1_000_000
+    slowed = evidence.slowed(context, "clients->n1", 10 * S, 20 * S, least_ms * ms)
+    back = evidence.recovered(context, "clients->n1", 10 * S, 20 * S, 25 * ms, direction_ms * ms)
+    return slowed.proven, back.proven
