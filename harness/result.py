@@ -99,7 +99,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class ReportTimeline:
     """Everything the report plots, bounded in size whatever the run's length.
 
     Attributes:
@@ -183,7 +183,7 @@ class RunResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     timings_ns: Mapping[str, int] = field(default_factory=dict)
     overhead: Mapping[str, float] = field(default_factory=dict)
-    timeline: Timeline | None = None
+    timeline: ReportTimeline | None = None
     reproduce: str = ""
     started_wall: str = ""
     zero_ns: int | None = None

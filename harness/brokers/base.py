@@ -16,7 +16,7 @@ from harness.history.record import Journal
 from harness.registry import BROKER_PACKAGES, PackageRegistry
 from harness.runtime.base import Link, NodeSpec
 from harness.scenario.model import Plan
-from harness.scenario.plugins import BrokerShape
+from harness.scenario.plugins import BrokerSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Leadership:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
+class LogExtent:
     """The broker's own word on a log after the run.
 
     Attributes:
@@ -150,7 +150,7 @@ class Admin(Protocol):
         """
         ...
 
-    async def audit(self, journal: Journal) -> Sequence[Authority]:
+    async def audit(self, journal: Journal) -> Sequence[LogExtent]:
         """Read the whole log into ``journal`` as STORED records; return the broker's word on every partition."""
         ...
 
@@ -197,7 +197,7 @@ class Broker(Protocol):
 
     Attributes:
         kind: Registered name.
-        shape: For the loader.
+        spec: For the loader.
         admin_role: Port on which administration and probes reach a node, past every link.
         direct_roles: Ports that the harness asks, past every link; the first is ``admin_role``.
         peer_roles: Ports that nodes dial each other at: a link between nodes has a channel for each.
@@ -207,7 +207,7 @@ class Broker(Protocol):
     """
 
     kind: str
-    shape: BrokerShape
+    spec: BrokerSpec
     admin_role: str
     direct_roles: tuple[str, ...]
     peer_roles: tuple[str, ...]

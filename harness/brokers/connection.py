@@ -10,7 +10,7 @@ from harness.clock import monotonic_ns
 _READ_BYTES = 1 << 16
 
 
-class Line:
+class CountingConnection:
     """A connection that is opened when needed; what was counted stays readable after it broke.
 
     Args:

@@ -74,7 +74,7 @@ class Measure:
 
 
 @dataclass(slots=True)
-class Draft:
+class ResultBuilder:
     """What a check has found so far.
 
     Attributes:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.checks.analysis import operations
 from harness.checks.analysis.redelivery import Redeliveries, find_redeliveries
-from harness.checks.base import CHECKS, OPERATIONS_MAX, Draft, Measure, capped, or_default, plural
+from harness.checks.base import CHECKS, OPERATIONS_MAX, Measure, ResultBuilder, capped, or_default, plural
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.units import Ratio
@@ -58,7 +58,7 @@ class _Copies:
 _OFFSET_BITS: Final = 47
 
 
-class Duplicates:
+class DuplicatesCheck:
     """See ``guarantee``."""
 
     name = "duplicates"
@@ -82,7 +82,7 @@ class Duplicates:
         again = find_redeliveries(history)
         illegal = int(np.count_nonzero(again.illegal))
         distinct = int(np.count_nonzero(index.first_delivery >= 0))
-        draft = Draft(index.deliveries.t.size, "deliveries")
+        draft = ResultBuilder(index.deliveries.t.size, "deliveries")
         draft.measured = {
             "copies_max": Measure.exact(copies.value.size),
             "ratio_max": Measure.exact((copies.value.size + illegal) / max(distinct, 1)),
@@ -249,4 +249,4 @@ def _often(history: History, again: Redeliveries, distinct: int) -> Finding:
     )
 
 
-CHECKS.register("duplicates")(Duplicates())
+CHECKS.register("duplicates")(DuplicatesCheck())

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.checks.analysis import operations
 from harness.checks.analysis.windows import phase, union
-from harness.checks.base import CHECKS, Draft, Measure, excused, metric_name
+from harness.checks.base import CHECKS, Measure, ResultBuilder, excused, metric_name
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -55,7 +55,7 @@ _QUANTILES: Final = {
 }
 
 
-class Latency:
+class LatencyCheck:
     """See ``guarantee``."""
 
     name = "latency"
@@ -70,7 +70,7 @@ class Latency:
     def judge(self, history: History, limits: LatencyLimits) -> CheckResult:
         """Judge the guarantee; warm-up must meet the same limits, or the result is inconclusive."""
         rows, latency = _latencies(history, limits.during)
-        draft = Draft(latency.size, "messages delivered")
+        draft = ResultBuilder(latency.size, "messages delivered")
         quantiles = percentiles(latency, tuple(_QUANTILES.values()))
         lasting = _without_stalls(history, rows, latency)
         proven = quantiles if lasting is latency else percentiles(lasting, tuple(_QUANTILES.values()))
@@ -185,4 +185,4 @@ def _findings(
     return found
 
 
-CHECKS.register("latency")(Latency())
+CHECKS.register("latency")(LatencyCheck())

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from harness.checks.analysis import operations
-from harness.checks.analysis.missing import Authority, Missing, Place, classify
-from harness.checks.base import CHECKS, Draft, Measure, capped, or_default, plural
+from harness.checks.analysis.missing import LogWord, Missing, MissingAt, classify
+from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, or_default, plural
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -35,20 +35,20 @@ class LossLimits:
 
 
 _WORDS: Final = {
-    Place.LOST: ("lost", "are nowhere in the broker"),
-    Place.SKIPPED: (
+    MissingAt.LOST: ("lost", "are nowhere in the broker"),
+    MissingAt.SKIPPED: (
         "skipped",
         "are still stored in the broker, but its consumers drained the log without getting them",
     ),
-    Place.ABANDONED: ("abandoned", "were delivered and never processed, and will not be delivered again"),
-    Place.MISSING: (
+    MissingAt.ABANDONED: ("abandoned", "were delivered and never processed, and will not be delivered again"),
+    MissingAt.MISSING: (
         "missing",
         "were never delivered though the log was drained; without a full audit nobody knows where they are",
     ),
 }
 
 
-class Loss:
+class LossCheck:
     """See ``guarantee``."""
 
     name = "loss"
@@ -69,9 +69,9 @@ class Loss:
         """Judge the guarantee; without a limit, no loss is allowed."""
         index = history.index
         missing = classify(history)
-        proven = int(np.count_nonzero(missing.place != Place.UNPROVEN))
+        proven = int(np.count_nonzero(missing.place != MissingAt.UNPROVEN))
         unproven = missing.values.size - proven
-        draft = Draft(int(np.count_nonzero(index.outcome_of == Outcome.OK)), "acknowledged sends")
+        draft = ResultBuilder(int(np.count_nonzero(index.outcome_of == Outcome.OK)), "acknowledged sends")
         draft.measured["messages_max"] = Measure(proven, missing.values.size)
         draft.findings = capped(_findings(history, missing))
         draft.measures = {
@@ -133,7 +133,7 @@ def _positions(history: History, values: Int64) -> Int64:
 
 def _vanished(history: History) -> int:
     """Count acknowledged messages that were processed but are absent from a complete audit that should hold them."""
-    index, authority = history.index, Authority(history)
+    index, authority = history.index, LogWord(history)
     if not authority.audited.any():
         return 0
     values = np.flatnonzero((index.outcome_of == Outcome.OK) & index.processed & (index.stored_of < 0))
@@ -145,7 +145,7 @@ def _vanished(history: History) -> int:
 
 def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
     """Say what could not be proven and why, or why a pass holds without a proven drain."""
-    authority = Authority(history)
+    authority = LogWord(history)
     if not missing.values.size:
         if not authority.drained[:-1].all():
             return ["the drain is not proven, but every acknowledged message was processed"]
@@ -153,7 +153,7 @@ def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
     promise = [] if history.facts.durable else ["this configuration does not promise durability under these faults"]
     if not unproven:
         return promise
-    waiting = missing.place == Place.UNPROVEN
+    waiting = missing.place == MissingAt.UNPROVEN
     partitions = np.unique(missing.partition[waiting]).tolist()
     named = ", ".join(map(str, partitions[:10])) + (", …" if len(partitions) > 10 else "")
     delivered = int(np.count_nonzero(missing.delivered & waiting))
@@ -169,4 +169,4 @@ def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
     return [words, *died, *promise]
 
 
-CHECKS.register("loss")(Loss())
+CHECKS.register("loss")(LossCheck())

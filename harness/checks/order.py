@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.checks.analysis import operations
 from harness.checks.analysis.inversions import Inversions, in_epochs, in_logs, of_keys, of_partitions
-from harness.checks.base import CHECKS, OPERATIONS_MAX, Draft, Measure, capped, or_default, plural
+from harness.checks.base import CHECKS, OPERATIONS_MAX, Measure, ResultBuilder, capped, or_default, plural
 from harness.history.read import History
 from harness.verdict import CheckResult, Finding, Operation
 
@@ -34,7 +34,7 @@ class OrderLimits:
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
-class Order:
+class OrderCheck:
     """See ``guarantee``."""
 
     name = "order"
@@ -63,7 +63,7 @@ class Order:
             "log-inversion": in_logs(history),
         }
         values = np.unique(np.concatenate([found.value for found in kinds.values()]))
-        draft = Draft(int(np.count_nonzero(index.first_delivery >= 0)), "first deliveries")
+        draft = ResultBuilder(int(np.count_nonzero(index.first_delivery >= 0)), "first deliveries")
         draft.measured["inversions_max"] = Measure.exact(values.size)
         draft.measures = {"inversions": values.size} | {
             kind.replace("-", "_"): found.value.size for kind, found in kinds.items()
@@ -109,4 +109,4 @@ def _findings(history: History, kind: str, found: Inversions) -> list[Finding]:
     return findings
 
 
-CHECKS.register("order")(Order())
+CHECKS.register("order")(OrderCheck())

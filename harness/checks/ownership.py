@@ -14,7 +14,7 @@ from typing import Final
 from harness.checks.analysis import ownership_overlap as tenancy
 from harness.checks.analysis import starts
 from harness.checks.analysis import unowned_work as trespass
-from harness.checks.base import CHECKS, Draft, Measure, capped, has_limit, metric_name, or_default
+from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, has_limit, metric_name, or_default
 from harness.history.read import History
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding
@@ -46,7 +46,7 @@ class OwnershipLimits:
 _COUNTS: Final = ("outside_max", "zombie_commits_max", "regressions_max", "skips_max")
 
 
-class Ownership:
+class OwnershipCheck:
     """See ``guarantee``."""
 
     name = "ownership"
@@ -75,7 +75,7 @@ class Ownership:
 
     def judge(self, history: History, limits: OwnershipLimits) -> CheckResult:
         """Judge the guarantee over everything recorded, ``unowned`` over timeline and drain."""
-        draft = Draft(len(history.tenures), "assignments")
+        draft = ResultBuilder(len(history.ownership_spans), "assignments")
         if not draft.examined:
             return draft.conclude(self.name, limits)
         limits, origins = _derived(history, limits)
@@ -144,4 +144,4 @@ def _derived(history: History, limits: OwnershipLimits) -> tuple[OwnershipLimits
     return or_default(limits, **given), origins
 
 
-CHECKS.register("ownership")(Ownership())
+CHECKS.register("ownership")(OwnershipCheck())

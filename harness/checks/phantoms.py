@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.checks.analysis import operations
-from harness.checks.base import CHECKS, OPERATIONS_MAX, Draft, Measure, capped, or_default, plural
+from harness.checks.base import CHECKS, OPERATIONS_MAX, Measure, ResultBuilder, capped, or_default, plural
 from harness.history.index import PHANTOM, Int64
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -31,7 +31,7 @@ class PhantomsLimits:
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
-class Phantoms:
+class PhantomsCheck:
     """See ``guarantee``."""
 
     name = "phantoms"
@@ -50,7 +50,7 @@ class Phantoms:
         """Judge the guarantee; without a limit, none is allowed."""
         index = history.index
         deliveries, stored = index.deliveries, index.stored
-        draft = Draft(deliveries.t.size + stored.offset.size, "messages delivered or stored")
+        draft = ResultBuilder(deliveries.t.size + stored.offset.size, "messages delivered or stored")
         rows = np.flatnonzero(deliveries.value == PHANTOM), np.flatnonzero(stored.value == PHANTOM)
         phantoms = _distinct(history, *rows)
         failed = np.flatnonzero(index.outcome_of == Outcome.FAIL)
@@ -129,4 +129,4 @@ def _resurrected(history: History, values: Int64) -> Finding:
     )
 
 
-CHECKS.register("phantoms")(Phantoms())
+CHECKS.register("phantoms")(PhantomsCheck())

@@ -14,7 +14,7 @@ import numpy as np
 from harness.checks.analysis import group, operations
 from harness.checks.analysis.blame import Blaming
 from harness.checks.analysis.windows import Intervals, length, subtract, union
-from harness.checks.base import CHECKS, Draft, Measure, capped, excused, has_limit, or_default, plural
+from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, excused, has_limit, or_default, plural
 from harness.history.read import History
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding
@@ -44,7 +44,7 @@ class RebalancesLimits:
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
-class Rebalances:
+class RebalancesCheck:
     """See ``guarantee``."""
 
     name = "rebalances"
@@ -68,7 +68,7 @@ class Rebalances:
     def judge(self, history: History, limits: RebalancesLimits) -> CheckResult:
         """Judge the guarantee over timeline and drain."""
         answers = group.told(history)
-        draft = Draft(sum(1 for answer in answers if answer.known), "answers about a consumer group")
+        draft = ResultBuilder(sum(1 for answer in answers if answer.known), "answers about a consumer group")
         if not draft.examined:
             return draft.conclude(self.name, limits)
         limits, origins = _derived(history, limits)
@@ -99,7 +99,7 @@ class Rebalances:
         return draft.conclude(self.name, limits, origins=origins)
 
 
-def _doubt(history: History, answers: tuple[group.Told, ...], end_ns: int) -> str:
+def _doubt(history: History, answers: tuple[group.GroupReport, ...], end_ns: int) -> str:
     """Return why nobody knows whether the group had settled when the drain ended; empty when it is known."""
     if history.window("drain") is None:
         return "the run ended before its drain: nobody knows whether the group would have settled"
@@ -204,4 +204,4 @@ def _single(history: History, kind: str, metric: str, span: tuple[int, int], sai
     )
 
 
-CHECKS.register("rebalances")(Rebalances())
+CHECKS.register("rebalances")(RebalancesCheck())

@@ -12,9 +12,9 @@ import numpy as np
 
 from harness.checks.analysis import operations
 from harness.checks.analysis.completion import first_processed
-from harness.checks.analysis.missing import Place, classify
+from harness.checks.analysis.missing import MissingAt, classify
 from harness.checks.analysis.windows import drain_end
-from harness.checks.base import CHECKS, Draft, Measure, metric_name, plural
+from harness.checks.base import CHECKS, Measure, ResultBuilder, metric_name, plural
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.units import Duration, format_ns
@@ -34,7 +34,7 @@ class RecoveryLimits:
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
-class Recovery:
+class RecoveryCheck:
     """See ``guarantee``."""
 
     name = "recovery"
@@ -49,7 +49,7 @@ class Recovery:
         """Judge the guarantee; without a healed fault there is nothing to recover from."""
         windows = history.fault_windows()
         healed = [window.end_ns for window in windows if window.end_ns is not None]
-        draft = Draft(0, "messages acknowledged before the last fault was healed")
+        draft = ResultBuilder(0, "messages acknowledged before the last fault was healed")
         draft.blocking = [f"fault {window.id} was never healed" for window in windows if window.end_ns is None]
         if not healed:
             return draft.conclude(self.name, limits)
@@ -59,7 +59,7 @@ class Recovery:
         acknowledged = (index.sends.outcome == Outcome.OK) & (index.sends.t_done <= zero)
         owed[index.sends.value[acknowledged]] = True
         missing = classify(history)
-        owed[missing.values[missing.place != Place.UNPROVEN]] = False
+        owed[missing.values[missing.place != MissingAt.UNPROVEN]] = False
         done = first_processed(history)
         values = np.flatnonzero(owed)
         draft.examined = values.size
@@ -95,4 +95,4 @@ class Recovery:
         return draft.conclude(self.name, limits)
 
 
-CHECKS.register("recovery")(Recovery())
+CHECKS.register("recovery")(RecoveryCheck())

@@ -19,8 +19,8 @@ from harness.checks.analysis.pauses import Pauses, find_pauses, waiting_count
 from harness.checks.analysis.windows import Intervals, length, subtract
 from harness.checks.base import (
     CHECKS,
-    Draft,
     Measure,
+    ResultBuilder,
     capped,
     excused,
     has_limit,
@@ -81,7 +81,7 @@ class _Explained:
     possible: Mapping[str, int]
 
 
-class Stall:
+class StallCheck:
     """See ``guarantee``."""
 
     name = "stall"
@@ -109,7 +109,7 @@ class Stall:
         limits, origins = _derived(history, limits)
         given = [limit for metric in metrics(StallLimits) if (limit := getattr(limits, metric)) is not None]
         pauses = find_pauses(history, min([FLOOR_NS, *given]))
-        draft = Draft(pauses.examined, "deliveries")
+        draft = ResultBuilder(pauses.examined, "deliveries")
         causes = Causes(history)
         explained = _explain(history, causes, pauses, draft)
         window = history.window("faults")
@@ -155,7 +155,7 @@ def _derived(history: History, limits: StallLimits) -> tuple[StallLimits, Mappin
     return or_default(limits, **{f"{cause}_ns_max": limit for cause, (limit, _) in given.items()}), origins
 
 
-def _explain(history: History, causes: Causes, pauses: Pauses, draft: Draft) -> list[_Explained]:
+def _explain(history: History, causes: Causes, pauses: Pauses, draft: ResultBuilder) -> list[_Explained]:
     """Cut the pauses into causes, the longest first."""
     order = np.argsort(pauses.start_ns - pauses.end_ns, kind="stable")
     if order.size > _SLICED_MAX:
@@ -235,4 +235,4 @@ def _blame(causes: Causes, blaming: Blaming, partition: int, item: _Explained, c
     return blaming.of(spans, owner)
 
 
-CHECKS.register("stall")(Stall())
+CHECKS.register("stall")(StallCheck())

@@ -13,7 +13,7 @@ import numpy as np
 from harness.checks.analysis import operations
 from harness.checks.analysis.completion import first_processed
 from harness.checks.analysis.windows import timeline
-from harness.checks.base import CHECKS, Draft, Measure, metric_name
+from harness.checks.base import CHECKS, Measure, ResultBuilder, metric_name
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.units import Rate
@@ -33,7 +33,7 @@ class ThroughputLimits:
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
-class Throughput:
+class ThroughputCheck:
     """See ``guarantee``."""
 
     name = "throughput"
@@ -48,7 +48,7 @@ class Throughput:
         done = done[done >= 0]
         start, end = timeline(history)
         count, rate = _rate(done, start, end)
-        draft = Draft(count, "messages processed")
+        draft = ResultBuilder(count, "messages processed")
         draft.examined = int(done.size)
         draft.measured["processed_per_s_min"] = Measure.exact(rate)
         draft.measures = {"processed": count, "processed_per_s": rate}
@@ -82,4 +82,4 @@ def _rate(done: Int64, start: int, end: int) -> tuple[int, float]:
     return count, count / max((end - start) / 1e9, 1e-9)
 
 
-CHECKS.register("throughput")(Throughput())
+CHECKS.register("throughput")(ThroughputCheck())

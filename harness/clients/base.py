@@ -73,7 +73,7 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class WorkerStats:
     """What a worker said of itself.
 
     Attributes:

@@ -224,11 +224,13 @@ def images_remove(*, everything: bool) -> int:
 @_reports
 def doctor(*, as_json: bool, reports: Path) -> int:
     """Tell what this machine can do, what it cannot, and why."""
-    from harness.doctor.examine import Status, examine  # noqa: PLC0415
+    from harness.doctor.examine import ItemStatus, examine  # noqa: PLC0415
 
     report = examine(_leftovers, reports=reports)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.render())
-    broken = any(item.status is Status.MISSING and item.name in {"system", "process runtime"} for item in report.items)
+    broken = any(
+        item.status is ItemStatus.MISSING and item.name in {"system", "process runtime"} for item in report.items
+    )
     return ExitCode.ENVIRONMENT if broken else ExitCode.PASS
 
 

@@ -127,19 +127,19 @@ def options_of(cls: type) -> tuple[Option, ...]:
 
 
 def _listed(kind: FaultKind, lacking: Callable[[str, str], str]) -> Listed:
-    needs = kind.shape.needs
+    needs = kind.spec.needs
     return Listed(
         name=kind.name,
         summary=kind.summary,
-        acts_on=_ACTS_ON[kind.shape.acts_on],
-        ends_itself=kind.shape.ends_itself,
-        options=options_of(kind.shape.options),
+        acts_on=_ACTS_ON[kind.spec.acts_on],
+        ends_itself=kind.spec.ends_itself,
+        options=options_of(kind.spec.options),
         machine=tuple(
             Ability(name=ability, lacking={runtime: lacking(ability, runtime) for runtime in RUNTIMES})
             for ability in kind.abilities
         ),
         broker=needs,
-        brokers=tuple(name for name, broker in BROKERS.items() if not needs or needs in broker.shape.abilities),
+        brokers=tuple(name for name, broker in BROKERS.items() if not needs or needs in broker.spec.abilities),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.distributions.aliases import aliases
-from harness.distributions.cache import Cache, Entry, Held, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry, CacheEntry
 from harness.errors import UsageError, nearest
 from harness.registry import PackageRegistry, software_modules
 
@@ -75,7 +75,7 @@ class Installation:
         return Path(self.command[0])
 
 
-class Kind(Protocol):
+class DistributionKind(Protocol):
     """What must be known to obtain any version of one kind of software."""
 
     @property
@@ -85,17 +85,19 @@ class Kind(Protocol):
     def variant(self) -> str:
         """Return what a cached version depends on besides the platform (``cp311``); empty for most."""
 
-    def make(self, version: str, workshop: Workshop) -> Made:
+    def make(self, version: str, workshop: BuildContext) -> BuildResult:
         """Build ``version`` into ``workshop.out``; raises DownloadError."""
 
-    def install(self, held: Held, cache: Cache, progress: Progress) -> Installation:
+    def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:
         """Return how a cached version is used, preparing what that takes besides; raises DownloadError."""
 
     def released(self) -> tuple[str, ...]:
         """Return the released versions that can be found out, oldest first; empty when the list cannot be had."""
 
 
-DISTRIBUTIONS: PackageRegistry[Kind] = PackageRegistry("distribution kind", software_modules("DISTRIBUTIONS"))
+DISTRIBUTIONS: PackageRegistry[DistributionKind] = PackageRegistry(
+    "distribution kind", software_modules("DISTRIBUTIONS")
+)
 
 
 def resolve(name: str) -> Distribution:
@@ -127,15 +129,15 @@ def _suggest(name: str) -> str:
     return f"{nearest(name, aliases())} Any released version can be named exactly, e.g. nats-2.12.1."
 
 
-def entry_of(distribution: Distribution) -> Entry:
+def entry_of(distribution: Distribution) -> CacheEntry:
     """Return where a distribution lies in the cache."""
     variant = DISTRIBUTIONS.get(distribution.kind).variant()
-    return Entry(shelf="distributions", name=distribution.name, variant=variant)
+    return CacheEntry(shelf="distributions", name=distribution.name, variant=variant)
 
 
 def provide(
     distribution: Distribution, progress: Progress, *, cache: Cache | None = None, thorough: bool = False
-) -> Held:
+) -> CachedEntry:
     """Return the cached distribution, building it first when it is not there or is damaged.
 
     Args:

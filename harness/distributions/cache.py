@@ -27,12 +27,12 @@ from harness.distributions.tool import Tool, check_stop
 from harness.errors import DownloadError
 from harness.units import format_ns
 
-Shelf = Literal["distributions", "toolchains", "startups"]
+CacheArea = Literal["distributions", "toolchains", "startups"]
 
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
 _WAIT_NS_MAX = 30 * 60 * NS_PER_S  # longer than the deadlines of one pip install and one build together
 _TOLD_EVERY_S = 10.0
-_SHELVES: tuple[Shelf, ...] = ("distributions", "toolchains", "startups")
+_SHELVES: tuple[CacheArea, ...] = ("distributions", "toolchains", "startups")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -49,7 +49,7 @@ def platform_name() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CacheEntry:
     """The place of one thing in the cache, on this machine's platform.
 
     Attributes:
@@ -58,7 +58,7 @@ class Entry:
         variant: What it depends on besides the platform (``cp311``); empty for most.
     """
 
-    shelf: Shelf
+    shelf: CacheArea
     name: str
     variant: str = ""
 
@@ -69,7 +69,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class BuildContext:
     """Where an entry is made; all of it is removed afterwards, except that ``out`` becomes the entry.
 
     Attributes:
@@ -88,7 +88,7 @@ class Workshop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class BuildResult:
     """What a making yields: the version that the software tells of itself, what built it, and its program (below ``out``)
     when it is one.
     """
@@ -99,7 +99,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class CachedEntry:
     """An entry that is sound: its directory, its manifest, and whether this call made it."""
 
     directory: Path
@@ -122,11 +122,11 @@ class Cache:
     def __init__(self, root: Path | None = None) -> None:
         self.root = cache_dir() if root is None else root
 
-    def place(self, entry: Entry) -> Path:
+    def place(self, entry: CacheEntry) -> Path:
         """Return the directory of an entry, whether it exists or not."""
         return self.root / entry.shelf / entry.name / entry.platform
 
-    def look(self, entry: Entry, *, thorough: bool = False) -> tuple[Held | None, str]:
+    def look(self, entry: CacheEntry, *, thorough: bool = False) -> tuple[CachedEntry | None, str]:
         """Return the entry if it is there and sound, else None and what is wrong (empty when it is not there).
 
         Size and time are compared always; the content with its checksum when ``thorough`` or when only the time
@@ -140,17 +140,17 @@ class Cache:
         except (OSError, ValueError, TypeError) as error:
             return None, f"its manifest cannot be read: {error}"
         damage = manifest.damage(place, thorough=thorough)
-        return (None, damage) if damage else (Held(directory=place, manifest=manifest), "")
+        return (None, damage) if damage else (CachedEntry(directory=place, manifest=manifest), "")
 
     def obtain(
         self,
-        entry: Entry,
-        make: Callable[[Workshop], Made],
+        entry: CacheEntry,
+        make: Callable[[BuildContext], BuildResult],
         *,
         title: str,
         progress: Callable[[str], None],
         thorough: bool = False,
-    ) -> Held:
+    ) -> CachedEntry:
         """Return the entry, making it first when it is not there or is damaged; of many callers one makes it.
 
         Args:
@@ -175,12 +175,12 @@ class Cache:
                 progress(f"the cached {title} is damaged ({damage}): making it again")
             return self._make(entry, make, progress)
 
-    def held(self, *, thorough: bool = False) -> list[tuple[Entry, Held | None, str]]:
+    def held(self, *, thorough: bool = False) -> list[tuple[CacheEntry, CachedEntry | None, str]]:
         """Return every entry for this platform, by name: what ``look`` says of each."""
-        found: list[tuple[Entry, Held | None, str]] = []
+        found: list[tuple[CacheEntry, CachedEntry | None, str]] = []
         for shelf in _SHELVES:
             for place in sorted((self.root / shelf).glob(f"*/{platform_name()}*")):
-                entry = Entry(
+                entry = CacheEntry(
                     shelf=shelf,
                     name=place.parent.name,
                     variant=place.name.removeprefix(platform_name()).removeprefix("-"),
@@ -188,12 +188,14 @@ class Cache:
                 found.append((entry, *self.look(entry, thorough=thorough)))
         return found
 
-    def _make(self, entry: Entry, make: Callable[[Workshop], Made], progress: Callable[[str], None]) -> Held:
+    def _make(
+        self, entry: CacheEntry, make: Callable[[BuildContext], BuildResult], progress: Callable[[str], None]
+    ) -> CachedEntry:
         """Make an entry under its lock, in a directory of its own that a killed predecessor may have left behind."""
         work = self.root / "building" / _slug(entry)
         _remove_tree(work)
         try:
-            workshop = Workshop(
+            workshop = BuildContext(
                 out=work / "out",
                 scratch=work / "scratch",
                 tool=Tool(directory=work / "scratch", log=work / "log"),
@@ -225,13 +227,13 @@ class Cache:
         finally:
             _remove_tree(work)
         self.failure_log(entry).unlink(missing_ok=True)
-        return Held(directory=place, manifest=manifest, made=True)
+        return CachedEntry(directory=place, manifest=manifest, made=True)
 
-    def failure_log(self, entry: Entry) -> Path:
+    def failure_log(self, entry: CacheEntry) -> Path:
         """Return where the output of the last making of an entry is, if that failed."""
         return self.root / "logs" / f"{_slug(entry)}.log"
 
-    def _keep_log(self, entry: Entry, log: Path) -> str:
+    def _keep_log(self, entry: CacheEntry, log: Path) -> str:
         """Move the log of a failed making to where it stays; return what the message says of it."""
         kept = self.failure_log(entry)
         try:
@@ -260,7 +262,7 @@ class Cache:
         return f"set {CACHE_VARIABLE} to a directory that can be written"
 
     @contextlib.contextmanager
-    def _locked(self, entry: Entry, title: str, progress: Callable[[str], None]) -> Iterator[None]:
+    def _locked(self, entry: CacheEntry, title: str, progress: Callable[[str], None]) -> Iterator[None]:
         """Hold the entry's lock; while another process holds it, say so."""
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
@@ -287,7 +289,7 @@ class Cache:
             lock.release()
 
 
-def _slug(entry: Entry) -> str:
+def _slug(entry: CacheEntry) -> str:
     return f"{entry.name}-{entry.platform}"
 
 

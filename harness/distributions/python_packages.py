@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.clock import NS_PER_S
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, Progress
-from harness.distributions.cache import Cache, Held, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry
 from harness.distributions.fetch_errors import OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.pip import pip_install, pip_usable, pip_versions
 from harness.distributions.tool import Tool, ToolFailure
@@ -44,7 +44,7 @@ class PythonPackage:
         """Return this Python's tag (``cpython-311``): a compiled package fits no other."""
         return str(sys.implementation.cache_tag)
 
-    def make(self, version: str, workshop: Workshop) -> Made:
+    def make(self, version: str, workshop: BuildContext) -> BuildResult:
         """Install ``version`` into ``workshop.out``; raises DownloadError."""
         title = f"{self.title} {version}"
         problem = pip_usable(workshop.tool)
@@ -65,9 +65,9 @@ class PythonPackage:
             raise refusal(title, failure, workshop.cache, source=_SOURCE) from failure
         if said.strip() != version:
             raise DownloadError(f"{title} was installed, but it says of itself {said.strip()!r}")
-        return Made(version=version, built_with=f"pip, {self.kind} {version}")
+        return BuildResult(version=version, built_with=f"pip, {self.kind} {version}")
 
-    def install(self, held: Held, cache: Cache, progress: Progress) -> Installation:
+    def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:
         """Return the directory to put on ``PYTHONPATH``."""
         del cache, progress
         return Installation(command=(), directory=held.directory, versions={self.kind: held.manifest.version})

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.distributions.fetch import SHIPPED
-from harness.doctor.report import Item, Status
+from harness.doctor.report import Item, ItemStatus
 from harness.errors import UnfitEnvironmentError
 from harness.runtime.docker import engine as docker_engine
 
@@ -26,7 +26,7 @@ def runtime() -> Item:
     def limited(detail: str) -> Item:
         return Item(
             name="docker runtime",
-            status=Status.LIMITED,
+            status=ItemStatus.LIMITED,
             detail=detail,
             remedy="none needed: the process runtime serves; otherwise start a Docker engine that this user may use",
             affects=_AFFECTS,
@@ -42,7 +42,7 @@ def runtime() -> Item:
     lacking = [name for name, key in (("CPU", "CpuCfsQuota"), ("memory", "MemoryLimit")) if info.get(key) is False]
     if lacking:
         return limited(f"{detail}; it cannot limit {' and '.join(lacking)}")
-    return Item(name="docker runtime", status=Status.OK, detail=detail)
+    return Item(name="docker runtime", status=ItemStatus.OK, detail=detail)
 
 
 def images() -> Item:
@@ -61,7 +61,7 @@ def images() -> Item:
         detail += [f"not built yet: {', '.join(missing)}"] if missing else []
         return Item(
             name="images",
-            status=Status.LIMITED if missing else Status.OK,
+            status=ItemStatus.LIMITED if missing else ItemStatus.OK,
             detail="; ".join(detail),
             remedy="harness images build",
             affects="--runtime auto, which takes processes until they are there",
@@ -83,14 +83,14 @@ def base_image() -> Item:
 
         known = known_base(client)
         if known:
-            return Item(name="base image", status=Status.OK, detail=known)
+            return Item(name="base image", status=ItemStatus.OK, detail=known)
         lacking = why_not_made()
         if not lacking:
             detail = f"none yet: {PULLED} will be pulled, or one made from Debian's packages, when it is needed"
-            return Item(name="base image", status=Status.OK, detail=detail)
+            return Item(name="base image", status=ItemStatus.OK, detail=detail)
         return Item(
             name="base image",
-            status=Status.LIMITED,
+            status=ItemStatus.LIMITED,
             detail=f"none, and unless {PULLED} can be pulled none can be had: {'; '.join(lacking)}",
             remedy=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
             affects="Kafka in containers",
@@ -108,7 +108,7 @@ def reaper() -> Item:
         name = testcontainers_config.ryuk_image
         there = bool(client.images.list(name=name))
         detail = f"{name} is there, and runs beside containers" if there else f"{name} is not there, and not needed"
-        return Item(name="reaper", status=Status.OK, detail=f"{detail}: what a dead run left is found by its label")
+        return Item(name="reaper", status=ItemStatus.OK, detail=f"{detail}: what a dead run left is found by its label")
 
     return _asked("reaper", look)
 
@@ -138,7 +138,7 @@ def _asked(name: str, look: Callable[[docker_engine.Client], Item]) -> Item:
             return look(client)
     return Item(
         name=name,
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail="no Docker engine to ask",
         remedy="see docker runtime",
         affects=_AFFECTS,

@@ -12,12 +12,12 @@ from harness.distributions.cache import CACHE_VARIABLE, cache_dir
 from harness.doctor import docker as doctor_engine
 from harness.doctor import machine as doctor_machine
 from harness.doctor import software as doctor_software
-from harness.doctor.report import Item, Report, Status
+from harness.doctor.report import DoctorReport, Item, ItemStatus
 
-__all__ = ["Item", "Report", "Status", "examine"]
+__all__ = ["DoctorReport", "Item", "ItemStatus", "examine"]
 
 
-def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Path = Path("reports")) -> Report:
+def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Path = Path("reports")) -> DoctorReport:
     """Examine this machine.
 
     Args:
@@ -47,4 +47,4 @@ def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Pa
     ]
     if leftovers is not None:
         examinations.append(lambda: doctor_machine.leftovers(leftovers))
-    return Report(tuple(examination() for examination in examinations))
+    return DoctorReport(tuple(examination() for examination in examinations))

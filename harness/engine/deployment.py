@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from harness.brokers.base import Admin, Broker, Launch
 from harness.distributions.base import Installation
 from harness.engine.bypass import Processes, bypasses
-from harness.engine.disks import Disks, disk_shape
+from harness.engine.disks import Disks, disk_spec
 from harness.engine.probes import JournalProbes
 from harness.engine.rundir import RunDir
 from harness.engine.topology import draw_links, monitor_targets, worker_specs
@@ -96,7 +96,7 @@ class Deployment:
             links=tuple(self.links.values()),
             bind=self.runtime.bind,
         )
-        self.disks = Disks(disk_shape(plan.cluster, abilities), ledger)
+        self.disks = Disks(disk_spec(plan.cluster, abilities), ledger)
         self.nodes = {spec.name: self._node(spec) for spec in broker.node_specs(launch)}
         specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve(), binaries.packages)
         self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in specs}

@@ -12,35 +12,35 @@ from harness.errors import HarnessError
 from harness.runtime.base import NodeSpec
 from harness.runtime.kernel.disk import LoopDisk, require_disk
 from harness.runtime.ledger import Ledger
-from harness.scenario.model import ClusterShape, DiskShape
+from harness.scenario.model import Cluster, DiskSpec
 
 
-def disk_shape(cluster: ClusterShape, abilities: Mapping[str, object] | frozenset[str]) -> DiskShape | None:
+def disk_spec(cluster: Cluster, abilities: Mapping[str, object] | frozenset[str]) -> DiskSpec | None:
     """Return what disk each node has; None when they share this machine's. Raises AbilityError where it cannot be had."""
-    shape = cluster.disk or (DiskShape() if "disk" in abilities else None)
-    if shape is not None:
-        require_disk(shape.filesystem)
-    return shape
+    spec = cluster.disk or (DiskSpec() if "disk" in abilities else None)
+    if spec is not None:
+        require_disk(spec.filesystem)
+    return spec
 
 
 class Disks:
     """All disks of one run.
 
     Args:
-        shape: Of each; None = there are none.
+        spec: Of each; None = there are none.
         ledger: Of the run.
     """
 
-    def __init__(self, shape: DiskShape | None, ledger: Ledger) -> None:
-        self._shape, self._ledger = shape, ledger
+    def __init__(self, spec: DiskSpec | None, ledger: Ledger) -> None:
+        self._spec, self._ledger = spec, ledger
         self._disks: list[LoopDisk] = []
 
     def of(self, spec: NodeSpec) -> LoopDisk | None:
         """Return a node's disk, which is not made yet: it will hold the data directory, and lie beside it."""
-        if self._shape is None:
+        if self._spec is None:
             return None
         image = spec.data_dir.parent / "disk.img"
-        disk = LoopDisk(image, spec.data_dir, self._shape.filesystem, self._shape.size_bytes, self._ledger)
+        disk = LoopDisk(image, spec.data_dir, self._spec.filesystem, self._spec.size_bytes, self._ledger)
         self._disks.append(disk)
         return disk
 

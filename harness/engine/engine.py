@@ -19,9 +19,9 @@ from harness.brokers.base import BROKERS, Admin, Broker
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.distributions.base import resolve
 from harness.engine.deployment import Binaries, Deployment, check_abilities
-from harness.engine.disks import disk_shape
+from harness.engine.disks import disk_spec
 from harness.engine.drain import Drain
-from harness.engine.fault_schedule import Timeline, sleep_until
+from harness.engine.fault_schedule import FaultSchedule, sleep_until
 from harness.engine.fetching import fetch_images, fetch_installations
 from harness.engine.rundir import RunDir
 from harness.errors import ControlError, HarnessError
@@ -89,7 +89,7 @@ class Engine:
         self._events = EventLog(self.run_dir.history / "engine.events.jsonl", "engine")
         self._phase = ""
         self._phase_began = self._began = monotonic_ns()
-        self._timeline: Timeline | None = None
+        self._timeline: FaultSchedule | None = None
 
     async def run(self) -> RunRecord:
         """Carry the plan out; the record and the history are saved whatever happens.
@@ -124,7 +124,7 @@ class Engine:
             for ability in FAULTS.get(fault.kind).abilities:
                 needed[ability] = (*needed.get(ability, ()), fault.id)
         check_abilities(needed, self.record.runtime)
-        disk_shape(self._plan.cluster, needed)
+        disk_spec(self._plan.cluster, needed)
         return frozenset(needed)
 
     async def _fetch(self) -> Binaries:
@@ -177,7 +177,7 @@ class Engine:
         self._enter("warmup", length_ns=workload.warmup_ns)
         for worker in deployment.workers.values():
             worker.order("go", start_ns=go_ns)
-        self._timeline = Timeline(
+        self._timeline = FaultSchedule(
             self._plan.timeline,
             deployment,
             self._events,

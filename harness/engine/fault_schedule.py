@@ -14,8 +14,8 @@ from collections.abc import Callable
 from harness.clients.base import Counters
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.engine.deployment import Deployment
-from harness.engine.target_lookup import struck, struck_at_last
-from harness.engine.triggers import Sighting, Sources, wait_for
+from harness.engine.target_lookup import resolve_targets, wait_for_targets
+from harness.engine.triggers import Sighting, TriggerSources, wait_for
 from harness.engine.usage import CpuUsage
 from harness.errors import ControlError, HarnessError
 from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultLeaders, FaultTopic
@@ -33,7 +33,7 @@ _EFFECT_S = 5.0
 """How long the evidence of a fault that ends by itself may be on its way: the monitor may be late."""
 
 
-class Timeline:
+class FaultSchedule:
     """The faults of one run.
 
     Args:
@@ -62,7 +62,7 @@ class Timeline:
         self._listener = listener
         self.active: dict[str, frozenset[str]] = {}  # fault in force → the nodes that it takes down
         self._healed = {fault.id: asyncio.Event() for fault in faults}
-        self._sources = Sources(
+        self._sources = TriggerSources(
             group_state=deployment.admin.group_state,
             leader=deployment.admin.leader,
             counters=self._counters,
@@ -97,9 +97,9 @@ class Timeline:
             planned = _moved(planned, sighting.seen_ns + planned.when.delay_ns - self._start_ns)
         await sleep_until(self._start_ns + planned.at_ns)
         kind = FAULTS.get(planned.kind)
-        targets = planned.targets or await struck(planned, self._deployment)
+        targets = planned.targets or await resolve_targets(planned, self._deployment)
         if not targets:
-            targets = await struck_at_last(planned, self._deployment)
+            targets = await wait_for_targets(planned, self._deployment)
             # Its length stays.
             planned = _moved(planned, max(planned.at_ns, monotonic_ns() - self._start_ns))
         context = self._context(planned, targets)
@@ -120,7 +120,7 @@ class Timeline:
         await self._prove_healing(planned, fault, targets)
 
     async def _apply(self, planned: PlannedFault, kind: FaultKind, fault: Fault, targets: tuple[str, ...]) -> bool:
-        self.active[planned.id] = frozenset(targets if kind.shape.takes_node_down else ())
+        self.active[planned.id] = frozenset(targets if kind.spec.takes_node_down else ())
         self._changed(planned, "apply", targets, kind.describe(planned.options), self._start_ns + planned.at_ns)
         try:
             await fault.apply()
@@ -134,12 +134,12 @@ class Timeline:
         """Gather evidence of the effect until the fault's time is over."""
         left_s = (self._start_ns + planned.until_ns - monotonic_ns()) / NS_PER_S
         # Looked at up to its end: an effect that wore off in between is not proven.
-        deadline = asyncio.get_running_loop().time() + (_EFFECT_S if kind.shape.ends_itself else left_s)
-        await self._prove(planned, fault.effect, lambda: deadline, until_end=not kind.shape.ends_itself)
+        deadline = asyncio.get_running_loop().time() + (_EFFECT_S if kind.spec.ends_itself else left_s)
+        await self._prove(planned, fault.effect, lambda: deadline, until_end=not kind.spec.ends_itself)
 
     async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> bool:
         self._changed(planned, "heal", targets, "", self._start_ns + planned.until_ns)
-        healing = asyncio.ensure_future(_healed_at_last(fault))
+        healing = asyncio.ensure_future(_heal_with_retry(fault))
         try:
             # A second cancellation must not leave a fault half healed.
             await asyncio.shield(healing)
@@ -277,7 +277,7 @@ class Timeline:
         self._listener(FaultChanged(fault=planned.id, action=action, text=f"{', '.join(targets)} {detail}".strip()))
 
 
-async def _healed_at_last(fault: Fault) -> None:
+async def _heal_with_retry(fault: Fault) -> None:
     """Heal; where a control port did not answer, again until ``HEAL_S`` have passed. Raises what the last attempt did."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + HEAL_S

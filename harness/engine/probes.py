@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.faults.base import Sample
-from harness.history.record import HEADER_BYTES, RECORD, Break, Kind, Outcome
+from harness.history.record import HEADER_BYTES, RECORD, Break, Outcome, RecordKind
 
 
 class JournalProbes:
@@ -41,7 +41,7 @@ class JournalProbes:
         whole = len(data) - len(data) % RECORD.size
         self._position += whole
         for kind, outcome, _, count, t, key, partition, seq, offset, ref in RECORD.iter_unpack(data[:whole]):
-            if kind in (Kind.PROBE, Kind.GAUGE):
+            if kind in (RecordKind.PROBE, RecordKind.GAUGE):
                 sample = Sample(
                     start_ns=seq,
                     end_ns=t,

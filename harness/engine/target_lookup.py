@@ -12,7 +12,7 @@ _FIND_S = 10.0
 _POLL_S = 0.1
 
 
-async def struck(planned: PlannedFault, deployment: Deployment) -> tuple[str, ...]:
+async def resolve_targets(planned: PlannedFault, deployment: Deployment) -> tuple[str, ...]:
     """Return the targets of a mode as they are now; none when nobody leads or coordinates, or nobody tells."""
     admin = deployment.admin
     if planned.on.mode == "coordinator":
@@ -31,12 +31,12 @@ async def struck(planned: PlannedFault, deployment: Deployment) -> tuple[str, ..
     )
 
 
-async def struck_at_last(planned: PlannedFault, deployment: Deployment) -> tuple[str, ...]:
+async def wait_for_targets(planned: PlannedFault, deployment: Deployment) -> tuple[str, ...]:
     """Look until there are some, or ``_FIND_S`` have passed."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _FIND_S
     targets: tuple[str, ...] = ()
     while not targets and loop.time() < deadline:
         await asyncio.sleep(_POLL_S)
-        targets = await struck(planned, deployment)
+        targets = await resolve_targets(planned, deployment)
     return targets

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.brokers.base import Broker, pair_address
 from harness.clients.base import WorkerSpec
-from harness.faults.base import FAULTS, gauge_name
+from harness.faults.base import FAULTS, extra_probe_name
 from harness.runtime.base import Channel, Link
 from harness.runtime.kernel.ports import Ports
 from harness.scenario.members import client_links, peer_links, zones
@@ -121,7 +121,7 @@ def monitor_targets(
             for channel in link.channels
         ]
     for fault in plan.timeline:
-        targets += _gauges(fault, links)
+        targets += _extra_probes(fault, links)
     return targets
 
 
@@ -132,16 +132,16 @@ def _acts_on(fault: PlannedFault, peers: set[str]) -> bool:
     )
 
 
-def _gauges(fault: PlannedFault, links: Mapping[str, Link]) -> list[dict[str, object]]:
+def _extra_probes(fault: PlannedFault, links: Mapping[str, Link]) -> list[dict[str, object]]:
     """Return the looks that serve one fault, at every link that it may act on."""
-    wanted = FAULTS.get(fault.kind).gauge
+    wanted = FAULTS.get(fault.kind).extra_probe
     if wanted is None:
         return []
     role = "client" if fault.on.link == "client-broker" else "peer"
     names = fault.targets or tuple(link.name for link in links.values() if link.role == role)
     return [
         {
-            "name": gauge_name(channel.name, fault.id),
+            "name": extra_probe_name(channel.name, fault.id),
             "address": channel.address,
             "keep": links[name].role == "client",
             "timeout_s": PATIENCE_S,
@@ -149,6 +149,6 @@ def _gauges(fault: PlannedFault, links: Mapping[str, Link]) -> list[dict[str, ob
         }
         for name in names
         # A stranger keeps no connection through a link between nodes: there is nothing to be patient with.
-        if wanted(fault.options).look != "patient" or links[name].role == "client"
+        if wanted(fault.options).mode != "slow" or links[name].role == "client"
         for channel in links[name].channels
     ]

@@ -18,12 +18,12 @@ from harness.scenario.trigger import MOVED, NOBODY, holds
 POLL_S = 0.015
 """Between two looks: a rebalance may prepare for no longer than that."""
 
-Look = Callable[[], Awaitable[tuple[bool, str]]]
+StateQuery = Callable[[], Awaitable[tuple[bool, str]]]
 """Returns whether the state holds, and what was seen, as a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class TriggerSources:
     """Where states are looked up.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sighting:
     observed: str
 
 
-async def wait_for(trigger: Trigger, sources: Sources, start_ns: int) -> Sighting:
+async def wait_for(trigger: Trigger, sources: TriggerSources, start_ns: int) -> Sighting:
     """Look until the state is seen or its time, counted from ``start_ns``, is over."""
     deadline_ns = start_ns + trigger.within_ns
     observed = "it was never looked at"
@@ -72,7 +72,7 @@ async def wait_for(trigger: Trigger, sources: Sources, start_ns: int) -> Sightin
     return Sighting(seen_ns=0, observed=observed)
 
 
-def _look(trigger: Trigger, sources: Sources) -> Look:
+def _look(trigger: Trigger, sources: TriggerSources) -> StateQuery:
     if trigger.group:
         return _group(trigger.group, sources)
     if trigger.leader_of is not None:
@@ -82,7 +82,7 @@ def _look(trigger: Trigger, sources: Sources) -> Look:
     return _count(trigger, sources)
 
 
-def _group(state: str, sources: Sources) -> Look:
+def _group(state: str, sources: TriggerSources) -> StateQuery:
     async def look() -> tuple[bool, str]:
         now = await sources.group_state()
         return now == state, f"the group was {now}"
@@ -90,7 +90,7 @@ def _group(state: str, sources: Sources) -> Look:
     return look
 
 
-def _leader(partition: int, wanted: str, sources: Sources) -> Look:
+def _leader(partition: int, wanted: str, sources: TriggerSources) -> StateQuery:
     first = ""
 
     async def look() -> tuple[bool, str]:
@@ -104,14 +104,14 @@ def _leader(partition: int, wanted: str, sources: Sources) -> Look:
     return look
 
 
-def _after(fault: str, healed: asyncio.Event) -> Look:
+def _after(fault: str, healed: asyncio.Event) -> StateQuery:
     async def look() -> tuple[bool, str]:
         return healed.is_set(), f"{fault} was {'' if healed.is_set() else 'not yet '}healed"
 
     return look
 
 
-def _count(trigger: Trigger, sources: Sources) -> Look:
+def _count(trigger: Trigger, sources: TriggerSources) -> StateQuery:
     async def look() -> tuple[bool, str]:
         done = sources.counters()
         if trigger.backlog:

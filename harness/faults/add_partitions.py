@@ -8,9 +8,9 @@ from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
 from harness.faults.kit import evidence
-from harness.faults.kit.cluster_orders import until_taken
+from harness.faults.kit.cluster_orders import retry_until_accepted
 from harness.scenario.model import TOPIC
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 _SPAN_NS = 2 * NS_PER_S
 
@@ -49,7 +49,9 @@ class AddPartitions:
             self._before = count
             return True
 
-        await until_taken(self._context, needed, lambda: topic.add_partitions(self._before + self._options.count))
+        await retry_until_accepted(
+            self._context, needed, lambda: topic.add_partitions(self._before + self._options.count)
+        )
 
     async def heal(self) -> None:
         """Leave them: no broker takes partitions away."""
@@ -80,7 +82,7 @@ FAULTS.register("add_partitions")(
     FaultKind(
         name="add_partitions",
         summary="Add partitions to the topic while it is in use; they stay.",
-        shape=FaultShape(
+        spec=FaultSpec(
             options=AddPartitionsOptions,
             acts_on="topic",
             ends_itself=True,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Stage
+from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind, Stage
 from harness.faults.kit import evidence
 from harness.faults.kit.link_evidence import rate_bytes_per_s
 from harness.faults.kit.toxics import WAYS, LinkToxic, channels
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import BYTE_RATE, ByteRate
 
 _PROXY_UNIT = 1000
@@ -72,7 +72,7 @@ class Bandwidth(LinkToxic):
 
     def _rate(self, channel: str, since_ns: int, until_ns: int | None) -> int | None:
         return rate_bytes_per_s(
-            self.context, self.gauge(channel), channel, self._size * len(self.streams), since_ns, until_ns
+            self.context, self.extra_probe(channel), channel, self._size * len(self.streams), since_ns, until_ns
         )
 
 
@@ -81,10 +81,10 @@ def size_bytes(options: BandwidthOptions) -> int:
     return min(max(options.rate_bytes_per_s // 5, _LEAST_BYTES), _MOST_BYTES)
 
 
-def _gauge(options: BandwidthOptions) -> Gauge:
+def _extra_probe(options: BandwidthOptions) -> ExtraProbe:
     size = size_bytes(options)
     up, down = options.direction in {"up", "both"}, options.direction in {"down", "both"}
-    return Gauge(look="bulk", up_bytes=size * up, down_bytes=size * down)
+    return ExtraProbe(mode="bulk", up_bytes=size * up, down_bytes=size * down)
 
 
 def _shown(rate: int | None) -> str:
@@ -103,10 +103,10 @@ FAULTS.register("bandwidth")(
     FaultKind(
         name="bandwidth",
         summary="Let each connection through links carry only so much per second.",
-        shape=FaultShape(options=BandwidthOptions, acts_on="link", problem=_problem, needs_on_peers="peer_bulk"),
+        spec=FaultSpec(options=BandwidthOptions, acts_on="link", problem=_problem, needs_on_peers="peer_bulk"),
         abilities=(),
         make=Bandwidth,
         describe=_describe,
-        gauge=_gauge,
+        extra_probe=_extra_probe,
     )
 )

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.brokers.base import Leadership
-from harness.clients.base import Report
+from harness.clients.base import WorkerStats
 from harness.faults.kit.outages import Outages
 from harness.history.record import Break
 from harness.registry import Registry
 from harness.runtime.base import CpuLimited, Disk, Identity, Link, MemoryLimited, Node, Pausable
 from harness.scenario.model import PlannedFault
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 Stage = Literal["effect", "healing"]
 
@@ -64,26 +64,26 @@ class Sample:
     received: int = 0
 
 
-Look = Literal["patient", "bulk", "closing"]
+ProbeMode = Literal["slow", "bulk", "close"]
 """What the monitor looks at for one fault alone: a round trip that may take as long as it takes, one with much data, or the
 end of a connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gauge:
+class ExtraProbe:
     """A look of the monitor's of its own that a fault's evidence takes, at each channel of the links that it may act on.
 
     Attributes:
-        look: What it looks at.
+        mode: What it looks at.
         up_bytes, down_bytes: Of a bulk look: towards the node, and from it.
     """
 
-    look: Look
+    mode: ProbeMode
     up_bytes: int = 0
     down_bytes: int = 0
 
 
-def gauge_name(channel: str, fault: str) -> str:
+def extra_probe_name(channel: str, fault: str) -> str:
     """Return the target by which the monitor journals the look that serves one fault."""
     return f"{channel} for {fault}"
 
@@ -182,7 +182,7 @@ class FaultWorker(Pausable, Protocol):
         ...
 
     @property
-    def reports(self) -> Sequence[Report]:
+    def reports(self) -> Sequence[WorkerStats]:
         """What it said of itself in the last minute, oldest first; four times a second."""
         ...
 
@@ -304,21 +304,21 @@ class FaultKind:
     Attributes:
         name: Word in scenarios.
         summary: One line for docs and ``harness explain``.
-        shape: For the loader.
+        spec: For the loader.
         abilities: What the machine must be able to do (``cpu_limits``); checked before a run starts.
         make: Builds one for a run.
         describe: Options → a few words (``50ms ± 15ms both ways``).
-        gauge: Options → the look of the monitor's that its evidence takes beside the usual round trips; None = none.
+        extra_probe: Options → the look of the monitor's that its evidence takes beside the usual round trips; None = none.
         links_of_nodes: It acts on the links of its nodes: those between nodes are probed, too.
     """
 
     name: str
     summary: str
-    shape: FaultShape
+    spec: FaultSpec
     abilities: tuple[str, ...]
     make: Callable[[FaultContext], Fault]
     describe: Callable[[Any], str]
-    gauge: Callable[[Any], Gauge] | None = None
+    extra_probe: Callable[[Any], ExtraProbe] | None = None
     links_of_nodes: bool = False
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.faults.base import FAULTS, FaultContext, FaultKind, Gauge
+from harness.faults.base import FAULTS, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit.toxics import WAYS
 from harness.faults.stall import Silence
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +35,10 @@ FAULTS.register("blackhole")(
     FaultKind(
         name="blackhole",
         summary="Lose all data on links while their connections stay open; these end with the fault.",
-        shape=FaultShape(options=BlackholeOptions, acts_on="link"),
+        spec=FaultSpec(options=BlackholeOptions, acts_on="link"),
         abilities=(),
         make=Blackhole,
         describe=lambda options: f"all data {WAYS[options.direction]} vanishes",
-        gauge=lambda _: Gauge(look="patient"),
+        extra_probe=lambda _: ExtraProbe(mode="slow"),
     )
 )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.clients.base import Counters, Report
+from harness.clients.base import Counters, WorkerStats
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultWorker
 from harness.faults.kit import evidence
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import format_ns
 
 _STILL_NS = NS_PER_S
@@ -91,7 +91,7 @@ class ClientBlock:
         return evidence.sentence("healing", name, "the worker's own counters", moved, shown, required)
 
 
-def _counts(worker: FaultWorker, report: Report) -> tuple[int, ...]:
+def _counts(worker: FaultWorker, report: WorkerStats) -> tuple[int, ...]:
     """Return the counters that a held handler keeps from growing."""
     counters = report.counters
     return (counters.polls, counters.processed) if worker.holds_loop else (counters.processed,)
@@ -102,7 +102,7 @@ def _in_hand(worker: FaultWorker, counters: Counters) -> int:
     return counters.delivered - counters.processed - worker.abandoned
 
 
-def _unchanged_ns(worker: FaultWorker, reports: list[Report]) -> int:
+def _unchanged_ns(worker: FaultWorker, reports: list[WorkerStats]) -> int:
     """Return for how long the last reports have all said the same."""
     if not reports:
         return 0
@@ -122,7 +122,7 @@ FAULTS.register("client_block")(
     FaultKind(
         name="client_block",
         summary="The handler of consumers does not end; the process lives and sends heartbeats.",
-        shape=FaultShape(options=ClientBlockOptions, acts_on="consumer", holds_handler=True),
+        spec=FaultSpec(options=ClientBlockOptions, acts_on="consumer", holds_handler=True),
         abilities=(),
         make=ClientBlock,
         describe=lambda _: "handler blocked",

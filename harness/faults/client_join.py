@@ -9,7 +9,7 @@ from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.runtime.base import Identity
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 _START_NS = 2 * NS_PER_S
 """What a plan allows a worker for starting and connecting (about 0.6 s on an idle machine); one that takes longer delays the
@@ -78,7 +78,7 @@ FAULTS.register("client_join")(
     FaultKind(
         name="client_join",
         summary="Producers or consumers that are not there at first start, and stay.",
-        shape=FaultShape(
+        spec=FaultSpec(
             options=ClientJoinOptions,
             acts_on="client",
             ends_itself=True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, FaultKind, FaultWorker
-from harness.faults.kit.worker_exit import Departure
-from harness.scenario.plugins import FaultShape
+from harness.faults.kit.worker_exit import WorkerExit
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class ClientKillOptions:
     """client_kill has no options."""
 
 
-class ClientKill(Departure):
+class ClientKill(WorkerExit):
     """SIGKILL of the target workers."""
 
     async def end(self, worker: FaultWorker) -> None:
@@ -26,7 +26,7 @@ FAULTS.register("client_kill")(
     FaultKind(
         name="client_kill",
         summary="SIGKILL producers or consumers; healing starts a new incarnation.",
-        shape=FaultShape(options=ClientKillOptions, acts_on="client", silences=True, departures=2),
+        spec=FaultSpec(options=ClientKillOptions, acts_on="client", silences=True, departures=2),
         abilities=(),
         make=ClientKill,
         describe=lambda _: "SIGKILL, new incarnation at the end",

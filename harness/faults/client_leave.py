@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, FaultKind, FaultWorker
-from harness.faults.kit.worker_exit import Departure
+from harness.faults.kit.worker_exit import WorkerExit
 from harness.runtime.base import Identity
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class ClientLeaveOptions:
     """client_leave has no options."""
 
 
-class ClientLeave(Departure):
+class ClientLeave(WorkerExit):
     """The target workers are told to stop."""
 
     probe = "process table and the worker's last words"
@@ -39,7 +39,7 @@ FAULTS.register("client_leave")(
     FaultKind(
         name="client_leave",
         summary="Producers or consumers finish and leave; healing starts a new incarnation.",
-        shape=FaultShape(options=ClientLeaveOptions, acts_on="client", departures=2),
+        spec=FaultSpec(options=ClientLeaveOptions, acts_on="client", departures=2),
         abilities=(),
         make=ClientLeave,
         describe=lambda _: "told to leave, new incarnation at the end",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ FAULTS.register("client_pause")(
     FaultKind(
         name="client_pause",
         summary="Freeze producers or consumers (SIGSTOP).",
-        shape=FaultShape(options=ClientPauseOptions, acts_on="client", silences=True),
+        spec=FaultSpec(options=ClientPauseOptions, acts_on="client", silences=True),
         abilities=(),
         make=ClientPause,
         describe=lambda _: "frozen (SIGSTOP)",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.clients.base import Report
+from harness.clients.base import WorkerStats
 from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
 _MESSAGES_MIN = 3
@@ -36,8 +36,8 @@ class ClientSlow:
         self._context = context
         self._options: ClientSlowOptions = context.planned.options
         self._applied_ns = self._healed_ns = 0
-        self._first: dict[str, Report] = {}
-        self._last: dict[str, Report] = {}
+        self._first: dict[str, WorkerStats] = {}
+        self._last: dict[str, WorkerStats] = {}
         self._before: dict[str, int | None] = {}
 
     async def apply(self) -> None:
@@ -104,7 +104,7 @@ class ClientSlow:
         )
 
 
-def _mean_ns(reports: Sequence[Report], least: int) -> int | None:
+def _mean_ns(reports: Sequence[WorkerStats], least: int) -> int | None:
     """Return the mean time of the handler from the first to the last report; None with fewer than ``least`` messages."""
     if not reports:
         return None
@@ -122,7 +122,7 @@ FAULTS.register("client_slow")(
     FaultKind(
         name="client_slow",
         summary="The handler of consumers takes longer for every message.",
-        shape=FaultShape(options=ClientSlowOptions, acts_on="consumer"),
+        spec=FaultSpec(options=ClientSlowOptions, acts_on="consumer"),
         abilities=(),
         make=ClientSlow,
         describe=lambda options: f"{format_ns(options.extra_ns)} more for every message",

@@ -12,7 +12,7 @@ from harness.errors import AbilityError, ControlError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.runtime.base import CpuUse
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import Cores, Ratio, format_ns
 
 _THROTTLED_MIN = 3
@@ -175,7 +175,7 @@ FAULTS.register("cpu")(
     FaultKind(
         name="cpu",
         summary="Limit the CPU time of nodes, with a load of its own inside the limit when wanted.",
-        shape=FaultShape(options=CpuOptions, acts_on="node", problem=_problem, unreplayable=_unreplayable),
+        spec=FaultSpec(options=CpuOptions, acts_on="node", problem=_problem, unreplayable=_unreplayable),
         abilities=("cpu_limits",),
         make=Cpu,
         describe=_describe,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence, link_evidence
 from harness.faults.kit.toxics import channels
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ FAULTS.register("disconnect")(
     FaultKind(
         name="disconnect",
         summary="Shut links: their connections are cut, and new ones are refused.",
-        shape=FaultShape(options=DisconnectOptions, acts_on="link"),
+        spec=FaultSpec(options=DisconnectOptions, acts_on="link"),
         abilities=(),
         make=Disconnect,
         describe=lambda _: "connections cut, new ones refused",

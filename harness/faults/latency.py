@@ -13,7 +13,7 @@ from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.toxics import STREAMS, channels, flow_off, on_links, on_pairs
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
 _STEP_S = 0.25
@@ -139,7 +139,7 @@ FAULTS.register("latency")(
     FaultKind(
         name="latency",
         summary="Delay the data on links, with jitter, in one direction or both.",
-        shape=FaultShape(options=LatencyOptions, acts_on="link", problem=_problem, unreplayable=_unreplayable),
+        spec=FaultSpec(options=LatencyOptions, acts_on="link", problem=_problem, unreplayable=_unreplayable),
         abilities=(),
         make=Latency,
         describe=_describe,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Sample
+from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind, Sample
 from harness.faults.kit import evidence
 from harness.faults.kit.toxics import WAYS, LinkToxic, channels
 from harness.history.record import Break
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import BYTES, Bytes
 
 _LOOK_BYTES = 65_536
@@ -43,8 +43,8 @@ class LimitData(LinkToxic):
         """Connections end at that count."""
         limit, span, found = self._options.bytes_, self.span, []
         for link, channel in channels(self.context):
-            gauge = self.gauge(channel)
-            samples = self.context.probes.samples(gauge, span.acting_ns, span.heal_ns) if span.acting_ns else ()
+            extra_probe = self.extra_probe(channel)
+            samples = self.context.probes.samples(extra_probe, span.acting_ns, span.heal_ns) if span.acting_ns else ()
             cut = [sample for sample in samples if sample.broken is Break.CUT]
             exact = [sample for sample in cut if self._at_limit(sample)]
             counts = ", ".join(self._carried(sample) for sample in (exact or cut)[-3:])
@@ -59,7 +59,7 @@ class LimitData(LinkToxic):
         """A connection carries more than that."""
         limit, span, found = self._options.bytes_, self.span, []
         for link, channel in channels(self.context):
-            samples = self.context.probes.samples(self.gauge(channel), span.healed_ns) if span.healed_ns else ()
+            samples = self.context.probes.samples(self.extra_probe(channel), span.healed_ns) if span.healed_ns else ()
             most = max((self._least(sample) for sample in samples if sample.ok), default=0)
             probe = f"bytes on a connection through {channel}"
             proven = most > limit
@@ -93,20 +93,20 @@ def look_bytes(options: LimitDataOptions) -> int:
     return min(max(options.bytes_ // _PARTS, 512), _LOOK_BYTES)
 
 
-def _gauge(options: LimitDataOptions) -> Gauge:
+def _extra_probe(options: LimitDataOptions) -> ExtraProbe:
     size = look_bytes(options)
     up, down = options.direction in {"up", "both"}, options.direction in {"down", "both"}
-    return Gauge(look="bulk", up_bytes=size * up, down_bytes=size * down)
+    return ExtraProbe(mode="bulk", up_bytes=size * up, down_bytes=size * down)
 
 
 FAULTS.register("limit_data")(
     FaultKind(
         name="limit_data",
         summary="End each connection through links once it has carried so many bytes.",
-        shape=FaultShape(options=LimitDataOptions, acts_on="link", needs_on_peers="peer_guests"),
+        spec=FaultSpec(options=LimitDataOptions, acts_on="link", needs_on_peers="peer_guests"),
         abilities=(),
         make=LimitData,
         describe=lambda options: f"connections end after {BYTES.format(options.bytes_)} {WAYS[options.direction]}",
-        gauge=_gauge,
+        extra_probe=_extra_probe,
     )
 )

@@ -11,9 +11,9 @@ from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.faults.kit.cluster_orders import until_taken
-from harness.scenario.model import TOPIC, ClusterShape, WorkloadShape
-from harness.scenario.plugins import FaultShape
+from harness.faults.kit.cluster_orders import retry_until_accepted
+from harness.scenario.model import TOPIC, Cluster, Workload
+from harness.scenario.plugins import FaultSpec
 
 _SPAN_NS = 2 * NS_PER_S
 _SERVES_NS = 5 * NS_PER_S
@@ -59,7 +59,7 @@ class MoveLeader:
             self._before = now.leader
             return True
 
-        await until_taken(self._context, needed, lambda: leaders.move_leader(self._options.partition))
+        await retry_until_accepted(self._context, needed, lambda: leaders.move_leader(self._options.partition))
         deadline_ns = self._context.now_ns() + _SERVES_NS
         for _ in itertools.count():
             if self._moved(await self._now()) or self._context.now_ns() >= deadline_ns:
@@ -98,7 +98,7 @@ class MoveLeader:
         return f"{now.leader or 'nobody'} leads{own} (before: {self._before or 'not known'})"
 
 
-def _misfit(options: MoveLeaderOptions, cluster: ClusterShape, workload: WorkloadShape) -> str:
+def _misfit(options: MoveLeaderOptions, cluster: Cluster, workload: Workload) -> str:
     """Return why leadership cannot be handed over here, or an empty string."""
     if cluster.replicas < 2:
         return "with 1 replica there is nobody to lead instead"
@@ -111,7 +111,7 @@ FAULTS.register("move_leader")(
     FaultKind(
         name="move_leader",
         summary="Hand a partition's (or the stream's) leadership to another replica that is in sync.",
-        shape=FaultShape(
+        spec=FaultSpec(
             options=MoveLeaderOptions,
             acts_on="topic",
             ends_itself=True,

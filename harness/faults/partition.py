@@ -16,8 +16,8 @@ from harness.faults.kit import evidence, link_evidence
 from harness.faults.kit.toxics import LinkToxic
 from harness.runtime.base import Link
 from harness.scenario.members import node_names
-from harness.scenario.model import ClusterShape, WorkloadShape
-from harness.scenario.plugins import FaultShape
+from harness.scenario.model import Cluster, Workload
+from harness.scenario.plugins import FaultSpec
 
 _STREAMS = {
     ("from", "in"): "downstream",
@@ -98,7 +98,7 @@ class Partition(LinkToxic):
         return tuple(sorted(_STREAMS[end, way] for way in ways))
 
 
-def _misfit(options: PartitionOptions, cluster: ClusterShape, _: WorkloadShape) -> str:
+def _misfit(options: PartitionOptions, cluster: Cluster, _: Workload) -> str:
     strange = [name for name in options.together_with if name not in node_names(cluster)]
     if strange:
         return f"together_with names {', '.join(strange)}, which is no node"
@@ -118,7 +118,7 @@ FAULTS.register("partition")(
     FaultKind(
         name="partition",
         summary="Cut nodes off from other nodes, from clients or from both: data vanishes, and nobody is told.",
-        shape=FaultShape(options=PartitionOptions, acts_on="node", takes_node_down=True, misfit=_misfit),
+        spec=FaultSpec(options=PartitionOptions, acts_on="node", takes_node_down=True, misfit=_misfit),
         abilities=(),
         make=Partition,
         describe=_describe,

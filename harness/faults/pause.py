@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ FAULTS.register("pause")(
     FaultKind(
         name="pause",
         summary="Freeze nodes (SIGSTOP): connections stay open, nothing answers.",
-        shape=FaultShape(options=PauseOptions, acts_on="node", takes_node_down=True),
+        spec=FaultSpec(options=PauseOptions, acts_on="node", takes_node_down=True),
         abilities=(),
         make=Pause,
         describe=lambda _: "frozen (SIGSTOP)",

@@ -15,7 +15,7 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.node_life import NodeLife
 from harness.runtime.base import Disk
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
 _RETURN_NS = 2 * NS_PER_S
@@ -202,7 +202,7 @@ FAULTS.register("power_loss")(
     FaultKind(
         name="power_loss",
         summary="Cut the power of nodes at one instant: what was not synced is gone when they start again.",
-        shape=FaultShape(
+        spec=FaultSpec(
             options=PowerLossOptions,
             acts_on="node",
             ends_itself=True,

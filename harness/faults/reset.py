@@ -11,7 +11,7 @@ from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.toxics import STREAMS, channels, on_links
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
 
@@ -123,7 +123,7 @@ FAULTS.register("reset")(
     FaultKind(
         name="reset",
         summary="Cut the connections of links by TCP reset, again and again.",
-        shape=FaultShape(options=ResetOptions, acts_on="link", problem=_problem),
+        spec=FaultSpec(options=ResetOptions, acts_on="link", problem=_problem),
         abilities=(),
         make=Reset,
         describe=_describe,

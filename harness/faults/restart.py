@@ -9,7 +9,7 @@ from typing import Literal
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit.node_life import NodeLife
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
 _RETURN_NS = 2 * NS_PER_S
@@ -87,7 +87,7 @@ FAULTS.register("restart")(
     FaultKind(
         name="restart",
         summary="Stop nodes gracefully or not and start them again, rolling or all at once.",
-        shape=FaultShape(
+        spec=FaultSpec(
             options=RestartOptions,
             acts_on="node",
             ends_itself=True,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.clock import NS_PER_MS
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge
+from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.link_evidence import lengths_ns
 from harness.faults.kit.toxics import WAYS, LinkToxic, channels
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import BYTES, Bytes, Duration, format_ns
 
 _NS_PER_US = 1000
@@ -78,7 +78,7 @@ class Slicer(LinkToxic):
         return f"{look_bytes(self._options)} bytes through {channel}"
 
     def _length(self, channel: str, since_ns: int, until_ns: int | None) -> int | None:
-        samples = self.context.probes.samples(self.gauge(channel), since_ns, until_ns)
+        samples = self.context.probes.samples(self.extra_probe(channel), since_ns, until_ns)
         return lengths_ns(samples, evidence.SAMPLES_MIN)
 
 
@@ -93,10 +93,10 @@ def added_ns(options: SlicerOptions) -> int:
     return look_bytes(options) // (options.size_bytes + options.variation_bytes) * options.delay_ns
 
 
-def _gauge(options: SlicerOptions) -> Gauge:
+def _extra_probe(options: SlicerOptions) -> ExtraProbe:
     size = look_bytes(options)
     up, down = options.direction in {"up", "both"}, options.direction in {"down", "both"}
-    return Gauge(look="bulk", up_bytes=size * up, down_bytes=size * down)
+    return ExtraProbe(mode="bulk", up_bytes=size * up, down_bytes=size * down)
 
 
 def _problem(options: SlicerOptions) -> str:
@@ -121,7 +121,7 @@ FAULTS.register("slicer")(
     FaultKind(
         name="slicer",
         summary="Cut the data on links into small pieces, with pauses between them.",
-        shape=FaultShape(
+        spec=FaultSpec(
             options=SlicerOptions,
             acts_on="link",
             problem=_problem,
@@ -131,6 +131,6 @@ FAULTS.register("slicer")(
         abilities=(),
         make=Slicer,
         describe=_describe,
-        gauge=_gauge,
+        extra_probe=_extra_probe,
     )
 )

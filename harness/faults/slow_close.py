@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.clock import NS_PER_MS
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge, Stage
+from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind, Stage
 from harness.faults.kit import evidence
 from harness.faults.kit.link_evidence import lengths_ns
 from harness.faults.kit.toxics import WAYS, LinkToxic, channels
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
 
@@ -58,7 +58,7 @@ class SlowClose(LinkToxic):
         return tuple(found)
 
     def _length(self, channel: str, since_ns: int, until_ns: int | None) -> int | None:
-        samples = self.context.probes.samples(self.gauge(channel), since_ns, until_ns)
+        samples = self.context.probes.samples(self.extra_probe(channel), since_ns, until_ns)
         return lengths_ns(samples, evidence.SAMPLES_MIN)
 
 
@@ -75,10 +75,10 @@ FAULTS.register("slow_close")(
     FaultKind(
         name="slow_close",
         summary="Let the end of a connection take longer to get through links.",
-        shape=FaultShape(options=SlowCloseOptions, acts_on="link"),
+        spec=FaultSpec(options=SlowCloseOptions, acts_on="link"),
         abilities=(),
         make=SlowClose,
         describe=lambda options: f"ends {format_ns(options.delay_ns)} late {WAYS[options.direction]}",
-        gauge=lambda _: Gauge(look="closing"),
+        extra_probe=lambda _: ExtraProbe(mode="close"),
     )
 )

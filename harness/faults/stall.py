@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Gauge
+from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence, link_evidence
 from harness.faults.kit.toxics import WAYS, LinkToxic, channels
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Silence(LinkToxic):
         for link, channel in channels(self.context):
             found.append(link_evidence.silent(self.context, link, self.span, channel))
             if self.kept():
-                found.append(link_evidence.open_meanwhile(self.context, link, self.span, self.gauge(channel)))
+                found.append(link_evidence.open_meanwhile(self.context, link, self.span, self.extra_probe(channel)))
         return tuple(found)
 
     async def healing(self) -> tuple[Evidence, ...]:
@@ -42,8 +42,8 @@ class Silence(LinkToxic):
         for link, channel in channels(self.context):
             found.append(evidence.reachable(self.context, link, self.span.healed_ns, channel))
             if self.kept():
-                gauge = self.gauge(channel)
-                found.append(link_evidence.after_all(self.context, link, self.span, gauge, arrives=self.arrives))
+                extra_probe = self.extra_probe(channel)
+                found.append(link_evidence.after_all(self.context, link, self.span, extra_probe, arrives=self.arrives))
         return tuple(found)
 
 
@@ -60,10 +60,10 @@ FAULTS.register("stall")(
     FaultKind(
         name="stall",
         summary="Hold all data on links: nothing is lost, no connection ends, and all of it arrives afterwards.",
-        shape=FaultShape(options=StallOptions, acts_on="link"),
+        spec=FaultSpec(options=StallOptions, acts_on="link"),
         abilities=(),
         make=Stall,
         describe=lambda options: f"all data {WAYS[options.direction]} is held",
-        gauge=lambda _: Gauge(look="patient"),
+        extra_probe=lambda _: ExtraProbe(mode="slow"),
     )
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, FaultContext, FaultKind
 from harness.faults.kit.node_life import Down
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ FAULTS.register("stop")(
     FaultKind(
         name="stop",
         summary="Stop nodes gracefully (SIGTERM); healing starts them again on their data.",
-        shape=FaultShape(options=StopOptions, acts_on="node", takes_node_down=True),
+        spec=FaultSpec(options=StopOptions, acts_on="node", takes_node_down=True),
         abilities=(),
         make=Stop,
         describe=lambda _: "SIGTERM, started again at the end",

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.history.record import SEQ_BITS, Flag, Kind
+from harness.history.record import SEQ_BITS, Flag, RecordKind
 
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
@@ -111,7 +111,7 @@ class Columns:
         ordinal: Index of each record in its journal.
     """
 
-    def __init__(self, parts: Sequence[Part], kind: Kind) -> None:
+    def __init__(self, parts: Sequence[Part], kind: RecordKind) -> None:
         self._parts = []
         self.bounds = [0]
         for _, kinds, records in parts:
@@ -189,7 +189,7 @@ class Completions:
         ValueError: When a completion lies outside the journal's operations.
     """
 
-    def __init__(self, part: Part, kind: Kind, operations: int) -> None:
+    def __init__(self, part: Part, kind: RecordKind, operations: int) -> None:
         name, kinds, records = part
         self._rows = np.flatnonzero(kinds == kind)
         self._words = words_of(records)

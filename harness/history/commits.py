@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.history.columns import Bytes, Columns, Int32, Int64, Mask, Part, Word, flag_in, outcome_in, place_in
-from harness.history.record import Flag, Kind, Outcome
+from harness.history.record import Flag, Outcome, RecordKind
 
 NOWHERE: Final = -1
 """A position that no commit has told: the group may begin anywhere its configuration says."""
@@ -25,7 +25,7 @@ _NEVER: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Commits:
+class CommitIndex:
     """Columns of the commits, journal by journal; of the records of one commit the last decides.
 
     Attributes:
@@ -49,9 +49,9 @@ class Commits:
     ordinal: Int32
 
     @staticmethod
-    def build(parts: Sequence[Part]) -> Commits:
+    def build(parts: Sequence[Part]) -> CommitIndex:
         """Read the COMMIT records of journals given in the history's order."""
-        found = Columns(parts, Kind.COMMIT)
+        found = Columns(parts, RecordKind.COMMIT)
         head, t, begun = found.word(Word.HEAD), found.word(Word.T), found.word(Word.SEQ)
         _, partition = place_in(found.word(Word.PLACE))
         position = found.word(Word.OFFSET)
@@ -68,7 +68,7 @@ class Commits:
             order = np.lexsort((found.ordinal, partition, found.journal))
             before = np.where(_neighbours(order, found.journal, partition), np.roll(t[order], 1), 0)
             begun[order] = np.where(told[order], begun[order], before)
-        return Commits(
+        return CommitIndex(
             t=t[rows],
             begun=begun[rows],
             partition=partition[rows],
@@ -100,7 +100,7 @@ class InForce(NamedTuple):
 class Positions:
     """Answers which positions a new owner of a partition may have been given."""
 
-    def __init__(self, commits: Commits) -> None:
+    def __init__(self, commits: CommitIndex) -> None:
         self._commits = commits
         self._rows: dict[int, Int64] = {}
 

@@ -30,10 +30,10 @@ from harness.history.columns import (
     place_in,
     without_holes,
 )
-from harness.history.commits import Commits, Positions, covered
-from harness.history.record import Flag, Kind, Outcome
+from harness.history.commits import CommitIndex, Positions, covered
+from harness.history.record import Flag, Outcome, RecordKind
 
-__all__ = ["PHANTOM", "Bytes", "Commits", "Deliveries", "Index", "Int32", "Int64", "Mask", "Sends", "Stored"]
+__all__ = ["PHANTOM", "Bytes", "CommitIndex", "Deliveries", "Index", "Int32", "Int64", "Mask", "Sends", "Stored"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -116,7 +116,9 @@ class Index:
         values: Number of value ids.
     """
 
-    def __init__(self, sends: Sends, deliveries: Deliveries, stored: Stored, commits: Commits, ids: ValueIds) -> None:
+    def __init__(
+        self, sends: Sends, deliveries: Deliveries, stored: Stored, commits: CommitIndex, ids: ValueIds
+    ) -> None:
         self.sends = sends
         self.deliveries = deliveries
         self.stored = stored
@@ -132,7 +134,7 @@ class Index:
         Raises:
             ValueError: When a completion refers to operations that the journal does not hold.
         """
-        sent, stored = Columns(parts, Kind.SEND), Columns(parts, Kind.STORED)
+        sent, stored = Columns(parts, RecordKind.SEND), Columns(parts, RecordKind.STORED)
         (key, partition), seq = place_in(sent.word(Word.PLACE)), sent.word(Word.SEQ)
         ids = ValueIds(key, seq)
         value = ids.of_sends(key, seq)
@@ -166,7 +168,7 @@ class Index:
                 journal=stored.journal,
                 ordinal=stored.ordinal,
             ),
-            Commits.build(parts),
+            CommitIndex.build(parts),
             ids,
         )
 
@@ -266,7 +268,7 @@ def _send_completions(parts: Sequence[Part], sent: Columns) -> tuple[Bytes, Int6
     offset = np.full(sent.size, -1, np.int64)
     duplicate = np.zeros(sent.size, np.bool_)
     for part, low, high in zip(parts, sent.bounds, sent.bounds[1:], strict=False):
-        completions = Completions(part, Kind.SENT, high - low)
+        completions = Completions(part, RecordKind.SENT, high - low)
         if not completions.size:
             continue
         here, at = slice(low, high), completions.at
@@ -282,18 +284,18 @@ def _send_completions(parts: Sequence[Part], sent: Columns) -> tuple[Bytes, Int6
 
 def _deliveries(parts: Sequence[Part], ids: ValueIds, holes: Mask | None) -> Deliveries:
     """Return the DELIVERED records with what became of them."""
-    delivered = Columns(parts, Kind.DELIVERED)
+    delivered = Columns(parts, RecordKind.DELIVERED)
     processed = np.full(delivered.size, -1, np.int64)
     acked = np.full(delivered.size, -1, np.int64)
     ack_outcome = np.zeros(delivered.size, np.uint8)
     confirmed = np.zeros(delivered.size, np.bool_)
     for part, low, high in zip(parts, delivered.bounds, delivered.bounds[1:], strict=False):
         here = slice(low, high)
-        completions = Completions(part, Kind.PROCESSED, high - low)
+        completions = Completions(part, RecordKind.PROCESSED, high - low)
         if completions.size:
             finished = np.where(outcome_in(completions.head) == Outcome.OK, completions.each(Word.T), -1)
             processed[here][completions.at] = completions.spread(finished)
-        completions = Completions(part, Kind.ACKED, high - low)
+        completions = Completions(part, RecordKind.ACKED, high - low)
         if completions.size:
             acked[here][completions.at] = completions.spread(completions.each(Word.T))
             ack_outcome[here][completions.at] = completions.spread(outcome_in(completions.head))

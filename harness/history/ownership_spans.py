@@ -18,7 +18,7 @@ KINDS: Final = ("assign", "revoke", "lost", "worker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tenure:
+class OwnershipTenure:
     """One incarnation owned one partition.
 
     Attributes:
@@ -39,7 +39,7 @@ class Tenure:
         return f"{self.worker}.{self.incarnation}"
 
 
-def tenures(events: Iterable[tuple[int, str, Mapping[str, Any]]], last_ns: int) -> tuple[Tenure, ...]:
+def ownership_spans(events: Iterable[tuple[int, str, Mapping[str, Any]]], last_ns: int) -> tuple[OwnershipTenure, ...]:
     """Return the tenures in (t, kind, fields) of events of ``KINDS`` in order of time, in order of start.
 
     Args:
@@ -47,13 +47,13 @@ def tenures(events: Iterable[tuple[int, str, Mapping[str, Any]]], last_ns: int) 
         last_ns: End of those that are still open.
     """
     held: dict[tuple[int, str, int], int] = {}
-    found: list[Tenure] = []
+    found: list[OwnershipTenure] = []
 
     def close(key: tuple[int, str, int], t: int, end: str) -> None:
         start = held.pop(key)
         partition, worker, incarnation = key
         found.append(
-            Tenure(
+            OwnershipTenure(
                 partition=partition,
                 worker=worker,
                 incarnation=incarnation,

@@ -21,8 +21,8 @@ from harness.errors import HarnessError, relative
 from harness.history.epochs import Epochs
 from harness.history.facts import Facts
 from harness.history.index import Index
-from harness.history.ownership_spans import KINDS, Tenure, tenures
-from harness.history.record import HEADER_BYTES, MAGIC, RECORD_DTYPE, VERSION, Kind
+from harness.history.ownership_spans import KINDS, OwnershipTenure, ownership_spans
+from harness.history.record import HEADER_BYTES, MAGIC, RECORD_DTYPE, VERSION, RecordKind
 from harness.history.spans import (
     FaultWindow,
     LeaderSpan,
@@ -74,8 +74,8 @@ class JournalView:
         if not worker or not incarnation.isdigit():
             raise HistoryError(f"journal {name!r} is not named <worker>.<incarnation>")
         kinds = np.ascontiguousarray(records["kind"])
-        if kinds.size and (kinds.min() < min(Kind) or kinds.max() > max(Kind)):
-            at = int(np.flatnonzero((kinds < min(Kind)) | (kinds > max(Kind)))[0])
+        if kinds.size and (kinds.min() < min(RecordKind) or kinds.max() > max(RecordKind)):
+            at = int(np.flatnonzero((kinds < min(RecordKind)) | (kinds > max(RecordKind)))[0])
             raise HistoryError(f"journal {name}: record {at} of {kinds.size} is of unknown kind {int(kinds[at])}")
         return JournalView(
             name=name,
@@ -87,7 +87,7 @@ class JournalView:
             kinds=kinds,
         )
 
-    def select(self, kind: Kind) -> NDArray[np.void]:
+    def select(self, kind: RecordKind) -> NDArray[np.void]:
         """Return a copy of the records of one kind, in order."""
         chosen: NDArray[np.void] = self.records[self.kinds == kind]
         return chosen
@@ -193,9 +193,9 @@ class History:
         """Return, per probed target, the intervals in which consecutive round trips failed."""
         return outages(
             (
-                (tuple(map(str, view.header.get("targets", ()))), view.select(Kind.PROBE))
+                (tuple(map(str, view.header.get("targets", ()))), view.select(RecordKind.PROBE))
                 for view in self.journals
-                if (view.kinds == Kind.PROBE).any()
+                if (view.kinds == RecordKind.PROBE).any()
             ),
             self.span.end_ns,
         )
@@ -210,13 +210,15 @@ class History:
 
     def machine_stalls(self) -> tuple[Span, ...]:
         """Return when the whole machine stood still: what the monitor's ticks came late by, where above 50 ms."""
-        return machine_stalls(view.select(Kind.TICK) for view in self.journals if (view.kinds == Kind.TICK).any())
+        return machine_stalls(
+            view.select(RecordKind.TICK) for view in self.journals if (view.kinds == RecordKind.TICK).any()
+        )
 
     @functools.cached_property
-    def tenures(self) -> tuple[Tenure, ...]:
+    def ownership_spans(self) -> tuple[OwnershipTenure, ...]:
         """Who owned which partition when, as the consumers saw it, in order of start."""
         told = ((event.t, event.kind, event.fields) for event in self.of_kind(*KINDS))
-        return tenures(told, self.span.end_ns + 1)
+        return ownership_spans(told, self.span.end_ns + 1)
 
     @functools.cached_property
     def epochs(self) -> Epochs:

@@ -78,7 +78,7 @@ RECORD_DTYPE: Final = np.dtype(list(FIELDS))
 """A record as NumPy reads and writes it."""
 
 
-class Kind(IntEnum):
+class RecordKind(IntEnum):
     """Record kinds; see the module's table."""
 
     SEND = 1
@@ -94,8 +94,8 @@ class Kind(IntEnum):
     GAUGE = 11
 
 
-_SEND, _SENT, _DELIVERED = int(Kind.SEND), int(Kind.SENT), int(Kind.DELIVERED)
-_COMMIT, _POLL = int(Kind.COMMIT), int(Kind.POLL)
+_SEND, _SENT, _DELIVERED = int(RecordKind.SEND), int(RecordKind.SENT), int(RecordKind.DELIVERED)
+_COMMIT, _POLL = int(RecordKind.COMMIT), int(RecordKind.POLL)
 
 
 class Outcome(IntEnum):

@@ -151,7 +151,7 @@ def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult
     stages = {item.stage for item in items}
     kind = FAULTS.get(planned.kind)
     # A fault that ends by itself is over once it is applied: it acts from its beginning.
-    began = "apply" if kind.shape.ends_itself else "applied"
+    began = "apply" if kind.spec.ends_itself else "applied"
     return FaultResult(
         id=planned.id,
         kind=planned.kind,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.history.ownership_spans import Tenure
+from harness.history.ownership_spans import OwnershipTenure
 from harness.history.read import History
 
 
-class Ownership(NamedTuple):
+class OwnerCounts(NamedTuple):
     """``owners`` held ``partition`` over a half-open span of monotonic ns; nobody did where there are none."""
 
     partition: int
@@ -20,22 +20,22 @@ class Ownership(NamedTuple):
     end_ns: int
 
 
-def ownership(history: History, until_ns: int) -> tuple[Ownership, ...]:
+def ownership(history: History, until_ns: int) -> tuple[OwnerCounts, ...]:
     """Return the spans of every partition from its first assignment to ``until_ns``, by partition and time."""
-    held: dict[int, list[Tenure]] = {}
-    for tenure in history.tenures:
+    held: dict[int, list[OwnershipTenure]] = {}
+    for tenure in history.ownership_spans:
         held.setdefault(tenure.partition, []).append(tenure)
     return tuple(span for partition in sorted(held) for span in _spans(partition, held[partition], until_ns))
 
 
-def _spans(partition: int, mine: list[Tenure], until_ns: int) -> list[Ownership]:
+def _spans(partition: int, mine: list[OwnershipTenure], until_ns: int) -> list[OwnerCounts]:
     """Return the spans of one partition's tenures, neighbours with equal owners joined."""
     changes = sorted(
         [(tenure.start_ns, 1, tenure.worker) for tenure in mine]
         + [(tenure.end_ns, -1, tenure.worker) for tenure in mine]
     )
     owners: dict[str, int] = {}
-    found: list[Ownership] = []
+    found: list[OwnerCounts] = []
     for position, (t, step, worker) in enumerate(changes):
         owners[worker] = owners.get(worker, 0) + step
         end = changes[position + 1][0] if position + 1 < len(changes) else until_ns
@@ -44,5 +44,5 @@ def _spans(partition: int, mine: list[Tenure], until_ns: int) -> list[Ownership]
         if start < end and found and found[-1].owners == now:
             found[-1] = found[-1]._replace(end_ns=end)
         elif start < end:
-            found.append(Ownership(partition, now, start, end))
+            found.append(OwnerCounts(partition, now, start, end))
     return found

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.judging.bands import PARTITIONS_MAX, PHASES, bands_of
-from harness.result import Series, Timeline
+from harness.result import ReportTimeline, Series
 from harness.verdict import CheckResult
 
 _BINS: Final = 240
 
 
-def timeline_of(history: History, checks: Iterable[CheckResult]) -> Timeline | None:
+def timeline_of(history: History, checks: Iterable[CheckResult]) -> ReportTimeline | None:
     """Return the plot of a history; None when its timeline never began."""
     faults = history.window("faults")
     warmup = history.window("warmup")
@@ -27,7 +27,7 @@ def timeline_of(history: History, checks: Iterable[CheckResult]) -> Timeline | N
     zero = faults[0]
     start, end = warmup[0], max(stop for phase in PHASES if (stop := (history.window(phase) or (0, 0))[1]))
     edges = np.linspace(start, end, _BINS + 1)
-    return Timeline(
+    return ReportTimeline(
         start_ns=start - zero,
         end_ns=end - zero,
         series=tuple(_series(history, edges, zero)),

@@ -27,7 +27,7 @@ _ERROR_WORDS: Final[dict[int, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class RunStatus:
     """The first thing that every report says.
 
     Attributes:
@@ -41,17 +41,17 @@ class Status:
     sentence: str
 
 
-def status(result: RunResult) -> Status:
+def status(result: RunResult) -> RunStatus:
     """Return what to say first: a proven violation, else why there is no verdict, else the verdict."""
     headline = re.sub(r"(?i)^(pass|fail|inconclusive|error)(ed)?\s*[:;,—–-]\s*", "", clean(result.headline))
     if result.outcome is Verdict.FAIL:
-        return Status("FAIL", "fail", canary(result) or headline)
+        return RunStatus("FAIL", "fail", canary(result) or headline)
     if result.error:
         word = _ERROR_WORDS.get(result.exit_code, "ERROR")
-        return Status(word, "error", why_incomplete(result))
+        return RunStatus(word, "error", why_incomplete(result))
     if result.outcome is Verdict.INCONCLUSIVE:
-        return Status("INCONCLUSIVE", "inconclusive", canary(result) or headline)
-    return Status("PASS", "pass", canary(result) or headline)
+        return RunStatus("INCONCLUSIVE", "inconclusive", canary(result) or headline)
+    return RunStatus("PASS", "pass", canary(result) or headline)
 
 
 def why_incomplete(result: RunResult) -> str:

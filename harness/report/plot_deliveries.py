@@ -14,7 +14,7 @@ from typing import Final
 from harness.report.format import format_value
 from harness.report.phrases import offset_time
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, fit, natural, text_width
-from harness.result import Band, Timeline
+from harness.result import Band, ReportTimeline
 from harness.units import format_ns
 
 SHADES: Final = 5
@@ -50,7 +50,7 @@ class Shading:
     hues: Mapping[str, int]
 
 
-def shading(timelines: Iterable[Timeline]) -> Shading:
+def shading(timelines: Iterable[ReportTimeline]) -> Shading:
     """Return a shading that fits every timeline."""
     drawn = [_rows(timeline)[0] for timeline in timelines if timeline.deliveries and timeline.bin_ns > 0]
     owners = sorted({band.label for rows in drawn for row in rows for band in row.owners}, key=natural)
@@ -60,7 +60,7 @@ def shading(timelines: Iterable[Timeline]) -> Shading:
     )
 
 
-def draw_deliveries(canvas: Canvas, axis: TimeAxis, timeline: Timeline, shades: Shading) -> None:
+def draw_deliveries(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline, shades: Shading) -> None:
     """Draw the section; nothing when there were no partitions."""
     if not timeline.deliveries or timeline.bin_ns <= 0:
         return
@@ -84,7 +84,7 @@ def draw_deliveries(canvas: Canvas, axis: TimeAxis, timeline: Timeline, shades: 
     canvas.y += 8
 
 
-def _rows(timeline: Timeline) -> tuple[list[_Row], int, int]:
+def _rows(timeline: ReportTimeline) -> tuple[list[_Row], int, int]:
     """Return the rows to draw, how many are left out, and the width of their bins."""
     bands: dict[str, list[Band]] = {}
     shown = [band for band in timeline.bands if band.kind in {"stall", "still", "owner", "unowned"}]
@@ -132,7 +132,7 @@ def _top_rate(rows: list[_Row]) -> float:
 
 
 def _draw_cells(
-    canvas: Canvas, axis: TimeAxis, row: _Row, timeline: Timeline, *, bin_ns: int, top_rate: float, height: float
+    canvas: Canvas, axis: TimeAxis, row: _Row, timeline: ReportTimeline, *, bin_ns: int, top_rate: float, height: float
 ) -> None:
     for first, last, shade in _runs(row.rates_per_s, top_rate):
         if not shade:

@@ -10,7 +10,7 @@ from typing import Final
 
 from harness.report.phrases import offset_time
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, fit, natural, text_width
-from harness.result import Band, Timeline
+from harness.result import Band, ReportTimeline
 from harness.units import format_ns
 
 _LANES_MAX: Final = 16
@@ -39,7 +39,7 @@ _CSS: Final = {
 }
 
 
-def draw_workers(canvas: Canvas, axis: TimeAxis, timeline: Timeline, at_fault: Collection[str]) -> None:
+def draw_workers(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline, at_fault: Collection[str]) -> None:
     """Draw one row per worker that was in trouble, came or went; those ``at_fault`` are marked."""
     bands = _shown(axis, timeline, "worker")
     for lane in sorted({band.lane for band in bands}, key=lambda lane: (lane not in at_fault, natural(lane)))[
@@ -51,7 +51,7 @@ def draw_workers(canvas: Canvas, axis: TimeAxis, timeline: Timeline, at_fault: C
         canvas.y += _HEIGHT + 5
 
 
-def draw_group(canvas: Canvas, axis: TimeAxis, timeline: Timeline) -> None:
+def draw_group(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline) -> None:
     """Draw the group's state over time; nothing where there was no group."""
     bands = _shown(axis, timeline, "group")
     if bands:
@@ -60,7 +60,7 @@ def draw_group(canvas: Canvas, axis: TimeAxis, timeline: Timeline) -> None:
         canvas.y += _HEIGHT + 6
 
 
-def _shown(axis: TimeAxis, timeline: Timeline, kind: str) -> list[Band]:
+def _shown(axis: TimeAxis, timeline: ReportTimeline, kind: str) -> list[Band]:
     bands = [band for band in timeline.bands if band.kind == kind and axis.shows(band.start_ns, band.end_ns)]
     longest = sorted(bands, key=lambda band: band.start_ns - band.end_ns)[:_BANDS_MAX]
     return sorted(longest, key=lambda band: band.start_ns)

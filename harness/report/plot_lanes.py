@@ -11,7 +11,7 @@ from harness.report.headline import violated
 from harness.report.phrases import fault_span, offset_time, span
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, fit, number, text_width
 from harness.report.sanitize import clip
-from harness.result import Band, FaultResult, RunResult, Timeline
+from harness.result import Band, FaultResult, ReportTimeline, RunResult
 from harness.units import format_ns
 
 _BANDS_MAX: Final = 200
@@ -20,7 +20,7 @@ _LANE: Final = 22.0
 _EDGE: Final = WIDTH - RIGHT
 
 
-def draw_phases(canvas: Canvas, axis: TimeAxis, timeline: Timeline) -> None:
+def draw_phases(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline) -> None:
     """Draw one row of phases."""
     bands = [band for band in timeline.bands if band.kind == "phase" and axis.shows(band.start_ns, band.end_ns)]
     if not bands:
@@ -33,7 +33,7 @@ def draw_phases(canvas: Canvas, axis: TimeAxis, timeline: Timeline) -> None:
     canvas.y += 18 + 8
 
 
-def draw_faults(canvas: Canvas, axis: TimeAxis, result: RunResult, timeline: Timeline) -> None:
+def draw_faults(canvas: Canvas, axis: TimeAxis, result: RunResult, timeline: ReportTimeline) -> None:
     """Draw one row per fault: planned outline, measured band, evidence; then lanes of fault bands that are no fault's."""
     for fault in result.faults[:_BANDS_MAX]:
         _draw_fault(canvas, axis, fault)
@@ -42,7 +42,7 @@ def draw_faults(canvas: Canvas, axis: TimeAxis, result: RunResult, timeline: Tim
     _draw_lanes(canvas, axis, others, "fault")
 
 
-def draw_outages(canvas: Canvas, axis: TimeAxis, timeline: Timeline) -> None:
+def draw_outages(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline) -> None:
     """Draw one row per lane of outages."""
     _draw_lanes(canvas, axis, [band for band in timeline.bands if band.kind == "outage"], "outage")
 

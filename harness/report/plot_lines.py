@@ -11,7 +11,7 @@ from typing import Final
 from harness.report.format import format_value
 from harness.report.phrases import offset_time
 from harness.report.plot import LEFT, RIGHT, WIDTH, Canvas, TimeAxis, ValueAxis, fit, number, text_width, value_axis
-from harness.result import RunResult, Series, Timeline
+from harness.result import ReportTimeline, RunResult, Series
 from harness.verdict import Limit
 
 _PANEL: Final = 84.0
@@ -23,7 +23,7 @@ _LIMIT_REACH: Final = 4.0
 """A limit this many times above everything measured is not drawn: it would flatten the line."""
 
 
-def draw_lines(canvas: Canvas, axis: TimeAxis, result: RunResult, timeline: Timeline) -> None:
+def draw_lines(canvas: Canvas, axis: TimeAxis, result: RunResult, timeline: ReportTimeline) -> None:
     """Draw a panel for each unit, in order of first appearance."""
     units = dict.fromkeys(series.unit for series in timeline.series)
     for unit in [*units][:_PANELS_MAX]:

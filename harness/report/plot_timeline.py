@@ -14,7 +14,7 @@ from harness.report.plot_deliveries import Shading, draw_deliveries, shading
 from harness.report.plot_group import draw_group, draw_workers
 from harness.report.plot_lanes import draw_faults, draw_outages, draw_phases, draw_violations
 from harness.report.plot_lines import draw_lines
-from harness.result import RunResult, Timeline
+from harness.result import ReportTimeline, RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,12 @@ def story_svg(result: RunResult, scale: Scale) -> str:
     return canvas.svg(f"Timeline of {result.scenario}: faults, workers, group, deliveries per partition", behind)
 
 
-def _drawable(result: RunResult) -> Timeline | None:
+def _drawable(result: RunResult) -> ReportTimeline | None:
     timeline = result.timeline
     return timeline if timeline is not None and timeline.end_ns > timeline.start_ns else None
 
 
-def _draw_story(canvas: Canvas, scale: Scale, result: RunResult, timeline: Timeline) -> None:
+def _draw_story(canvas: Canvas, scale: Scale, result: RunResult, timeline: ReportTimeline) -> None:
     """Draw from cause to effect: faults, workers in trouble, the group, outages, violations, deliveries."""
     at_fault = {name for check in result.checks for finding in check.findings for name in finding.at_fault}
     draw_faults(canvas, scale.axis, result, timeline)

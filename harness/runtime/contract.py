@@ -14,7 +14,7 @@ from typing import Protocol
 from harness.runtime.base import CpuLimited, Disk, Link, MemoryLimited, Node, NodeSpec, Pausable
 from harness.runtime.kernel.procfs import Address
 from harness.runtime.toxiproxy.control import ToxiproxyControl
-from harness.runtime.toxiproxy.router import Fleet
+from harness.runtime.toxiproxy.router import ProxyRouter
 
 NAMES = ("process", "docker")
 
@@ -40,7 +40,7 @@ class RunNode(Node, Pausable, CpuLimited, MemoryLimited, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class SourceAddresses:
     """Where connections that a node has accepted may come from, in the node's own network namespace.
 
     Attributes:
@@ -70,7 +70,7 @@ class Runtime(Protocol):
     bind: str
 
     @property
-    def control(self) -> ToxiproxyControl | Fleet:
+    def control(self) -> ToxiproxyControl | ProxyRouter:
         """Toxiproxy, whichever server a link runs through."""
         ...
 
@@ -106,6 +106,6 @@ class Runtime(Protocol):
         """Return name → pid of the Toxiproxy servers."""
         ...
 
-    def sources(self, node: str, own: tuple[int, ...]) -> Sources:
+    def sources(self, node: str, own: tuple[int, ...]) -> SourceAddresses:
         """Return where a node's accepted connections may come from; ``own``: pids of the harness and its monitor."""
         ...

@@ -11,7 +11,7 @@ from harness.runtime.kernel import procfs
 from harness.runtime.tail import tail
 
 
-class Held(abc.ABC):
+class SignalTarget(abc.ABC):
     """Something with one process of this machine; fulfils ``Pausable``.
 
     Args:

@@ -12,8 +12,8 @@ from harness.errors import Location
 from harness.scenario.entry import FaultEntry, Words
 from harness.scenario.model import LOOKED_UP
 from harness.scenario.quantity import exact
-from harness.scenario.reader import Reader
-from harness.scenario.target import Place
+from harness.scenario.reader import NodeReader
+from harness.scenario.target import TargetField
 from harness.scenario.trigger import after_at, check_after
 from harness.units import DURATION
 
@@ -21,7 +21,7 @@ Found = list[tuple[FaultEntry, Words]]
 """Every fault that could be read, in file order."""
 
 
-def check_together(found: Found, place: Place | None, reader: Reader) -> None:
+def check_together(found: Found, place: TargetField | None, reader: NodeReader) -> None:
     """Report what cannot be in one timeline."""
     for earlier, later in itertools.combinations(found, 2):
         _check_overlap(earlier[0], later[0], later[1].start, reader)
@@ -30,7 +30,7 @@ def check_together(found: Found, place: Place | None, reader: Reader) -> None:
         _check_somebody(found, place, reader)
 
 
-def ordered(found: Found, ids: list[str], reader: Reader) -> Found:
+def ordered(found: Found, ids: list[str], reader: NodeReader) -> Found:
     """Return the faults with their earliest times, now that those that they wait for are known; report what cannot be."""
     by_id = {entry.id: entry for entry, _ in found}
     after = {entry.id: entry.when.after for entry, _ in found if entry.when is not None and entry.when.after}
@@ -55,7 +55,7 @@ def ordered(found: Found, ids: list[str], reader: Reader) -> Found:
     return result
 
 
-def _check_overlap(first: FaultEntry, second: FaultEntry, at: Location, reader: Reader) -> None:
+def _check_overlap(first: FaultEntry, second: FaultEntry, at: Location, reader: NodeReader) -> None:
     """Report two faults of one kind that are, or may be, in force on the same target at once."""
     if first.kind != second.kind or first.never_beside(second):
         return
@@ -76,7 +76,7 @@ def _check_overlap(first: FaultEntry, second: FaultEntry, at: Location, reader: 
     )
 
 
-def _check_presence(first: FaultEntry, second: FaultEntry, at: Location, reader: Reader) -> None:
+def _check_presence(first: FaultEntry, second: FaultEntry, at: Location, reader: NodeReader) -> None:
     """Report a fault on a worker that is, or may be, not there yet; and a worker that joins twice."""
     shared = [name for name in first.candidates if name in second.candidates]
     if not shared or not (first.joins or second.joins):
@@ -94,7 +94,7 @@ def _check_presence(first: FaultEntry, second: FaultEntry, at: Location, reader:
         reader.add(at, f"{other.id} {does} on {shared[0]} before {joining.id} has started it", f"not before {ready}")
 
 
-def _check_somebody(found: Found, place: Place, reader: Reader) -> None:
+def _check_somebody(found: Found, place: TargetField, reader: NodeReader) -> None:
     """Report when nobody of a role would be there at first."""
     joins = [(entry, words) for entry, words in found if entry.joins]
     for group in ("consumer", "producer"):

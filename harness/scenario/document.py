@@ -68,7 +68,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KeyValue:
     """One key of a mapping with its value."""
 
     key: Scalar
@@ -80,7 +80,7 @@ class Mapping:
     """Entries in the order written; keys are strings and unique."""
 
     at: Location
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[KeyValue, ...] = ()
 
     def get(self, name: str) -> Node | None:
         """Return the value of the key ``name``, or None."""
@@ -238,7 +238,7 @@ class _Tree:
 
     def _mapping(self, node: yaml_nodes.MappingNode, at: Location, depth: int) -> Mapping:
         self._check_tag(node, "map", at)
-        entries: list[Entry] = []
+        entries: list[KeyValue] = []
         seen: dict[str, Location] = {}
         size = 1
         for key_node, value_node in node.value:
@@ -256,7 +256,7 @@ class _Tree:
                 self.add(key.at, f"{key.text!r} is written twice", f"first in line {first.line}")
             else:
                 seen[key.text] = key.at
-                entries.append(Entry(key, value))
+                entries.append(KeyValue(key, value))
         self.sizes[id(node)] = size
         return Mapping(at, tuple(entries))
 

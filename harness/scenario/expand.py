@@ -11,7 +11,7 @@ from dataclasses import replace
 from harness.errors import Problem, ScenarioError
 from harness.scenario.load import Source
 from harness.scenario.matrix import combinations, read_axes
-from harness.scenario.reader import Reader
+from harness.scenario.reader import NodeReader
 from harness.scenario.variant import Variant, read_variant
 
 __all__ = ["Variant", "variants"]
@@ -24,7 +24,7 @@ def variants(source: Source) -> tuple[Variant, ...]:
         ScenarioError: With every problem of every variant, in file order; one that only some variants have names the
             first of them.
     """
-    reader = Reader()
+    reader = NodeReader()
     reader.problems += source.problems
     axes = read_axes(source.root, reader)
     general = list(reader.problems)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
 from harness.scenario.members import node_names, worker_names, zones
-from harness.scenario.model import LOOKED_UP, TOPIC, Plan, PlannedFault, WorkloadShape
+from harness.scenario.model import LOOKED_UP, TOPIC, Plan, PlannedFault, Workload
 from harness.scenario.plan import declared_ns, variant_label
 from harness.scenario.quantity import exact
 from harness.scenario.trigger import in_words
@@ -78,7 +78,7 @@ def _setting(plan: Plan) -> list[str]:
     return _rows(rows)
 
 
-def _workload(workload: WorkloadShape) -> str:
+def _workload(workload: Workload) -> str:
     names = worker_names(workload)
     producers, consumers = names[: workload.producers], names[workload.producers :]
     return (

@@ -13,8 +13,8 @@ from typing import Final
 
 from harness.errors import nearest
 from harness.scenario import document
-from harness.scenario.document import Entry, Node, Scalar, Sequence, as_written
-from harness.scenario.reader import Reader
+from harness.scenario.document import KeyValue, Node, Scalar, Sequence, as_written
+from harness.scenario.reader import NodeReader
 
 VARIANTS_MAX: Final = 500
 VARIED: Final = ("broker", "seed", "cluster", "workload", "faults", "expect", "must_fail", "attempts")
@@ -41,7 +41,7 @@ class Combination:
     root: document.Mapping
 
 
-def read_axes(root: document.Mapping, reader: Reader) -> tuple[Axis, ...]:
+def read_axes(root: document.Mapping, reader: NodeReader) -> tuple[Axis, ...]:
     """Return the axes of the matrix that are well-formed; the others are reported."""
     node = root.get("matrix")
     if node is None:
@@ -71,7 +71,7 @@ def read_axes(root: document.Mapping, reader: Reader) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def combinations(root: document.Mapping, axes: tuple[Axis, ...], reader: Reader) -> Iterator[Combination]:
+def combinations(root: document.Mapping, axes: tuple[Axis, ...], reader: NodeReader) -> Iterator[Combination]:
     """Yield every combination, the last axis varying fastest; paths that lead nowhere are reported and left out."""
     for chosen in itertools.product(*(axis.values for axis in axes)):
         labels: dict[str, str] = {}
@@ -83,7 +83,7 @@ def combinations(root: document.Mapping, axes: tuple[Axis, ...], reader: Reader)
         yield Combination(labels, tree)
 
 
-def _distinct(values: Sequence, path: str, reader: Reader) -> bool:
+def _distinct(values: Sequence, path: str, reader: NodeReader) -> bool:
     seen: set[str] = set()
     for item in values.items:
         text = as_written(item)
@@ -94,7 +94,7 @@ def _distinct(values: Sequence, path: str, reader: Reader) -> bool:
     return True
 
 
-def _put(node: Node, path: Scalar, rest: str, value: Node, reader: Reader) -> Node | None:
+def _put(node: Node, path: Scalar, rest: str, value: Node, reader: NodeReader) -> Node | None:
     """Return ``node`` with ``value`` at the dotted path ``rest``, or None when a list has no such index."""
     if not rest:
         return value
@@ -114,10 +114,10 @@ def _put(node: Node, path: Scalar, rest: str, value: Node, reader: Reader) -> No
     changed = _put(Scalar(path.at, "null", "", None), path, below, value, reader)
     if changed is None:
         return None
-    return document.Mapping(node.at, (*entries, Entry(Scalar(path.at, "str", name, name), changed)))
+    return document.Mapping(node.at, (*entries, KeyValue(Scalar(path.at, "str", name, name), changed)))
 
 
-def _put_item(node: Sequence, path: Scalar, rest: str, value: Node, reader: Reader) -> Node | None:
+def _put_item(node: Sequence, path: Scalar, rest: str, value: Node, reader: NodeReader) -> Node | None:
     name, _, below = rest.partition(".")
     index = int(name) if name.isascii() and name.isdigit() and len(name) < 6 else len(node.items)
     if index >= len(node.items):
@@ -131,7 +131,7 @@ def _put_item(node: Sequence, path: Scalar, rest: str, value: Node, reader: Read
     return Sequence(node.at, (*node.items[:index], changed, *node.items[index + 1 :]))
 
 
-def _first(rest: str, entries: tuple[Entry, ...]) -> tuple[str, str]:
+def _first(rest: str, entries: tuple[KeyValue, ...]) -> tuple[str, str]:
     """Split off the first key: the longest that exists (``log.segment.bytes``), else the first word."""
     known = {entry.key.text for entry in entries}
     words = rest.split(".")

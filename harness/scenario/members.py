@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.scenario.model import ClusterShape, Plan, WorkloadShape
+from harness.scenario.model import Cluster, Plan, Workload
 
 
-def worker_names(workload: WorkloadShape) -> tuple[str, ...]:
+def worker_names(workload: Workload) -> tuple[str, ...]:
     """Return the worker names of a workload: ``p0``… for producers, then ``c0``… for consumers."""
     return (
         *(f"p{index}" for index in range(workload.producers)),
@@ -13,7 +13,7 @@ def worker_names(workload: WorkloadShape) -> tuple[str, ...]:
     )
 
 
-def zones(workload: WorkloadShape) -> dict[str, tuple[str, ...]]:
+def zones(workload: Workload) -> dict[str, tuple[str, ...]]:
     """Return zone → worker names, ``clients`` (everyone not named elsewhere) first when it is not empty."""
     placed = {name for names in workload.zones.values() for name in names}
     rest = tuple(name for name in worker_names(workload) if name not in placed)
@@ -48,17 +48,17 @@ def partitions_added(plan: Plan) -> int:
     return sum(fault.partitions_added for fault in plan.timeline)
 
 
-def node_names(cluster: ClusterShape) -> tuple[str, ...]:
+def node_names(cluster: Cluster) -> tuple[str, ...]:
     """Return ``n1``… for the nodes of a cluster."""
     return tuple(f"n{index + 1}" for index in range(cluster.nodes))
 
 
-def client_links(cluster: ClusterShape, workload: WorkloadShape) -> tuple[tuple[str, str, str], ...]:
+def client_links(cluster: Cluster, workload: Workload) -> tuple[tuple[str, str, str], ...]:
     """Return (link name, zone, node) of every client→node link: ``clients->n1``…"""
     return tuple((f"{zone}->{node}", zone, node) for zone in zones(workload) for node in node_names(cluster))
 
 
-def peer_links(cluster: ClusterShape) -> tuple[tuple[str, str, str], ...]:
+def peer_links(cluster: Cluster) -> tuple[tuple[str, str, str], ...]:
     """Return (link name, from node, to node) of every ordered node→node link: ``n1->n2``…"""
     names = node_names(cluster)
     return tuple((f"{a}->{b}", a, b) for a in names for b in names if a != b)

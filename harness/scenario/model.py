@@ -81,7 +81,7 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiskShape:
+class DiskSpec:
     """The disk of its own that each node keeps its data on: a file system in a sparse file.
 
     Attributes:
@@ -94,7 +94,7 @@ class DiskShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterShape:
+class Cluster:
     """The cluster a scenario wants.
 
     Attributes:
@@ -111,11 +111,11 @@ class ClusterShape:
     topic: Any = None
     config: Mapping[str, Any] = field(default_factory=dict)
     image: str = ""
-    disk: DiskShape | None = None
+    disk: DiskSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadShape:
+class Workload:
     """What is sent and consumed.
 
     Attributes:
@@ -243,8 +243,8 @@ class Plan:
     broker: str
     variant: Mapping[str, str]
     seed: int
-    cluster: ClusterShape
-    workload: WorkloadShape
+    cluster: Cluster
+    workload: Workload
     timeline: tuple[PlannedFault, ...]
     expect: tuple[Expectation, ...]
     must_fail: tuple[str, ...]

@@ -12,7 +12,7 @@ ActsOn = Literal["link", "node", "client", "consumer", "topic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultShape(FaultEffects):
+class FaultSpec(FaultEffects):
     """What the loader must know of a fault kind.
 
     Attributes:
@@ -23,7 +23,7 @@ class FaultShape(FaultEffects):
             worst-case length from its options and the number of targets.
         span_ns: ``(options, target_count) -> ns``; None unless ``ends_itself``.
         problem: ``(options) -> str``: why the options do not fit together, or an empty string.
-        needs: Ability that the broker must have (see ``BrokerShape``); empty = none.
+        needs: Ability that the broker must have (see ``BrokerSpec``); empty = none.
         partitions_added: ``(options) -> int``: how many partitions it adds to the topic; None = it adds none.
         needs_on_peers: Ability that the broker must have where the fault acts on links between nodes; empty = none.
         needs_more: ``(options) -> str``: a further ability that these options take; None = none.
@@ -45,7 +45,7 @@ class FaultShape(FaultEffects):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerShape:
+class BrokerSpec:
     """What the loader must know of a broker kind.
 
     Attributes:
@@ -81,6 +81,6 @@ class Vocabulary:
         checks: Name → frozen dataclass of its limits. YAML: a mapping of metric to limit.
     """
 
-    brokers: Mapping[str, BrokerShape]
-    faults: Mapping[str, FaultShape]
+    brokers: Mapping[str, BrokerSpec]
+    faults: Mapping[str, FaultSpec]
     checks: Mapping[str, type]

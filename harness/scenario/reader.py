@@ -36,7 +36,7 @@ _KINDS: Final = {
 }
 
 
-class Reader:
+class NodeReader:
     """Reads nodes into values, collecting problems instead of stopping at the first."""
 
     def __init__(self) -> None:

@@ -21,8 +21,8 @@ from harness.scenario.fields import (
 )
 from harness.scenario.head import ID_PATTERN, SEED_DEFAULT, SEED_MAX, TAG_PATTERN, ZONE_PATTERN, FaultWords, Head
 from harness.scenario.matrix import VARIED
-from harness.scenario.model import LOOKED_UP, ClusterShape, Target, Trigger, WorkloadShape
-from harness.scenario.plugins import BrokerShape, FaultShape, Vocabulary
+from harness.scenario.model import LOOKED_UP, Cluster, Target, Trigger, Workload
+from harness.scenario.plugins import BrokerSpec, FaultSpec, Vocabulary
 from harness.scenario.quantity import exact
 from harness.scenario.target import GROUPS, KEY, WORKERS
 from harness.scenario.trigger import BOUND_PATTERN, KINDS, MOVED, NOBODY
@@ -52,9 +52,9 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, object]:
         "propertyNames": {"pattern": rf"^({heads})(\.[^.]+)*$"},
         "additionalProperties": {"type": "array", "minItems": 1},
     }
-    keys["cluster"] |= _section(ClusterShape, {"topic": [shape.topic for shape in vocabulary.brokers.values()]})
+    keys["cluster"] |= _section(Cluster, {"topic": [spec.topic for spec in vocabulary.brokers.values()]})
     keys["workload"] |= _workload(vocabulary)
-    faults = [_fault(kind, shape) for kind, shape in sorted(vocabulary.faults.items())]
+    faults = [_fault(kind, spec) for kind, spec in sorted(vocabulary.faults.items())]
     keys["faults"] |= {"type": ["array", "null"], "items": {"oneOf": faults} if faults else False}
     keys["expect"] |= {
         "type": "object",
@@ -73,12 +73,12 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, object]:
         "title": "Scenario of the broker chaos harness",
         **head,
         "anyOf": [{"required": ["broker"]}, varied],
-        "allOf": [_of_kind(kind, shape) for kind, shape in sorted(vocabulary.brokers.items())],
+        "allOf": [_of_kind(kind, spec) for kind, spec in sorted(vocabulary.brokers.items())],
     }
 
 
 def _broker_names(vocabulary: Vocabulary) -> Schema:
-    aliases = sorted(alias for shape in vocabulary.brokers.values() for alias in shape.aliases)
+    aliases = sorted(alias for spec in vocabulary.brokers.values() for alias in spec.aliases)
     exact_versions = [
         {"type": "string", "pattern": rf"^{kind}-[0-9]+\.[0-9]+\.[0-9]+(-RC\.[0-9]+)?$"}
         for kind in sorted(vocabulary.brokers)
@@ -88,8 +88,8 @@ def _broker_names(vocabulary: Vocabulary) -> Schema:
 
 def _workload(vocabulary: Vocabulary) -> Schema:
     brokers = vocabulary.brokers.values()
-    choices = {"producer": [shape.producer for shape in brokers], "consumer": [shape.consumer for shape in brokers]}
-    schema = _section(WorkloadShape, choices)
+    choices = {"producer": [spec.producer for spec in brokers], "consumer": [spec.consumer for spec in brokers]}
+    schema = _section(Workload, choices)
     zones = schema["properties"]["zones"]
     worker = {"type": "string", "pattern": "^[cp](0|[1-9][0-9]*)$"}
     zones["propertyNames"] = {
@@ -107,7 +107,7 @@ def _section(cls: type, choices: dict[str, list[type]]) -> Schema:
     return schema
 
 
-def _of_kind(kind: str, shape: BrokerShape) -> Schema:
+def _of_kind(kind: str, spec: BrokerSpec) -> Schema:
     """Return the rule that holds once the scenario names a broker of this kind (and does not vary it)."""
     return {
         "if": {
@@ -121,14 +121,14 @@ def _of_kind(kind: str, shape: BrokerShape) -> Schema:
             "properties": {
                 "cluster": {
                     "properties": {
-                        "nodes": {"enum": list(shape.node_counts)},
-                        "topic": _object(shape.topic, empty=True),
+                        "nodes": {"enum": list(spec.node_counts)},
+                        "topic": _object(spec.topic, empty=True),
                     }
                 },
                 "workload": {
                     "properties": {
-                        "producer": _object(shape.producer, empty=True),
-                        "consumer": _object(shape.consumer, empty=True),
+                        "producer": _object(spec.producer, empty=True),
+                        "consumer": _object(spec.consumer, empty=True),
                     }
                 },
             }
@@ -136,20 +136,20 @@ def _of_kind(kind: str, shape: BrokerShape) -> Schema:
     }
 
 
-def _fault(kind: str, shape: FaultShape) -> Schema:
-    options = _object(shape.options, empty=True)
+def _fault(kind: str, spec: FaultSpec) -> Schema:
+    options = _object(spec.options, empty=True)
     words = _object(FaultWords)
     properties: Schema = {kind: options, **words["properties"]}
     properties["at"] |= {"type": "string"}
     properties["id"] |= {"pattern": ID_PATTERN}
     properties["when"] |= _when()
     required = [kind, "on", *words["required"]]
-    if shape.acts_on == "topic":
+    if spec.acts_on == "topic":
         del properties["on"]
         required.remove("on")
     else:
-        properties["on"] = _target(shape)
-    if shape.ends_itself:
+        properties["on"] = _target(spec)
+    if spec.ends_itself:
         del properties["for"]
     else:
         properties["for"] = properties["for"] | {"type": "string"}
@@ -174,16 +174,16 @@ def _when() -> Schema:
     return schema | {"oneOf": [{"required": [kind]} for kind in KINDS]}
 
 
-def _target(shape: FaultShape) -> Schema:
-    target, key, workers = _object(Target), KEY[shape.acts_on], shape.acts_on in WORKERS
+def _target(spec: FaultSpec) -> Schema:
+    target, key, workers = _object(Target), KEY[spec.acts_on], spec.acts_on in WORKERS
     kept = {name: target["properties"][name] for name in (key, "mode")}
     if workers:
         kept["mode"] = kept["mode"] | {"enum": [mode for mode in kept["mode"]["enum"] if mode not in LOOKED_UP]}
     else:
         kept["partition"] = target["properties"]["partition"]
-    if shape.acts_on == "link":
+    if spec.acts_on == "link":
         kept["zone"] = target["properties"]["zone"]
-    kept[key] = kept[key] | {"minLength": 1, "examples": list(GROUPS[shape.acts_on])}
+    kept[key] = kept[key] | {"minLength": 1, "examples": list(GROUPS[spec.acts_on])}
     return {**target, "properties": kept, "required": [key]}
 
 

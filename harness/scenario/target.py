@@ -13,9 +13,9 @@ from harness.errors import Location, nearest
 from harness.scenario import document
 from harness.scenario.document import Node, Scalar
 from harness.scenario.members import client_links, node_names, peer_links, worker_names, zones
-from harness.scenario.model import LOOKED_UP, TOPIC, ClusterShape, Mode, Target, WorkloadShape
+from harness.scenario.model import LOOKED_UP, TOPIC, Cluster, Mode, Target, Workload
 from harness.scenario.plugins import ActsOn
-from harness.scenario.reader import Reader
+from harness.scenario.reader import NodeReader
 
 KEY = {"node": "node", "link": "link", "client": "worker", "consumer": "worker"}
 GROUPS = {
@@ -39,7 +39,7 @@ ABLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TargetField:
     """What exists for targets to name.
 
     Attributes:
@@ -50,8 +50,8 @@ class Place:
         group_states: States that its consumer group can be in; empty = any.
     """
 
-    cluster: ClusterShape
-    workload: WorkloadShape
+    cluster: Cluster
+    workload: Workload
     broker: str = ""
     able: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     abilities: frozenset[str] | None = None
@@ -80,7 +80,7 @@ class Place:
         return tuple(name for group in GROUPS[acts_on] for name in self.members(group, ""))
 
 
-def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: Reader) -> Target | None:
+def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: NodeReader) -> Target | None:
     """Return the target as written when its keys fit the fault; otherwise report and return None."""
     before = len(reader.problems)
     values = reader.fields(node, Target, path)
@@ -103,7 +103,7 @@ def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: Reade
     return target
 
 
-def candidates(target: Target, node: Node, acts_on: ActsOn, place: Place, reader: Reader) -> tuple[str, ...]:
+def candidates(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reader: NodeReader) -> tuple[str, ...]:
     """Return the names that the target may come down to, in order; empty when there is a problem (reported).
 
     With mode ``random``, ``leader`` and ``coordinator`` one of them is chosen later; with ``all`` and ``one`` these are the
@@ -132,7 +132,7 @@ def candidates(target: Target, node: Node, acts_on: ActsOn, place: Place, reader
     return found[:1] if target.mode == "one" else found
 
 
-def _single(word: str, node: Node, acts_on: ActsOn, place: Place, reader: Reader) -> tuple[str, ...]:
+def _single(word: str, node: Node, acts_on: ActsOn, place: TargetField, reader: NodeReader) -> tuple[str, ...]:
     """Return the one name that is written, when it exists and nothing narrows it."""
     key, known = KEY[acts_on], place.names(acts_on)
     if word not in known:
@@ -150,7 +150,7 @@ def _single(word: str, node: Node, acts_on: ActsOn, place: Place, reader: Reader
     return (word,)
 
 
-def _fits(target: Target, node: Node, acts_on: ActsOn, place: Place, reader: Reader) -> bool:
+def _fits(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reader: NodeReader) -> bool:
     """Tell whether mode and partition go with the group, the broker and each other; report what does not."""
     at = _value_at(node, "mode")
     if target.mode in LOOKED_UP and acts_on in WORKERS:

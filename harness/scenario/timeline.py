@@ -14,14 +14,14 @@ from typing import Any
 from harness.errors import nearest
 from harness.scenario import document
 from harness.scenario.conflicts import check_together, ordered
-from harness.scenario.document import Entry, Node, Scalar, Sequence
+from harness.scenario.document import KeyValue, Node, Scalar, Sequence
 from harness.scenario.entry import FaultEntry, Words
 from harness.scenario.head import ID_PATTERN, FaultWords
 from harness.scenario.model import LOOKED_UP, TOPIC, FaultEffects, Target, Trigger
-from harness.scenario.plugins import FaultShape
+from harness.scenario.plugins import FaultSpec
 from harness.scenario.quantity import exact
-from harness.scenario.reader import INVALID, Reader
-from harness.scenario.target import Place, candidates, read_target
+from harness.scenario.reader import INVALID, NodeReader
+from harness.scenario.target import TargetField, candidates, read_target
 from harness.scenario.trigger import read_trigger
 from harness.units import DURATION
 
@@ -29,7 +29,7 @@ WORDS = ("on", "id", "at", "when", "for")
 
 
 def read_faults(
-    node: Node | None, shapes: Mapping[str, FaultShape], place: Place | None, reader: Reader
+    node: Node | None, shapes: Mapping[str, FaultSpec], place: TargetField | None, reader: NodeReader
 ) -> tuple[FaultEntry, ...]:
     """Return the faults in file order; those with problems are reported and left out.
 
@@ -56,12 +56,12 @@ def read_faults(
     return tuple(entry for entry, _ in found)
 
 
-def _words(node: Node, index: int, shapes: Mapping[str, FaultShape], reader: Reader) -> Words | None:
+def _words(node: Node, index: int, shapes: Mapping[str, FaultSpec], reader: NodeReader) -> Words | None:
     """Return the entry's keys when exactly one of them is a known fault."""
     if not isinstance(node, document.Mapping):
         reader.add(node.at, f"faults.{index} must be a mapping", "e.g. {<fault>: {…}, on: {…}, at: 10s, for: 5s}")
         return None
-    known: list[Entry] = []
+    known: list[KeyValue] = []
     strange = False
     for entry in node.entries:
         name = entry.key.text
@@ -84,7 +84,7 @@ def _words(node: Node, index: int, shapes: Mapping[str, FaultShape], reader: Rea
     return Words(name or f"{known[0].key.text}-{index + 1}", known[0].key, known[0].value, node)
 
 
-def _check_ids(read: list[Words], reader: Reader) -> None:
+def _check_ids(read: list[Words], reader: NodeReader) -> None:
     """Report ids that are no words, and ids that two faults have."""
     seen: dict[str, Words] = {}
     for words in read:
@@ -96,41 +96,43 @@ def _check_ids(read: list[Words], reader: Reader) -> None:
         seen.setdefault(words.id, words)
 
 
-def _times(node: document.Mapping, index: int, reader: Reader) -> dict[str, Any]:
+def _times(node: document.Mapping, index: int, reader: NodeReader) -> dict[str, Any]:
     """Return ``at_ns`` and ``for_ns`` of an entry, whatever its fault is."""
     kept = tuple(entry for entry in node.entries if entry.key.text in WORDS)
     return reader.fields(document.Mapping(node.at, kept), FaultWords, f"faults.{index}") or {}
 
 
-def _read_entry(words: Words, index: int, shape: FaultShape, place: Place | None, reader: Reader) -> FaultEntry | None:
+def _read_entry(
+    words: Words, index: int, spec: FaultSpec, place: TargetField | None, reader: NodeReader
+) -> FaultEntry | None:
     kind, path = words.kind.text, f"faults.{index}"
-    lacking, hint = place.lacks(shape.needs) if place is not None else ("", "")
+    lacking, hint = place.lacks(spec.needs) if place is not None else ("", "")
     if lacking:
         reader.add(words.kind.at, f"{kind}: {lacking}", hint)
-    options = reader.build(words.options, shape.options, f"{path}.{kind}")
-    if options is not INVALID and shape.problem is not None:
-        problem = shape.problem(options)
+    options = reader.build(words.options, spec.options, f"{path}.{kind}")
+    if options is not INVALID and spec.problem is not None:
+        problem = spec.problem(options)
         if problem:
             reader.add(words.options.at, f"{path}.{kind}: {problem}")
             options = INVALID
-    if options is not INVALID and not lacking and place is not None and not _fits(words, shape, options, place, reader):
+    if options is not INVALID and not lacking and place is not None and not _fits(words, spec, options, place, reader):
         options = INVALID
     times = _times(words.entry, index, reader)
-    target, names = _read_on(words, path, shape, place, reader)
+    target, names = _read_on(words, path, spec, place, reader)
     at_ns, when = _read_start(words, path, times, place, reader)
     for_ns = times.get("for_ns", INVALID)
-    if shape.ends_itself and words.entry.get("for") is not None:
+    if spec.ends_itself and words.entry.get("for") is not None:
         reader.add(words.at("for"), f"{kind} ends by itself: 'for' is not written", "leave 'for' out")
         return None
-    if not shape.ends_itself and for_ns is None:
+    if not spec.ends_itself and for_ns is None:
         reader.add(words.entry.at, f"{path} needs 'for': {kind} does not end by itself", "e.g. for: 5s")
         return None
     if INVALID in (options, at_ns, for_ns) or target is None or not names or place is None or lacking:
         return None
-    if shape.ends_itself:
+    if spec.ends_itself:
         count = 1 if target.mode in ("random", *LOOKED_UP) else len(names)
-        for_ns = int(shape.span_ns(options, count)) if shape.span_ns is not None else 0
-    if not _lasts(words, shape, place, (at_ns, at_ns + for_ns), reader):
+        for_ns = int(spec.span_ns(options, count)) if spec.span_ns is not None else 0
+    if not _lasts(words, spec, place, (at_ns, at_ns + for_ns), reader):
         return None
     return FaultEntry(
         id=words.id,
@@ -140,27 +142,27 @@ def _read_entry(words: Words, index: int, shape: FaultShape, place: Place | None
         candidates=names,
         at_ns=at_ns,
         until_ns=at_ns + for_ns,
-        partitions_added=0 if shape.partitions_added is None else int(shape.partitions_added(options)),
+        partitions_added=0 if spec.partitions_added is None else int(spec.partitions_added(options)),
         when=when,
-        unreplayable="" if shape.unreplayable is None else str(shape.unreplayable(options)),
+        unreplayable="" if spec.unreplayable is None else str(spec.unreplayable(options)),
         earliest_ns=at_ns if when is None else when.delay_ns,
-        least_ns=0 if shape.ends_itself else for_ns,
-        **{field.name: getattr(shape, field.name) for field in dataclasses.fields(FaultEffects)},
+        least_ns=0 if spec.ends_itself else for_ns,
+        **{field.name: getattr(spec, field.name) for field in dataclasses.fields(FaultEffects)},
     )
 
 
-def _fits(words: Words, shape: FaultShape, options: Any, place: Place, reader: Reader) -> bool:
+def _fits(words: Words, spec: FaultSpec, options: Any, place: TargetField, reader: NodeReader) -> bool:
     """Tell whether a fault with these options can act in this cluster; report when not."""
-    problem, hint = place.lacks("" if shape.needs_more is None else str(shape.needs_more(options)))
-    if not problem and shape.misfit is not None:
-        problem = str(shape.misfit(options, place.cluster, place.workload))
+    problem, hint = place.lacks("" if spec.needs_more is None else str(spec.needs_more(options)))
+    if not problem and spec.misfit is not None:
+        problem = str(spec.misfit(options, place.cluster, place.workload))
     if problem:
         reader.add(words.kind.at, f"{words.kind.text}: {problem}", hint)
     return not problem
 
 
 def _read_start(
-    words: Words, path: str, times: Mapping[str, Any], place: Place | None, reader: Reader
+    words: Words, path: str, times: Mapping[str, Any], place: TargetField | None, reader: NodeReader
 ) -> tuple[Any, Trigger | None]:
     """Return when the fault is applied at the latest (INVALID when there is a problem, reported), and what it waits for."""
     at_ns, node = times.get("at_ns", INVALID), words.entry.get("when")
@@ -177,11 +179,11 @@ def _read_start(
 
 
 def _read_on(
-    words: Words, path: str, shape: FaultShape, place: Place | None, reader: Reader
+    words: Words, path: str, spec: FaultSpec, place: TargetField | None, reader: NodeReader
 ) -> tuple[Target | None, tuple[str, ...]]:
     """Return the target and the names it may come down to; None or no names when there is a problem (reported)."""
     on, kind = words.entry.get("on"), words.kind.text
-    if shape.acts_on == "topic":
+    if spec.acts_on == "topic":
         if on is not None:
             reader.add(words.at("on"), f"{kind} acts on the topic: 'on' is not written", "leave 'on' out")
             return None, ()
@@ -189,26 +191,26 @@ def _read_on(
     if on is None:
         reader.add(words.entry.at, f"{path} needs 'on'", "Where it acts")
         return None, ()
-    target = read_target(on, shape.acts_on, kind, f"{path}.on", reader)
+    target = read_target(on, spec.acts_on, kind, f"{path}.on", reader)
     if target is None or place is None:
         return target, ()
-    names = candidates(target, on, shape.acts_on, place, reader)
-    if shape.needs_on_peers and not set(names).isdisjoint(place.members("broker-broker", "")):
-        lacking, hint = place.lacks(shape.needs_on_peers)
+    names = candidates(target, on, spec.acts_on, place, reader)
+    if spec.needs_on_peers and not set(names).isdisjoint(place.members("broker-broker", "")):
+        lacking, hint = place.lacks(spec.needs_on_peers)
         if lacking:
             reader.add(words.at("on"), f"{kind}: {lacking}", hint)
             return target, ()
     return target, names
 
 
-def _lasts(words: Words, shape: FaultShape, place: Place, span: tuple[int, int], reader: Reader) -> bool:
+def _lasts(words: Words, spec: FaultSpec, place: TargetField, span: tuple[int, int], reader: NodeReader) -> bool:
     """Tell whether a fault is over before the workload is; report one that is not."""
     at_ns, until_ns = span
     if until_ns <= place.workload.duration_ns:
         return True
-    where = words.kind.at if shape.ends_itself else words.at("for")
+    where = words.kind.at if spec.ends_itself else words.at("for")
     length = exact(DURATION, place.workload.duration_ns)
-    worst = " at worst" if shape.ends_itself or words.entry.get("at") is None else ""
+    worst = " at worst" if spec.ends_itself or words.entry.get("at") is None else ""
     begins, ends = exact(DURATION, at_ns), exact(DURATION, until_ns)
     reader.add(
         where,

@@ -16,8 +16,8 @@ from harness.scenario.document import Node
 from harness.scenario.members import node_names
 from harness.scenario.model import GroupState, Trigger
 from harness.scenario.quantity import exact
-from harness.scenario.reader import INVALID, Reader
-from harness.scenario.target import Place
+from harness.scenario.reader import INVALID, NodeReader
+from harness.scenario.target import TargetField
 from harness.units import DURATION
 
 KINDS: Final = ("group", "leader_of", "backlog", "processed", "after")
@@ -35,7 +35,7 @@ _COMPARE: Final[Mapping[str, Callable[[int, int], bool]]] = {
 }
 
 
-def read_trigger(node: Node, path: str, place: Place | None, reader: Reader) -> Trigger | None:
+def read_trigger(node: Node, path: str, place: TargetField | None, reader: NodeReader) -> Trigger | None:
     """Return the trigger as written when it can come true here; otherwise report and return None.
 
     Whether a fault of the id in ``after`` exists is for the caller to tell.
@@ -91,7 +91,7 @@ def in_words(trigger: Trigger, *, deadline: bool = True) -> str:
     return text + later + (f", within {exact(DURATION, trigger.within_ns)}" if deadline else "")
 
 
-def check_after(at: Location, entry_id: str, after: Mapping[str, str], ids: Sequence[str], reader: Reader) -> bool:
+def check_after(at: Location, entry_id: str, after: Mapping[str, str], ids: Sequence[str], reader: NodeReader) -> bool:
     """Tell whether what a fault waits for exists and does not wait for it in turn; report when not.
 
     Args:
@@ -127,7 +127,7 @@ def after_at(node: Node | None) -> Location | None:
     return None if value is None else value.at
 
 
-def _bound(node: Node, kind: str, text: str, path: str, reader: Reader) -> str:
+def _bound(node: Node, kind: str, text: str, path: str, reader: NodeReader) -> str:
     """Return a comparison in its one form."""
     match = re.match(BOUND_PATTERN, text.strip())
     if match is None:
@@ -136,7 +136,7 @@ def _bound(node: Node, kind: str, text: str, path: str, reader: Reader) -> str:
     return f"{match[1]} {int(match[2])}"
 
 
-def _check_group(node: Node, state: str, place: Place, reader: Reader) -> None:
+def _check_group(node: Node, state: str, place: TargetField, reader: NodeReader) -> None:
     at = _value(node, "group")
     lacking, hint = place.lacks("groups")
     if lacking:
@@ -146,7 +146,7 @@ def _check_group(node: Node, state: str, place: Place, reader: Reader) -> None:
         reader.add(at, f"a group of this protocol is never {state}", f"known: {', '.join(words)}")
 
 
-def _check_leader(node: Node, values: Mapping[str, Any], place: Place, reader: Reader) -> None:
+def _check_leader(node: Node, values: Mapping[str, Any], place: TargetField, reader: NodeReader) -> None:
     at, partition = _value(node, "leader_of"), int(values["leader_of"])
     lacking, hint = place.lacks("partition_leaders")
     last = 0 if lacking else place.workload.partitions - 1

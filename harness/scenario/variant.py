@@ -19,10 +19,10 @@ from harness.scenario.image import image_misfit
 from harness.scenario.load import Source
 from harness.scenario.matrix import Combination
 from harness.scenario.members import worker_names
-from harness.scenario.model import Attempts, ClusterShape, Expectation, WorkloadShape
-from harness.scenario.plugins import BrokerShape, Vocabulary
-from harness.scenario.reader import INVALID, Reader
-from harness.scenario.target import ABLE, Place
+from harness.scenario.model import Attempts, Cluster, Expectation, Workload
+from harness.scenario.plugins import BrokerSpec, Vocabulary
+from harness.scenario.reader import INVALID, NodeReader
+from harness.scenario.target import ABLE, TargetField
 from harness.scenario.timeline import read_faults
 
 
@@ -45,37 +45,37 @@ class Variant:
     tags: tuple[str, ...]
     broker: str
     seed: int | None
-    cluster: ClusterShape
-    workload: WorkloadShape
+    cluster: Cluster
+    workload: Workload
     faults: tuple[FaultEntry, ...]
     expect: tuple[Expectation, ...]
     must_fail: tuple[str, ...]
     attempts: Attempts | None
 
 
-def read_variant(source: Source, combination: Combination, reader: Reader) -> Variant | None:
+def read_variant(source: Source, combination: Combination, reader: NodeReader) -> Variant | None:
     """Return the variant of one combination; None when it has problems, which are reported."""
     before = len(reader.problems)
     root, vocabulary = combination.root, source.vocabulary
     values = reader.fields(root, Head, "")
     assert values is not None
     _check_words(root, values, reader)
-    shape = _broker(root, values["broker"], vocabulary, reader)
-    cluster = _section(root, "cluster", ClusterShape, shape, reader)
-    workload = _section(root, "workload", WorkloadShape, shape, reader)
+    spec = _broker(root, values["broker"], vocabulary, reader)
+    cluster = _section(root, "cluster", Cluster, spec, reader)
+    workload = _section(root, "workload", Workload, spec, reader)
     place = None
     if workload is not None:
         _check_zones(_child(root, "workload"), workload, reader)
         if cluster is not None:
-            _check_fit(root, cluster, workload, shape, reader)
+            _check_fit(root, cluster, workload, spec, reader)
             name = values["broker"] if isinstance(values["broker"], str) else ""
             able = {
                 ability: tuple(kind for kind, of in sorted(vocabulary.brokers.items()) if ability in of.abilities)
                 for ability in ABLE
             }
-            abilities = None if shape is None else shape.abilities
-            states = () if shape is None or shape.group_states is None else tuple(shape.group_states(workload))
-            place = Place(cluster, workload, name, able, abilities, states)
+            abilities = None if spec is None else spec.abilities
+            states = () if spec is None or spec.group_states is None else tuple(spec.group_states(workload))
+            place = TargetField(cluster, workload, name, able, abilities, states)
     faults = read_faults(_given(root, "faults"), vocabulary.faults, place, reader)
     expect = _expectations(root.get("expect"), vocabulary.checks, reader)
     must_fail = _must_fail(_given(root, "must_fail"), _given(root, "expect"), reader)
@@ -112,7 +112,7 @@ def _child(root: document.Mapping, key: str) -> Node:
     return _given(root, key) or document.Mapping(root.at)
 
 
-def _check_words(root: document.Mapping, values: Mapping[str, Any], reader: Reader) -> None:
+def _check_words(root: document.Mapping, values: Mapping[str, Any], reader: NodeReader) -> None:
     title, tags, attempts = root.get("title"), root.get("tags"), values["attempts"]
     if isinstance(title, Scalar) and isinstance(values["title"], str) and not title.text.strip():
         reader.add(title.at, "title must not be empty")
@@ -127,15 +127,15 @@ def _check_words(root: document.Mapping, values: Mapping[str, Any], reader: Read
         reader.add((at_least or root).at, message)
 
 
-def _broker(root: document.Mapping, name: object, vocabulary: Vocabulary, reader: Reader) -> BrokerShape | None:
+def _broker(root: document.Mapping, name: object, vocabulary: Vocabulary, reader: NodeReader) -> BrokerSpec | None:
     """Return the shape of the broker's kind when the distribution can exist."""
     node, matrix = root.get("broker"), root.get("matrix")
     if node is None and not (isinstance(matrix, document.Mapping) and matrix.key("broker")):
-        aliases = sorted(alias for shape in vocabulary.brokers.values() for alias in shape.aliases)
+        aliases = sorted(alias for spec in vocabulary.brokers.values() for alias in spec.aliases)
         reader.add(root.at, "the scenario needs 'broker'", f"known: {', '.join(aliases)}; or vary it in the matrix")
     if not isinstance(name, str) or node is None:
         return None
-    known = {alias: shape for shape in vocabulary.brokers.values() for alias in shape.aliases}
+    known = {alias: spec for spec in vocabulary.brokers.values() for alias in spec.aliases}
     if name in known:
         return known[name]
     fits = [kind for kind in vocabulary.brokers if name.startswith(f"{kind}-")]
@@ -143,28 +143,28 @@ def _broker(root: document.Mapping, name: object, vocabulary: Vocabulary, reader
         reader.add(node.at, f"unknown broker {name!r}", nearest(name, known))
         return None
     kind = max(fits, key=len)
-    shape = vocabulary.brokers[kind]
+    spec = vocabulary.brokers[kind]
     if not re.fullmatch(VERSION_PATTERN, name.removeprefix(f"{kind}-")):
-        version = next(iter(shape.aliases.values()), f"{kind}-1.0.0")
-        hint = f"{nearest(name, shape.aliases)} Or an exact version, such as {version}".strip()
+        version = next(iter(spec.aliases.values()), f"{kind}-1.0.0")
+        hint = f"{nearest(name, spec.aliases)} Or an exact version, such as {version}".strip()
         reader.add(node.at, f"{name!r} is neither an alias of {kind} nor {kind}-X.Y.Z", hint)
-    return shape
+    return spec
 
 
-def _section(root: document.Mapping, key: str, cls: type, shape: BrokerShape | None, reader: Reader) -> Any:
+def _section(root: document.Mapping, key: str, cls: type, spec: BrokerSpec | None, reader: NodeReader) -> Any:
     """Return the cluster or the workload, with the broker's own options in it; None when it has problems."""
     node = _child(root, key)
-    if shape is None:
+    if spec is None:
         narrowed: dict[str, type] = {}
     elif key == "cluster":
-        narrowed = {"topic": shape.topic}
+        narrowed = {"topic": spec.topic}
     else:
-        narrowed = {"producer": shape.producer, "consumer": shape.consumer}
+        narrowed = {"producer": spec.producer, "consumer": spec.consumer}
     value = reader.build(node, cls, key, narrowed)
     return None if value is INVALID else value
 
 
-def _check_zones(node: Node, workload: WorkloadShape, reader: Reader) -> None:
+def _check_zones(node: Node, workload: Workload, reader: NodeReader) -> None:
     zones = node.get("zones") if isinstance(node, document.Mapping) else None
     if not isinstance(zones, document.Mapping):
         return
@@ -192,7 +192,7 @@ def _check_zones(node: Node, workload: WorkloadShape, reader: Reader) -> None:
 
 
 def _check_fit(
-    root: document.Mapping, cluster: ClusterShape, workload: WorkloadShape, shape: BrokerShape | None, reader: Reader
+    root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
 ) -> None:
     """Report what does not fit together: replicas and nodes, keys and producers, the broker's own rules."""
 
@@ -209,25 +209,25 @@ def _check_fit(
         written = isinstance(node, document.Mapping) and node.get("keys") is not None
         message = f"{workload.producers} producers cannot share {workload.keys} keys: some would send nothing"
         reader.add(at("workload", "keys" if written else "producers").at, message, f"keys: {workload.producers}")
-    if shape is None:
+    if spec is None:
         return
-    if cluster.nodes not in shape.node_counts:
-        counts = ", ".join(str(count) for count in shape.node_counts)
+    if cluster.nodes not in spec.node_counts:
+        counts = ", ".join(str(count) for count in spec.node_counts)
         kind = root.get("broker")
         message = f"{as_written(kind) if kind else 'the broker'} does not run with {cluster.nodes} nodes"
         reader.add(at("cluster", "nodes").at, message, f"known: {counts}")
         return
     kind = root.get("broker")
     name = as_written(kind) if kind else ""
-    message, hint = image_misfit(cluster.image, shape.aliases.get(name, name))
+    message, hint = image_misfit(cluster.image, spec.aliases.get(name, name))
     if message:
         reader.add(at("cluster", "image").at, message, hint)
-    problem = shape.problem(name, cluster, workload) if shape.problem is not None else ""
+    problem = spec.problem(name, cluster, workload) if spec.problem is not None else ""
     if problem:
         reader.add(at("cluster", "").at, str(problem))
 
 
-def _expectations(node: Node | None, checks: Mapping[str, type], reader: Reader) -> tuple[Expectation, ...]:
+def _expectations(node: Node | None, checks: Mapping[str, type], reader: NodeReader) -> tuple[Expectation, ...]:
     if node is None:
         return ()
     if not isinstance(node, document.Mapping):
@@ -246,7 +246,7 @@ def _expectations(node: Node | None, checks: Mapping[str, type], reader: Reader)
     return tuple(found)
 
 
-def _must_fail(node: Node | None, expect: Node | None, reader: Reader) -> tuple[str, ...]:
+def _must_fail(node: Node | None, expect: Node | None, reader: NodeReader) -> tuple[str, ...]:
     if node is None:
         return ()
     names = reader.value(node, tuple[str, ...], "must_fail")
@@ -264,7 +264,7 @@ def _must_fail(node: Node | None, expect: Node | None, reader: Reader) -> tuple[
     return tuple(names)
 
 
-def _seed(node: Node | None, reader: Reader) -> int | None:
+def _seed(node: Node | None, reader: NodeReader) -> int | None:
     if node is None:
         return SEED_DEFAULT
     value = node.value if isinstance(node, Scalar) else None

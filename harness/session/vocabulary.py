@@ -11,7 +11,7 @@ from harness.scenario.plugins import Vocabulary
 def vocabulary() -> Vocabulary:
     """Return the vocabulary of everything registered, third parties' included."""
     return Vocabulary(
-        brokers={name: broker.shape for name, broker in BROKERS.items()},
-        faults={name: kind.shape for name, kind in FAULTS.items()},
+        brokers={name: broker.spec for name, broker in BROKERS.items()},
+        faults={name: kind.spec for name, kind in FAULTS.items()},
         checks={name: check.limits for name, check in CHECKS.items()},
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.clients.base import Counters, Report, WorkerSpec
+from harness.clients.base import Counters, WorkerSpec, WorkerStats
 from harness.clock import monotonic_ns
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
@@ -59,7 +59,7 @@ class Worker:
         self._current = Counters()
         self._heard = 0
         self._holders: set[str] = set()
-        self._reports: deque[Report] = deque(maxlen=_REPORTS_KEPT)
+        self._reports: deque[WorkerStats] = deque(maxlen=_REPORTS_KEPT)
         self._watcher: asyncio.Task[None] | None = None
         self._block_until_ns = self._extra_ns = 0
 
@@ -80,7 +80,7 @@ class Worker:
         return Counters(*(past + current for past, current in pairs))
 
     @property
-    def reports(self) -> Sequence[Report]:
+    def reports(self) -> Sequence[WorkerStats]:
         """What it said of itself in the last minute, oldest first; four times a second."""
         return tuple(self._reports)
 
@@ -250,7 +250,7 @@ class Worker:
                 self._on_change(self, "ready", None)
             else:
                 self._current = Counters(**said)
-                self._reports.append(Report(t=monotonic_ns(), counters=self.counters))
+                self._reports.append(WorkerStats(t=monotonic_ns(), counters=self.counters))
                 if what == "finished":
                     self._process.expect_end()
                     self._finished.set()

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.brokers.base import BROKERS, Admin, Probe
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns
-from harness.history.record import Break, EventLog, Journal, Kind, Outcome
+from harness.history.record import Break, EventLog, Journal, Outcome, RecordKind
 
 TICK_NS = 100 * NS_PER_MS
 PROBE_NS = 150 * NS_PER_MS
@@ -80,19 +80,19 @@ async def _tick(journal: Journal) -> None:
     while True:
         await asyncio.sleep(max(0, last + TICK_NS - monotonic_ns()) / NS_PER_S)
         now = monotonic_ns()
-        journal.add(Kind.TICK, t=now, offset=now - last)
+        journal.add(RecordKind.TICK, t=now, offset=now - last)
         journal.flush()
         last = now
 
 
 async def _probe(journal: Journal, index: int, probe: Probe, target: Mapping[str, Any]) -> None:
-    look = target.get("look", "")
-    kind, act = Kind.GAUGE if look else Kind.PROBE, probe.round_trip
-    if look == "bulk":
+    mode = target.get("mode", "")
+    kind, act = RecordKind.GAUGE if mode else RecordKind.PROBE, probe.round_trip
+    if mode == "bulk":
         act = partial(probe.bulk, target["up_bytes"], target["down_bytes"])
-    elif look == "closing":
+    elif mode == "close":
         act = probe.closing
-    every_ns = BULK_NS if look == "bulk" else PROBE_NS
+    every_ns = BULK_NS if mode == "bulk" else PROBE_NS
     while True:
         start = monotonic_ns()
         broken = Break.NONE

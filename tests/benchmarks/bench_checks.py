@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from harness.checks.judge import judge_all
 from harness.history.facts import Facts
 from harness.history.read import RECORD_DTYPE, History
-from harness.history.record import HEADER_BYTES, Flag, Journal, Kind, Outcome
+from harness.history.record import HEADER_BYTES, Flag, Journal, Outcome, RecordKind
 from harness.verdict import CheckResult
 
 MESSAGES = 1_230_000
@@ -52,7 +52,7 @@ def generate(run_dir: Path, messages: int, seed: int = 1) -> int:
         mine = np.flatnonzero(partition % CONSUMERS == consumer)
         total += _consumer(run_dir, consumer, mine, sent, offset, columns, rng)
     audit = np.zeros(messages + messages // 50_000, RECORD_DTYPE)
-    audit["kind"], audit["count"], audit["ref"] = Kind.STORED, 1, -1
+    audit["kind"], audit["count"], audit["ref"] = RecordKind.STORED, 1, -1
     rows = np.argsort(partition, kind="stable")
     rows = np.concatenate([rows, rng.integers(0, messages, messages // 50_000)])
     for name, column in columns.items():
@@ -95,12 +95,12 @@ def _producer(
 ) -> int:
     """Write a producer that sends asynchronously: acknowledgements come 1 to 5 ms later, out of order."""
     sends = np.zeros(mine.size, RECORD_DTYPE)
-    sends["kind"], sends["count"], sends["offset"], sends["ref"] = Kind.SEND, 1, -1, -1
+    sends["kind"], sends["count"], sends["offset"], sends["ref"] = RecordKind.SEND, 1, -1, -1
     sends["t"] = sent[mine]
     for name, column in columns.items():
         sends[name] = column[mine]
     acks = np.zeros(mine.size, RECORD_DTYPE)
-    acks["kind"], acks["count"], acks["outcome"], acks["key"] = Kind.SENT, 1, Outcome.OK, -1
+    acks["kind"], acks["count"], acks["outcome"], acks["key"] = RecordKind.SENT, 1, Outcome.OK, -1
     acks["outcome"][rng.random(mine.size) < 0.001] = Outcome.UNKNOWN
     acks["t"] = sent[mine] + rng.integers(1_000_000, 5_000_000, mine.size)
     acks["offset"], acks["ref"] = offset[mine], np.arange(mine.size)
@@ -125,7 +125,7 @@ def _consumer(
     mine[swapped], mine[swapped + 30] = mine[swapped + 30], mine[swapped].copy()
     mine = mine[: mine.size // BATCH * BATCH]
     got = np.zeros(mine.size, RECORD_DTYPE)
-    got["kind"], got["count"], got["ref"] = Kind.DELIVERED, 1, -1
+    got["kind"], got["count"], got["ref"] = RecordKind.DELIVERED, 1, -1
     batches = mine.size // BATCH
     handed = np.maximum.accumulate(sent[mine].reshape(batches, BATCH).max(axis=1)) + 6_000_000
     got["t"] = np.repeat(handed, BATCH)
@@ -134,10 +134,10 @@ def _consumer(
         got[name] = column[mine]
     records = np.zeros((batches, BATCH + 2), RECORD_DTYPE)
     records[:, :BATCH] = got.reshape(batches, BATCH)
-    for place, kind in ((BATCH, Kind.PROCESSED), (BATCH + 1, Kind.ACKED)):
+    for place, kind in ((BATCH, RecordKind.PROCESSED), (BATCH + 1, RecordKind.ACKED)):
         done = records[:, place]
         done["kind"], done["outcome"], done["count"] = kind, Outcome.OK, BATCH
-        done["flags"] = Flag.CONFIRMED if kind is Kind.ACKED else 0
+        done["flags"] = Flag.CONFIRMED if kind is RecordKind.ACKED else 0
         done["t"], done["ref"] = handed + 1_000_000 * (place - BATCH + 1), np.arange(batches) * BATCH
     return _write(run_dir, f"c{consumer}.1", "consumer", records.ravel())
 

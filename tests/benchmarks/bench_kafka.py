@@ -17,7 +17,7 @@ from side_by_side import Bench, bench, in_turn, program, ratio_row, work
 from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions, ProducerOptions
 from harness.clients.base import WorkerSpec
 from harness.history.read import History
-from harness.history.record import Kind
+from harness.history.record import RecordKind
 
 BROKER = "kafka-4"
 COUNT = 200_000
@@ -100,8 +100,8 @@ async def _produce_pair(made: Bench, run_dir: Path, turn: int) -> tuple[float, f
         )
         await work(spec, run_dir, made.ledger, COUNT)
         records = next(view for view in History.load(run_dir).journals if view.worker == "p0").records
-        sent = records["t"][records["kind"] == Kind.SEND]
-        done = records["t"][records["kind"] == Kind.SENT]
+        sent = records["t"][records["kind"] == RecordKind.SEND]
+        done = records["t"][records["kind"] == RecordKind.SENT]
         assert done.size == COUNT
         return float(done.max() - sent.min()) / 1e9
 
@@ -129,9 +129,9 @@ async def _consume_pair(made: Bench, run_dir: Path, turn: int, total: int) -> tu
         await work(spec, run_dir, made.ledger, total)
         await asyncio.to_thread(_forget_group, made.address)
         view = next(view for view in History.load(run_dir).journals if view.worker == "c0")
-        delivered = view.records["t"][view.records["kind"] == Kind.DELIVERED]
-        processed = view.records["t"][view.records["kind"] == Kind.PROCESSED]
-        assert int(np.count_nonzero(view.records["kind"] == Kind.DELIVERED)) == total
+        delivered = view.records["t"][view.records["kind"] == RecordKind.DELIVERED]
+        processed = view.records["t"][view.records["kind"] == RecordKind.PROCESSED]
+        assert int(np.count_nonzero(view.records["kind"] == RecordKind.DELIVERED)) == total
         return share * float(processed.max() - delivered.min()) / 1e9
 
     return await in_turn(raw, ours, turn)

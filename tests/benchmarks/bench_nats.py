@@ -17,7 +17,7 @@ from side_by_side import Bench, bench, in_turn, program, ratio_row, work
 from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX, ConsumerOptions, ProducerOptions, durable, subject
 from harness.clients.base import WorkerSpec
 from harness.history.read import History
-from harness.history.record import Kind
+from harness.history.record import RecordKind
 
 COUNT = 20_000
 SIZE = 256
@@ -82,8 +82,8 @@ async def _publish_pair(made: Bench, run_dir: Path, turn: int) -> tuple[float, f
         )
         await work(spec, run_dir, made.ledger, COUNT)
         records = next(view for view in History.load(run_dir).journals if view.worker == "p0").records
-        sent = records["t"][records["kind"] == Kind.SEND]
-        done = records["t"][records["kind"] == Kind.SENT]
+        sent = records["t"][records["kind"] == RecordKind.SEND]
+        done = records["t"][records["kind"] == RecordKind.SENT]
         return float(done.max() - sent.min()) / 1e9
 
     await _stream(made.address)
@@ -111,8 +111,8 @@ async def _consume_pair(made: Bench, run_dir: Path, turn: int) -> tuple[float, f
         history = History.load(run_dir)
         view = next(view for view in history.journals if view.worker == "c0")
         assigned = next(event.t for event in history.events if event.kind == "assign")
-        acked = view.records["t"][view.records["kind"] == Kind.ACKED]
-        assert int(np.count_nonzero(view.records["kind"] == Kind.DELIVERED)) == 2 * COUNT
+        acked = view.records["t"][view.records["kind"] == RecordKind.ACKED]
+        assert int(np.count_nonzero(view.records["kind"] == RecordKind.DELIVERED)) == 2 * COUNT
         return float(acked.max() - assigned) / 2e9
 
     return await in_turn(raw, ours, turn)

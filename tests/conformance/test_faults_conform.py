@@ -100,7 +100,7 @@ class Case:
 
     def text(self, broker: str) -> str:
         """Return the scenario for one broker; a node of a JVM takes longer to return."""
-        slow = {"duration": "14s"} if broker == "kafka" and FAULTS.get(self.kind).shape.takes_node_down else {}
+        slow = {"duration": "14s"} if broker == "kafka" and FAULTS.get(self.kind).spec.takes_node_down else {}
         fault = self.fault
         for word, texts in BY_BROKER.items():
             fault = fault.replace(word, texts[broker])
@@ -296,7 +296,7 @@ NEEDS = {
 
 def _able(case: str, broker: str) -> bool:
     """Tell whether a broker can do a case at all."""
-    return case not in NEEDS or NEEDS[case] in REGISTERED.get(broker).shape.abilities
+    return case not in NEEDS or NEEDS[case] in REGISTERED.get(broker).spec.abilities
 
 
 def test_every_registered_fault_has_a_case() -> None:
@@ -348,7 +348,7 @@ def _cases(*, sabotaged: bool) -> list[Any]:
         elif sabotaged:
             differs = plain and first and any(owner is ProcessNode for owner, _, _ in case.sabotage)
         else:
-            of_node = FAULTS.get(case.kind).shape.acts_on == "node"
+            of_node = FAULTS.get(case.kind).spec.acts_on == "node"
             differs = plain and (of_node or (first and case.kind in IN_CONTAINERS_TOO))
         if differs or EVERYWHERE:
             found.append(

@@ -16,7 +16,7 @@ from harness.distributions.images import ensure_image
 from harness.errors import StartError
 from harness.runtime.base import Channel, Link, NodeSpec
 from harness.runtime.docker import engine as docker_engine
-from harness.runtime.docker.container import Container, Made
+from harness.runtime.docker.container import Container, ContainerSpec
 from harness.runtime.docker.engine import LABEL
 from harness.runtime.docker.node import ContainerNode
 from harness.runtime.docker.runtime import DockerRuntime
@@ -208,7 +208,7 @@ def test_a_node_that_dies_by_itself_is_told_with_its_exit_status(pod: Pod, runne
 def test_every_word_of_every_start_is_kept_once(pod: Pod, tmp_path: Path, runner: asyncio.Runner) -> None:
     log = tmp_path / "hasty.log"
     nats = ensure_image(resolve("nats-2"), lambda _: None)
-    hasty = Container(Made(name="hasty", image=nats.image, argv=(*nats.command, "--version")), pod.ledger, log)
+    hasty = Container(ContainerSpec(name="hasty", image=nats.image, argv=(*nats.command, "--version")), pod.ledger, log)
     lines = []
 
     async def live() -> None:

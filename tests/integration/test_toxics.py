@@ -45,7 +45,7 @@ class Place:
         planned = PlannedFault(
             id=f"{kind}-{number}",
             kind=kind,
-            options=FAULTS.get(kind).shape.options(**options),
+            options=FAULTS.get(kind).spec.options(**options),
             on=Target(link=LINK),
             targets=(LINK,),
             at_ns=0,

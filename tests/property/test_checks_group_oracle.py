@@ -11,7 +11,7 @@ from support import checks_oracle as oracle
 from support.history_builder import HistoryBuilder, facts
 
 from harness.checks.analysis.inversions import in_epochs
-from harness.checks.analysis.missing import Place, classify
+from harness.checks.analysis.missing import MissingAt, classify
 from harness.checks.analysis.redelivery import find_redeliveries
 from harness.checks.analysis.starts import judge_starts
 from harness.checks.analysis.unowned_work import outside, zombies
@@ -94,7 +94,7 @@ def test_commits_and_what_may_be_in_force_agree(rng: random.Random) -> None:
 def test_tenures_and_epochs_agree(rng: random.Random) -> None:
     history = messy(rng)
     run = oracle.plain(history)
-    found = [(item.partition, item.journal, item.start_ns, item.end_ns, item.end) for item in history.tenures]
+    found = [(item.partition, item.journal, item.start_ns, item.end_ns, item.end) for item in history.ownership_spans]
     assert sorted(found) == sorted(oracle.owned(run))
     assert _deliveries(history, outside(history).tolist()) == oracle.outside(run)
     assert _deliveries(history, in_epochs(history).late.tolist()) == oracle.late_in_epoch(run)
@@ -127,7 +127,7 @@ def test_places_of_what_is_missing_agree(rng: random.Random) -> None:
     missing = classify(history)
     sends = history.index.sends
     found = {
-        (int(sends.key[row]), int(sends.seq[row])): Place(place).name.lower()
+        (int(sends.key[row]), int(sends.seq[row])): MissingAt(place).name.lower()
         for row, place in zip(history.index.send_of[missing.values].tolist(), missing.place.tolist(), strict=True)
     }
     assert found == oracle.missing(oracle.plain(history))
@@ -147,7 +147,7 @@ def test_messy_histories_are_messy() -> None:
         seen |= {why for _, why in zombies(history)[0]}
         seen |= {"straddling"} if zombies(history)[1] else set()
         seen |= set(oracle.missing(run).values())
-        seen |= {tenure.end for tenure in history.tenures}
+        seen |= {tenure.end for tenure in history.ownership_spans}
         seen |= {"one by one"} if np.diff(history.epochs.number).any() else set()
     assert seen >= {
         *("regression", "skip", "illegal", "legal", "outside", "straddling", "abandoned", "unproven", "one by one"),

@@ -12,12 +12,12 @@ from support.history_builder import MS, HistoryBuilder, facts
 
 from harness.checks.analysis.completion import first_processed
 from harness.checks.analysis.inversions import Inversions, in_epochs, in_logs, of_keys, of_partitions
-from harness.checks.analysis.missing import Place, classify
+from harness.checks.analysis.missing import MissingAt, classify
 from harness.checks.analysis.pauses import find_pauses
 from harness.checks.analysis.redelivery import find_redeliveries
 from harness.checks.analysis.windows import drain_end
-from harness.checks.duplicates import Duplicates, DuplicatesLimits
-from harness.checks.loss import Loss, LossLimits
+from harness.checks.duplicates import DuplicatesCheck, DuplicatesLimits
+from harness.checks.loss import LossCheck, LossLimits
 from harness.history.read import History
 from harness.history.record import SEQ_BITS
 
@@ -131,9 +131,9 @@ def test_index_agrees_with_the_records(rng: random.Random) -> None:
 def test_loss_agrees_with_plain_loops(rng: random.Random) -> None:
     history = messy(rng)
     names, missing = _value_names(history), classify(history)
-    found = {names[v]: Place(p).name.lower() for v, p in zip(missing.values.tolist(), missing.place, strict=True)}
+    found = {names[v]: MissingAt(p).name.lower() for v, p in zip(missing.values.tolist(), missing.place, strict=True)}
     assert found == oracle.missing(oracle.plain(history))
-    result = Loss().judge(history, LossLimits())
+    result = LossCheck().judge(history, LossLimits())
     assert sum(finding.amount for finding in result.findings) == sum(p != "unproven" for p in found.values())
 
 
@@ -167,7 +167,7 @@ def test_pauses_agree_with_plain_loops(rng: random.Random, floor: int) -> None:
 def test_duplicates_agree_with_plain_loops(rng: random.Random) -> None:
     history = messy(rng)
     run = oracle.plain(history)
-    result = Duplicates().judge(history, DuplicatesLimits())
+    result = DuplicatesCheck().judge(history, DuplicatesLimits())
     assert result.measures["copies"] == oracle.copies(run)
     if history.facts.ack_policy == "explicit":
         again = find_redeliveries(history)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.history.read import History
-from harness.history.record import Flag, Kind, Outcome
+from harness.history.record import Flag, Outcome, RecordKind
 
 Value = tuple[int, int]
 Cut = tuple[int, bool]
@@ -81,30 +81,30 @@ def plain(history: History) -> Plain:
             value = int(record["key"]), int(record["seq"])
             ref, count = int(record["ref"]), int(record["count"])
             partition, offset, flags = int(record["partition"]), int(record["offset"]), int(record["flags"])
-            if kind == Kind.SEND:
+            if kind == RecordKind.SEND:
                 sends.append(Send(value, t, partition))
                 found.sends[value] = sends[-1]
-            elif kind == Kind.SENT:
+            elif kind == RecordKind.SENT:
                 for send in sends[ref : ref + count]:
                     send.outcome, send.t_done = outcome, t
                 sends[ref].offset = offset
-            elif kind == Kind.DELIVERED:
+            elif kind == RecordKind.DELIVERED:
                 again = bool(flags & Flag.REDELIVERED)
                 deliveries.append(Delivery(value, (t, position, ordinal), view.name, partition, offset, count, again))
-            elif kind == Kind.PROCESSED:
+            elif kind == RecordKind.PROCESSED:
                 for delivery in deliveries[ref : ref + count]:
                     delivery.processed = outcome == Outcome.OK
                     delivery.t_processed = t if delivery.processed else -1
-            elif kind == Kind.ACKED:
+            elif kind == RecordKind.ACKED:
                 for delivery in deliveries[ref : ref + count]:
                     delivery.acked, delivery.t_acked = outcome, t
                     delivery.confirmed = bool(flags & Flag.CONFIRMED)
-            elif kind == Kind.COMMIT:
+            elif kind == RecordKind.COMMIT:
                 _note_commit(
                     found, Commit(view.name, ordinal, partition, offset, int(record["seq"]), t, outcome), latest
                 )
                 latest[partition] = t
-            elif kind == Kind.STORED:
+            elif kind == RecordKind.STORED:
                 found.stored.append((value, partition, offset))
         found.deliveries += deliveries
     return found

@@ -28,7 +28,7 @@ import numpy as np
 
 from harness.history.facts import Facts
 from harness.history.read import RECORD_DTYPE, Event, History, JournalView
-from harness.history.record import SEQ_BITS, Break, Flag, Kind, Outcome
+from harness.history.record import SEQ_BITS, Break, Flag, Outcome, RecordKind
 
 MS = 1_000_000
 ROLES = {"p": "producer", "c": "consumer", "a": "audit", "m": "monitor"}
@@ -44,14 +44,14 @@ _OUTCOMES = {
     "ack-unknown": Outcome.UNKNOWN,
 }
 _COMPLETIONS = {
-    "ok": Kind.SENT,
-    "fail": Kind.SENT,
-    "unknown": Kind.SENT,
-    "done": Kind.PROCESSED,
-    "failed": Kind.PROCESSED,
-    "ack": Kind.ACKED,
-    "ack-fail": Kind.ACKED,
-    "ack-unknown": Kind.ACKED,
+    "ok": RecordKind.SENT,
+    "fail": RecordKind.SENT,
+    "unknown": RecordKind.SENT,
+    "done": RecordKind.PROCESSED,
+    "failed": RecordKind.PROCESSED,
+    "ack": RecordKind.ACKED,
+    "ack-fail": RecordKind.ACKED,
+    "ack-unknown": RecordKind.ACKED,
 }
 
 Record = tuple[int, int, int, int, int, int, int, int, int, int]
@@ -127,10 +127,10 @@ class HistoryBuilder:
         if operation in _COMPLETIONS:
             self._completion(page, t, operation, _value(rest[0]), rest[1:])
         elif operation == "tick":
-            page.records.append(_record(Kind.TICK, t, offset=round(float(rest[0]) * MS)))
+            page.records.append(_record(RecordKind.TICK, t, offset=round(float(rest[0]) * MS)))
         elif operation == "poll":
             longest = round(float(rest[1]) * MS)
-            page.records.append(_record(Kind.POLL, t, count=int(rest[0]), offset=longest))
+            page.records.append(_record(RecordKind.POLL, t, count=int(rest[0]), offset=longest))
         elif operation == "commit":
             self._commit(page, t, rest)
         elif operation == "probe":
@@ -139,7 +139,9 @@ class HistoryBuilder:
             broken = {"ok": Break.NONE, "fail": Break.CUT, "silent": Break.SILENT}[rest[1]]
             outcome = Outcome.FAIL if broken else Outcome.OK
             page.records.append(
-                _record(Kind.PROBE, t, outcome=outcome, partition=index, seq=t - trip, offset=trip, count=int(broken))
+                _record(
+                    RecordKind.PROBE, t, outcome=outcome, partition=index, seq=t - trip, offset=trip, count=int(broken)
+                )
             )
         else:
             self._operation(page, t, operation, _value(rest[0]), rest[1:])
@@ -149,7 +151,7 @@ class HistoryBuilder:
         begun = next((round(float(word[1:]) * MS) for word in words if word.startswith("~")), -1)
         page.records.append(
             _record(
-                Kind.COMMIT,
+                RecordKind.COMMIT,
                 t,
                 outcome=outcome,
                 flags=Flag.CONFIRMED if outcome is Outcome.OK else 0,
@@ -160,10 +162,10 @@ class HistoryBuilder:
         )
 
     def _operation(self, page: _Page, t: int, operation: str, value: tuple[int, int], words: list[str]) -> None:
-        kind = {"send": Kind.SEND, "got": Kind.DELIVERED, "stored": Kind.STORED}[operation]
-        if kind is Kind.SEND:
+        kind = {"send": RecordKind.SEND, "got": RecordKind.DELIVERED, "stored": RecordKind.STORED}[operation]
+        if kind is RecordKind.SEND:
             page.sends[value] = len(page.sends)
-        elif kind is Kind.DELIVERED:
+        elif kind is RecordKind.DELIVERED:
             page.deliveries[value] = page.delivered
             page.delivered += 1
         page.records.append(
@@ -171,7 +173,7 @@ class HistoryBuilder:
                 kind,
                 t,
                 flags=Flag.REDELIVERED if "again" in words else 0,
-                count=_argument(words, "#", 0 if kind is Kind.DELIVERED else 1),
+                count=_argument(words, "#", 0 if kind is RecordKind.DELIVERED else 1),
                 key=value[0],
                 seq=value[1],
                 partition=_argument(words, "p", 0),
@@ -182,7 +184,7 @@ class HistoryBuilder:
     def _completion(self, page: _Page, t: int, operation: str, value: tuple[int, int], words: list[str]) -> None:
         kind = _COMPLETIONS[operation]
         flags = (Flag.CONFIRMED if "confirmed" in words else 0) | (Flag.DUPLICATE if "duplicate" in words else 0)
-        refs = page.sends if kind is Kind.SENT else page.deliveries
+        refs = page.sends if kind is RecordKind.SENT else page.deliveries
         page.records.append(
             _record(
                 kind,
@@ -196,7 +198,7 @@ class HistoryBuilder:
 
 
 def _record(
-    kind: Kind,
+    kind: RecordKind,
     t: int,
     *,
     outcome: int = 0,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from support import report_samples as samples
 
 from harness.errors import ExitCode
-from harness.result import Band, EvidenceItem, FaultResult, RunResult, Series, Timeline
+from harness.result import Band, EvidenceItem, FaultResult, ReportTimeline, RunResult, Series
 from harness.verdict import CheckResult, Finding, Limit, Operation, Verdict
 
 S = samples.S
@@ -262,7 +262,7 @@ def _join() -> FaultResult:
     )  # fmt: skip
 
 
-def _timeline(group: Spans, owners: dict[int, Spans], joined: int, *, blocked: bool) -> Timeline:
+def _timeline(group: Spans, owners: dict[int, Spans], joined: int, *, blocked: bool) -> ReportTimeline:
     draw = random.Random(11)
     starts = range(START, END, BIN_MS)
     deliveries = {str(p): tuple(_rate(draw, t, spans) for t in starts) for p, spans in owners.items()}
@@ -284,7 +284,7 @@ def _timeline(group: Spans, owners: dict[int, Spans], joined: int, *, blocked: b
         if any(who == "c0" and a < 2_010 and b > 17_000 for who, a, b in spans):
             bands.append(_band(lane, "still", "owner", 2_010, 17_015))
         bands += [_band(lane, "owner" if who else "unowned", who or "unowned", a, b) for who, a, b in spans]
-    return Timeline(
+    return ReportTimeline(
         start_ns=START * MS,
         end_ns=END * MS,
         series=(

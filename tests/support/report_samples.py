@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from harness.errors import ExitCode
-from harness.result import Band, EvidenceItem, FaultResult, RunResult, Series, Timeline
+from harness.result import Band, EvidenceItem, FaultResult, ReportTimeline, RunResult, Series
 from harness.verdict import CheckResult, Finding, Limit, Operation, Verdict
 
 S = 1_000_000_000
@@ -261,7 +261,7 @@ def _client_latency() -> FaultResult:
     )
 
 
-def _timeline() -> Timeline:
+def _timeline() -> ReportTimeline:
     draw = random.Random(7)
     bins = 45 * S // BIN
     times = tuple(-5 * S + index * BIN for index in range(bins))
@@ -292,7 +292,7 @@ def _timeline() -> Timeline:
         + (7_300 * MS if 18 * S <= t < 19 * S else 0)
         for t in times
     ]
-    return Timeline(
+    return ReportTimeline(
         start_ns=-5 * S,
         end_ns=40 * S,
         series=(

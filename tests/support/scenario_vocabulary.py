@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.scenario.model import ClusterShape, WorkloadShape
-from harness.scenario.plugins import BrokerShape, FaultShape, Vocabulary
+from harness.scenario.model import Cluster, Workload
+from harness.scenario.plugins import BrokerSpec, FaultSpec, Vocabulary
 from harness.units import Bytes, Cores, Duration, Rate, Ratio
 
 
@@ -255,7 +255,7 @@ class LatencyLimits:
     during: Literal["faults", "run"] = "run"
 
 
-def _stream_problem(_: str, cluster: ClusterShape, workload: WorkloadShape) -> str:
+def _stream_problem(_: str, cluster: Cluster, workload: Workload) -> str:
     if cluster.nodes == 3 and cluster.replicas == 2:
         return "2 replicas have no majority"
     return "more consumers than partitions" if workload.consumers > workload.partitions + 8 else ""
@@ -273,7 +273,7 @@ def vocabulary() -> Vocabulary:
     """Return the test vocabulary."""
     return Vocabulary(
         brokers={
-            "nats": BrokerShape(
+            "nats": BrokerSpec(
                 aliases={"nats-2": "nats-2.12.1", "nats-2.11": "nats-2.11.9"},
                 topic=StreamOptions,
                 producer=StreamProducer,
@@ -281,7 +281,7 @@ def vocabulary() -> Vocabulary:
                 node_counts=(1, 3, 5),
                 problem=_stream_problem,
             ),
-            "kafka": BrokerShape(
+            "kafka": BrokerSpec(
                 aliases={"kafka-4": "kafka-4.1.1"},
                 topic=LogOptions,
                 producer=LogProducer,
@@ -292,19 +292,19 @@ def vocabulary() -> Vocabulary:
             ),
         },
         faults={
-            "latency": FaultShape(
+            "latency": FaultSpec(
                 options=Latency,
                 acts_on="link",
                 problem=_latency_problem,
                 unreplayable=lambda options: "its jitter cannot be seeded" if options.jitter_ns else "",
             ),
-            "bandwidth": FaultShape(options=Bandwidth, acts_on="link"),
-            "kill": FaultShape(options=Kill, acts_on="node", takes_node_down=True),
-            "restart": FaultShape(options=Restart, acts_on="node", ends_itself=True, span_ns=_restart_span),
-            "cpu": FaultShape(options=Cpu, acts_on="node"),
-            "client_kill": FaultShape(options=ClientKill, acts_on="client", silences=True, departures=2),
-            "client_block": FaultShape(options=ClientBlock, acts_on="consumer", holds_handler=True),
-            "client_join": FaultShape(
+            "bandwidth": FaultSpec(options=Bandwidth, acts_on="link"),
+            "kill": FaultSpec(options=Kill, acts_on="node", takes_node_down=True),
+            "restart": FaultSpec(options=Restart, acts_on="node", ends_itself=True, span_ns=_restart_span),
+            "cpu": FaultSpec(options=Cpu, acts_on="node"),
+            "client_kill": FaultSpec(options=ClientKill, acts_on="client", silences=True, departures=2),
+            "client_block": FaultSpec(options=ClientBlock, acts_on="consumer", holds_handler=True),
+            "client_join": FaultSpec(
                 options=ClientJoin,
                 acts_on="client",
                 ends_itself=True,
@@ -312,7 +312,7 @@ def vocabulary() -> Vocabulary:
                 joins=True,
                 departures=1,
             ),
-            "add_partitions": FaultShape(
+            "add_partitions": FaultSpec(
                 options=AddPartitions,
                 acts_on="topic",
                 ends_itself=True,

@@ -50,10 +50,10 @@ def _rows(section: str) -> dict[str, tuple[str, str]]:
 def test_every_fault_stands_in_docs_with_its_options_and_nothing_else(name: str) -> None:
     kind = FAULTS.get(name)
     section = _section(name)
-    options, rows = options_of(kind.shape.options), _rows(section)
+    options, rows = options_of(kind.spec.options), _rows(section)
     assert list(rows) == [option.name for option in options]
     assert ("No options." in section) == (not options)
-    assert ("(no `for`)" in section) == kind.shape.ends_itself
+    assert ("(no `for`)" in section) == kind.spec.ends_itself
     for ability in kind.abilities:
         assert f"`{ability}`" in section
     for option in options:
@@ -82,8 +82,8 @@ def test_docs_name_no_fault_that_does_not_exist() -> None:
 @pytest.mark.parametrize("kind", BROKERS.names())
 def test_every_broker_option_stands_in_docs(kind: str) -> None:
     page = (ROOT / "docs" / f"{kind}.md").read_text(encoding="utf-8")
-    shape = BROKERS.get(kind).shape
-    for options in (shape.topic, shape.producer, shape.consumer):
+    spec = BROKERS.get(kind).spec
+    for options in (spec.topic, spec.producer, spec.consumer):
         for option in dataclasses.fields(options):
             assert f"`{_yaml_name(option.name)}`" in page, option.name
 

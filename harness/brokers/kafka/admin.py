@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from harness.brokers.base import Authority, Leadership, Observed, PartitionState
+from harness.brokers.base import Leadership, LogExtent, Observed, PartitionState
 from harness.brokers.kafka import leaders as kafka_leaders
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.audit import LogAudit, nothing_visible
@@ -224,7 +224,7 @@ class KafkaAdmin:
             )
         return states
 
-    async def audit(self, journal: Journal) -> Sequence[Authority]:
+    async def audit(self, journal: Journal) -> Sequence[LogExtent]:
         """Read the whole log of every partition into ``journal``."""
         return await LogAudit(self._view, journal, committed_only=self._committed_only).run()
 

@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from harness.brokers.base import Authority
+from harness.brokers.base import LogExtent
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import KafkaView
 from harness.clients.payload import decode_all
 from harness.clock import monotonic_ns
-from harness.history.record import RECORD_DTYPE, Journal, Kind
+from harness.history.record import RECORD_DTYPE, Journal, RecordKind
 
 _IDLE_S = 10.0
 _PATIENCE_S = 30.0
@@ -51,7 +51,7 @@ class LogAudit:
         self._read: dict[int, int] = {}
         self._stop = threading.Event()
 
-    async def run(self) -> list[Authority]:
+    async def run(self) -> list[LogExtent]:
         """Read until every partition's end is reached; return the brokers' word on each."""
         heard = time.monotonic()
         while True:
@@ -66,13 +66,13 @@ class LogAudit:
             else:
                 await asyncio.sleep(_AGAIN_S)
 
-    async def _round(self) -> list[Authority]:
+    async def _round(self) -> list[LogExtent]:
         found = await self._view.metadata()
         if found is None:
             return [_unread(-1, "no node answers")]
         if TOPIC not in found.partitions:
             detail = "the cluster says that the topic does not exist"
-            return [Authority(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)]
+            return [LogExtent(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)]
         leaders = await self._view.leaders()
         firsts, ends = await self._view.ends(leaders, ask.EARLIEST), await self._view.ends(leaders, ask.LATEST)
         known = {index: ends[index] for index in sorted(leaders) if index in ends and index in firsts}
@@ -86,7 +86,7 @@ class LogAudit:
                 continue
             position, count = self._position.get(index, 0), self._read.get(index, 0)
             said.append(
-                Authority(
+                LogExtent(
                     partition=index,
                     exists=True,
                     first_offset=firsts[index],
@@ -142,7 +142,7 @@ class LogAudit:
     def _keep(self, messages: Sequence[Message]) -> None:
         """Journal messages and move the positions."""
         records = np.zeros(len(messages), RECORD_DTYPE)
-        records["kind"], records["count"], records["ref"], records["t"] = Kind.STORED, 1, -1, monotonic_ns()
+        records["kind"], records["count"], records["ref"], records["t"] = RecordKind.STORED, 1, -1, monotonic_ns()
         records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
         records["partition"] = [message.partition() for message in messages]
         records["offset"] = [message.offset() for message in messages]
@@ -198,5 +198,5 @@ def _reader(bootstrap: str, *, committed_only: bool) -> Consumer:
     )
 
 
-def _unread(partition: int, detail: str) -> Authority:
-    return Authority(partition=partition, exists=True, first_offset=-1, last_offset=-1, audit="none", detail=detail)
+def _unread(partition: int, detail: str) -> LogExtent:
+    return LogExtent(partition=partition, exists=True, first_offset=-1, last_offset=-1, audit="none", detail=detail)

@@ -16,8 +16,8 @@ from harness.brokers.kafka.probe import KafkaProbe
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import absent_workers, node_names, zones
-from harness.scenario.model import ClusterShape, Plan, WorkloadShape
-from harness.scenario.plugins import BrokerShape
+from harness.scenario.model import Cluster, Plan, Workload
+from harness.scenario.plugins import BrokerSpec
 
 _S = 1_000_000_000
 
@@ -30,7 +30,7 @@ GROUP_STATES: Mapping[str, tuple[str, ...]] = {
 _CLIENT = re.compile(r"confluent-kafka-\d+\.\d+\.\d+")
 
 
-def problem(broker: str, cluster: ClusterShape, workload: WorkloadShape) -> str:
+def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
     """Return why cluster and workload do not fit Kafka, or an empty string."""
     consumer, producer, topic = workload.consumer, workload.producer, cluster.topic
     allowed = {"classic": {"cooperative-sticky", "range", "roundrobin"}, "consumer": {"uniform", "range"}}
@@ -84,7 +84,7 @@ class KafkaBroker:
     peer_roles: tuple[str, ...] = ("peer", "controller")
     peers_by_name = True
     observe_every_s = 0.1
-    shape = BrokerShape(
+    spec = BrokerSpec(
         aliases={alias: exact for alias, exact in ALIASES.items() if exact.startswith("kafka-")},
         topic=TopicOptions,
         producer=ProducerOptions,

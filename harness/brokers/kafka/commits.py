@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from harness.brokers.kafka.errors import error_text
 from harness.clients.base import Session
 from harness.clock import monotonic_ns
-from harness.history.record import Flag, Kind, Outcome
+from harness.history.record import Flag, Outcome, RecordKind
 
 _FENCED_MEMBER_EPOCH, _STALE_MEMBER_EPOCH = 110, 113
 
@@ -35,7 +35,7 @@ _DEFINITE = frozenset(
 """Refusals by the coordinator, or by the library before anything was sent: the commit did not happen."""
 
 
-class Commits:
+class CommitRecorder:
     """Journals the commits of one consumer.
 
     Args:
@@ -100,7 +100,7 @@ class Commits:
     def _begin(self, partition: int, offset: int, now: int) -> None:
         self._begun[partition, offset] = now
         self._session.journal.add(
-            Kind.COMMIT, t=now, outcome=Outcome.UNKNOWN, partition=partition, seq=now, offset=offset
+            RecordKind.COMMIT, t=now, outcome=Outcome.UNKNOWN, partition=partition, seq=now, offset=offset
         )
 
     def _end(self, partition: int, offset: int, error: KafkaError | None) -> None:
@@ -116,5 +116,5 @@ class Commits:
             outcome, flags = Outcome.FAIL if error.code() in _DEFINITE else Outcome.UNKNOWN, Flag(0)
         with self._lock:
             self._session.journal.add(
-                Kind.COMMIT, t=now, outcome=outcome, flags=flags, partition=partition, seq=begun, offset=offset
+                RecordKind.COMMIT, t=now, outcome=outcome, flags=flags, partition=partition, seq=begun, offset=offset
             )

@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from harness.brokers.kafka.commits import Commits
+from harness.brokers.kafka.commits import CommitRecorder
 from harness.brokers.kafka.errors import error_text
-from harness.brokers.kafka.handler_thread import Beside, Records
+from harness.brokers.kafka.handler_thread import HandlerThread, Records
 from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions
 from harness.clients.base import Session
 from harness.clients.handler import Handler
 from harness.clients.payload import decode_all
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
-from harness.history.record import RECORD_DTYPE, Kind, Outcome
+from harness.history.record import RECORD_DTYPE, Outcome, RecordKind
 
 _CONNECT_S = 120.0
 """A worker starts beside the nodes; on a starved machine they take long, and the topic is created after them."""
@@ -52,12 +52,12 @@ class KafkaConsumer:
         self._session, self._options = session, options
         self.counters = session.counters
         self._lock = threading.RLock()  # of the journal: a handler beside the loop records too
-        self._commits = Commits(session, options.commit, self._lock)
+        self._commits = CommitRecorder(session, options.commit, self._lock)
         configuration = {**common, **_configuration(session, options), "on_commit": self._commits.answered}
         self._consumer = Consumer(configuration, logger=logger)
         self.handler = Handler(session, options.handler_time_ns)
         self._ordinal = 0
-        self._work: Beside | None = None
+        self._work: HandlerThread | None = None
         self._waiting: Records = np.empty(0, RECORD_DTYPE)
         self._paused: set[int] = set()
         self._returned_ns = self._told_ns = monotonic_ns()
@@ -165,7 +165,9 @@ class KafkaConsumer:
     def processed(self, first: int, count: int) -> None:
         """Journal that the handlers of a range of deliveries have ended."""
         with self._lock:
-            self._session.journal.add(Kind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first)
+            self._session.journal.add(
+                RecordKind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first
+            )
             self._session.journal.flush()
         self.counters.processed += count
 
@@ -194,7 +196,7 @@ class KafkaConsumer:
             return
         if self._work is None:
             batch, self._waiting = self._waiting, self._waiting[:0]
-            self._work = Beside(self, batch, self._deliver(batch))
+            self._work = HandlerThread(self, batch, self._deliver(batch))
         self._pause()
 
     def _pause(self) -> None:
@@ -264,7 +266,7 @@ class KafkaConsumer:
 def _records(messages: Sequence[Message]) -> Records:
     """Return messages as DELIVERED records; their time is set when they are handed over."""
     records = np.zeros(len(messages), RECORD_DTYPE)
-    records["kind"], records["ref"] = Kind.DELIVERED, -1
+    records["kind"], records["ref"] = RecordKind.DELIVERED, -1
     records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
     records["partition"] = [message.partition() for message in messages]
     records["offset"] = [message.offset() for message in messages]

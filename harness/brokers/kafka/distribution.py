@@ -15,7 +15,7 @@ from harness.brokers.kafka.startup import class_path, flags_for, format_director
 from harness.clock import NS_PER_S
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import DISTRIBUTIONS, Installation, Progress
-from harness.distributions.cache import Cache, Held, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry
 from harness.distributions.fetch_errors import no_such_version, numbers, refusal, released_only
 from harness.distributions.jars import Coordinate, MissingArtifactError, fetch_jars, jar_versions
 from harness.distributions.java import Java, JavaRange, find_java
@@ -50,7 +50,7 @@ class Kafka:
         """Return an empty string: jars depend on nothing else."""
         return ""
 
-    def make(self, version: str, workshop: Workshop) -> Made:
+    def make(self, version: str, workshop: BuildContext) -> BuildResult:
         """Fetch the jars of ``version`` into ``workshop.out``, and what its formatting tool writes; raises DownloadError."""
         if numbers(version) < OLDEST:
             raise DownloadError(
@@ -74,9 +74,9 @@ class Kafka:
         except ToolFailure as failure:
             raise refusal(f"kafka {version}", failure, workshop.cache, source=_SOURCE) from failure
         workshop.progress(f"fetched kafka {version}")
-        return Made(version=version, built_with=fetched_with)
+        return BuildResult(version=version, built_with=fetched_with)
 
-    def install(self, held: Held, cache: Cache, progress: Progress) -> Installation:
+    def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:
         """Return the command that starts Java with Kafka's jars, and whatever makes it start faster.
 
         Its parts: ``bootstrap``, the ``bootstrap.checkpoint`` that this version's own tool writes into a log directory that it
@@ -107,7 +107,7 @@ def _java(version: str, cache: Cache, progress: Progress) -> Java:
         return find_java(java_for(version), Tool(directory=Path(scratch), log=Path(scratch) / "log"), cache, progress)
 
 
-def _fetch(version: str, workshop: Workshop) -> str:
+def _fetch(version: str, workshop: BuildContext) -> str:
     """Fetch the jars and exactly one slf4j binding; return what fetched them."""
     binding = _SLF4J
     while True:

@@ -30,7 +30,7 @@ class Owner(Protocol):
         ...
 
 
-class Beside:
+class HandlerThread:
     """One batch; its thread starts at once.
 
     Args:

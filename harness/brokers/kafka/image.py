@@ -27,7 +27,7 @@ from harness.brokers.kafka.startup import (
     use_flags,
 )
 from harness.distributions.base import Installation, Progress
-from harness.distributions.cache import Cache, Held
+from harness.distributions.cache import Cache, CachedEntry
 from harness.distributions.image_base import recipes
 from harness.distributions.image_official import require_version
 from harness.distributions.images import IMAGES, Build, Content, has_tag
@@ -54,7 +54,7 @@ _RECIPE = "2"  # counts what changes about the training
 class KafkaImage:
     """The image kind ``kafka``."""
 
-    def content(self, held: Held, cache: Cache, progress: Progress) -> Content:
+    def content(self, held: CachedEntry, cache: Cache, progress: Progress) -> Content:
         """Return the jars and the Java; raises DownloadError without a Java."""
         java = _java(held.manifest.version, cache, progress)
         digest = hashlib.sha256(f"{java.version} {flags_for(java)} {_RECIPE}\n".encode())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.brokers.kafka.wire import ProtocolError, Reader, Wire, Writer
+from harness.brokers.kafka.wire import ProtocolError, Wire, WireReader, Writer
 
 ALTER_PARTITION_REASSIGNMENTS, ELECT_LEADERS = 45, 43
 
@@ -58,7 +58,7 @@ async def elect(wire: Wire, topic: str, partition: int) -> None:
     answer.array(lambda: (answer.text(), answer.array(lambda: _elected(answer))))
 
 
-def _elected(answer: Reader) -> None:
+def _elected(answer: WireReader) -> None:
     answer.number("i")
     error, message = answer.number("h"), answer.text()
     if error != _ELECTION_NOT_NEEDED:

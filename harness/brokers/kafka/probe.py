@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 
-from harness.brokers.connection import Line
+from harness.brokers.connection import CountingConnection
 from harness.brokers.kafka.wire import API_VERSIONS, CLIENT_ID, METADATA, TIMEOUT_S, Writer
 from harness.clock import monotonic_ns
 
@@ -23,7 +23,7 @@ class KafkaProbe:
     """
 
     def __init__(self, address: str, *, keep: bool = True, timeout_s: float = TIMEOUT_S) -> None:
-        self._line = Line(address)
+        self._line = CountingConnection(address)
         self._keep, self._timeout_s = keep, timeout_s
         self._correlation = 0
 

@@ -23,7 +23,7 @@ from harness.clients.generator import Generator
 from harness.clients.payload import encode_all
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
-from harness.history.record import RECORD_DTYPE, Kind, Outcome
+from harness.history.record import RECORD_DTYPE, Outcome, RecordKind
 
 _CONNECT_S = 120.0
 """A worker starts beside the nodes; on a starved machine they take long."""
@@ -139,7 +139,7 @@ class KafkaProducer:
         keys, seqs = self._generator.take(count)
         partitions = keys % spec.partitions
         records = np.zeros(count, RECORD_DTYPE)
-        records["kind"], records["count"], records["t"] = Kind.SEND, 1, monotonic_ns()
+        records["kind"], records["count"], records["t"] = RecordKind.SEND, 1, monotonic_ns()
         records["key"], records["seq"], records["partition"] = keys, seqs, partitions
         records["offset"] = records["ref"] = -1
         session.journal.extend(records)
@@ -208,7 +208,7 @@ class KafkaProducer:
     def _settle(self, ordinals: list[int], outcome: Outcome, offsets: Sequence[int | None] | None = None) -> None:
         """Journal the outcome of messages."""
         records = np.zeros(len(ordinals), RECORD_DTYPE)
-        records["kind"], records["count"], records["t"] = Kind.SENT, 1, monotonic_ns()
+        records["kind"], records["count"], records["t"] = RecordKind.SENT, 1, monotonic_ns()
         records["outcome"], records["ref"] = outcome, ordinals
         records["key"] = records["partition"] = records["seq"] = -1
         records["offset"] = -1 if offsets is None else offsets

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.brokers.kafka import wire as kafka_wire
-from harness.brokers.kafka.wire import ProtocolError, Reader, Wire, Writer
+from harness.brokers.kafka.wire import ProtocolError, Wire, WireReader, Writer
 
 LATEST, EARLIEST = -1, -2
 
@@ -62,7 +62,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class GroupDescription:
     """The group as its coordinator sees it; ``state`` by ``STATES``, else ``unknown``."""
 
     state: str
@@ -111,7 +111,7 @@ async def coordinator(wire: Wire, group: str) -> int:
     return -1 if error else node
 
 
-async def classic_group(wire: Wire, group: str, topic: str) -> Group:
+async def classic_group(wire: Wire, group: str, topic: str) -> GroupDescription:
     """Return a group of the classic protocol (DescribeGroups version 0); raises ProtocolError from a wrong node."""
     answer = await wire.call(kafka_wire.DESCRIBE_GROUPS, 0, Writer().number("i", 1).text(group))
 
@@ -127,10 +127,10 @@ async def classic_group(wire: Wire, group: str, topic: str) -> Group:
     answer.text()
     state = answer.text()
     answer.text(), answer.text()  # protocol type, protocol
-    return Group(state=STATES.get(state, "unknown"), members=tuple(answer.array(member)))
+    return GroupDescription(state=STATES.get(state, "unknown"), members=tuple(answer.array(member)))
 
 
-async def consumer_group(wire: Wire, group: str, topic: str) -> Group:
+async def consumer_group(wire: Wire, group: str, topic: str) -> GroupDescription:
     """Return a group of the consumer protocol (ConsumerGroupDescribe version 0, KIP-848)."""
     body = Writer().unsigned(2).compact(group).number("b", 0).unsigned(0)
     answer = await wire.call(kafka_wire.CONSUMER_GROUP_DESCRIBE, 0, body, flexible=True)
@@ -165,11 +165,11 @@ async def consumer_group(wire: Wire, group: str, topic: str) -> Group:
     error = answer.number("h")
     answer.compact(), answer.compact()  # message, group
     if error == _GROUP_ID_NOT_FOUND:
-        return Group(state="dead", members=())
+        return GroupDescription(state="dead", members=())
     _require(error)
     state = answer.compact()
     answer.number("i"), answer.number("i"), answer.compact()  # epochs, assignor
-    return Group(state=STATES.get(state, "unknown"), members=tuple(answer.compact_array(member)))
+    return GroupDescription(state=STATES.get(state, "unknown"), members=tuple(answer.compact_array(member)))
 
 
 async def committed(wire: Wire, group: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
@@ -232,7 +232,7 @@ def _assigned(data: bytes, topic: str) -> tuple[int, ...]:
     """Return the partitions in a classic assignment (ConsumerProtocolAssignment); empty while there is none."""
     if not data:
         return ()
-    reader = Reader(data)
+    reader = WireReader(data)
     reader.number("h")
     topics = reader.array(lambda: (reader.text(), reader.array(lambda: reader.number("i"))))
     return tuple(sorted(index for name, partitions in topics if name == topic for index in partitions))

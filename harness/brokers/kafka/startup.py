@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.clock import NS_PER_S
-from harness.distributions.cache import Cache, Entry, Held, Made, Workshop
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry, CacheEntry
 from harness.distributions.java import Java
 from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
@@ -79,7 +79,7 @@ def format_directory(directory: Path, java: Java, tool: Tool, checkpoint: Path) 
     shutil.copyfile(written[0], checkpoint)
 
 
-def obtain_startup(held: Held, java: Java, cache: Cache, progress: Callable[[str], None]) -> tuple[str, ...]:
+def obtain_startup(held: CachedEntry, java: Java, cache: Cache, progress: Callable[[str], None]) -> tuple[str, ...]:
     """Return Java's flags, with the archive among them; trains it first when needed. Without one if that fails."""
     flags = flags_for(java)
     entry = _entry(held, java)
@@ -105,7 +105,7 @@ def obtain_startup(held: Held, java: Java, cache: Cache, progress: Callable[[str
     return (*flags, *use_flags(java, found.directory / _ARCHIVE))
 
 
-def _entry(held: Held, java: Java) -> Entry:
+def _entry(held: CachedEntry, java: Java) -> CacheEntry:
     """Return the place of the archive that fits these jars, this Java and these flags, and nothing else."""
     digest = hashlib.sha256()
     # In the order of the directory: that is the order in which Java expands the class path.
@@ -117,7 +117,7 @@ def _entry(held: Held, java: Java) -> Entry:
         status = modules.stat()
         digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
     digest.update(f"{held.directory} {java.path} {java.version} {flags_for(java)} {_RECIPE}\n".encode())
-    return Entry(shelf="startups", name=f"{held.manifest.name}-java-{java.version}-{digest.hexdigest()[:12]}")
+    return CacheEntry(shelf="startups", name=f"{held.manifest.name}-java-{java.version}-{digest.hexdigest()[:12]}")
 
 
 def record_flags(java: Java, scratch: Path) -> list[str]:
@@ -141,7 +141,7 @@ def use_flags(java: Java, archive: Path) -> list[str]:
     return [f"-XX:SharedArchiveFile={archive}"]
 
 
-def _train(held: Held, java: Java, workshop: Workshop) -> Made:
+def _train(held: CachedEntry, java: Java, workshop: BuildContext) -> BuildResult:
     """Start one node until it serves, then write the archive; raises DownloadError."""
     name = held.manifest.name
     workshop.progress(f"training the start-up of {name} with Java {java.version} (once, then cached)…")
@@ -165,7 +165,7 @@ def _train(held: Held, java: Java, workshop: Workshop) -> Made:
             f"its start-up archive could not be made: {failure.command.split(' ')[0]} {failure.reason}\n{failure.tail()}"
         ) from failure
     workshop.progress(f"trained the start-up of {name} in {(time.monotonic_ns() - began_ns) // NS_PER_S} s")
-    return Made(version=java.version, built_with=f"java {java.version}")
+    return BuildResult(version=java.version, built_with=f"java {java.version}")
 
 
 def lay_out_training(scratch: Path, checkpoint: Path) -> tuple[int, Path]:

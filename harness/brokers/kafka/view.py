@@ -14,7 +14,7 @@ from typing import TypeVar
 from harness.brokers.base import Leadership
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.options import GROUP, TOPIC
-from harness.brokers.kafka.queries import Group, Metadata
+from harness.brokers.kafka.queries import GroupDescription, Metadata
 from harness.brokers.kafka.wire import Wire
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ class KafkaView:
         self.known_coordinator = names.get(votes.most_common(1)[0][0], "") if votes else ""
         return self.known_coordinator
 
-    async def group(self) -> Group | None:
+    async def group(self) -> GroupDescription | None:
         """Return the group by its coordinator's word; None when it does not answer."""
         question = ask.consumer_group if self._protocol == "consumer" else ask.classic_group
         return await self._of_coordinator(lambda wire: question(wire, GROUP, TOPIC))

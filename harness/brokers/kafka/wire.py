@@ -69,7 +69,7 @@ class Writer:
         return self
 
 
-class Reader:
+class WireReader:
     """Decodes one response body; raises ProtocolError beyond its end."""
 
     def __init__(self, data: bytes) -> None:
@@ -143,7 +143,7 @@ class Wire:
         self._correlation = 0
         self._lock = asyncio.Lock()
 
-    async def call(self, api: int, version: int, body: Writer, *, flexible: bool = False) -> Reader:
+    async def call(self, api: int, version: int, body: Writer, *, flexible: bool = False) -> WireReader:
         """Send one request and return its answer.
 
         Raises:
@@ -185,7 +185,7 @@ class Wire:
         body: Writer,
         *,
         flexible: bool,
-    ) -> Reader:
+    ) -> WireReader:
         self._correlation = (self._correlation + 1) & 0x7FFFFFFF
         head = Writer().number("h", api).number("h", version).number("i", self._correlation).text(CLIENT_ID)
         if flexible:
@@ -193,7 +193,7 @@ class Wire:
         writer.write(struct.pack(">i", len(head.data) + len(body.data)) + head.data + body.data)
         try:
             (length,) = struct.unpack(">i", await reader.readexactly(4))
-            answer = Reader(await reader.readexactly(length))
+            answer = WireReader(await reader.readexactly(length))
         except asyncio.IncompleteReadError as error:
             raise ConnectionResetError("the connection was closed") from error
         if answer.number("i") != self._correlation:

@@ -18,7 +18,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 
-from harness.brokers.base import Authority, Leadership, Observed, PartitionState
+from harness.brokers.base import Leadership, LogExtent, Observed, PartitionState
 from harness.brokers.nats.audit import STREAM_NOT_FOUND, StreamAudit
 from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX, durable, subject
 from harness.brokers.nats.view import NatsView
@@ -163,7 +163,7 @@ class NatsAdmin:
             raise ControlError(f"the cluster did not answer: {error!r}") from error
         return states
 
-    async def audit(self, journal: Journal) -> Sequence[Authority]:
+    async def audit(self, journal: Journal) -> Sequence[LogExtent]:
         """Read the whole stream by an ephemeral pull consumer and journal what is stored."""
         return (await StreamAudit(self._jetstream, journal).run(),)
 

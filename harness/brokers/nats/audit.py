@@ -15,11 +15,11 @@ import nats.errors
 import nats.js.errors
 from nats.js import JetStreamContext, api
 
-from harness.brokers.base import Authority
+from harness.brokers.base import LogExtent
 from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX
 from harness.clients.payload import decode
 from harness.errors import ControlError
-from harness.history.record import Journal, Kind
+from harness.history.record import Journal, RecordKind
 
 STREAM_NOT_FOUND = 10059
 _FETCH = 1000
@@ -49,7 +49,7 @@ class StreamAudit:
         self._patience_s = patience_s
         self._read = self._last = 0
 
-    async def run(self) -> Authority:
+    async def run(self) -> LogExtent:
         """Read until the end that the server tells is reached; return its word."""
         heard, failure = time.monotonic(), "it holds more than was read"
         while True:
@@ -105,15 +105,20 @@ class StreamAudit:
                     key, seq = decode(message.data)
                     partition = int(message.subject[len(SUBJECT_PREFIX) :])
                     self._journal.add(
-                        Kind.STORED, t=time.monotonic_ns(), key=key, seq=seq, partition=partition, offset=self._last
+                        RecordKind.STORED,
+                        t=time.monotonic_ns(),
+                        key=key,
+                        seq=seq,
+                        partition=partition,
+                        offset=self._last,
                     )
                 self._journal.flush()
         finally:
             with contextlib.suppress(*_FAILURES):  # the server forgets it by itself
                 await subscription.unsubscribe()
 
-    def _whole(self, state: api.StreamState) -> Authority:
-        return Authority(
+    def _whole(self, state: api.StreamState) -> LogExtent:
+        return LogExtent(
             exists=True,
             first_offset=state.first_seq if state.messages else -1,
             last_offset=state.last_seq,
@@ -121,16 +126,16 @@ class StreamAudit:
             detail=f"read {self._read} of {state.messages} messages, sequences {state.first_seq} to {state.last_seq}",
         )
 
-    def _unread(self, failure: str) -> Authority:
+    def _unread(self, failure: str) -> LogExtent:
         """Return what an unfinished reading is worth: what was read lies there, what was not proves nothing.
 
         Nor does the end that was told just before: a leader that was just elected may not know all of its log yet.
         """
         detail = f"read {self._read} messages up to sequence {self._last}, then {failure}" if self._read else failure
         audit = "partial" if self._read else "none"
-        return Authority(exists=True, first_offset=-1, last_offset=-1, audit=audit, detail=detail)
+        return LogExtent(exists=True, first_offset=-1, last_offset=-1, audit=audit, detail=detail)
 
 
-def _gone() -> Authority:
+def _gone() -> LogExtent:
     detail = "the server says that the stream does not exist"
-    return Authority(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)
+    return LogExtent(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)

@@ -15,13 +15,13 @@ from typing import Any
 from harness.brokers.base import BROKERS, Admin, Launch, Probe
 from harness.brokers.nats.admin import NatsAdmin
 from harness.brokers.nats.aliases import ALIASES
-from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, StreamOptions
+from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, TopicOptions
 from harness.brokers.nats.probe import NatsProbe
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import client_links, node_names, zones
-from harness.scenario.model import ClusterShape, Plan, WorkloadShape
-from harness.scenario.plugins import BrokerShape
+from harness.scenario.model import Cluster, Plan, Workload
+from harness.scenario.plugins import BrokerSpec
 from harness.units import format_ns
 
 _NOWHERE = "127.0.0.1:1"
@@ -31,7 +31,7 @@ ELECTION_NS_MAX = 9 * _S
 """Longest election time-out of JetStream's Raft (``maxElectionTimeoutDefault`` in server/raft.go)."""
 
 
-def problem(broker: str, cluster: ClusterShape, workload: WorkloadShape) -> str:
+def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
     """Return why cluster and workload do not fit NATS, or an empty string."""
     del broker  # every version takes the same
     if cluster.replicas not in {1, 3}:
@@ -50,9 +50,9 @@ class NatsBroker:
     peer_roles: tuple[str, ...] = ("cluster",)
     peers_by_name = False
     observe_every_s = 0.25
-    shape = BrokerShape(
+    spec = BrokerSpec(
         aliases=ALIASES,
-        topic=StreamOptions,
+        topic=TopicOptions,
         producer=ProducerOptions,
         consumer=ConsumerOptions,
         node_counts=(1, 3),

@@ -20,7 +20,7 @@ from harness.clients.base import Session
 from harness.clients.handler import Handler
 from harness.clients.payload import decode
 from harness.clock import monotonic_ns
-from harness.history.record import Flag, Kind, Outcome
+from harness.history.record import Flag, Outcome, RecordKind
 
 _REDELIVERED = int(Flag.REDELIVERED)
 _TOKENS_V1 = 9
@@ -134,7 +134,7 @@ class NatsConsumer:
         await asyncio.sleep(0)
 
     def _processed(self, first: int, count: int) -> None:
-        self._session.journal.add(Kind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first)
+        self._session.journal.add(RecordKind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first)
         self._session.journal.flush()
         self._session.counters.processed += count
 
@@ -166,4 +166,6 @@ class NatsConsumer:
     def _acked(self, first: int, count: int, outcome: Outcome, *, confirmed: bool) -> None:
         # Reaches the file with the next batch: nothing is decided by an acknowledgement that was not yet recorded.
         flags = Flag.CONFIRMED if confirmed else 0
-        self._session.journal.add(Kind.ACKED, t=monotonic_ns(), outcome=outcome, flags=flags, count=count, ref=first)
+        self._session.journal.add(
+            RecordKind.ACKED, t=monotonic_ns(), outcome=outcome, flags=flags, count=count, ref=first
+        )

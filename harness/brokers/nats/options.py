@@ -22,7 +22,7 @@ def durable(partition: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamOptions:
+class TopicOptions:
     """The stream.
 
     Attributes:

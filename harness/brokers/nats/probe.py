@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from harness.brokers.connection import Line
+from harness.brokers.connection import CountingConnection
 from harness.clock import monotonic_ns
 
 TIMEOUT_S = 1.0
@@ -32,7 +32,7 @@ class NatsProbe:
     """
 
     def __init__(self, address: str, *, keep: bool = True, timeout_s: float = TIMEOUT_S) -> None:
-        self._line = Line(address)
+        self._line = CountingConnection(address)
         self._keep, self._timeout_s = keep, timeout_s
         self._subject = ""
 

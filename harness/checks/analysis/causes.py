@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from harness.checks.analysis.group import unstable
 from harness.checks.analysis.impaired import impairments
 from harness.checks.analysis.windows import FOREVER, Intervals, intersect, subtract, union
-from harness.history.ownership_spans import Tenure
+from harness.history.ownership_spans import OwnershipTenure
 from harness.history.read import History
 from harness.history.spans import LeaderSpan
 
@@ -25,7 +25,7 @@ Outages = Mapping[tuple[str, str], Intervals]
 CAUSES: Final = ("fault", "owner", "collateral", "rebalance", "unexplained")
 
 
-class Held(NamedTuple):
+class OwnershipSpan(NamedTuple):
     """Who owned a partition over a span.
 
     Attributes:
@@ -103,12 +103,12 @@ class Causes:
         )
         return union([*((start, end + bound) for start, end in gaps), *late])
 
-    def held(self, partition: int, start: int, end: int, before: str, after: str) -> list[Held]:
+    def held(self, partition: int, start: int, end: int, before: str, after: str) -> list[OwnershipSpan]:
         """Return who owned a partition over an interval: the last one assigned, until it was revoked or lost."""
         known = self._owners.get(partition)
         if not known:
             owner = before or after
-            return [Held(owner, start, end)] if owner else []
+            return [OwnershipSpan(owner, start, end)] if owner else []
         held = []
         for position, item in enumerate(known):
             low, high = max(item.start_ns, start), min(item.end_ns, end)
@@ -117,14 +117,14 @@ class Causes:
                 held.append(item._replace(start_ns=low, end_ns=high, following=following))
         return held
 
-    def _ill(self, item: Held) -> Intervals:
+    def _ill(self, item: OwnershipSpan) -> Intervals:
         """Return when the last owner of a partition that nobody owns was impaired, or the one that got it next."""
         if item.owned:
             return []
         span = [(item.start_ns, item.end_ns)]
         return intersect(span, union([*self.impaired(item.worker), *self.impaired(item.following)]))
 
-    def _fault(self, partition: int, held: Iterable[Held]) -> Intervals:
+    def _fault(self, partition: int, held: Iterable[OwnershipSpan]) -> Intervals:
         if self._facts.shared_partitions:
             zones = {self._facts.worker_zones.get(worker, "") for worker in self._consumers}
             return _all_of([self._cut_off(zone, partition) for zone in sorted(zones)])
@@ -137,7 +137,7 @@ class Causes:
             )
         )
 
-    def _owner(self, held: Iterable[Held]) -> Intervals:
+    def _owner(self, held: Iterable[OwnershipSpan]) -> Intervals:
         if self._facts.shared_partitions:
             return _all_of([self.impaired(worker) for worker in self._consumers])
         return union(
@@ -207,25 +207,25 @@ def _outages(history: History) -> tuple[Outages, Outages]:
     }
 
 
-def _owners(history: History) -> dict[int, list[Held]]:
+def _owners(history: History) -> dict[int, list[OwnershipSpan]]:
     """Return by partition who owned it from the beginning to the end of time, in order of time.
 
     The last one assigned owns it until it was revoked or lost; the first one owned it before its assignment too, so
     that what was never told is nobody's fault. Death does not end it, as the group knows nothing of it yet.
     """
-    by_partition: dict[int, list[Tenure]] = {}
-    for tenure in history.tenures:
+    by_partition: dict[int, list[OwnershipTenure]] = {}
+    for tenure in history.ownership_spans:
         by_partition.setdefault(tenure.partition, []).append(tenure)
     return {partition: list(_in_turn(known)) for partition, known in by_partition.items()}
 
 
-def _in_turn(known: list[Tenure]) -> Iterator[Held]:
+def _in_turn(known: list[OwnershipTenure]) -> Iterator[OwnershipSpan]:
     since = 0
     for tenure, following in zip(known, [*known[1:], None], strict=True):
         until = following.start_ns if following is not None else FOREVER
         end = min(tenure.end_ns, until) if tenure.end in {"revoke", "lost", "dead"} else until
-        yield Held(tenure.worker, since, end)
+        yield OwnershipSpan(tenure.worker, since, end)
         if end < until:
             dead = tenure.end == "dead"
-            yield Held(tenure.worker, end, until, owned=dead, dead=dead)
+            yield OwnershipSpan(tenure.worker, end, until, owned=dead, dead=dead)
         since = until

@@ -23,7 +23,7 @@ _SLACK_NS: Final = 1_000_000_000
 """How much later than what caused it the group may be seen to rebalance, beside its session timeout."""
 
 
-class Told(NamedTuple):
+class GroupReport(NamedTuple):
     """What the broker said of the group over a span; ``known`` is False while it did not answer."""
 
     start_ns: int
@@ -33,10 +33,10 @@ class Told(NamedTuple):
     known: bool
 
 
-def told(history: History) -> tuple[Told, ...]:
+def told(history: History) -> tuple[GroupReport, ...]:
     """Return the observer's answers as spans, up to the end of everything; of silence, what was said before it."""
     events = history.of_kind("group")
-    found: list[Told] = []
+    found: list[GroupReport] = []
     state, workers = UNKNOWN, frozenset[str]()
     for position, event in enumerate(events):
         said = str(event.fields.get("state", UNKNOWN))
@@ -45,7 +45,7 @@ def told(history: History) -> tuple[Told, ...]:
             members = event.fields.get("members") or ()
             workers = frozenset(str(member.get("worker", "")) for member in members)
         end = events[position + 1].t if position + 1 < len(events) else FOREVER
-        found.append(Told(event.t, end, state, workers, said != UNKNOWN))
+        found.append(GroupReport(event.t, end, state, workers, said != UNKNOWN))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ from harness.history.read import History
 from harness.history.record import Outcome
 
 
-class Place(IntEnum):
+class MissingAt(IntEnum):
     """What became of an acknowledged message that was never processed."""
 
     UNPROVEN = 0
@@ -32,7 +32,7 @@ class Missing:
 
     Attributes:
         values: Their ids, ascending (so in order of key, then sequence).
-        place: ``Place`` of each.
+        place: ``MissingAt`` of each.
         partition: Of each send.
         delivered: Whether each was delivered.
     """
@@ -43,7 +43,7 @@ class Missing:
     delivered: Mask
 
 
-class Authority:
+class LogWord:
     """What the audit, the broker and the drain say, by partition; place ``-1`` (the last) is for unknown partitions.
 
     Attributes:
@@ -88,7 +88,7 @@ class Authority:
 
 def classify(history: History) -> Missing:
     """Return every acknowledged message that nobody processed, with its place."""
-    index, authority = history.index, Authority(history)
+    index, authority = history.index, LogWord(history)
     values = np.flatnonzero((index.outcome_of == Outcome.OK) & ~index.processed)
     rows = index.send_of[values]
     partition = index.sends.partition[rows].astype(np.int64)
@@ -102,12 +102,12 @@ def classify(history: History) -> Missing:
     absent |= authority.audited[partition] & ~stored & (~trimmed | drained)
     absent &= ~stored
     given_up = drained | _acknowledged(history)[values] | (history.facts.ack_policy == "none")
-    place = np.full(values.size, int(Place.UNPROVEN))
-    place[~delivered & drained] = Place.MISSING
-    place[~delivered & drained & stored] = Place.SKIPPED
-    place[~delivered & absent] = Place.LOST
-    place[delivered & absent] = Place.LOST
-    place[delivered & given_up] = Place.ABANDONED
+    place = np.full(values.size, int(MissingAt.UNPROVEN))
+    place[~delivered & drained] = MissingAt.MISSING
+    place[~delivered & drained & stored] = MissingAt.SKIPPED
+    place[~delivered & absent] = MissingAt.LOST
+    place[delivered & absent] = MissingAt.LOST
+    place[delivered & given_up] = MissingAt.ABANDONED
     return Missing(values=values, place=place, partition=partition, delivered=delivered)
 
 

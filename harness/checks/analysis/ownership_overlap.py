@@ -14,7 +14,7 @@ from harness.checks.analysis import group, operations
 from harness.checks.analysis.causes import Causes
 from harness.checks.analysis.windows import Intervals, length, subtract, union
 from harness.history.index import Int64
-from harness.history.ownership_spans import Tenure
+from harness.history.ownership_spans import OwnershipTenure
 from harness.history.read import History
 from harness.units import format_ns
 from harness.verdict import Finding
@@ -33,8 +33,8 @@ class Overlap:
         rows: The two deliveries; empty when there are none.
     """
 
-    earlier: Tenure
-    later: Tenure
+    earlier: OwnershipTenure
+    later: OwnershipTenure
     start_ns: int
     end_ns: int
     proven_ns: int
@@ -59,10 +59,10 @@ class Gap:
     possible_ns: int
 
 
-def by_partition(history: History) -> dict[int, list[Tenure]]:
+def by_partition(history: History) -> dict[int, list[OwnershipTenure]]:
     """Return the tenures of each partition, in order of start."""
-    found: dict[int, list[Tenure]] = {}
-    for tenure in history.tenures:
+    found: dict[int, list[OwnershipTenure]] = {}
+    for tenure in history.ownership_spans:
         found.setdefault(tenure.partition, []).append(tenure)
     return found
 
@@ -73,9 +73,9 @@ def overlaps(history: History) -> list[Overlap]:
         return []
     found: list[Overlap] = []
     causes: Causes | None = None
-    for tenures in by_partition(history).values():
-        open_ones: list[Tenure] = []
-        for later in tenures:
+    for ownership_spans in by_partition(history).values():
+        open_ones: list[OwnershipTenure] = []
+        for later in ownership_spans:
             open_ones = [earlier for earlier in open_ones if earlier.end_ns > later.start_ns]
             for earlier in open_ones:
                 if earlier.journal != later.journal and later.end_ns > later.start_ns:
@@ -85,7 +85,7 @@ def overlaps(history: History) -> list[Overlap]:
     return found
 
 
-def _overlap(history: History, causes: Causes, earlier: Tenure, later: Tenure) -> Overlap:
+def _overlap(history: History, causes: Causes, earlier: OwnershipTenure, later: OwnershipTenure) -> Overlap:
     start, end = later.start_ns, min(earlier.end_ns, later.end_ns)
     excused = union([*causes.impaired(earlier.worker), *causes.out_of_reach(earlier.worker), *causes.machine])
     old, new = (_deliveries_of(history, tenure, start, end) for tenure in (earlier, later))
@@ -106,7 +106,7 @@ def _overlap(history: History, causes: Causes, earlier: Tenure, later: Tenure) -
     )
 
 
-def _deliveries_of(history: History, tenure: Tenure, start_ns: int, end_ns: int) -> Int64:
+def _deliveries_of(history: History, tenure: OwnershipTenure, start_ns: int, end_ns: int) -> Int64:
     """Return the rows of a tenure's deliveries within [start, end], in order of record."""
     deliveries = history.index.deliveries
     names = [view.name for view in history.journals]
@@ -125,17 +125,19 @@ def gaps(history: History) -> list[Gap]:
     """Return when nobody owned each partition, within timeline and drain, once anybody owned anything."""
     owners = by_partition(history)
     window = history.window("faults")
-    formed = history.tenures[0].start_ns
+    formed = history.ownership_spans[0].start_ns
     end = group.settled_end(history)
     machine = union(history.machine_stalls())
     found = []
     for partition, born in _births(history, formed).items():
         start = max(born, formed, window[0] if window is not None else 0)
-        tenures = owners.get(partition, [])
-        owned = union((tenure.start_ns, tenure.end_ns) for tenure in tenures)
+        ownership_spans = owners.get(partition, [])
+        owned = union((tenure.start_ns, tenure.end_ns) for tenure in ownership_spans)
         for low, high in subtract([(start, end)] if start < end else [], owned):
             last = max(
-                (tenure for tenure in tenures if tenure.end_ns <= low), key=lambda item: item.end_ns, default=None
+                (tenure for tenure in ownership_spans if tenure.end_ns <= low),
+                key=lambda item: item.end_ns,
+                default=None,
             )
             found.append(
                 Gap(
@@ -156,7 +158,7 @@ def _births(history: History, formed_ns: int) -> dict[int, int]:
     for event in history.of_kind("leader"):
         if event.fields.get("leader"):
             born.setdefault(int(event.fields.get("partition", -1)), event.t)
-    for tenure in history.tenures:
+    for tenure in history.ownership_spans:
         born.setdefault(tenure.partition, tenure.start_ns)
     born.pop(-1, None)
     return born

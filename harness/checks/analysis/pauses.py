@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.checks.analysis.missing import Place, classify
+from harness.checks.analysis.missing import MissingAt, classify
 from harness.checks.analysis.windows import drain_end
 from harness.history.index import Int64
 from harness.history.read import History
@@ -104,7 +104,7 @@ def waiting_count(history: History, partition: int, start_ns: int, end_ns: int) 
 def _never_delivered(history: History) -> dict[int, int]:
     """Return by partition the earliest acknowledgement of what was never delivered and may still come."""
     index, missing = history.index, classify(history)
-    values = missing.values[~missing.delivered & (missing.place == Place.UNPROVEN)]
+    values = missing.values[~missing.delivered & (missing.place == MissingAt.UNPROVEN)]
     rows = index.send_of[values]
     earliest: dict[int, int] = {}
     for partition in np.unique(index.sends.partition[rows]).tolist():

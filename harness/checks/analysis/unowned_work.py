@@ -15,7 +15,7 @@ from harness.checks.analysis.ownership_overlap import by_partition
 from harness.checks.analysis.windows import FOREVER, Intervals, intersect, subtract, union
 from harness.checks.base import OPERATIONS_MAX, plural
 from harness.history.index import Int64, Mask
-from harness.history.ownership_spans import Tenure
+from harness.history.ownership_spans import OwnershipTenure
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.verdict import Finding
@@ -48,13 +48,16 @@ def zombies(history: History) -> tuple[list[tuple[int, str]], int]:
         for partition in np.unique(commits.partition[mine]).tolist():
             rows = mine[commits.partition[mine] == partition]
             spans = (commits.begun[rows], commits.t[rows])
-            tenures = owners.get(partition, [])
-            own = [tenure for tenure in tenures if tenure.journal == view.name]
+            ownership_spans = owners.get(partition, [])
+            own = [tenure for tenure in ownership_spans if tenure.journal == view.name]
             if not own:
                 continue
             reasons = (
                 ("after it was revoked or lost", _surrendered(own)),
-                ("while another one owned it", _taken(own, tenures) if not history.facts.shared_partitions else []),
+                (
+                    "while another one owned it",
+                    _taken(own, ownership_spans) if not history.facts.shared_partitions else [],
+                ),
                 ("while the broker did not count it as a member", absent.get(view.worker, [])),
             )
             told = np.zeros(rows.size, np.bool_)
@@ -68,7 +71,7 @@ def zombies(history: History) -> tuple[list[tuple[int, str]], int]:
     return sorted(found), straddling
 
 
-def _surrendered(own: list[Tenure]) -> Intervals:
+def _surrendered(own: list[OwnershipTenure]) -> Intervals:
     """Return when an incarnation that had owned a partition knew that it did not any more."""
     first, last = min(tenure.start_ns for tenure in own), max(tenure.end_ns for tenure in own)
     gone = union((tenure.start_ns, tenure.end_ns) for tenure in own)
@@ -76,11 +79,11 @@ def _surrendered(own: list[Tenure]) -> Intervals:
     return subtract([(first, until)], gone)
 
 
-def _taken(own: list[Tenure], tenures: Iterable[Tenure]) -> Intervals:
+def _taken(own: list[OwnershipTenure], ownership_spans: Iterable[OwnershipTenure]) -> Intervals:
     """Return when another incarnation owned a partition that was assigned to it later than to this one."""
     found = []
     for mine in own:
-        for other in tenures:
+        for other in ownership_spans:
             if other.journal != mine.journal and other.start_ns > mine.start_ns:
                 found += intersect([(mine.start_ns, mine.end_ns)], [(other.start_ns, other.end_ns)])
     return union(found)

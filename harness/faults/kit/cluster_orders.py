@@ -15,7 +15,7 @@ _ORDER_NS: Final = 15 * NS_PER_S
 _AGAIN_S: Final = 0.2
 
 
-async def until_taken(
+async def retry_until_accepted(
     context: FaultContext, needed: Callable[[bool], Awaitable[bool]], give: Callable[[], Awaitable[None]]
 ) -> None:
     """Give an order until it is taken; raises ControlError, as the last attempt did.

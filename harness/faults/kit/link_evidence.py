@@ -56,9 +56,9 @@ def shut(context: FaultContext, target: str, span: evidence.Acting, through: str
     )
 
 
-def open_meanwhile(context: FaultContext, target: str, span: evidence.Acting, gauge: str) -> Evidence:
+def open_meanwhile(context: FaultContext, target: str, span: evidence.Acting, extra_probe: str) -> Evidence:
     """Judge whether a connection of before the fault stayed open while it lasted: its round trip was still waited for."""
-    ended = [s for s in context.probes.samples(gauge, 0, span.heal_ns) if s.end_ns > span.acting_ns and not s.ok]
+    ended = [s for s in context.probes.samples(extra_probe, 0, span.heal_ns) if s.end_ns > span.acting_ns and not s.ok]
     return Evidence(
         stage="effect",
         target=target,
@@ -69,10 +69,12 @@ def open_meanwhile(context: FaultContext, target: str, span: evidence.Acting, ga
     )
 
 
-def after_all(context: FaultContext, target: str, span: evidence.Acting, gauge: str, *, arrives: bool) -> Evidence:
+def after_all(
+    context: FaultContext, target: str, span: evidence.Acting, extra_probe: str, *, arrives: bool
+) -> Evidence:
     """Judge what became of the round trip that was under way at the end: it ``arrives`` late, or was lost."""
     heal_ns = span.heal_ns or 0
-    found = context.probes.samples(gauge, 0) if span.healed_ns else ()
+    found = context.probes.samples(extra_probe, 0) if span.healed_ns else ()
     waiting = [s for s in found if s.start_ns < heal_ns <= s.end_ns and s.end_ns - s.start_ns > _WAITED_NS]
     last = waiting[-1] if waiting else None
     if last is None:
@@ -113,10 +115,10 @@ def still_reachable(context: FaultContext, target: str, span: evidence.Acting, t
 
 
 def rate_bytes_per_s(
-    context: FaultContext, gauge: str, trip: str, size_bytes: int, since_ns: int, until_ns: int | None
+    context: FaultContext, extra_probe: str, trip: str, size_bytes: int, since_ns: int, until_ns: int | None
 ) -> int | None:
     """Return the median rate of the bulk round trips, the link's own round trip taken off; None when there are too few."""
-    length = evidence.median_ns(context.probes.samples(gauge, since_ns, until_ns))
+    length = evidence.median_ns(context.probes.samples(extra_probe, since_ns, until_ns))
     alone = evidence.median_ns(context.probes.samples(trip, since_ns, until_ns)) or 0
     return None if length is None else round(size_bytes * NS_PER_S / max(1, length - alone, length // 2))
 

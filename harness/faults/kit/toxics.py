@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from harness.errors import ControlError
-from harness.faults.base import Evidence, FaultContext, gauge_name
+from harness.faults.base import Evidence, FaultContext, extra_probe_name
 from harness.faults.kit import evidence
 
 STREAMS = {"up": ("upstream",), "down": ("downstream",), "both": ("upstream", "downstream")}
@@ -112,9 +112,9 @@ class LinkToxic:
             for link, channel in channels(self.context)
         )
 
-    def gauge(self, channel: str) -> str:
+    def extra_probe(self, channel: str) -> str:
         """Return the name of this fault's own look at a channel."""
-        return gauge_name(channel, self.context.planned.id)
+        return extra_probe_name(channel, self.context.planned.id)
 
     def kept(self) -> bool:
         """Tell whether probes keep their connections through these links: strangers cannot through links between nodes."""

@@ -9,7 +9,7 @@ from harness.faults.kit import evidence
 from harness.runtime.base import Identity
 
 
-class Departure:
+class WorkerExit:
     """The target workers go away; a fault says how (``end``) and what of it must have been seen (``judged``)."""
 
     probe = "process table"

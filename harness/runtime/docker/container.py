@@ -19,14 +19,14 @@ from harness.errors import StartError
 from harness.runtime.docker.container_output import ContainerOutput
 from harness.runtime.docker.engine import KEPT_WHOLE, LABEL, TIMEOUT_S
 from harness.runtime.ledger import Ledger
-from harness.runtime.signal_target import Held
+from harness.runtime.signal_target import SignalTarget
 
 _GONE_S = 20.0
 """How long the engine may take to notice the end of a container's process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class ContainerSpec:
     """What a container is made of.
 
     Attributes:
@@ -48,7 +48,7 @@ class Made:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Container(Held):
+class Container(SignalTarget):
     """A container over all its starts; pauses have holders.
 
     Args:
@@ -60,7 +60,9 @@ class Container(Held):
 
     restartable = False  # whoever has joined its network namespace would be cut off
 
-    def __init__(self, made: Made, ledger: Ledger, log: Path, on_death: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, made: ContainerSpec, ledger: Ledger, log: Path, on_death: Callable[[int], None] | None = None
+    ) -> None:
         super().__init__(log)
         self.made = made
         self._ledger = ledger
@@ -214,7 +216,7 @@ class Container(Held):
             self._handle = -1
 
 
-def _box(made: Made, ledger: Ledger) -> Any:
+def _box(made: ContainerSpec, ledger: Ledger) -> Any:
     """Return testcontainers' description of a container; nothing is created yet."""
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415  only runs with containers load it
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from harness.errors import AbilityError
 from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
-from harness.runtime.docker.container import Container, Made
+from harness.runtime.docker.container import Container, ContainerSpec
 from harness.runtime.files import write_files
 from harness.runtime.kernel.cgroup import groups_of
 from harness.runtime.kernel.cgroup_cpu import PERIOD_US, CpuGroup, quota_us
 from harness.runtime.kernel.cgroup_memory import NO_LIMIT, MemoryGroup
 from harness.runtime.ledger import Ledger
 from harness.runtime.limits import Limits
-from harness.runtime.process.cpu_load import Burners
+from harness.runtime.process.cpu_load import CpuLoad
 
 
 class ContainerNode(Container):
@@ -31,7 +31,7 @@ class ContainerNode(Container):
         log: Output file.
         on_death: Called when it ends unexpectedly.
         disk: Its own file system, or None.
-        settings: How it is connected, see ``Made``.
+        settings: How it is connected, see ``ContainerSpec``.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ContainerNode(Container):
     ) -> None:
         self.spec = spec
         self.disk = disk
-        made = Made(
+        made = ContainerSpec(
             name=spec.name,
             image=image,
             argv=spec.argv,
@@ -63,7 +63,7 @@ class ContainerNode(Container):
         self._memory_seen: MemoryUse | None = None
         self._short_of_memory: bool | None = None
         self._most_is_new = False
-        self._burners = Burners(spec.name, ledger, log)
+        self._burners = CpuLoad(spec.name, ledger, log)
         self._burning: dict[str, int] = {}
 
     @property
@@ -78,7 +78,7 @@ class ContainerNode(Container):
         self._memory_seen = self._short_of_memory = None
         await self.run()
         for holder, count in self._burning.items():
-            await self._burners.ignite(holder, count, self._cpu_group())
+            await self._burners.start(holder, count, self._cpu_group())
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after the spec's timeout."""
@@ -99,12 +99,12 @@ class ContainerNode(Container):
         self._cpu_limits.set(holder, cores)
         if cores is None:
             self._burning.pop(holder, None)
-            self._burners.quench(holder)
+            self._burners.stop(holder)
 
     async def burn(self, holder: str, count: int) -> None:
         """Run ``count`` spinning processes inside the container's group until the holder's limit is lifted."""
         self._burning[holder] = count
-        await self._burners.ignite(holder, count, self._cpu_group())
+        await self._burners.start(holder, count, self._cpu_group())
 
     def cpu_use(self) -> CpuUse:
         """Return the kernel's accounting; raises AbilityError when it does not run."""

@@ -17,14 +17,14 @@ from typing import Any
 
 from harness.errors import StartError
 from harness.runtime.base import Disk, Link, NodeSpec
-from harness.runtime.contract import Sources
-from harness.runtime.docker.container import Container, Made
+from harness.runtime.contract import SourceAddresses
+from harness.runtime.docker.container import Container, ContainerSpec
 from harness.runtime.docker.engine import LABEL, TIMEOUT_S, engine
 from harness.runtime.docker.node import ContainerNode
 from harness.runtime.kernel import procfs
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
-from harness.runtime.toxiproxy.router import Fleet
+from harness.runtime.toxiproxy.router import ProxyRouter
 from harness.runtime.toxiproxy.server import ToxiproxyServer
 
 _ANY = "[::]"
@@ -64,7 +64,7 @@ class DockerRuntime:
         self._pods: dict[str, Container] = {}
         self._servers: dict[str, ToxiproxyServer] = {}
         self._nodes: list[ContainerNode] = []
-        self.control = Fleet()
+        self.control = ProxyRouter()
         ledger.intend("docker")
 
     def peer_host(self, node: str) -> str:
@@ -106,7 +106,7 @@ class DockerRuntime:
         published += [(_LOOPBACK, port) for port in self._published[node]]
         published += [(channel.host, channel.port) for channel in channels]
         pod = Container(
-            Made(
+            ContainerSpec(
                 name=_pod(node),
                 image=self._images["toxiproxy"],
                 argv=(*self._toxiproxy, "-host", "0.0.0.0", "-port", str(self._ports[node])),  # noqa: S104  as above
@@ -145,14 +145,14 @@ class DockerRuntime:
         """Return ``toxiproxy-n1``… → pid."""
         return {_pod(name): pod.pid for name, pod in self._pods.items()}
 
-    def sources(self, node: str, own: tuple[int, ...]) -> Sources:
+    def sources(self, node: str, own: tuple[int, ...]) -> SourceAddresses:
         """Return the sockets of the pod's own Toxiproxy, and what of the others' leaves their pods."""
         del own  # seen from a pod, this machine is the network's gateway
         proxies = procfs.local_sockets(self._pods[node].pid)
         for other, pod in self._pods.items():
             if other != node:
                 proxies |= {item for item in procfs.local_sockets(pod.pid) if not item[0].startswith("127.")}
-        return Sources(proxies=frozenset(proxies), harness=frozenset(), gateways=self._gateways)
+        return SourceAddresses(proxies=frozenset(proxies), harness=frozenset(), gateways=self._gateways)
 
 
 def _home(link: Link) -> str:

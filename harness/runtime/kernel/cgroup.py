@@ -87,7 +87,7 @@ def _own_groups(root: Path) -> list[Path]:
     return []
 
 
-class Group:
+class ControlGroup:
     """One control group of ours: the processes of one node, under one controller.
 
     Args:

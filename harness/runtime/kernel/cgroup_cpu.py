@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from harness.runtime.base import CpuUse
-from harness.runtime.kernel.cgroup import ROOT, Controller, Group, place_for
+from harness.runtime.kernel.cgroup import ROOT, ControlGroup, Controller, place_for
 
 PERIOD_US = 100_000
 _TASKS = 3
@@ -36,7 +36,7 @@ def quota_us(cores: float) -> int:
     return max(1_000, round(cores * PERIOD_US))
 
 
-class CpuGroup(Group):
+class CpuGroup(ControlGroup):
     """One control group of ours: the processes of one node."""
 
     LIMIT: ClassVar[Mapping[int, str]] = {1: "cpu.cfs_quota_us", 2: "cpu.max"}

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from harness.errors import AbilityError
 from harness.runtime.base import MemoryUse
-from harness.runtime.kernel.cgroup import ROOT, Controller, Group, place_for
+from harness.runtime.kernel.cgroup import ROOT, ControlGroup, Controller, place_for
 from harness.units import BYTES
 
 NO_LIMIT = 1 << 62
@@ -28,7 +28,7 @@ def find_memory_controller(root: Path = ROOT) -> MemoryController:
     return MemoryController(*place_for(root, "memory", ("memory",), MemoryGroup.LIMIT))
 
 
-class MemoryGroup(Group):
+class MemoryGroup(ControlGroup):
     """One control group of ours with a memory limit; page cache of what its processes read and write counts, too."""
 
     LIMIT: ClassVar[Mapping[int, str]] = {1: "memory.limit_in_bytes", 2: "memory.max"}

@@ -13,7 +13,7 @@ from harness.runtime.process.supervised import SupervisedProcess
 _PROGRAM = "while True: pass"
 
 
-class Burners:
+class CpuLoad:
     """The burners of one node, by the holder that has asked for them.
 
     Args:
@@ -26,7 +26,7 @@ class Burners:
         self._node, self._ledger, self._log = node, ledger, log
         self._of: dict[str, list[SupervisedProcess]] = {}
 
-    async def ignite(self, holder: str, count: int, group: CpuGroup) -> None:
+    async def start(self, holder: str, count: int, group: CpuGroup) -> None:
         """Start some inside a group; raises StartError or OSError."""
         for index in range(count):
             burner = SupervisedProcess(f"burner {index} of {self._node}", self._ledger, self._log)
@@ -34,7 +34,7 @@ class Burners:
             group.add(burner.pid)
             self._of.setdefault(holder, []).append(burner)
 
-    def quench(self, holder: str) -> None:
+    def stop(self, holder: str) -> None:
         """End a holder's."""
         for burner in self._of.pop(holder, []):
             burner.expect_end()
@@ -43,4 +43,4 @@ class Burners:
     def quench_all(self) -> None:
         """End all of them."""
         for holder in list(self._of):
-            self.quench(holder)
+            self.stop(holder)

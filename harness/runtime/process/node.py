@@ -13,7 +13,7 @@ from harness.runtime.kernel.cgroup_cpu import CpuController, CpuGroup
 from harness.runtime.kernel.cgroup_memory import MemoryController, MemoryGroup
 from harness.runtime.ledger import Ledger
 from harness.runtime.limits import Limits
-from harness.runtime.process.cpu_load import Burners
+from harness.runtime.process.cpu_load import CpuLoad
 from harness.runtime.process.supervised import SupervisedProcess
 
 
@@ -47,7 +47,7 @@ class ProcessNode(SupervisedProcess):
         self.disk = disk
         self._first = True
         self._cpu_limits = Limits[float](self._carry_out_cpu)
-        self._burners = Burners(spec.name, ledger, log)
+        self._burners = CpuLoad(spec.name, ledger, log)
         self._group: CpuGroup | None = None
         if controller is not None:
             self._group = CpuGroup(controller, f"{ledger.run_id}-{spec.name}")
@@ -97,13 +97,13 @@ class ProcessNode(SupervisedProcess):
         """Set one holder's limit, the smallest in force counts; None lifts it and ends its burners."""
         self._cpu_limits.set(holder, cores)
         if cores is None:
-            self._burners.quench(holder)
+            self._burners.stop(holder)
 
     async def burn(self, holder: str, count: int) -> None:
         """Run ``count`` spinning processes inside the node's group until the holder's limit is lifted."""
         if self._group is None:
             raise AbilityError(f"no control group of ours holds {self.name}")
-        await self._burners.ignite(holder, count, self._group)
+        await self._burners.start(holder, count, self._group)
 
     def cpu_use(self) -> CpuUse:
         """Return the kernel's accounting; raises AbilityError without a group."""

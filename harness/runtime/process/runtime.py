@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import StartError
 from harness.runtime.base import Disk, Link, NodeSpec
-from harness.runtime.contract import Sources
+from harness.runtime.contract import SourceAddresses
 from harness.runtime.kernel import procfs
 from harness.runtime.kernel.cgroup_cpu import CpuController
 from harness.runtime.kernel.cgroup_memory import MemoryController
@@ -82,10 +82,10 @@ class ProcessRuntime:
         """Return the one server's."""
         return {"toxiproxy": 0 if self._server is None else self._server.pid}
 
-    def sources(self, node: str, own: tuple[int, ...]) -> Sources:
+    def sources(self, node: str, own: tuple[int, ...]) -> SourceAddresses:
         """Return the server's sockets and the harness's own: all are in one network namespace."""
         del node
-        return Sources(
+        return SourceAddresses(
             proxies=frozenset(procfs.local_sockets(self.proxy_pids()["toxiproxy"])),
             harness=frozenset(socket for pid in own for socket in procfs.local_sockets(pid)),
             gateways=frozenset(),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
-from harness.runtime.signal_target import Held
+from harness.runtime.signal_target import SignalTarget
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
 
@@ -24,7 +24,7 @@ def minimal_environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | dict(extra)
 
 
-class SupervisedProcess(Held):
+class SupervisedProcess(SignalTarget):
     """One OS process of a run: started with the run's mark, watched until it ends.
 
     Args:

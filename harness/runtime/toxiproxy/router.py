@@ -8,7 +8,7 @@ from typing import Any
 from harness.runtime.toxiproxy.control import ToxiproxyControl
 
 
-class Fleet:
+class ProxyRouter:
     """Routes by link; fulfils the faults' ``ProxyControl``."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from confluent_kafka import KafkaError
 
-from harness.brokers.base import Authority
+from harness.brokers.base import LogExtent
 from harness.brokers.kafka import audit as kafka_audit
 from harness.brokers.kafka.audit import LogAudit, nothing_visible
 from harness.brokers.kafka.options import TOPIC
@@ -25,7 +25,7 @@ from harness.brokers.nats.audit import STREAM_NOT_FOUND, StreamAudit
 from harness.brokers.nats.options import subject
 from harness.clients.payload import encode
 from harness.errors import ControlError
-from harness.history.record import HEADER_BYTES, RECORD_DTYPE, Journal, Kind
+from harness.history.record import HEADER_BYTES, RECORD_DTYPE, Journal, RecordKind
 
 
 class FakeStream:
@@ -103,7 +103,7 @@ def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_audit, "_AGAIN_S", 0.01)
 
 
-def audited(stream: FakeStream, folder: Path) -> tuple[Authority, Sequence[int]]:
+def audited(stream: FakeStream, folder: Path) -> tuple[LogExtent, Sequence[int]]:
     """Audit a fake stream; return its word and the sequences that were journaled."""
     path = folder / f"audit-{len(list(folder.iterdir()))}.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
@@ -112,7 +112,7 @@ def audited(stream: FakeStream, folder: Path) -> tuple[Authority, Sequence[int]]
     finally:
         journal.close()
     records = np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)
-    assert set(records["kind"].tolist()) <= {int(Kind.STORED)}
+    assert set(records["kind"].tolist()) <= {int(RecordKind.STORED)}
     return said, records["offset"].tolist()
 
 
@@ -252,7 +252,7 @@ def _message(offset: int, code: int = 0) -> Any:
     )
 
 
-def read_log(folder: Path, end: int, patience_s: float = 0.3) -> tuple[Authority, Sequence[int]]:
+def read_log(folder: Path, end: int, patience_s: float = 0.3) -> tuple[LogExtent, Sequence[int]]:
     """Audit the log of whatever reader is in place; return the word on its partition and the offsets journaled."""
     path = folder / "audit.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})

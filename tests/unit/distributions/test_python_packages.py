@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.distributions.base import DISTRIBUTIONS, Distribution, ensure, entry_of, resolve
-from harness.distributions.cache import Cache, Made, Workshop, platform_name
+from harness.distributions.cache import BuildContext, BuildResult, Cache, platform_name
 from harness.distributions.tool import STOP
 from harness.engine import fetching
 from harness.errors import DownloadError
@@ -136,7 +136,7 @@ def test_the_engine_gets_installations_and_notes(pip: Path) -> None:
 def test_ctrl_c_ends_what_a_fetch_is_running(pip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started, left = threading.Event(), threading.Event()
 
-    def make(version: str, workshop: Workshop) -> Made:
+    def make(version: str, workshop: BuildContext) -> BuildResult:
         started.set()
         try:
             workshop.tool.run(["/bin/sleep", "600"], deadline_ns=600 * 10**9)

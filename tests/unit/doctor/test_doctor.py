@@ -22,7 +22,9 @@ from harness.distributions.go_toolchain import GO_BIN
 from harness.doctor import docker as doctor_engine
 from harness.doctor import machine as doctor_machine
 from harness.doctor import software as doctor_software
-from harness.doctor.examine import Item, Report, Status, examine
+from harness.doctor.examine import DoctorReport as Report
+from harness.doctor.examine import Item, examine
+from harness.doctor.examine import ItemStatus as Status
 from harness.doctor.machine import cpu_limits
 from harness.errors import AbilityError
 from harness.runtime.docker import engine as docker_engine

@@ -33,7 +33,7 @@ class FakeFault:
 
 
 def heal(fault: FakeFault) -> None:
-    asyncio.run(timeline._healed_at_last(cast("Any", fault)))
+    asyncio.run(timeline._heal_with_retry(cast("Any", fault)))
 
 
 def test_a_control_port_that_did_not_answer_is_asked_to_heal_again() -> None:
@@ -63,14 +63,14 @@ class FakeAdmin:
         return "n2" if self.asked >= self.elected_at else ""
 
 
-@pytest.mark.parametrize(("elected_at", "struck"), [(1, ("n2",)), (4, ("n2",)), (10**9, ())])
+@pytest.mark.parametrize(("elected_at", "expected"), [(1, ("n2",)), (4, ("n2",)), (10**9, ())])
 def test_a_leader_is_looked_for_while_there_is_none(
-    elected_at: int, struck: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    elected_at: int, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(targets, "_FIND_S", 0.6)
     planned = SimpleNamespace(on=SimpleNamespace(mode="leader", partition=None, node="broker", link=""))
     cluster = SimpleNamespace(admin=FakeAdmin(elected_at), links={})
-    assert asyncio.run(targets.struck_at_last(cast("Any", planned), cast("Any", cluster))) == struck
+    assert asyncio.run(targets.wait_for_targets(cast("Any", planned), cast("Any", cluster))) == expected
 
 
 def context(*samples: Sample) -> FaultContext:
@@ -144,7 +144,7 @@ def test_a_schedule_that_breaks_off_is_no_effect() -> None:
 class Unhealed:
     """A fault on a link whose healing shows only once a node that another fault has killed is back."""
 
-    def __init__(self, line: timeline.Timeline) -> None:
+    def __init__(self, line: timeline.FaultSchedule) -> None:
         self._line, self.looks = line, 0
 
     async def healing(self) -> tuple[Evidence, ...]:
@@ -155,9 +155,9 @@ class Unhealed:
         return (sentence("healing", "n2->n1", "a fake probe", proven, "as told", "it is told so"),)
 
 
-@pytest.mark.parametrize(("struck", "proven"), [("n1", True), ("n3", False)])
+@pytest.mark.parametrize(("expected", "proven"), [("n1", True), ("n3", False)])
 def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
-    struck: str, proven: bool, monkeypatch: pytest.MonkeyPatch
+    expected: str, proven: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, "HEAL_S", 0.25)
     written: list[dict[str, Any]] = []
@@ -167,10 +167,10 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
         links = {"n2->n1": SimpleNamespace(node="n1", source="n2")}
         cluster = SimpleNamespace(admin=nothing, nodes={}, links=links, workers={})
         events = SimpleNamespace(write=lambda _, **fields: written.append(fields))
-        line = timeline.Timeline(
+        line = timeline.FaultSchedule(
             (), cast("Any", cluster), cast("Any", events), start_ns=0, go_ns=0, listener=lambda _: None
         )
-        line.active["kill-2"] = frozenset({struck})
+        line.active["kill-2"] = frozenset({expected})
         planned = SimpleNamespace(id="latency-1")
         await line._prove_healing(cast("Any", planned), cast("Any", Unhealed(line)), ("n2->n1",))
 

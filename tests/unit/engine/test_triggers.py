@@ -10,7 +10,7 @@ import pytest
 
 from harness.clients.base import Counters
 from harness.clock import monotonic_ns
-from harness.engine.triggers import Sighting, Sources, wait_for
+from harness.engine.triggers import Sighting, TriggerSources, wait_for
 from harness.errors import ControlError
 from harness.scenario.model import Trigger
 from harness.scenario.trigger import holds, in_words
@@ -41,7 +41,7 @@ class World:
 
 
 def wait(trigger: Trigger, world: World, healed: asyncio.Event | None = None) -> Sighting:
-    sources = Sources(
+    sources = TriggerSources(
         group_state=world.group_state,
         leader=world.leader,
         counters=world.next,

@@ -57,11 +57,11 @@ class Control:
 
 
 def _proven(kind: str, options: dict[str, Any], probes: Probes, *, channels: bool = True) -> list[tuple[str, bool]]:
-    shape = FAULTS.get(kind).shape
+    spec = FAULTS.get(kind).spec
     planned = PlannedFault(
         id=f"{kind}-1",
         kind=kind,
-        options=shape.options(**options),
+        options=spec.options(**options),
         on=Target(link="n1->n2"),
         targets=("n1->n2",),
         at_ns=0,

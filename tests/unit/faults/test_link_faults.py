@@ -13,7 +13,7 @@ from support.in_process import scenario
 
 from harness.errors import ScenarioError
 from harness.faults import latency as latency_module
-from harness.faults.base import FAULTS, Evidence, FaultContext, Sample, gauge_name
+from harness.faults.base import FAULTS, Evidence, FaultContext, Sample, extra_probe_name
 from harness.history.record import Break
 from harness.runtime.base import Channel, Link
 from harness.scenario.expand import variants
@@ -104,7 +104,7 @@ def _context(
     planned = PlannedFault(
         id=f"{kind}-1",
         kind=kind,
-        options=FAULTS.get(kind).shape.options(**options),
+        options=FAULTS.get(kind).spec.options(**options),
         on=Target(link=targets[0]),
         targets=targets,
         at_ns=0,
@@ -133,11 +133,11 @@ def _carry_out(
     kind: str,
     options: dict[str, Any],
     trips: Sequence[Sample],
-    gauge: Sequence[Sample] = (),
+    extra_probe: Sequence[Sample] = (),
     control: Control | None = None,
 ) -> tuple[list[Evidence], list[Evidence]]:
     """Return the evidence of effect, as it is looked at just before the end, and of healing."""
-    probes = Probes(**{LINK: trips, gauge_name(LINK, f"{kind}-1"): gauge})
+    probes = Probes(**{LINK: trips, extra_probe_name(LINK, f"{kind}-1"): extra_probe})
     context, now = _context(kind, options, probes, control or Control(), [_link(LINK, "client")], (LINK,))
 
     async def carried_out() -> tuple[list[Evidence], list[Evidence]]:
@@ -238,13 +238,13 @@ def test_two_round_trips_are_too_few_for_a_disconnect() -> None:
 )
 def test_bandwidth_is_measured(usual_ms: int, during_ms: int, after_ms: int, effect: bool, healing: bool) -> None:
     """At 50 KB/s the look carries 10,000 bytes."""
-    gauge = _phases(
+    extra_probe = _phases(
         lambda start: _trip(start, during_ms * MS),
         usual=lambda start: _trip(start, usual_ms * MS),
         after=lambda start: _trip(start, after_ms * MS),
     )
     options = {"rate_bytes_per_s": 50_000, "direction": "down"}
-    found = _carry_out("bandwidth", options, _phases(lambda start: _trip(start, MS // 10)), gauge)
+    found = _carry_out("bandwidth", options, _phases(lambda start: _trip(start, MS // 10)), extra_probe)
     assert (_proven(found[0]), _proven(found[1])) == ([effect], [healing]), found
 
 
@@ -263,9 +263,9 @@ def test_two_looks_are_too_few(kind: str) -> None:
         "slicer": {"size_bytes": 512},
         "slow_close": {"delay_ns": 100 * MS},
     }
-    gauge = [_trip(start) for start in range(5 * S, BEGIN, 250 * MS)]
-    gauge += [_trip(BEGIN + n * S, 900 * MS) for n in range(2)]
-    effect, healing = _carry_out(kind, options[kind], _phases(_trip), gauge)
+    extra_probe = [_trip(start) for start in range(5 * S, BEGIN, 250 * MS)]
+    extra_probe += [_trip(BEGIN + n * S, 900 * MS) for n in range(2)]
+    effect, healing = _carry_out(kind, options[kind], _phases(_trip), extra_probe)
     assert _proven(effect) == [False]
     assert _proven(healing) == [False]
     assert "too few" in effect[0].observed
@@ -275,16 +275,16 @@ def test_two_looks_are_too_few(kind: str) -> None:
     ("direction", "added_ms", "proven"), [("up", 95, True), ("up", 50, False), ("both", 95, False)]
 )
 def test_slow_close_is_measured_per_direction(direction: str, added_ms: int, proven: bool) -> None:
-    gauge = _phases(lambda start: _trip(start, (1 + added_ms) * MS))
-    effect, healing = _carry_out("slow_close", {"delay_ns": 100 * MS, "direction": direction}, [], gauge)
+    extra_probe = _phases(lambda start: _trip(start, (1 + added_ms) * MS))
+    effect, healing = _carry_out("slow_close", {"delay_ns": 100 * MS, "direction": direction}, [], extra_probe)
     assert _proven(effect) == [proven]
     assert _proven(healing) == [True]
 
 
 @pytest.mark.parametrize(("during_ms", "proven"), [(70, True), (20, False), (1, False)])
 def test_slicer_shows_in_the_pauses_of_the_fewest_pieces(during_ms: int, proven: bool) -> None:
-    gauge = _phases(lambda start: _trip(start, during_ms * MS))
-    effect, healing = _carry_out("slicer", {"size_bytes": 512, "direction": "down"}, [], gauge)
+    extra_probe = _phases(lambda start: _trip(start, during_ms * MS))
+    effect, healing = _carry_out("slicer", {"size_bytes": 512, "direction": "down"}, [], extra_probe)
     assert _proven(effect) == [proven]
     assert _proven(healing) == [True]
 
@@ -302,18 +302,18 @@ def test_slicer_shows_in_the_pauses_of_the_fewest_pieces(during_ms: int, proven:
     ],
 )
 def test_limit_data_ends_connections_at_their_count(direction: str, carried: dict[str, int], proven: bool) -> None:
-    gauge = _phases(
+    extra_probe = _phases(
         lambda start: _trip(start, MS, Break.CUT, **carried),
         after=lambda start: _trip(start, sent=30_000, received=30_000),
     )
-    effect, healing = _carry_out("limit_data", {"bytes_": 20_480, "direction": direction}, [], gauge)
+    effect, healing = _carry_out("limit_data", {"bytes_": 20_480, "direction": direction}, [], extra_probe)
     assert _proven(effect) == [proven]
     assert _proven(healing) == [True]
 
 
 def test_limit_data_is_not_healed_before_a_connection_carries_more() -> None:
-    gauge = _phases(_trip, after=lambda start: _trip(start, received=20_480))
-    effect, healing = _carry_out("limit_data", {"bytes_": 20_480}, [], gauge)
+    extra_probe = _phases(_trip, after=lambda start: _trip(start, received=20_480))
+    effect, healing = _carry_out("limit_data", {"bytes_": 20_480}, [], extra_probe)
     assert _proven(effect) == [False]
     assert _proven(healing) == [False]
 
@@ -441,6 +441,6 @@ def test_one_node_alone_has_no_peers_to_be_cut_off_from() -> None:
 
 
 def test_pieces_of_a_size_that_the_proxy_draws_are_said_not_to_be_replayable() -> None:
-    shape = FAULTS.get("slicer").shape
-    assert shape.unreplayable(shape.options(size_bytes=512, variation_bytes=100))
-    assert not shape.unreplayable(shape.options(size_bytes=512))
+    spec = FAULTS.get("slicer").spec
+    assert spec.unreplayable(spec.options(size_bytes=512, variation_bytes=100))
+    assert not spec.unreplayable(spec.options(size_bytes=512))

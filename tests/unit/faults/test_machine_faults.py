@@ -131,11 +131,11 @@ def _carried_out(
     meanwhile: Callable[[FakeNode], None] = lambda _: None,
 ) -> tuple[dict[str, bool], list[str]]:
     """Return what was proven, by stage and probe, and what had to be said."""
-    shape, now, said = FAULTS.get(kind).shape, [10 * S], []
+    spec, now, said = FAULTS.get(kind).spec, [10 * S], []
     planned = PlannedFault(
         id=f"{kind}-1",
         kind=kind,
-        options=shape.options(**(options or {})),
+        options=spec.options(**(options or {})),
         on=Target(node="n1"),
         targets=("n1",),
         at_ns=0,

@@ -97,7 +97,7 @@ def context(kind: str, options: Mapping[str, Any], targets: tuple[str, ...], nod
     planned = PlannedFault(
         id=more.pop("id", f"{kind}-1"),
         kind=kind,
-        options=FAULTS.get(kind).shape.options(**options),
+        options=FAULTS.get(kind).spec.options(**options),
         on=Target(),
         targets=targets,
         at_ns=0,
@@ -286,8 +286,8 @@ def test_cpu_on_a_node_that_is_restarted_meanwhile_adds_its_counts_up() -> None:
     [({}, True), ({"limit": 0.1}, False), ({"fraction": 0.1}, False), ({"limit": 0.1, "fraction": 0.1}, True)],
 )
 def test_cpu_takes_a_limit_or_a_fraction(options: dict[str, float], problem: bool) -> None:
-    shape = FAULTS.get("cpu").shape
-    assert bool(shape.problem(shape.options(**options))) is problem
+    spec = FAULTS.get("cpu").spec
+    assert bool(spec.problem(spec.options(**options))) is problem
 
 
 class Leaders:

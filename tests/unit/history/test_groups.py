@@ -15,7 +15,7 @@ from harness.history.commits import NOWHERE, InForce
 from harness.history.epochs import UNKNOWN_NS
 from harness.history.facts import Facts
 from harness.history.read import History
-from harness.history.record import RECORD_DTYPE, Flag, Journal, Kind, Outcome
+from harness.history.record import RECORD_DTYPE, Flag, Journal, Outcome, RecordKind
 
 
 def _consumer(tmp_path: Path) -> Journal:
@@ -43,15 +43,15 @@ def test_commits_and_polls_are_read_as_written(tmp_path: Path) -> None:
 def test_an_array_of_records_is_appended_in_order(tmp_path: Path) -> None:
     journal = _consumer(tmp_path)
     records = np.zeros(3, RECORD_DTYPE)
-    records["kind"], records["t"], records["offset"], records["ref"] = Kind.DELIVERED, 5, [7, 8, 9], -1
-    journal.add(Kind.DELIVERED, t=4, key=0, seq=0, partition=0, offset=6)
+    records["kind"], records["t"], records["offset"], records["ref"] = RecordKind.DELIVERED, 5, [7, 8, 9], -1
+    journal.add(RecordKind.DELIVERED, t=4, key=0, seq=0, partition=0, offset=6)
     journal.extend(records)
     journal.extend(records[::2])
     journal.poll(6, 1, 0)
     journal.close()
     read = History.load(tmp_path).journals[0].records
     assert read["offset"].tolist() == [6, 7, 8, 9, 7, 9, 0]
-    assert read["kind"].tolist() == [Kind.DELIVERED] * 6 + [Kind.POLL]
+    assert read["kind"].tolist() == [RecordKind.DELIVERED] * 6 + [RecordKind.POLL]
 
 
 def test_records_of_another_type_are_refused(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_an_owner_owns_until_it_is_revoked_lost_dead_or_the_history_ends() -> No
     ]
     found = [
         (item.partition, item.journal, item.start_ns // MS, item.end_ns // MS, item.end)
-        for item in HistoryBuilder().lines(lines).history().tenures
+        for item in HistoryBuilder().lines(lines).history().ownership_spans
     ]
     assert found == [
         (0, "c0.1", 0, 40, "dead"),

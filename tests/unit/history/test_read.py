@@ -15,7 +15,7 @@ from support.history_builder import HistoryBuilder, facts
 from harness.errors import HarnessError
 from harness.history.columns import Word, words_of
 from harness.history.read import RECORD_DTYPE, History, HistoryError
-from harness.history.record import HEADER_BYTES, RECORD, EventLog, Flag, Journal, Kind, Outcome
+from harness.history.record import HEADER_BYTES, RECORD, EventLog, Flag, Journal, Outcome, RecordKind
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def run_dir(tmp_path: Path) -> Path:
     facts(worker_zones={"c0": "clients"}).save(tmp_path / "facts.json")
     producer = Journal(tmp_path / "history" / "p0.1.journal", {"worker": "p0", "incarnation": 1, "role": "producer"})
     for n in range(4):
-        producer.add(Kind.SEND, t=100 + n, key=n % 2, seq=n // 2, partition=0)
-    producer.add(Kind.SENT, t=200, outcome=Outcome.OK, ref=0, count=3, offset=7)
+        producer.add(RecordKind.SEND, t=100 + n, key=n % 2, seq=n // 2, partition=0)
+    producer.add(RecordKind.SENT, t=200, outcome=Outcome.OK, ref=0, count=3, offset=7)
     producer.close()
     consumer = Journal(tmp_path / "history" / "c0.1.journal", {"worker": "c0", "incarnation": 1, "role": "consumer"})
     for n in range(3):
-        consumer.add(Kind.DELIVERED, t=300, key=n % 2, seq=n // 2, partition=0, offset=7 + n, count=1)
+        consumer.add(RecordKind.DELIVERED, t=300, key=n % 2, seq=n // 2, partition=0, offset=7 + n, count=1)
     consumer.flush()
-    consumer.add(Kind.PROCESSED, t=301, outcome=Outcome.OK, ref=0, count=2)
-    consumer.add(Kind.ACKED, t=302, outcome=Outcome.OK, ref=0, count=2, flags=Flag.CONFIRMED)
+    consumer.add(RecordKind.PROCESSED, t=301, outcome=Outcome.OK, ref=0, count=2)
+    consumer.add(RecordKind.ACKED, t=302, outcome=Outcome.OK, ref=0, count=2, flags=Flag.CONFIRMED)
     consumer.close()
     events = EventLog(tmp_path / "history" / "engine.events.jsonl", "engine")
     events.write("phase", t=90, phase="faults")
@@ -204,12 +204,12 @@ def test_missing_parts_are_refused(run_dir: Path) -> None:
 
 _WRITER = """
 import sys, pathlib
-from harness.history.record import Journal, Kind
+from harness.history.record import Journal, RecordKind
 journal = Journal(pathlib.Path(sys.argv[1]), {"worker": "p9", "incarnation": 1, "role": "producer"})
 n = 0
 while True:
     for _ in range(7):
-        journal.add(Kind.SEND, t=n, key=0, seq=n, partition=0)
+        journal.add(RecordKind.SEND, t=n, key=0, seq=n, partition=0)
         n += 1
     journal.flush()
     print(n, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.history_builder import HistoryBuilder, facts
 
-from harness.checks.stall import Stall, StallLimits
+from harness.checks.stall import StallCheck, StallLimits
 from harness.history.facts import Facts
 from harness.history.read import History
 from harness.judging.bands import bands_of
@@ -186,7 +186,7 @@ def test_death_pause_and_leave_are_told_apart() -> None:
 
 def test_pauses_are_labelled_with_their_cause_and_those_beyond_a_limit_are_told_apart() -> None:
     history = _history(*RANGE, *DELIVERIES)
-    stall = Stall().judge(history, StallLimits(collateral_ns_max=2_000 * MS))
+    stall = StallCheck().judge(history, StallLimits(collateral_ns_max=2_000 * MS))
     assert stall.findings
     assert [(lane, label, round(end - start)) for lane, label, start, end in _drawn(history, "stall", (stall,))] == [
         ("partition 2", "collateral", 10_988),

@@ -17,7 +17,7 @@ from support.report_page import Page, require_self_contained
 from harness.errors import UnfitEnvironmentError
 from harness.report.html import render_report, write_report
 from harness.report.plot_timeline import timeline_svg
-from harness.result import Band, RunResult, Series, Timeline
+from harness.result import Band, ReportTimeline, RunResult, Series
 from harness.verdict import Verdict
 
 S = samples.S
@@ -157,7 +157,7 @@ def _long(partitions: int, bins: int) -> RunResult:
         replace(check, findings=(replace(finding, operations=operations),) * 300, reasons=("r" * 500,) * 200)
         for check in samples.failing().checks
     )
-    timeline = Timeline(start_ns=0, end_ns=bins * S, bin_ns=S, series=series, bands=bands, deliveries=deliveries)
+    timeline = ReportTimeline(start_ns=0, end_ns=bins * S, bin_ns=S, series=series, bands=bands, deliveries=deliveries)
     return replace(samples.failing(), timeline=timeline, checks=checks)
 
 
@@ -178,22 +178,24 @@ def test_the_page_is_bounded_whatever_the_findings() -> None:
 @pytest.mark.parametrize(
     "timeline",
     [
-        Timeline(start_ns=0, end_ns=0),
-        Timeline(start_ns=0, end_ns=1),
-        Timeline(start_ns=0, end_ns=S, series=(Series(name="empty", unit="ns", t_ns=(), y=()),)),
-        Timeline(start_ns=0, end_ns=S, series=(Series(name="gap", unit="ns", t_ns=(0, 1), y=(float("nan"),) * 2),)),
-        Timeline(start_ns=0, end_ns=S, bin_ns=S, deliveries={"0": ()}),
-        Timeline(start_ns=0, end_ns=S, bin_ns=S, deliveries={"0": (0, 0), "1": (1,)}),
-        Timeline(start_ns=-3 * 86_400 * S, end_ns=9 * 86_400 * S),
+        ReportTimeline(start_ns=0, end_ns=0),
+        ReportTimeline(start_ns=0, end_ns=1),
+        ReportTimeline(start_ns=0, end_ns=S, series=(Series(name="empty", unit="ns", t_ns=(), y=()),)),
+        ReportTimeline(
+            start_ns=0, end_ns=S, series=(Series(name="gap", unit="ns", t_ns=(0, 1), y=(float("nan"),) * 2),)
+        ),
+        ReportTimeline(start_ns=0, end_ns=S, bin_ns=S, deliveries={"0": ()}),
+        ReportTimeline(start_ns=0, end_ns=S, bin_ns=S, deliveries={"0": (0, 0), "1": (1,)}),
+        ReportTimeline(start_ns=-3 * 86_400 * S, end_ns=9 * 86_400 * S),
     ],
 )
-def test_scarce_timelines_do_not_break_the_page(timeline: Timeline) -> None:
+def test_scarce_timelines_do_not_break_the_page(timeline: ReportTimeline) -> None:
     Page(render_report(replace(samples.passing(), timeline=timeline)))
 
 
 def test_a_gap_in_a_line_stays_a_gap() -> None:
     line = Series(name="latency p99", unit="ns", t_ns=(0, S, 2 * S, 3 * S), y=(1e6, float("nan"), 2e6, 3e6))
-    svg = _svg(replace(samples.passing(), timeline=Timeline(start_ns=0, end_ns=4 * S, series=(line,))))
+    svg = _svg(replace(samples.passing(), timeline=ReportTimeline(start_ns=0, end_ns=4 * S, series=(line,))))
     paths = [element.get("d", "") for element in svg.iter("path") if element.get("class") == "line l0"]
     assert [path.count("M") for path in paths if "L" in path and path.count("M") > 1] == [2]
 

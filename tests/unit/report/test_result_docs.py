@@ -18,7 +18,7 @@ SHAPES: tuple[type, ...] = (
     result.RunResult,
     result.FaultResult,
     result.EvidenceItem,
-    result.Timeline,
+    result.ReportTimeline,
     result.Series,
     result.Band,
     verdict.CheckResult,
@@ -34,19 +34,19 @@ def _sections() -> dict[str, str]:
 
 
 def test_every_shape_of_the_schema_has_a_section() -> None:
-    assert {shape.__name__ for shape in SHAPES} | {"Verdict"} == set(schema()["$defs"]) == set(_sections())
+    assert {spec.__name__ for spec in SHAPES} | {"Verdict"} == set(schema()["$defs"]) == set(_sections())
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_every_field_has_a_row_in_order(shape: type) -> None:
-    rows = re.findall(r"^\| `(\w+)` \| .+ \| .* \| .+ \|$", _sections()[shape.__name__], flags=re.MULTILINE)
-    assert rows == [field.name for field in dataclasses.fields(shape)]
+@pytest.mark.parametrize("spec", SHAPES, ids=lambda spec: spec.__name__)
+def test_every_field_has_a_row_in_order(spec: type) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| .* \| .+ \|$", _sections()[spec.__name__], flags=re.MULTILINE)
+    assert rows == [field.name for field in dataclasses.fields(spec)]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_rows_say_what_the_docstring_says(shape: type) -> None:
-    section = _sections()[shape.__name__]
-    for name, text in descriptions(shape).items():
+@pytest.mark.parametrize("spec", SHAPES, ids=lambda spec: spec.__name__)
+def test_rows_say_what_the_docstring_says(spec: type) -> None:
+    section = _sections()[spec.__name__]
+    for name, text in descriptions(spec).items():
         row = re.search(rf"^\| `{name}` .*$", section, flags=re.MULTILINE)
         assert row is not None
         assert row[0].endswith(f"| {text.replace('``', '`')} |")

@@ -19,16 +19,16 @@ from harness.engine import runtimes
 from harness.errors import UnfitEnvironmentError
 from harness.progress import Event
 from harness.runtime.base import Channel, Link
-from harness.runtime.contract import Sources
+from harness.runtime.contract import SourceAddresses
 from harness.runtime.docker import container
 from harness.runtime.docker import engine as docker_engine
-from harness.runtime.docker.container import Container, Made
+from harness.runtime.docker.container import Container, ContainerSpec
 from harness.runtime.docker.runtime import _home
 from harness.runtime.kernel.cgroup import groups_of
 from harness.runtime.kernel.cgroup_cpu import CpuGroup
 from harness.runtime.ledger import Ledger, sweep
 from harness.runtime.toxiproxy.control import ToxiproxyControl
-from harness.runtime.toxiproxy.router import Fleet
+from harness.runtime.toxiproxy.router import ProxyRouter
 from harness.scenario.model import Plan
 from harness.session.selection import select
 
@@ -59,7 +59,9 @@ def test_a_pod_carries_what_starts_from_its_node_and_its_clients_links() -> None
 
 
 def test_only_the_gateway_stands_for_this_machine() -> None:
-    sources = Sources(proxies=frozenset(), harness=frozenset({("127.0.0.1", 7)}), gateways=frozenset({"172.18.0.1"}))
+    sources = SourceAddresses(
+        proxies=frozenset(), harness=frozenset({("127.0.0.1", 7)}), gateways=frozenset({"172.18.0.1"})
+    )
     assert sources.are_harness(("172.18.0.1", 51_000))
     assert sources.are_harness(("127.0.0.1", 7))
     assert not sources.are_harness(("127.0.0.1", 8))
@@ -73,7 +75,7 @@ def test_the_fleet_asks_the_server_that_carries_the_link() -> None:
         def remove_toxic(self, link: str, name: str) -> None:
             asked.append((self.address, f"{link} {name}"))
 
-    fleet = Fleet()
+    fleet = ProxyRouter()
     fleet.add(FakeControl("127.0.0.1", 1), ["clients->n1", "n1->n2"])
     fleet.add(FakeControl("127.0.0.1", 2), ["clients->n2"])
     fleet.remove_toxic("clients->n2", "latency-1")
@@ -222,7 +224,7 @@ def test_a_container_whose_end_the_engine_does_not_notice_is_removed_all_the_sam
 
     async def run() -> None:
         box = FakeBox()
-        held = Container(Made(name="n1", image="i", argv=("a",)), ledger, tmp_path / "log")
+        held = Container(ContainerSpec(name="n1", image="i", argv=("a",)), ledger, tmp_path / "log")
         held._box, held._pid = box, 1
         assert not await held.end(signal.SIGTERM, 0.01)
         await held.remove()

@@ -16,7 +16,7 @@ from harness.scenario.explain import explain
 from harness.scenario.fields import field_specs
 from harness.scenario.head import FaultWords, Head
 from harness.scenario.load import load_text
-from harness.scenario.model import Attempts, ClusterShape, Target, Trigger, WorkloadShape
+from harness.scenario.model import Attempts, Cluster, Target, Trigger, Workload
 from harness.scenario.plan import make_plan
 from harness.scenario.plugins import Vocabulary
 from harness.scenario.schema import json_schema
@@ -56,7 +56,7 @@ def test_mistakes_are_answered_as_shown(source: str) -> None:
     assert str(caught.value) == answer.rstrip()
 
 
-@pytest.mark.parametrize("cls", [Head, ClusterShape, WorkloadShape, FaultWords, Target, Trigger, Attempts])
+@pytest.mark.parametrize("cls", [Head, Cluster, Workload, FaultWords, Target, Trigger, Attempts])
 def test_every_key_is_documented(cls: type) -> None:
     assert [spec.yaml for spec in field_specs(cls) if f"`{spec.yaml}`" not in PAGE] == []
 
@@ -67,8 +67,8 @@ def test_defaults_are_as_documented(vocabulary: Vocabulary) -> None:
     )
     assert (variant.seed, variant.workload, variant.cluster) == (
         1,
-        WorkloadShape(producer=words.StreamProducer(), consumer=words.StreamConsumer()),
-        ClusterShape(topic=words.StreamOptions()),
+        Workload(producer=words.StreamProducer(), consumer=words.StreamConsumer()),
+        Cluster(topic=words.StreamOptions()),
     )
     spoken = dict(re.findall(r"^\| `(\w+)` \| ([^ |]+) \|", PAGE, re.MULTILINE))
     shown = explain(make_plan(variant))

@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from harness.brokers.kafka.client import KafkaClient
-from harness.brokers.kafka.commits import Commits
+from harness.brokers.kafka.commits import CommitRecorder
 from harness.brokers.kafka.errors import error_text
 from harness.brokers.kafka.options import TOPIC, ConsumerOptions, ProducerOptions
 from harness.brokers.kafka.producer import KafkaProducer
@@ -23,7 +23,7 @@ from harness.clients.base import Control, Counters, ErrorCollapse, Session, Work
 from harness.errors import StartError
 from harness.history.facts import Facts
 from harness.history.read import History
-from harness.history.record import EventLog, Flag, Journal, Kind, Outcome
+from harness.history.record import EventLog, Flag, Journal, Outcome, RecordKind
 
 PARTITIONS = 4
 COUNT = 400
@@ -122,7 +122,7 @@ def test_everything_is_recorded_once_and_in_order(
     known = dict(zip(sends.value.tolist(), sends.offset.tolist(), strict=True))
     assert [known[value] for value in deliveries.value.tolist()] == deliveries.offset.tolist()
     (consumer,) = (view for view in history.journals if view.worker == "c0")
-    commits = consumer.select(Kind.COMMIT)
+    commits = consumer.select(RecordKind.COMMIT)
     good = commits[commits["outcome"] == Outcome.OK]
     assert (good["flags"] & Flag.CONFIRMED).all()
     for partition in range(PARTITIONS):
@@ -132,7 +132,7 @@ def test_everything_is_recorded_once_and_in_order(
     begun = commits[commits["outcome"] == Outcome.UNKNOWN]
     places = {(int(row["partition"]), int(row["offset"])) for row in begun}
     assert {(int(row["partition"]), int(row["offset"])) for row in good} <= places
-    assert int(consumer.select(Kind.POLL)["count"].sum()) > 0
+    assert int(consumer.select(RecordKind.POLL)["count"].sum()) > 0
     kinds = [event.kind for event in history.events if event.source == "c0"]
     assert "assign" in kinds
     assert "revoke" in kinds
@@ -145,7 +145,7 @@ def test_a_commit_comes_after_the_processing_and_with_auto_before_possibly_not(
     history = run(tmp_path, mock, ConsumerOptions(commit="sync", handler_time_ns=200_000), ProducerOptions())
     (consumer,) = (view for view in history.journals if view.worker == "c0")
     deliveries = history.index.deliveries
-    for row in consumer.select(Kind.COMMIT):
+    for row in consumer.select(RecordKind.COMMIT):
         if row["outcome"] == Outcome.UNKNOWN:
             covered = (deliveries.partition == row["partition"]) & (deliveries.offset < row["offset"])
             assert (deliveries.t_processed[covered] <= row["t"]).all()
@@ -213,7 +213,7 @@ class FakeConsumer:
 
 def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_gone(tmp_path: Path) -> None:
     takes = session(tmp_path, "c0", "", ConsumerOptions())
-    commits, consumer = Commits(takes, "sync", threading.RLock()), FakeConsumer()
+    commits, consumer = CommitRecorder(takes, "sync", threading.RLock()), FakeConsumer()
     commits.commit(consumer, [TopicPartition(TOPIC, 0, 5), TopicPartition(TOPIC, 1, 7)])  # type: ignore[arg-type]
     commits.forget({1})
     owed = commits.take_failed()
@@ -223,7 +223,7 @@ def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_
     takes.journal.close()
     Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, commits=True).save(tmp_path / "facts.json")
     (view,) = History.load(tmp_path).journals
-    told = [(int(row["partition"]), int(row["outcome"])) for row in view.select(Kind.COMMIT)]
+    told = [(int(row["partition"]), int(row["outcome"])) for row in view.select(RecordKind.COMMIT)]
     refused, done = (0, int(Outcome.FAIL)), (0, int(Outcome.OK))
     assert told.index(refused) < told.index(done)
 

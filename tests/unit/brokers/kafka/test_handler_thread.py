@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from harness.brokers.kafka.handler_thread import Beside
+from harness.brokers.kafka.handler_thread import HandlerThread
 from harness.clients.base import Counters
 from harness.history.record import RECORD_DTYPE
 
@@ -36,11 +36,11 @@ class FakeOwner:
         self.done.append(first)
 
 
-def batch(*places: tuple[int, int]) -> tuple[FakeOwner, Beside]:
+def batch(*places: tuple[int, int]) -> tuple[FakeOwner, HandlerThread]:
     records = np.zeros(len(places), RECORD_DTYPE)
     records["partition"], records["offset"] = [place[0] for place in places], [place[1] for place in places]
     owner = FakeOwner()
-    return owner, Beside(owner, records, 10)  # type: ignore[arg-type]
+    return owner, HandlerThread(owner, records, 10)  # type: ignore[arg-type]
 
 
 def test_a_batch_that_nobody_takes_is_processed_whole() -> None:

@@ -19,7 +19,7 @@ from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.admin import KafkaAdmin
 from harness.brokers.kafka.config import server_properties
 from harness.brokers.kafka.probe import KafkaProbe
-from harness.brokers.kafka.wire import ProtocolError, Reader, Wire, Writer
+from harness.brokers.kafka.wire import ProtocolError, Wire, WireReader, Writer
 from harness.clients.payload import decode, decode_all, encode, encode_all
 from harness.distributions.base import Installation
 from harness.engine.topology import draw_links
@@ -71,7 +71,7 @@ def test_foreign_payloads_in_bulk_are_read_as_one_by_one(bodies: list[bytes]) ->
 @given(st.integers(0, 2**32 - 1), st.text(max_size=300))
 def test_what_is_written_is_read(number: int, text: str) -> None:
     written = Writer().unsigned(number).text(text).compact(text).number("q", number)
-    reader = Reader(bytes(written.data))
+    reader = WireReader(bytes(written.data))
     assert (reader.unsigned(), reader.text(), reader.compact(), reader.number("q")) == (number, text, text, number)
     with pytest.raises(ProtocolError):
         reader.raw(1)
@@ -121,7 +121,9 @@ def test_a_consumer_protocol_group_is_read() -> None:
         body.unsigned(0).unsigned(0)
     body.unsigned(0).number("i", -1).unsigned(0).unsigned(0)
     group = asked(FakeNode(bytes(body.data), flexible=True), lambda wire: ask.consumer_group(wire, "chaos", "chaos"))
-    assert group == ask.Group(state="reconciling", members=(ask.Member(worker="c0", member="m-1", partitions=(0, 2)),))
+    assert group == ask.GroupDescription(
+        state="reconciling", members=(ask.Member(worker="c0", member="m-1", partitions=(0, 2)),)
+    )
 
 
 def test_a_classic_group_is_read_while_it_has_no_assignment() -> None:
