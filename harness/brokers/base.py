@@ -1,6 +1,7 @@
 """What the engine needs of a broker kind: launch specifications, readiness, administration, facts.
 
-One module per kind registers itself in ``BROKERS``. Knows no fault and no check.
+One module per kind registers itself in ``BROKERS``; what the loader must know of a kind is in ``harness.scenario.plugins``. Knows no
+fault and no check.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from harness.history.record import Journal
 from harness.registry import BROKER_PACKAGES, PackageRegistry
 from harness.runtime.base import Link, NodeSpec
 from harness.scenario.model import Plan
-from harness.scenario.plugins import BrokerSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,6 @@ class Broker(Protocol):
 
     Attributes:
         kind: Registered name.
-        spec: For the loader.
         admin_role: Port on which administration and probes reach a node, past every link.
         direct_roles: Ports that the harness asks, past every link; the first is ``admin_role``.
         peer_roles: Ports that nodes dial each other at: a link between nodes has a channel for each.
@@ -207,7 +206,6 @@ class Broker(Protocol):
     """
 
     kind: str
-    spec: BrokerSpec
     admin_role: str
     direct_roles: tuple[str, ...]
     peer_roles: tuple[str, ...]

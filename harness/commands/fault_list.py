@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.brokers.base import BROKERS
 from harness.faults.base import FAULTS, FaultKind
 from harness.runtime.abilities import why_not
 from harness.runtime.docker import engine as docker_engine
 from harness.scenario.explain import described
 from harness.scenario.fields import FieldSpec, field_specs, item_type, literals, unit_of, without_none
+from harness.scenario.plugins import BROKER_SPECS
 from harness.scenario.quantity import exact
 
 RUNTIMES = ("process", "docker")
@@ -139,7 +139,7 @@ def _listed(kind: FaultKind, lacking: Callable[[str, str], str]) -> Listed:
             for ability in kind.abilities
         ),
         broker=needs,
-        brokers=tuple(name for name, broker in BROKERS.items() if not needs or needs in broker.spec.abilities),
+        brokers=tuple(name for name, spec in BROKER_SPECS.items() if not needs or needs in spec.abilities),
     )
 
 

@@ -79,7 +79,7 @@ class Engine:
     def __init__(self, plan: Plan, source: str, reports: Path, run_id: str, runtime: str, listener: Listener) -> None:
         self._plan = plan
         self._listener = listener
-        self._broker: Broker = BROKERS.get(plan.broker.partition("-")[0])
+        self._broker: Broker = BROKERS.get(plan.broker_kind)
         self.record = RunRecord(
             run_id=run_id, runtime=runtime, started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         )

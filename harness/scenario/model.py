@@ -227,12 +227,13 @@ class Plan:
         file: Path as given on the command line.
         title, why, tags: As written.
         broker: Alias or exact distribution (``nats-2``, ``nats-2.12.1``).
+        broker_kind: The kind that it is of (``nats``).
         variant: Matrix keys → the chosen values as written; empty without a matrix.
         seed: The seed in force (drawn once when the scenario says ``random``).
         cluster, workload, timeline, expect: The variant's content; ``timeline`` in order of ``at_ns``.
         must_fail: Canary: exactly these checks of ``expect`` must fail; empty for ordinary scenarios.
         attempts: For races, else None.
-        digest: SHA-256 over everything above except ``file``; equal plans have equal digests.
+        digest: SHA-256 over everything above except ``file`` and ``broker_kind``, which follows from ``broker``; equal plans have equal digests.
     """
 
     scenario: str
@@ -241,6 +242,7 @@ class Plan:
     why: str
     tags: tuple[str, ...]
     broker: str
+    broker_kind: str
     variant: Mapping[str, str]
     seed: int
     cluster: Cluster

@@ -44,6 +44,7 @@ def make_plan(variant: Variant, seed: int | None = None) -> Plan:
         why=variant.why,
         tags=variant.tags,
         broker=variant.broker,
+        broker_kind=variant.broker_kind,
         variant=dict(variant.labels),
         seed=chosen,
         cluster=variant.cluster,
@@ -64,9 +65,9 @@ def derive(seed: int, *names: str) -> int:
 
 
 def digest(plan: Plan) -> str:
-    """Return the SHA-256 (hex) of everything in a plan except its file and its digest."""
+    """Return the SHA-256 (hex) of everything in a plan except its file, its digest and the kind of its broker, which follows from the broker."""
     content = canonical(plan)
-    del content["file"], content["digest"]
+    del content["file"], content["broker_kind"], content["digest"]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.registry import BROKER_PACKAGES, PackageRegistry
 from harness.scenario.model import FaultEffects
 
 ActsOn = Literal["link", "node", "client", "consumer", "topic"]
@@ -84,3 +85,6 @@ class Vocabulary:
     brokers: Mapping[str, BrokerSpec]
     faults: Mapping[str, FaultSpec]
     checks: Mapping[str, type]
+
+
+BROKER_SPECS: PackageRegistry[BrokerSpec] = PackageRegistry("broker", lambda: BROKER_PACKAGES.part("spec"))

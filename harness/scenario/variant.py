@@ -31,7 +31,7 @@ class Variant:
     """One variant with everything but the random choices settled.
 
     Attributes:
-        scenario, file, title, why, tags, broker, cluster, workload, expect, must_fail, attempts: As in ``Plan``.
+        scenario, file, title, why, tags, broker, broker_kind, cluster, workload, expect, must_fail, attempts: As in ``Plan``.
         labels: Matrix path → value as written; empty without a matrix.
         seed: As written; None when the scenario says ``random``.
         faults: In file order, with the names that each may act on.
@@ -44,6 +44,7 @@ class Variant:
     why: str
     tags: tuple[str, ...]
     broker: str
+    broker_kind: str
     seed: int | None
     cluster: Cluster
     workload: Workload
@@ -60,7 +61,7 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
     values = reader.fields(root, Head, "")
     assert values is not None
     _check_words(root, values, reader)
-    spec = _broker(root, values["broker"], vocabulary, reader)
+    kind, spec = _broker(root, values["broker"], vocabulary, reader)
     cluster = _section(root, "cluster", Cluster, spec, reader)
     workload = _section(root, "workload", Workload, spec, reader)
     place = None
@@ -92,6 +93,7 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
         why=values["why"],
         tags=values["tags"],
         broker=values["broker"],
+        broker_kind=kind,
         seed=seed,
         cluster=cluster,
         workload=workload,
@@ -127,28 +129,30 @@ def _check_words(root: document.Mapping, values: Mapping[str, Any], reader: Node
         reader.add((at_least or root).at, message)
 
 
-def _broker(root: document.Mapping, name: object, vocabulary: Vocabulary, reader: NodeReader) -> BrokerSpec | None:
-    """Return the shape of the broker's kind when the distribution can exist."""
+def _broker(
+    root: document.Mapping, name: object, vocabulary: Vocabulary, reader: NodeReader
+) -> tuple[str, BrokerSpec | None]:
+    """Return the broker's kind and its specification when the distribution can exist, else an empty name and None."""
     node, matrix = root.get("broker"), root.get("matrix")
     if node is None and not (isinstance(matrix, document.Mapping) and matrix.key("broker")):
         aliases = sorted(alias for spec in vocabulary.brokers.values() for alias in spec.aliases)
         reader.add(root.at, "the scenario needs 'broker'", f"known: {', '.join(aliases)}; or vary it in the matrix")
     if not isinstance(name, str) or node is None:
-        return None
-    known = {alias: spec for spec in vocabulary.brokers.values() for alias in spec.aliases}
+        return "", None
+    known = {alias: kind for kind, spec in vocabulary.brokers.items() for alias in spec.aliases}
     if name in known:
-        return known[name]
+        return known[name], vocabulary.brokers[known[name]]
     fits = [kind for kind in vocabulary.brokers if name.startswith(f"{kind}-")]
     if not fits:
         reader.add(node.at, f"unknown broker {name!r}", nearest(name, known))
-        return None
+        return "", None
     kind = max(fits, key=len)
     spec = vocabulary.brokers[kind]
     if not re.fullmatch(VERSION_PATTERN, name.removeprefix(f"{kind}-")):
         version = next(iter(spec.aliases.values()), f"{kind}-1.0.0")
         hint = f"{nearest(name, spec.aliases)} Or an exact version, such as {version}".strip()
         reader.add(node.at, f"{name!r} is neither an alias of {kind} nor {kind}-X.Y.Z", hint)
-    return spec
+    return kind, spec
 
 
 def _section(root: document.Mapping, key: str, cls: type, spec: BrokerSpec | None, reader: NodeReader) -> Any:

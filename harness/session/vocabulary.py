@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from harness.brokers.base import BROKERS
 from harness.checks.base import CHECKS
 from harness.faults.base import FAULTS
-from harness.scenario.plugins import Vocabulary
+from harness.scenario.plugins import BROKER_SPECS, Vocabulary
 
 
 def vocabulary() -> Vocabulary:
     """Return the vocabulary of everything registered, third parties' included."""
     return Vocabulary(
-        brokers={name: broker.spec for name, broker in BROKERS.items()},
+        brokers=dict(BROKER_SPECS.items()),
         faults={name: kind.spec for name, kind in FAULTS.items()},
         checks={name: check.limits for name, check in CHECKS.items()},
     )

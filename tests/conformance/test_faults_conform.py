@@ -20,7 +20,6 @@ from support import jvm_slots as turns
 from support import required_abilities as required
 from support.in_process import BROKERS, run_text, run_twice_at_most, scenario
 
-from harness.brokers.base import BROKERS as REGISTERED
 from harness.brokers.kafka.admin import KafkaAdmin
 from harness.brokers.nats.admin import NatsAdmin
 from harness.errors import ExitCode, ScenarioError
@@ -29,6 +28,7 @@ from harness.runtime.docker.node import ContainerNode
 from harness.runtime.kernel.disk import LoopDisk
 from harness.runtime.process.node import ProcessNode
 from harness.runtime.toxiproxy.control import ToxiproxyControl
+from harness.scenario.plugins import BROKER_SPECS
 from harness.session.selection import select
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
@@ -296,7 +296,7 @@ NEEDS = {
 
 def _able(case: str, broker: str) -> bool:
     """Tell whether a broker can do a case at all."""
-    return case not in NEEDS or NEEDS[case] in REGISTERED.get(broker).spec.abilities
+    return case not in NEEDS or NEEDS[case] in BROKER_SPECS.get(broker).abilities
 
 
 def test_every_registered_fault_has_a_case() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness.brokers.base import BROKERS
 from harness.commands.cli import cli
 from harness.commands.fault_list import options_of
 from harness.faults.base import FAULTS
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
+from harness.scenario.plugins import BROKER_SPECS
 from harness.session.vocabulary import vocabulary
 
 ROOT = Path(__file__).parents[2]
@@ -79,10 +79,10 @@ def test_docs_name_no_fault_that_does_not_exist() -> None:
     assert set(re.findall(r"^## (\w+)$", FAULTS_PAGE, re.MULTILINE)) == set(FAULTS.names())
 
 
-@pytest.mark.parametrize("kind", BROKERS.names())
+@pytest.mark.parametrize("kind", BROKER_SPECS.names())
 def test_every_broker_option_stands_in_docs(kind: str) -> None:
     page = (ROOT / "docs" / f"{kind}.md").read_text(encoding="utf-8")
-    spec = BROKERS.get(kind).spec
+    spec = BROKER_SPECS.get(kind)
     for options in (spec.topic, spec.producer, spec.consumer):
         for option in dataclasses.fields(options):
             assert f"`{_yaml_name(option.name)}`" in page, option.name

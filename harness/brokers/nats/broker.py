@@ -14,14 +14,11 @@ from typing import Any
 
 from harness.brokers.base import BROKERS, Admin, Launch, Probe
 from harness.brokers.nats.admin import NatsAdmin
-from harness.brokers.nats.aliases import ALIASES
-from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, TopicOptions
 from harness.brokers.nats.probe import NatsProbe
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import client_links, node_names, zones
-from harness.scenario.model import Cluster, Plan, Workload
-from harness.scenario.plugins import BrokerSpec
+from harness.scenario.model import Plan
 from harness.units import format_ns
 
 _NOWHERE = "127.0.0.1:1"
@@ -29,16 +26,6 @@ _S = 1_000_000_000
 
 ELECTION_NS_MAX = 9 * _S
 """Longest election time-out of JetStream's Raft (``maxElectionTimeoutDefault`` in server/raft.go)."""
-
-
-def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
-    """Return why cluster and workload do not fit NATS, or an empty string."""
-    del broker  # every version takes the same
-    if cluster.replicas not in {1, 3}:
-        return f"a stream has 1 or 3 replicas here, not {cluster.replicas}"
-    if workload.consumer.ack == "none" and workload.consumer.ack_confirm:
-        return "ack_confirm needs ack: explicit"
-    return ""
 
 
 class NatsBroker:
@@ -50,15 +37,6 @@ class NatsBroker:
     peer_roles: tuple[str, ...] = ("cluster",)
     peers_by_name = False
     observe_every_s = 0.25
-    spec = BrokerSpec(
-        aliases=ALIASES,
-        topic=TopicOptions,
-        producer=ProducerOptions,
-        consumer=ConsumerOptions,
-        node_counts=(1, 3),
-        problem=problem,
-        abilities=frozenset({"move_leader"}),
-    )
 
     def port_roles(self, plan: Plan) -> tuple[str, ...]:
         """Return the ports that each node needs, the same for every plan."""

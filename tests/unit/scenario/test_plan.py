@@ -103,6 +103,12 @@ def planned(vocabulary: Vocabulary, text: str = TEXT, seed: int | None = None, n
     return make_plan(variant, seed)
 
 
+def test_plan_names_its_brokers_kind_by_alias_and_by_exact_version(vocabulary: Vocabulary) -> None:
+    assert planned(vocabulary).broker_kind == "nats"
+    exact = TEXT.replace("broker: [nats-2]", "broker: [nats-2.10.1]")
+    assert planned(vocabulary, exact).broker_kind == "nats"
+
+
 def test_timeline_is_in_order_of_time_and_otherwise_of_the_file(vocabulary: Vocabulary) -> None:
     plan = planned(vocabulary)
     assert [fault.id for fault in plan.timeline] == ["latency-2", "kill-1", "restart-3", "client_kill-4"]

@@ -1,0 +1,83 @@
+"""What the loader must know of Kafka. Imports neither its administration nor its client library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from harness.brokers.kafka.aliases import ALIASES
+from harness.brokers.kafka.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.scenario.model import Cluster, Workload
+from harness.scenario.plugins import BROKER_SPECS, BrokerSpec
+
+GROUP_STATES: Mapping[str, tuple[str, ...]] = {
+    "classic": ("preparing_rebalance", "completing_rebalance"),
+    "consumer": ("assigning", "reconciling"),
+}
+"""Group protocol → the states of its rebalances."""
+
+_CLIENT = re.compile(r"confluent-kafka-\d+\.\d+\.\d+")
+
+
+def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
+    """Return why cluster and workload do not fit Kafka, or an empty string."""
+    consumer, producer, topic = workload.consumer, workload.producer, cluster.topic
+    allowed = {"classic": {"cooperative-sticky", "range", "roundrobin"}, "consumer": {"uniform", "range"}}
+    for options, who in ((consumer, "consumer"), (producer, "producer")):
+        if options.client and not _CLIENT.fullmatch(options.client):
+            return f"workload.{who}.client: {options.client!r} is not like confluent-kafka-2.8.0"
+    return next(
+        (
+            said
+            for wrong, said in (
+                (
+                    consumer.strategy not in allowed[consumer.protocol],
+                    f"assignor {consumer.strategy} does not exist in the {consumer.protocol} protocol",
+                ),
+                (
+                    consumer.protocol == "consumer" and _version(broker) < (4, 0),
+                    f"protocol: consumer needs Kafka 4.0 or newer, not {broker}",
+                ),
+                (
+                    consumer.heartbeat_interval_ns >= consumer.session_timeout_ns,
+                    "heartbeat_interval must be shorter than session_timeout",
+                ),
+                (
+                    consumer.protocol == "classic" and consumer.session_timeout_ns > consumer.max_poll_interval_ns,
+                    "session_timeout must not exceed max_poll_interval",
+                ),
+                (producer.idempotent and producer.acks != "all", "idempotent: true needs acks: all"),
+                (
+                    producer.idempotent and producer.in_flight_max > 5,
+                    "idempotent: true needs in_flight_max of 5 at most",
+                ),
+                (bool(producer.transaction) and not producer.idempotent, "transaction needs idempotent: true"),
+                (bool(producer.abort_every) and not producer.transaction, "abort_every needs transaction"),
+                (
+                    topic.min_insync > cluster.replicas,
+                    f"min_insync {topic.min_insync} exceeds {cluster.replicas} replicas",
+                ),
+            )
+            if wrong
+        ),
+        "",
+    )
+
+
+def _version(broker: str) -> tuple[int, ...]:
+    """Return the first two numbers of an alias' or an exact name's version."""
+    return tuple(int(part) for part in ALIASES.get(broker, broker).partition("-")[2].split(".")[:2])
+
+
+BROKER_SPECS.register("kafka")(
+    BrokerSpec(
+        aliases={alias: exact for alias, exact in ALIASES.items() if exact.startswith("kafka-")},
+        topic=TopicOptions,
+        producer=ProducerOptions,
+        consumer=ConsumerOptions,
+        node_counts=(1, 3),
+        problem=problem,
+        abilities=frozenset({"groups", "partition_leaders", "add_partitions", "move_leader", "peer_bulk"}),
+        group_states=lambda workload: (*GROUP_STATES[workload.consumer.protocol], "stable", "empty", "dead"),
+    )
+)
