@@ -5,7 +5,6 @@ Owns what is said to the user when something is refused or cannot be done. Knows
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -120,6 +119,8 @@ class RefusedError(ControlError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint naming the known word nearest to ``word``, or listing all of them when none is near."""
+    import difflib  # noqa: PLC0415  most commands make no mistake, and it takes a while to load
+
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if close:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from harness import commands
 from harness.commands import cli as command_line
-from harness.commands.cli import _guarded, cli
+from harness.commands.cli import COMMANDS, _guarded, cli
 from harness.errors import ExitCode, NothingSelectedError, StartError, UsageError
 
 VALID = """
@@ -110,3 +115,25 @@ def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SystemExit) as leaving:
         command_line.main()
     assert leaving.value.code == ExitCode.USAGE
+
+
+def test_every_command_has_a_file_of_its_own_name() -> None:
+    files = {module.name for module in pkgutil.iter_modules(commands.__path__)}
+    assert files - {"cli", "options", "fault_list"} == set(COMMANDS)
+    assert list(COMMANDS) == sorted(COMMANDS)
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert command.name == name
+    assert cli.get_command(click.Context(cli), "options") is None
+
+
+def test_a_command_loads_what_it_needs_and_no_other_command() -> None:
+    program = (
+        "import sys\nfrom harness.commands.cli import COMMANDS, cli\n"
+        "cli.main(args=['checks'], standalone_mode=False)\n"
+        "print(sorted(name for name in COMMANDS if f'harness.commands.{name}' in sys.modules), end=' ')\n"
+        "print(sorted({'docker', 'nats', 'confluent_kafka', 'jinja2', 'harness.session'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "['checks'] []"

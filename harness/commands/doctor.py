@@ -1,0 +1,34 @@
+"""``harness doctor``: what this machine can do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.commands.options import reports_option
+from harness.errors import ExitCode
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@reports_option
+def doctor(*, as_json: bool, reports: Path) -> int:
+    """Tell what this machine can do, what it cannot, and why."""
+    from harness.doctor.examine import ItemStatus, examine  # noqa: PLC0415
+
+    report = examine(_leftovers, reports=reports)
+    click.echo(json.dumps(report.to_json(), indent=2) if as_json else report.render())
+    broken = any(
+        item.status is ItemStatus.MISSING and item.name in {"system", "process runtime"} for item in report.items
+    )
+    return ExitCode.ENVIRONMENT if broken else ExitCode.PASS
+
+
+def _leftovers() -> list[str]:
+    from harness.runtime.ledger import sweep  # noqa: PLC0415
+
+    return [
+        f"{leftover.run_id}: {item}" for leftover in sweep(remove=False) for item in (*leftover.items, *leftover.left)
+    ]

@@ -1,0 +1,19 @@
+"""``harness faults``: every fault, with what it takes and needs."""
+
+from __future__ import annotations
+
+import click
+
+from harness.errors import ExitCode
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+def faults(names: tuple[str, ...], *, as_json: bool) -> int:
+    """List every fault (or those named): options with units and defaults, what it needs, and whether this machine has it."""
+    from harness.commands.fault_list import list_faults, render, to_json  # noqa: PLC0415
+
+    found = list_faults(names)
+    click.echo(to_json(found) if as_json else render(found))
+    return ExitCode.PASS

@@ -1,0 +1,17 @@
+"""What several commands share: options, arguments, and what they say of exit codes. Loads nothing but click."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+EXIT_CODES = (
+    "Exit codes: 0 pass, 1 expectation violated, 2 interrupted, 3 internal error, 4 usage or invalid scenario, "
+    "5 nothing selected, 6 inconclusive, 7 environment. Of several runs, the first of 1 > 3 > 7 > 6 > 2 that occurred."
+)
+reports_option = click.option(
+    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Where runs land."
+)
+paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+seed_option = click.option("--seed", type=int, help="Use this seed instead of each scenario's own.")
