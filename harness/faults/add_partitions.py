@@ -8,7 +8,8 @@ from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
 from harness.faults.kit import evidence
-from harness.faults.kit.cluster_orders import retry_until_accepted
+from harness.faults.kit.cluster_commands import retry_until_accepted
+from harness.faults.kit.lifetime import OneOffFault
 from harness.scenario.model import TOPIC
 from harness.scenario.plugins import FaultSpec
 
@@ -26,17 +27,16 @@ class AddPartitionsOptions:
     count: int = field(metadata={"minimum": 1, "maximum": 1000})
 
 
-class AddPartitions:
-    """The topic grows; ends by itself, and cannot be undone."""
+class AddPartitions(OneOffFault[AddPartitionsOptions]):
+    """The topic grows. No broker takes partitions away: they stay."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._options: AddPartitionsOptions = context.planned.options
+        super().__init__(context)
         self._before = 0
 
     async def apply(self) -> None:
-        """Add them; ordered until that is taken."""
-        topic = self._context.topic
+        """Add them; the command is given until it is accepted."""
+        topic = self.context.topic
         if topic is None:
             raise ControlError("this broker's administration cannot add partitions")
 
@@ -44,30 +44,27 @@ class AddPartitions:
             count = await topic.partition_count()
             if not count:
                 raise RefusedError("no node says how many partitions the topic has")
-            if unanswered and count == self._before + self._options.count:
+            if unanswered and count == self._before + self.options.count:
                 return False
             self._before = count
             return True
 
         await retry_until_accepted(
-            self._context, needed, lambda: topic.add_partitions(self._before + self._options.count)
+            self.context, needed, lambda: topic.add_partitions(self._before + self.options.count)
         )
 
-    async def heal(self) -> None:
-        """Leave them: no broker takes partitions away."""
-
     async def effect(self) -> tuple[Evidence, ...]:
-        """The cluster's metadata names as many more, by a question over another connection than the order's."""
-        return (await self._counted("effect"),)
+        """The cluster's metadata names as many more, by a question over another connection than the command's."""
+        return (await self._count("effect"),)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """It still does."""
-        return (await self._counted("healing"),)
+        return (await self._count("healing"),)
 
-    async def _counted(self, stage: Stage) -> Evidence:
-        topic = self._context.topic
+    async def _count(self, stage: Stage) -> Evidence:
+        topic = self.context.topic
         count = await topic.partition_count() if topic is not None else 0
-        wanted = self._before + self._options.count
+        wanted = self._before + self.options.count
         return evidence.sentence(
             stage,
             TOPIC,

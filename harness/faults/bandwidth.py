@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
-from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind, Stage
+from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import Window
 from harness.faults.kit.link_evidence import rate_bytes_per_s
-from harness.faults.kit.toxics import WAYS, LinkToxic, channels
+from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
 from harness.scenario.plugins import FaultSpec
 from harness.units import BYTE_RATE, ByteRate
 
@@ -29,51 +30,40 @@ class BandwidthOptions:
     """
 
     rate_bytes_per_s: ByteRate = field(metadata={"minimum": _PROXY_UNIT, "maximum": 1_000_000_000})
-    direction: Literal["up", "down", "both"] = "both"
+    direction: Direction = "both"
 
 
-class Bandwidth(LinkToxic):
+class Bandwidth(LinkToxic[BandwidthOptions]):
     """A limit on the target links."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._options: BandwidthOptions = context.planned.options
-        rate = self._options.rate_bytes_per_s // _PROXY_UNIT
-        super().__init__(context, "bandwidth", {"rate": rate}, self._options.direction, holds=True)
-        self._size = size_bytes(self._options)
+        options: BandwidthOptions = context.planned.options
+        rate = options.rate_bytes_per_s // _PROXY_UNIT
+        super().__init__(context, "bandwidth", {"rate": rate}, options.direction, holds=True)
+        self._size = size_bytes(options)
 
-    async def effect(self) -> tuple[Evidence, ...]:
+    def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
         """Data comes through as fast as the limit says, and came through much faster before."""
-        return tuple(self._limited(link, channel) for link, channel in channels(self.context))
-
-    async def healing(self) -> tuple[Evidence, ...]:
-        """It comes through much faster again."""
-        return tuple(self._free(link, channel) for link, channel in channels(self.context))
-
-    def _limited(self, link: str, channel: str) -> Evidence:
-        limit, span = self._options.rate_bytes_per_s, self.span
-        before = self._rate(channel, span.applied_ns - evidence.BASELINE_NS, span.applied_ns)
-        during = self._rate(channel, span.acting_ns, span.heal_ns) if span.acting_ns else None
+        limit = self.options.rate_bytes_per_s
+        before, during = self._rate(channel, self.span.before), self._rate(channel, self.span.during)
         proven = before is not None and during is not None and before >= _SLOWER * limit and during <= _OVER * limit
+        observed = f"before {_shown(before)}, during {_shown(during)}"
         required = f"at most {_OVER:g} × {BYTE_RATE.brief(limit)}, and {_SLOWER} × as much before"
-        return self._told(
-            "effect", link, channel, proven, f"before {_shown(before)}, during {_shown(during)}", required
-        )
+        yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
 
-    def _free(self, link: str, channel: str) -> Evidence:
-        limit, span = self._options.rate_bytes_per_s, self.span
-        after = self._rate(channel, span.healed_ns, None) if span.healed_ns else None
+    def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
+        """It comes through much faster again."""
+        limit, after = self.options.rate_bytes_per_s, self._rate(channel, self.span.after)
         proven = after is not None and after >= _SLOWER * limit
-        return self._told(
-            "healing", link, channel, proven, _shown(after), f"at least {_SLOWER} × {BYTE_RATE.brief(limit)}"
-        )
+        required = f"at least {_SLOWER} × {BYTE_RATE.brief(limit)}"
+        yield evidence.sentence("healing", link, self._probe(channel), proven, _shown(after), required)
 
-    def _told(self, stage: Stage, link: str, channel: str, proven: bool, observed: str, required: str) -> Evidence:
-        return evidence.sentence(stage, link, f"{self._size} bytes through {channel}", proven, observed, required)
+    def _probe(self, channel: str) -> str:
+        return f"{self._size} bytes through {channel}"
 
-    def _rate(self, channel: str, since_ns: int, until_ns: int | None) -> int | None:
-        return rate_bytes_per_s(
-            self.context, self.extra_probe(channel), channel, self._size * len(self.streams), since_ns, until_ns
-        )
+    def _rate(self, channel: str, window: Window | None) -> int | None:
+        size = self._size * len(self.streams)
+        return rate_bytes_per_s(self.context, self.extra_probe(channel), channel, size, window)
 
 
 def size_bytes(options: BandwidthOptions) -> int:
@@ -82,9 +72,7 @@ def size_bytes(options: BandwidthOptions) -> int:
 
 
 def _extra_probe(options: BandwidthOptions) -> ExtraProbe:
-    size = size_bytes(options)
-    up, down = options.direction in {"up", "both"}, options.direction in {"down", "both"}
-    return ExtraProbe(mode="bulk", up_bytes=size * up, down_bytes=size * down)
+    return bulk_probe(options.direction, size_bytes(options))
 
 
 def _shown(rate: int | None) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.faults.base import FAULTS, ExtraProbe, FaultContext, FaultKind
-from harness.faults.kit.toxics import WAYS
-from harness.faults.stall import Silence
+from harness.faults.kit.silence import SilentLinks
+from harness.faults.kit.toxics import WAYS, Direction
 from harness.scenario.plugins import FaultSpec
 
 
@@ -19,10 +18,10 @@ class BlackholeOptions:
         direction: What vanishes: data `up` (towards the node), `down` (from it) or `both`.
     """
 
-    direction: Literal["up", "down", "both"] = "both"
+    direction: Direction = "both"
 
 
-class Blackhole(Silence):
+class Blackhole(SilentLinks[BlackholeOptions]):
     """Data vanishes on the target links."""
 
     arrives = False

@@ -12,13 +12,14 @@ from harness.clients.base import Counters, WorkerStats
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultWorker
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import HealingFault
 from harness.scenario.plugins import FaultSpec
 from harness.units import format_ns
 
 _STILL_NS = NS_PER_S
 _FRESH_NS = 3 * NS_PER_S
 _SPARE_NS = 60 * NS_PER_S
-"""Should nobody lift it, a block ends by itself so long after the fault's end."""
+"""Should the harness die before it lifts it, a block ends by itself so long after the fault's end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,43 +27,38 @@ class ClientBlockOptions:
     """client_block has no options."""
 
 
-class ClientBlock:
+class ClientBlock(HealingFault[ClientBlockOptions]):
     """The handlers of the target consumers are held."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._applied_ns = self._healed_ns = 0
+        super().__init__(context)
         self._last: dict[str, Evidence] = {}
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Hold them."""
-        self._applied_ns = self._context.now_ns()
-        length = self._context.planned.until_ns - self._context.planned.at_ns + _SPARE_NS
-        for name in self._context.targets:
-            self._context.workers[name].block_handler(length)
+        length = self.context.planned.until_ns - self.context.planned.at_ns + _SPARE_NS
+        for name in self.context.targets:
+            self.context.workers[name].block_handler(length)
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Let them end."""
-        if not self._applied_ns:
-            return
-        for name in self._context.targets:
-            self._context.workers[name].block_handler(0)
-        self._healed_ns = self._context.now_ns()
+        for name in self.context.targets:
+            self.context.workers[name].block_handler(0)
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The worker's own counters stand still, with a message in hand, while its process runs and reports."""
-        for name in self._context.targets:
-            if not self._healed_ns:
-                self._last[name] = self._standing(name)
+        for name in self.context.targets:
+            if not self.span.healed_ns:
+                self._last[name] = self._judge_block(name)
         return tuple(self._last.values())
 
     async def healing(self) -> tuple[Evidence, ...]:
         """The counters move again."""
-        return tuple(self._moving(name) for name in self._context.targets)
+        return tuple(self._judge_end(name) for name in self.context.targets)
 
-    def _standing(self, name: str) -> Evidence:
-        worker, now = self._context.workers[name], self._context.now_ns()
-        reports = [report for report in worker.reports if report.t >= self._applied_ns]
+    def _judge_block(self, name: str) -> Evidence:
+        worker, now = self.context.workers[name], self.context.now_ns()
+        reports = [report for report in worker.reports if report.t >= self.span.applied_ns]
         state = worker.state()
         still_ns = _unchanged_ns(worker, reports)
         fresh = bool(reports) and now - reports[-1].t < _FRESH_NS
@@ -79,10 +75,10 @@ class ClientBlock:
             f"{what} still for at least {format_ns(_STILL_NS)} with a message in hand, while the process runs and reports",
         )
 
-    def _moving(self, name: str) -> Evidence:
-        worker = self._context.workers[name]
-        before = [report for report in worker.reports if report.t < self._healed_ns][-1:]
-        after = [report for report in worker.reports if report.t >= self._healed_ns][-1:]
+    def _judge_end(self, name: str) -> Evidence:
+        worker = self.context.workers[name]
+        before = [report for report in worker.reports if report.t < self.span.healed_ns][-1:]
+        after = [report for report in worker.reports if report.t >= self.span.healed_ns][-1:]
         moved = bool(before and after) and all(
             new > old for old, new in zip(_counts(worker, before[0]), _counts(worker, after[0]), strict=True)
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import OneOffFault
 from harness.runtime.base import Identity
 from harness.scenario.plugins import FaultSpec
 
@@ -21,32 +22,29 @@ class ClientJoinOptions:
     """client_join has no options."""
 
 
-class ClientJoin:
-    """The target workers start; ends by itself, and leaves them running."""
+class ClientJoin(OneOffFault[ClientJoinOptions]):
+    """The target workers start, and stay."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
+        super().__init__(context)
         self._absent: set[str] = set()
         self._started: dict[str, Identity] = {}
 
     async def apply(self) -> None:
         """Start them; returns when all are connected."""
-        workers = self._context.workers
-        self._absent = {name for name in self._context.targets if workers[name].identity() is None}
-        await asyncio.gather(*(workers[name].join(self._context.go_ns) for name in self._context.targets))
-        for name in self._context.targets:
+        workers = self.context.workers
+        self._absent = {name for name in self.context.targets if workers[name].identity() is None}
+        await asyncio.gather(*(workers[name].join(self.context.go_ns) for name in self.context.targets))
+        for name in self.context.targets:
             identity = workers[name].identity()
             if identity is not None:
                 self._started[name] = identity
 
-    async def heal(self) -> None:
-        """Leave them: they joined for good."""
-
     async def effect(self) -> tuple[Evidence, ...]:
         """Where no process was, one runs, and said that it is connected."""
         found = []
-        for name in self._context.targets:
-            shown = evidence.running(self._context, name, None, stage="effect")
+        for name in self.context.targets:
+            shown = evidence.running(self.context, name, None, stage="effect")
             if name in self._absent:
                 found.append(shown)
                 continue
@@ -57,9 +55,9 @@ class ClientJoin:
     async def healing(self) -> tuple[Evidence, ...]:
         """The same process is still there and reports."""
         found = []
-        now = self._context.now_ns()
-        for name in self._context.targets:
-            worker = self._context.workers[name]
+        now = self.context.now_ns()
+        for name in self.context.targets:
+            worker = self.context.workers[name]
             identity, last = worker.identity(), worker.reports[-1:]
             same = identity is not None and identity == self._started.get(name)
             fresh = bool(last) and now - last[0].t < 2 * NS_PER_S

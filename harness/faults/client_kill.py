@@ -14,7 +14,7 @@ class ClientKillOptions:
     """client_kill has no options."""
 
 
-class ClientKill(WorkerExit):
+class ClientKill(WorkerExit[ClientKillOptions]):
     """SIGKILL of the target workers."""
 
     async def end(self, worker: FaultWorker) -> None:

@@ -16,7 +16,7 @@ class ClientLeaveOptions:
     """client_leave has no options."""
 
 
-class ClientLeave(WorkerExit):
+class ClientLeave(WorkerExit[ClientLeaveOptions]):
     """The target workers are told to stop."""
 
     probe = "process table and the worker's last words"
@@ -24,11 +24,11 @@ class ClientLeave(WorkerExit):
 
     async def end(self, worker: FaultWorker) -> None:
         """Tell it, and wait until it is gone."""
-        await worker.leave(self._context.leave_ns / NS_PER_S)
+        await worker.leave(self.context.leave_ns / NS_PER_S)
 
-    def judged(self, worker: FaultWorker, before: Identity) -> tuple[bool, str]:
+    def judge(self, worker: FaultWorker, before: Identity) -> tuple[bool, str]:
         """Return whether it ended by itself, by the operating system's word and its own."""
-        gone, observed = super().judged(worker, before)
+        gone, observed = super().judge(worker, before)
         if not gone:
             return False, observed
         last = "said that it finished" if worker.finished else "never said that it finished"

@@ -9,6 +9,7 @@ from harness.clients.base import WorkerStats
 from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import HealingFault
 from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
@@ -29,48 +30,42 @@ class ClientSlowOptions:
     extra_ns: Duration = field(metadata={"minimum": NS_PER_MS})
 
 
-class ClientSlow:
+class ClientSlow(HealingFault[ClientSlowOptions]):
     """The handlers of the target consumers are slowed."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._options: ClientSlowOptions = context.planned.options
-        self._applied_ns = self._healed_ns = 0
+        super().__init__(context)
         self._first: dict[str, WorkerStats] = {}
         self._last: dict[str, WorkerStats] = {}
         self._before: dict[str, int | None] = {}
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Slow them."""
-        self._applied_ns = self._context.now_ns()
-        for name in self._context.targets:
-            worker = self._context.workers[name]
-            earlier = [report for report in worker.reports if report.t >= self._applied_ns - evidence.BASELINE_NS]
+        for name in self.context.targets:
+            worker = self.context.workers[name]
+            earlier = [report for report in worker.reports if report.t >= self.span.before[0]]
             self._before[name] = _mean_ns(earlier, _MESSAGES_MIN)
-            worker.slow_handler(self._options.extra_ns)
+            worker.slow_handler(self.options.extra_ns)
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Let them take the time they take by themselves."""
-        if not self._applied_ns:
-            return
-        for name in self._context.targets:
-            self._context.workers[name].slow_handler(0)
-        self._healed_ns = self._context.now_ns()
+        for name in self.context.targets:
+            self.context.workers[name].slow_handler(0)
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The mean time of the handler, by the worker's own counters, has grown by what was asked for."""
-        return tuple(self._slowed(name) for name in self._context.targets)
+        return tuple(self._slowed(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """The mean time is as short as before."""
         found = []
-        for name in self._context.targets:
-            since = self._healed_ns + _SETTLE_NS
+        for name in self.context.targets:
+            since = self.span.healed_ns + _SETTLE_NS
             before = self._before.get(name)
             # A slow moment of the machine must not count forever.
-            later = [report for report in self._context.workers[name].reports if report.t >= since][-_REPORTS:]
+            later = [report for report in self.context.workers[name].reports if report.t >= since][-_REPORTS:]
             after = _mean_ns(later, _MESSAGES_MIN)
-            limit = self._options.extra_ns // 2
+            limit = self.options.extra_ns // 2
             found.append(
                 evidence.sentence(
                     "healing",
@@ -84,16 +79,16 @@ class ClientSlow:
         return tuple(found)
 
     def _slowed(self, name: str) -> Evidence:
-        if not self._healed_ns:
-            reports = self._context.workers[name].reports
-            during = [report for report in reports if report.t >= self._applied_ns + _SETTLE_NS]
+        if not self.span.healed_ns:
+            reports = self.context.workers[name].reports
+            during = [report for report in reports if report.t >= self.span.applied_ns + _SETTLE_NS]
             if during:
                 self._first.setdefault(name, during[0])
                 self._last[name] = during[-1]
         before = self._before.get(name)
         span = [of[name] for of in (self._first, self._last) if name in of]
         mean = _mean_ns(span, 1)
-        least = self._options.extra_ns * 9 // 10
+        least = self.options.extra_ns * 9 // 10
         return evidence.sentence(
             "effect",
             name,

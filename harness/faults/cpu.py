@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from harness.errors import AbilityError, ControlError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import HealingFault
 from harness.runtime.base import CpuUse
 from harness.scenario.plugins import FaultSpec
 from harness.units import Cores, Ratio, format_ns
@@ -36,7 +37,7 @@ class CpuOptions:
     burn: bool = False
 
 
-class _Account:
+class _CpuAccount:
     """What the kernel counted of one node since the fault began, over restarts that start a new count."""
 
     def __init__(self, use: CpuUse) -> None:
@@ -46,8 +47,8 @@ class _Account:
 
     def add(self, use: CpuUse) -> None:
         """Take one more reading in."""
-        anew = use.periods < self._last.periods or use.throttled_ns < self._last.throttled_ns
-        base = CpuUse(quota_cores=None, periods=0, throttled=0, throttled_ns=0) if anew else self._last
+        starts_over = use.periods < self._last.periods or use.throttled_ns < self._last.throttled_ns
+        base = CpuUse(quota_cores=None, periods=0, throttled=0, throttled_ns=0) if starts_over else self._last
         self.quota_cores = use.quota_cores
         self.periods += use.periods - base.periods
         self.throttled += use.throttled - base.throttled
@@ -55,63 +56,60 @@ class _Account:
         self._last = use
 
 
-class Cpu:
+class Cpu(HealingFault[CpuOptions]):
     """A CPU limit on the target nodes."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._options: CpuOptions = context.planned.options
+        super().__init__(context)
         self._limits: dict[str, float] = {}
-        self._during: dict[str, _Account] = {}
-        self._after: dict[str, _Account] = {}
-        self._healed_ns = 0
+        self._during: dict[str, _CpuAccount] = {}
+        self._after: dict[str, _CpuAccount] = {}
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Set the limit."""
-        for name in self._context.targets:
+        for name in self.context.targets:
             self._limits[name] = self._limit(name)
         for name, limit in self._limits.items():
-            self._during[name] = _Account(self._context.nodes[name].cpu_use())
-            self._context.nodes[name].limit_cpu(self._context.planned.id, limit)
+            self._during[name] = _CpuAccount(self.context.nodes[name].cpu_use())
+            self.context.nodes[name].limit_cpu(self.id, limit)
         for name in self._limits:
-            if self._options.burn:
-                await self._context.nodes[name].burn(self._context.planned.id, 1)
+            if self.options.burn:
+                await self.context.nodes[name].burn(self.id, 1)
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Lift the limit and end the load."""
         for name in self._during:
-            self._context.nodes[name].limit_cpu(self._context.planned.id, None)
+            self.context.nodes[name].limit_cpu(self.id, None)
         for name in self._during:
             use = self._use(name)
             if use is not None and name not in self._after:
-                self._after[name] = _Account(use)
-        self._healed_ns = self._healed_ns or self._context.now_ns()
+                self._after[name] = _CpuAccount(use)
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The kernel must have throttled the group in at least three periods under the limit asked for."""
-        return tuple(self._throttled(name) for name in self._context.targets)
+        return tuple(self._throttled(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """No limit reads back, throttling has stopped, and the node answers."""
         found = []
         for name in self._during:
             found.append(self._unthrottled(name))
-            found.append(evidence.reachable(self._context, name, self._healed_ns))
+            found.append(evidence.reachable(self.context, name, self.span.healed_ns))
         return tuple(found)
 
     def _limit(self, name: str) -> float:
         """Return the limit of one node in cores; raises ControlError where its use is not known."""
-        if self._options.limit is not None:
-            return self._options.limit
-        used = self._context.cores.get(name, 0.0)
-        if self._options.fraction is None or used <= 0:
+        if self.options.limit is not None:
+            return self.options.limit
+        used = self.context.cores.get(name, 0.0)
+        if self.options.fraction is None or used <= 0:
             raise ControlError(f"what {name} used in warm-up is not known")
-        return max(_LEAST_CORES, self._options.fraction * used)
+        return max(_LEAST_CORES, self.options.fraction * used)
 
     def _use(self, name: str) -> CpuUse | None:
         """Return the kernel's account; None while another fault keeps the node down, and there is none."""
         try:
-            return self._context.nodes[name].cpu_use()
+            return self.context.nodes[name].cpu_use()
         except AbilityError:
             return None
 
@@ -119,7 +117,7 @@ class Cpu:
         use = self._use(name)
         if use is None:
             return evidence.sentence("healing", name, "kernel accounting", False, "it does not run", "no limit")
-        account = self._after.setdefault(name, _Account(use))
+        account = self._after.setdefault(name, _CpuAccount(use))
         account.add(use)
         shown = "none" if use.quota_cores is None else f"{use.quota_cores:g} cores"
         return evidence.sentence(
@@ -136,14 +134,14 @@ class Cpu:
         account = self._during.get(name)
         if account is None:
             return evidence.sentence("effect", name, "kernel accounting", False, "never applied", "throttled periods")
-        use = None if self._healed_ns else self._use(name)
+        use = None if self.span.healed_ns else self._use(name)
         if use is not None:
             # What the kernel says while the fault acts; once it is healed, the last such reading stands.
             account.add(use)
         limit = self._limits[name]
         limited = account.quota_cores is not None and account.quota_cores <= limit + _QUOTA_TOLERANCE
         shown = "none" if account.quota_cores is None else f"{account.quota_cores:g} cores"
-        used = f" of {self._context.cores.get(name, 0.0):.2g} used in warm-up" if self._options.limit is None else ""
+        used = f" of {self.context.cores.get(name, 0.0):.2g} used in warm-up" if self.options.limit is None else ""
         return evidence.sentence(
             "effect",
             name,

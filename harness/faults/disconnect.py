@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.kit import evidence, link_evidence
-from harness.faults.kit.toxics import channels
+from harness.faults.base import FAULTS, Evidence, FaultKind
+from harness.faults.kit import link_evidence
+from harness.faults.kit.toxics import LinkFault, call_for_all
 from harness.scenario.plugins import FaultSpec
 
 
@@ -17,45 +17,23 @@ class DisconnectOptions:
     """disconnect has no options."""
 
 
-class Disconnect:
+class Disconnect(LinkFault[DisconnectOptions]):
     """The target links are shut; a link that several faults shut opens with the last one."""
 
-    def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._span = evidence.Acting()
-
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Shut them."""
-        self._span.applied_ns = self._context.now_ns()
-        await self._each(self._context.control.switch_off)
-        self._span.acting_ns = self._context.now_ns()
+        await self._for_links(self.context.control.switch_off)
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Open them, unless another fault still holds them shut."""
-        if not self._span.applied_ns:
-            return
-        self._span.heal_ns = self._span.heal_ns or self._context.now_ns()
-        await self._each(self._context.control.switch_on)
-        self._span.healed_ns = self._span.healed_ns or self._context.now_ns()
+        await self._for_links(self.context.control.switch_on)
 
-    async def effect(self) -> tuple[Evidence, ...]:
+    def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
         """No round trip succeeds; they are cut or refused."""
-        return tuple(
-            link_evidence.shut(self._context, link, self._span, channel) for link, channel in channels(self._context)
-        )
+        yield link_evidence.shut(self.context, link, self.span, channel)
 
-    async def healing(self) -> tuple[Evidence, ...]:
-        """Round trips succeed again."""
-        return tuple(
-            evidence.reachable(self._context, link, self._span.healed_ns, channel)
-            for link, channel in channels(self._context)
-        )
-
-    async def _each(self, switch: Callable[[str, str], None]) -> None:
-        calls = [asyncio.to_thread(switch, link, self._context.planned.id) for link in self._context.targets]
-        for result in await asyncio.gather(*calls, return_exceptions=True):
-            if isinstance(result, BaseException):
-                raise result
+    async def _for_links(self, switch: Callable[[str, str], None]) -> None:
+        await call_for_all(partial(switch, link, self.id) for link in self.context.targets)
 
 
 FAULTS.register("disconnect")(

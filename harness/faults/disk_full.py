@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from harness.errors import AbilityError, StartError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import HealingFault
 from harness.faults.kit.node_life import NodeLife
 from harness.runtime.base import Disk
 from harness.scenario.plugins import FaultSpec
@@ -38,47 +39,44 @@ class DiskFullOptions:
     leave_bytes: Bytes = field(default=0, metadata={"minimum": 0})
 
 
-class DiskFull:
+class DiskFull(HealingFault[DiskFullOptions]):
     """Full disks of the target nodes."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._options: DiskFullOptions = context.planned.options
+        super().__init__(context)
         self._lives = {name: NodeLife(context, name) for name in context.targets}
         self._filled: set[str] = set()
         self._last: dict[str, tuple[int, bool, bool]] = {}
         self._ended: set[str] = set()
         self._prefix = ""
-        self._healed_ns = 0
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Fill the disks."""
-        for name in self._context.targets:
-            node = self._context.nodes[name]
+        for name in self.context.targets:
+            node = self.context.nodes[name]
             self._lives[name].before = node.identity()
             # It may end before the call that fills its disk returns.
-            node.expect_end_by(self._context.planned.id, expected=True)
+            node.expect_end_by(self.id, expected=True)
             self._filled.add(name)
-            await asyncio.to_thread(self._disk(name).fill, self._context.planned.id, self._options.leave_bytes)
+            await asyncio.to_thread(self._disk(name).fill, self.id, self.options.leave_bytes)
             await asyncio.to_thread(self._ballast, name)
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Make room, and bring back what does not serve."""
-        if self._healed_ns:
+        if self.span.healed_ns:
             return
         await self._look()
         for name in self._filled:
             await self._has_power(name)
-            await asyncio.to_thread(self._disk(name).free, self._context.planned.id)
+            await asyncio.to_thread(self._disk(name).free, self.id)
         await asyncio.gather(*(self._serves_again(name) for name in self._filled))
         for name in self._filled:
-            self._context.nodes[name].expect_end_by(self._context.planned.id, expected=False)
-        self._healed_ns = self._context.now_ns()
+            self.context.nodes[name].expect_end_by(self.id, expected=False)
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The file system calls at most ``leave`` free, and refuses a file that is larger."""
         await self._look()
-        return tuple(self._full(name) for name in self._context.targets)
+        return tuple(self._full(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """The ballast is gone, the file system takes the file that it had refused, and the node serves."""
@@ -98,38 +96,38 @@ class DiskFull:
                     "such a file is taken",
                 )
             )
-            found.append(evidence.reachable(self._context, name, max(self._healed_ns, self._lives[name].up_ns)))
+            found.append(evidence.reachable(self.context, name, max(self.span.healed_ns, self._lives[name].up_ns)))
         return tuple(found)
 
     @property
     def _refused_bytes(self) -> int:
-        return self._options.leave_bytes + _RESERVE_BYTES
+        return self.options.leave_bytes + _RESERVE_BYTES
 
     def _disk(self, name: str) -> Disk:
-        disk = self._context.nodes[name].disk
+        disk = self.context.nodes[name].disk
         if disk is None:
             raise AbilityError(f"{name} has no disk of its own")
         return disk
 
     def _ballast(self, name: str) -> tuple[bool, bool]:
         """Return whether this fault's file is still in the directory, and whether another one of its kind is."""
-        names = {path.name for path in self._context.nodes[name].spec.data_dir.iterdir()}
+        names = {path.name for path in self.context.nodes[name].spec.data_dir.iterdir()}
         if not self._prefix:
             # While it acts, the disk's own name for it; what begins like it is another fault's.
-            own = next((item for item in names if item.endswith(f"-{self._context.planned.id}")), "")
-            self._prefix = own.removesuffix(self._context.planned.id)
-        ours = {self._prefix + self._context.planned.id}
+            own = next((item for item in names if item.endswith(f"-{self.id}")), "")
+            self._prefix = own.removesuffix(self.id)
+        ours = {self._prefix + self.id}
         others = {item for item in names - ours if self._prefix and item.startswith(self._prefix)}
         return bool(names & ours), bool(others)
 
     async def _has_power(self, name: str) -> None:
         """Wait until another fault that has cut the disk's power has mounted it again."""
-        while self._is_cut_off(name):  # noqa: ASYNC110  the disk tells nobody
+        while self._is_cut_off(name):  # noqa: ASYNC110  a disk sends no event
             await asyncio.sleep(_POLL_S)
 
     def _is_cut_off(self, name: str) -> bool:
         """Tell whether another fault has taken the node down, and the disk with it: it has lost its power."""
-        if not set(self._context.outages.held(name)) - {self._context.planned.id}:
+        if not set(self.context.outages.held(name)) - {self.id}:
             return False
         disk = self._disk(name)
         try:
@@ -139,24 +137,24 @@ class DiskFull:
 
     async def _look(self) -> None:
         """Ask the file systems while the fault acts; once it is healed, the last such answer stands."""
-        if self._healed_ns:
+        if self.span.healed_ns:
             return
         for name in self._filled:
-            disk, node = self._disk(name), self._context.nodes[name]
+            disk, node = self._disk(name), self.context.nodes[name]
             if self._is_cut_off(name):
                 continue
             free = await asyncio.to_thread(disk.free_bytes)
             takes = await asyncio.to_thread(disk.takes, self._refused_bytes)
             self._last[name] = (free, takes, node.alive())
             # What another fault holds down is that one's to start again.
-            gone = not node.alive() and not self._context.outages.held(name)
+            gone = not node.alive() and not self.context.outages.held(name)
             if gone and name not in self._ended and self._lives[name].before is not None:
                 self._ended.add(name)
-                self._context.outages.hold(name, self._context.planned.id)
-                self._context.node_state(name, "stopped")
+                self.context.outages.hold(name, self.id)
+                self.context.node_state(name, "stopped")
 
     def _full(self, name: str) -> Evidence:
-        most = self._options.leave_bytes + _RESERVE_BYTES
+        most = self.options.leave_bytes + _RESERVE_BYTES
         required = f"at most {BYTES.format(most)} free, a file of {BYTES.format(self._refused_bytes)} is refused"
         if name not in self._last:
             return evidence.sentence("effect", name, "file system", False, "never applied", required)
@@ -173,16 +171,16 @@ class DiskFull:
 
     async def _serves_again(self, name: str) -> None:
         """Wait a little; start a node that has ended, restart one that does not serve. Raises StartError."""
-        node, life = self._context.nodes[name], self._lives[name]
+        node, life = self.context.nodes[name], self._lives[name]
         if life.before is None:
             return  # another fault had taken it down before: that one brings it back
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _SERVES_S
-        while node.alive() and await self._context.node_ready(name):
+        while node.alive() and await self.context.node_ready(name):
             if loop.time() > deadline:
-                self._context.outages.hold(name, self._context.planned.id)
+                self.context.outages.hold(name, self.id)
                 await node.kill()
-                self._context.node_state(name, "killed")
+                self.context.node_state(name, "killed")
                 break
             await asyncio.sleep(0.05)
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind, Sample
 from harness.faults.kit import evidence
-from harness.faults.kit.toxics import WAYS, LinkToxic, channels
+from harness.faults.kit.lifetime import Window
+from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
 from harness.history.record import Break
 from harness.scenario.plugins import FaultSpec
 from harness.units import BYTES, Bytes
@@ -29,63 +30,54 @@ class LimitDataOptions:
     """
 
     bytes_: Bytes = field(metadata={"minimum": 1024, "maximum": 1 << 30})
-    direction: Literal["up", "down", "both"] = "down"
+    direction: Direction = "down"
 
 
-class LimitData(LinkToxic):
+class LimitData(LinkToxic[LimitDataOptions]):
     """Connections that end early on the target links."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._options: LimitDataOptions = context.planned.options
-        super().__init__(context, "limit_data", {"bytes": self._options.bytes_}, self._options.direction)
+        options: LimitDataOptions = context.planned.options
+        super().__init__(context, "limit_data", {"bytes": options.bytes_}, options.direction)
 
-    async def effect(self) -> tuple[Evidence, ...]:
+    def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
         """Connections end at that count."""
-        limit, span, found = self._options.bytes_, self.span, []
-        for link, channel in channels(self.context):
-            extra_probe = self.extra_probe(channel)
-            samples = self.context.probes.samples(extra_probe, span.acting_ns, span.heal_ns) if span.acting_ns else ()
-            cut = [sample for sample in samples if sample.broken is Break.CUT]
-            exact = [sample for sample in cut if self._at_limit(sample)]
-            counts = ", ".join(self._carried(sample) for sample in (exact or cut)[-3:])
-            observed = f"{len(cut)} connections ended" + (f", after {counts} bytes" if cut else "")
-            way = {"both": "one way or the other"}.get(self._options.direction, WAYS[self._options.direction])
-            required = f"one ends after {limit} bytes {way}"
-            probe = f"bytes on a connection through {channel}"
-            found.append(evidence.sentence("effect", link, probe, bool(exact), observed, required))
-        return tuple(found)
+        cut = [sample for sample in self._samples(channel, self.span.during) if sample.broken is Break.CUT]
+        exact = [sample for sample in cut if self._at_limit(sample)]
+        counts = ", ".join(self._carried(sample) for sample in (exact or cut)[-3:])
+        observed = f"{len(cut)} connections ended" + (f", after {counts} bytes" if cut else "")
+        way = "one way or the other" if self.options.direction == "both" else WAYS[self.options.direction]
+        required = f"one ends after {self.options.bytes_} bytes {way}"
+        yield evidence.sentence("effect", link, _probe(channel), bool(exact), observed, required)
 
-    async def healing(self) -> tuple[Evidence, ...]:
+    def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """A connection carries more than that."""
-        limit, span, found = self._options.bytes_, self.span, []
-        for link, channel in channels(self.context):
-            samples = self.context.probes.samples(self.extra_probe(channel), span.healed_ns) if span.healed_ns else ()
-            most = max((self._least(sample) for sample in samples if sample.ok), default=0)
-            probe = f"bytes on a connection through {channel}"
-            proven = most > limit
-            found.append(
-                evidence.sentence("healing", link, probe, proven, f"{most} bytes, and it is open", f"more than {limit}")
-            )
-        return tuple(found)
+        limit, samples = self.options.bytes_, self._samples(channel, self.span.after)
+        most = max((self._least(sample) for sample in samples if sample.ok), default=0)
+        observed = f"{most} bytes, and it is open"
+        yield evidence.sentence("healing", link, _probe(channel), most > limit, observed, f"more than {limit}")
+
+    def _samples(self, channel: str, window: Window | None) -> Sequence[Sample]:
+        return () if window is None else self.context.probes.samples(self.extra_probe(channel), *window)
 
     def _at_limit(self, sample: Sample) -> bool:
         """Tell whether a connection ended at the limit: received exactly so much, or was sending what exceeds it.
 
         Bytes that had been sent need not have passed: they are known to within one round trip's.
         """
-        limit, direction = self._options.bytes_, self._options.direction
+        limit, direction = self.options.bytes_, self.options.direction
         down = direction in {"down", "both"} and sample.received == limit
-        up = limit < sample.sent <= limit + look_bytes(self._options) + _FRAME_BYTES
+        up = limit < sample.sent <= limit + look_bytes(self.options) + _FRAME_BYTES
         return down or (direction in {"up", "both"} and up)
 
     def _carried(self, sample: Sample) -> str:
         both = f"{sample.sent} up and {sample.received} down"
-        return {"up": str(sample.sent), "down": str(sample.received)}.get(self._options.direction, both)
+        return {"up": str(sample.sent), "down": str(sample.received)}.get(self.options.direction, both)
 
     def _least(self, sample: Sample) -> int:
         """Return what a connection has carried, in that of the counted directions that has carried less."""
         counted = {"up": (sample.sent,), "down": (sample.received,), "both": (sample.sent, sample.received)}
-        return min(counted[self._options.direction])
+        return min(counted[self.options.direction])
 
 
 def look_bytes(options: LimitDataOptions) -> int:
@@ -93,10 +85,12 @@ def look_bytes(options: LimitDataOptions) -> int:
     return min(max(options.bytes_ // _PARTS, 512), _LOOK_BYTES)
 
 
+def _probe(channel: str) -> str:
+    return f"bytes on a connection through {channel}"
+
+
 def _extra_probe(options: LimitDataOptions) -> ExtraProbe:
-    size = look_bytes(options)
-    up, down = options.direction in {"up", "both"}, options.direction in {"down", "both"}
-    return ExtraProbe(mode="bulk", up_bytes=size * up, down_bytes=size * down)
+    return bulk_probe(options.direction, look_bytes(options))
 
 
 FAULTS.register("limit_data")(

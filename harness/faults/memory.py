@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from harness.errors import AbilityError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import HealingFault
 from harness.faults.kit.node_life import NodeLife
 from harness.runtime.base import MemoryUse
 from harness.scenario.plugins import FaultSpec
@@ -39,48 +40,45 @@ class MemoryOptions:
     limit_bytes: Bytes = field(metadata={"minimum": 1 << 20})
 
 
-class Memory:
+class Memory(HealingFault[MemoryOptions]):
     """A memory limit on the target nodes."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._options: MemoryOptions = context.planned.options
+        super().__init__(context)
         self._lives: dict[str, NodeLife] = {name: NodeLife(context, name) for name in context.targets}
         self._before: dict[str, MemoryUse] = {}
         self._last: dict[str, MemoryUse] = {}
         self._limited: set[str] = set()
         self._ended: set[str] = set()
-        self._healed_ns = 0
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Set the limit."""
-        for name in self._context.targets:
-            node = self._context.nodes[name]
+        for name in self.context.targets:
+            node = self.context.nodes[name]
             self._before[name] = await asyncio.to_thread(node.memory_use)
             self._lives[name].before = node.identity()
             await self._limit(name)
             self._limited.add(name)
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Lift the limit, and start again what the kernel has ended."""
         for name in self._before:
-            await asyncio.to_thread(self._context.nodes[name].limit_memory, self._context.planned.id, None)
+            await asyncio.to_thread(self.context.nodes[name].limit_memory, self.id, None)
         await self._look()
         await asyncio.gather(*(self._lives[name].up() for name in self._ended))
-        self._healed_ns = self._healed_ns or self._context.now_ns()
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The limit reads back, and the kernel counted that the node ran into it."""
         await self._look()
-        return tuple(self._reached(name) for name in self._context.targets)
+        return tuple(self._reached(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """No limit of this fault reads back, the node runs, and round trips succeed."""
         found = []
         for name in self._before:
-            node = self._context.nodes[name]
+            node = self.context.nodes[name]
             use = await asyncio.to_thread(node.memory_use)
-            lifted = use.limit_bytes is None or use.limit_bytes > self._options.limit_bytes + _TOLERANCE_BYTES
+            lifted = use.limit_bytes is None or use.limit_bytes > self.options.limit_bytes + _TOLERANCE_BYTES
             found.append(
                 evidence.sentence(
                     "healing",
@@ -91,18 +89,18 @@ class Memory:
                     "no such limit, and it runs",
                 )
             )
-            since = max(self._healed_ns, self._lives[name].up_ns)
-            found.append(evidence.reachable(self._context, name, since))
+            since = max(self.span.healed_ns, self._lives[name].up_ns)
+            found.append(evidence.reachable(self.context, name, since))
         return tuple(found)
 
     async def _limit(self, name: str) -> None:
         """Set the limit of one node, again and again: what is dirty can be taken back only once it is written."""
-        loop, node = asyncio.get_running_loop(), self._context.nodes[name]
+        loop, node = asyncio.get_running_loop(), self.context.nodes[name]
         deadline = loop.time() + _WRITTEN_S
         while True:
             try:
                 # The kernel takes back what does not fit before it answers.
-                await asyncio.to_thread(node.limit_memory, self._context.planned.id, self._options.limit_bytes)
+                await asyncio.to_thread(node.limit_memory, self.id, self.options.limit_bytes)
                 return
             except AbilityError:
                 if loop.time() > deadline:
@@ -111,31 +109,31 @@ class Memory:
 
     async def _look(self) -> None:
         """Read what the kernel says while the fault acts; once it is healed, the last such reading stands."""
-        if self._healed_ns:
+        if self.span.healed_ns:
             return
         for name in self._limited:
-            node = self._context.nodes[name]
+            node = self.context.nodes[name]
             use = await asyncio.to_thread(node.memory_use)
             if use.limit_bytes is not None or use.killed > self._killed(name):
                 self._last[name] = use
             # Only what the kernel ended is this fault's to start again.
             if name not in self._ended and not node.alive() and use.killed > self._before[name].killed:
                 self._ended.add(name)
-                self._context.outages.hold(name, self._context.planned.id)
-                self._context.node_state(name, "killed")
+                self.context.outages.hold(name, self.id)
+                self.context.node_state(name, "killed")
 
     def _killed(self, name: str) -> int:
         return self._last.get(name, self._before[name]).killed
 
     def _reached(self, name: str) -> Evidence:
-        required = f"limit at most {BYTES.format(self._options.limit_bytes)}, reached at least once"
+        required = f"limit at most {BYTES.format(self.options.limit_bytes)}, reached at least once"
         if name not in self._last:
             return evidence.sentence("effect", name, "kernel accounting", False, "no limit was seen", required)
         before, use = self._before[name], self._last[name]
         hits, killed = max(0, use.at_limit - before.at_limit), use.killed - before.killed
         # Version 1 counts hits in some kernels only (5.x does, 6.18 was seen not to): then the most in use tells.
         near = use.limit_bytes is not None and use.most_bytes >= use.limit_bytes - _BATCH_BYTES
-        limited = use.limit_bytes is not None and use.limit_bytes <= self._options.limit_bytes + _TOLERANCE_BYTES
+        limited = use.limit_bytes is not None and use.limit_bytes <= self.options.limit_bytes + _TOLERANCE_BYTES
         text = f"limit {_shown(use.limit_bytes)}, {BYTES.format(use.used_bytes)} in use"
         text += f", at most {BYTES.format(use.most_bytes)}" if use.most_bytes else ""
         text += f", hit {hits} times" if hits else ""

@@ -11,7 +11,8 @@ from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.faults.kit.cluster_orders import retry_until_accepted
+from harness.faults.kit.cluster_commands import retry_until_accepted
+from harness.faults.kit.lifetime import OneOffFault
 from harness.scenario.model import TOPIC, Cluster, Workload
 from harness.scenario.plugins import FaultSpec
 
@@ -35,23 +36,22 @@ class MoveLeaderOptions:
     partition: int = field(default=0, metadata={"minimum": 0})
 
 
-class MoveLeader:
-    """Leadership changes hands; ends by itself, and stays where it is then."""
+class MoveLeader(OneOffFault[MoveLeaderOptions]):
+    """Leadership changes hands, and stays where it is then."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._options: MoveLeaderOptions = context.planned.options
+        super().__init__(context)
         self._before = ""
         self._elsewhere: Leadership | None = None
 
     async def apply(self) -> None:
-        """Order it until that is taken, and wait until another node serves: only then is it carried out."""
-        leaders = self._context.leaders
+        """Give the command until it is accepted, and wait until another node serves: only then is it carried out."""
+        leaders = self.context.leaders
         if leaders is None:
             raise ControlError("this broker's administration cannot hand leadership over")
 
         async def needed(unanswered: bool) -> bool:
-            now = await leaders.leadership(self._options.partition)
+            now = await leaders.leadership(self.options.partition)
             if not now.leader:
                 raise RefusedError("nobody leads: there is nothing to hand over")
             if unanswered and now.leader != self._before:
@@ -59,15 +59,12 @@ class MoveLeader:
             self._before = now.leader
             return True
 
-        await retry_until_accepted(self._context, needed, lambda: leaders.move_leader(self._options.partition))
-        deadline_ns = self._context.now_ns() + _SERVES_NS
+        await retry_until_accepted(self.context, needed, lambda: leaders.move_leader(self.options.partition))
+        deadline_ns = self.context.now_ns() + _SERVES_NS
         for _ in itertools.count():
-            if self._moved(await self._now()) or self._context.now_ns() >= deadline_ns:
+            if self._moved(await self._now()) or self.context.now_ns() >= deadline_ns:
                 break
             await asyncio.sleep(_POLL_S)
-
-    async def heal(self) -> None:
-        """Leave it where it is."""
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Another node leads, or has led since, by most nodes' word and by its own, asked over other connections."""
@@ -90,8 +87,8 @@ class MoveLeader:
         return moved
 
     async def _now(self) -> Leadership:
-        leaders = self._context.leaders
-        return Leadership() if leaders is None else await leaders.leadership(self._options.partition)
+        leaders = self.context.leaders
+        return Leadership() if leaders is None else await leaders.leadership(self.options.partition)
 
     def _shown(self, now: Leadership) -> str:
         own = "" if now.obeyed or not now.leader else ", not by its own word"

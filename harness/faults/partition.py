@@ -6,13 +6,13 @@ Toxiproxy itself answers who connects, and passes on that somebody hangs up: wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.errors import ControlError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.kit import evidence, link_evidence
+from harness.faults.kit import link_evidence
 from harness.faults.kit.toxics import LinkToxic
 from harness.runtime.base import Link
 from harness.scenario.members import node_names
@@ -43,58 +43,54 @@ class PartitionOptions:
     together_with: tuple[str, ...] = field(default=())
 
 
-class Partition(LinkToxic):
+class Partition(LinkToxic[PartitionOptions]):
     """The target nodes, and those with them, behind a border."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._options: PartitionOptions = context.planned.options
         super().__init__(context, "timeout", {"timeout": 0}, "both")
-        self._side = {*context.targets, *self._options.together_with}
+        self._side = {*context.targets, *self.options.together_with}
         self._cut = {link.name: streams for link in context.links.values() if (streams := self._streams_of(link))}
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return the links over the border, each with the streams that are cut."""
         return [(link, stream) for link, streams in self._cut.items() for stream in streams]
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Cut them."""
         if not self._cut:
-            raise ControlError("there is nobody on the other side to cut these nodes off from")
-        await super().apply()
+            raise ControlError("there is no peer on the other side to cut these nodes off from")
+        await super().start()
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Nothing comes through the links over the border; those on either side still work."""
-        found = [link_evidence.silent(self.context, link, self.span, probe) for link, probe in self._probes(cut=True)]
+        found = [link_evidence.silent(self.context, link, self.span, probe) for link, probe in self.channels()]
         found += [
             link_evidence.still_reachable(self.context, link, self.span, probe)
-            for link, probe in self._probes(cut=False)
+            for link, probe in self._channels_of(name for name in self.context.links if name not in self._cut)
         ]
         return tuple(found)
 
-    async def healing(self) -> tuple[Evidence, ...]:
-        """Round trips through the links over the border succeed again."""
-        return tuple(
-            evidence.reachable(self.context, link, self.span.healed_ns, probe) for link, probe in self._probes(cut=True)
-        )
+    def channels(self) -> Iterator[tuple[str, str]]:
+        """Yield (link, probe of one of its channels) for every link over the border."""
+        return self._channels_of(self._cut)
 
-    def _probes(self, *, cut: bool) -> Iterator[tuple[str, str]]:
-        for name in self.context.links:
-            if (name in self._cut) == cut:
-                for probe in self.context.probe_names(name):
-                    yield name, probe
+    def _channels_of(self, links: Iterable[str]) -> Iterator[tuple[str, str]]:
+        for name in links:
+            for probe in self.context.probe_names(name):
+                yield name, probe
 
     def _streams_of(self, link: Link) -> tuple[str, ...]:
         """Return the streams of a link that are cut; none when it does not lead over the border."""
         if link.role == "peer":
-            wanted = self._options.from_ in {"peers", "both"} and (link.source in self._side) != (
+            wanted = self.options.from_ in {"peers", "both"} and (link.source in self._side) != (
                 link.node in self._side
             )
         else:
-            wanted = self._options.from_ in {"clients", "both"} and link.node in self._side
+            wanted = self.options.from_ in {"clients", "both"} and link.node in self._side
         if not wanted:
             return ()
         end = "from" if link.source in self._side else "to"
-        ways = ("in", "out") if self._options.direction == "both" else (self._options.direction,)
+        ways = ("in", "out") if self.options.direction == "both" else (self.options.direction,)
         return tuple(sorted(_STREAMS[end, way] for way in ways))
 
 

@@ -13,13 +13,12 @@ from harness.clock import NS_PER_S
 from harness.errors import AbilityError, StartError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.faults.kit.node_life import NodeLife
+from harness.faults.kit.freeze import STOPPED
+from harness.faults.kit.lifetime import OneOffFault
+from harness.faults.kit.node_life import RETURN_NS, NodeLife
 from harness.runtime.base import Disk
 from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
-
-_RETURN_NS = 2 * NS_PER_S
-"""See restart: what a plan allows a node for becoming ready again."""
 
 _FROZEN_S = 10.0
 _POLL_S = 0.002
@@ -38,7 +37,7 @@ class PowerLossOptions:
     down_ns: Duration = field(default=NS_PER_S)
 
 
-class _Outage:
+class _PowerCut:
     """One node without power, and what was seen of it."""
 
     def __init__(self, context: FaultContext, name: str) -> None:
@@ -64,7 +63,7 @@ class _Outage:
         await self.life.begin()
         node.pause(self._context.planned.id)
         deadline = loop.time() + _FROZEN_S
-        while (state := node.state()) not in {"T", ""}:
+        while (state := node.state()) not in {STOPPED, ""}:
             if loop.time() > deadline:
                 raise StartError(f"{self.name} cannot be frozen: it is in state {state}")
             await asyncio.sleep(_POLL_S)
@@ -109,7 +108,7 @@ class _Outage:
                 "effect",
                 self.name,
                 "scheduler state",
-                self.state == ("T" if self.life.before else ""),
+                self.state == (STOPPED if self.life.before else ""),
                 f"state {self.state or 'none'}",
                 "state T before the cut" if self.life.before else "no process before the cut",
             ),
@@ -149,23 +148,22 @@ class _Outage:
         )
 
 
-class PowerLoss:
-    """Power loss of the target nodes, all at the same instant; ends by itself."""
+class PowerLoss(OneOffFault[PowerLossOptions]):
+    """Power loss of the target nodes, all at the same instant."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._options: PowerLossOptions = context.planned.options
-        self._context = context
-        self._outages = [_Outage(context, name) for name in context.targets]
+        super().__init__(context)
+        self._cuts = [_PowerCut(context, name) for name in context.targets]
         self._cutting: asyncio.Task[None] | None = None
 
     async def apply(self) -> None:
         """Cut, wait, and start again."""
-        for outage in self._outages:
-            assert outage.disk  # before anything is frozen
+        for cut in self._cuts:
+            assert cut.disk  # before anything is frozen
         # Between the cut and the new mount a node may neither run nor be left: it is carried through whatever happens.
         self._cutting = asyncio.create_task(self._cut())
         await asyncio.shield(self._cutting)
-        await asyncio.sleep(self._options.down_ns / NS_PER_S)
+        await asyncio.sleep(self.options.down_ns / NS_PER_S)
         await self._boot()
 
     async def heal(self) -> None:
@@ -173,29 +171,29 @@ class PowerLoss:
         if self._cutting is None:
             return
         await asyncio.wait({self._cutting})
-        for outage in self._outages:
-            self._context.nodes[outage.name].resume(self._context.planned.id)
-            if outage.is_cut and not outage.is_mounted:
-                await outage.end()
+        for cut in self._cuts:
+            self.context.nodes[cut.name].resume(self.id)
+            if cut.is_cut and not cut.is_mounted:
+                await cut.end()
         await self._boot()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """See ``_Outage``."""
-        return tuple(item for outage in self._outages for item in outage.effect())
+        """See ``_PowerCut``."""
+        return tuple(item for cut in self._cuts for item in cut.effect())
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """See ``_Outage``."""
-        return tuple([item for outage in self._outages for item in await asyncio.to_thread(outage.healing)])
+        """See ``_PowerCut``."""
+        return tuple([item for cut in self._cuts for item in await asyncio.to_thread(cut.healing)])
 
     async def _cut(self) -> None:
-        await asyncio.gather(*(outage.freeze() for outage in self._outages))
-        await asyncio.gather(*(asyncio.to_thread(outage.disk.mark) for outage in self._outages))
-        await asyncio.gather(*(outage.cut() for outage in self._outages))
-        await asyncio.gather(*(outage.end() for outage in self._outages))
+        await asyncio.gather(*(cut.freeze() for cut in self._cuts))
+        await asyncio.gather(*(asyncio.to_thread(cut.disk.mark) for cut in self._cuts))
+        await asyncio.gather(*(cut.cut() for cut in self._cuts))
+        await asyncio.gather(*(cut.end() for cut in self._cuts))
 
     async def _boot(self) -> None:
-        # What was not cut is let go of, and runs on.
-        await asyncio.gather(*(outage.boot() for outage in self._outages if outage.is_mounted or not outage.is_cut))
+        # What was not cut is released, and runs on.
+        await asyncio.gather(*(cut.boot() for cut in self._cuts if cut.is_mounted or not cut.is_cut))
 
 
 FAULTS.register("power_loss")(
@@ -206,7 +204,7 @@ FAULTS.register("power_loss")(
             options=PowerLossOptions,
             acts_on="node",
             ends_itself=True,
-            span_ns=lambda options, _: options.down_ns + _RETURN_NS,
+            span_ns=lambda options, _: options.down_ns + RETURN_NS,
             takes_node_down=True,
         ),
         abilities=("disk",),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.faults.kit.toxics import STREAMS, channels, on_links
+from harness.faults.kit.toxics import Direction, LinkToxic
 from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
@@ -28,28 +28,23 @@ class ResetOptions:
 
     every_ns: Duration = field(default=1_000_000_000, metadata={"minimum": 400 * NS_PER_MS})
     cut_ns: Duration = field(default=200 * NS_PER_MS, metadata={"minimum": 50 * NS_PER_MS})
-    direction: Literal["up", "down", "both"] = "down"
+    direction: Direction = "down"
 
 
-class Reset:
+class Reset(LinkToxic[ResetOptions]):
     """Repeated resets of the target links."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
-        self._options: ResetOptions = context.planned.options
-        self._name = context.planned.id
-        self._streams = STREAMS[self._options.direction]
+        super().__init__(context, "reset_peer", {"timeout": 0}, context.planned.options.direction)
         self._pulses: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
-        self._applied_ns = self._healed_ns = 0
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Begin the first cut; the others follow by themselves."""
-        self._applied_ns = self._context.now_ns()
-        await self._cut()
-        self._pulses = asyncio.create_task(self._repeat(), name=f"resets {self._name}")
+        await self.add()
+        self._pulses = asyncio.create_task(self._repeat(), name=f"resets {self.id}")
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """End the cuts."""
         self._over.set()
         if self._pulses is not None:
@@ -57,56 +52,34 @@ class Reset:
             await asyncio.wait({self._pulses})
             if self._pulses.exception() is None:
                 self._pulses = None
-        await self._release()
-        self._healed_ns = self._context.now_ns()
+        await self.remove()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The monitor's own connection through the link broke at least once, and the cuts went on."""
-        return evidence.broken_off(self._name, self._pulses) + tuple(
-            evidence.interrupted(self._context, link, self._applied_ns, self._healed_ns or None, channel, cut=True)
-            for link, channel in channels(self._context)
-        )
+        """The cuts went on, and broke connections."""
+        return evidence.broken_off(self.id, self._pulses) + await super().effect()
 
-    async def healing(self) -> tuple[Evidence, ...]:
-        """Round trips succeed again."""
-        return tuple(
-            evidence.reachable(self._context, link, self._healed_ns, channel)
-            for link, channel in channels(self._context)
-        )
+    def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
+        """The monitor's own connection through the link broke at least once."""
+        until_ns = self.span.healed_ns or None
+        yield evidence.interrupted(self.context, link, self.span.applied_ns, until_ns, channel, cut=True)
 
     async def _repeat(self) -> None:
         # Absolute schedule: a slow control port does not stretch the intervals.
         loop = asyncio.get_running_loop()
         started = loop.time()
         pulse = 0
-        while not await self._over_within(self._options.cut_ns / NS_PER_S):
-            await self._release()
+        while not await self._over_within(self.options.cut_ns / NS_PER_S):
+            await self.remove()
             pulse += 1
-            if await self._over_within(started + pulse * self._options.every_ns / NS_PER_S - loop.time()):
+            if await self._over_within(started + pulse * self.options.every_ns / NS_PER_S - loop.time()):
                 return
-            await self._cut()
+            await self.add()
 
     async def _over_within(self, seconds: float) -> bool:
         """Wait so long; return at once, and true, when the fault is being healed."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over.wait(), max(0.0, seconds))
         return self._over.is_set()
-
-    async def _cut(self) -> None:
-        await on_links(
-            self._context.targets,
-            self._streams,
-            lambda link, stream: self._context.control.add_toxic(
-                link, f"{self._name}-{stream}", "reset_peer", stream, {"timeout": 0}
-            ),
-        )
-
-    async def _release(self) -> None:
-        await on_links(
-            self._context.targets,
-            self._streams,
-            lambda link, stream: self._context.control.remove_toxic(link, f"{self._name}-{stream}"),
-        )
 
 
 def _describe(options: ResetOptions) -> str:

@@ -8,13 +8,10 @@ from typing import Literal
 
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.kit.node_life import NodeLife
+from harness.faults.kit.lifetime import OneOffFault
+from harness.faults.kit.node_life import RETURN_NS, NodeLife, NodeLives
 from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
-
-_RETURN_NS = 2 * NS_PER_S
-"""What a plan allows a node for stopping and for becoming ready again. (NATS: 0.1 s to start, and up to about a second
-to catch up; a node that takes longer delays the end of the timeline, it does not fail the fault.)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,43 +31,43 @@ class RestartOptions:
     gap_ns: Duration = field(default=0)
 
 
-class Restart:
-    """Restart of the target nodes; ends by itself."""
+class Restart(OneOffFault[RestartOptions]):
+    """Restart of the target nodes."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._options: RestartOptions = context.planned.options
-        self._lives = [NodeLife(context, node) for node in context.targets]
+        super().__init__(context)
+        self._lives = NodeLives(context)
 
     async def apply(self) -> None:
         """Carry the whole restart out."""
-        if not self._options.rolling:
-            await asyncio.gather(*(self._restart(life) for life in self._lives))
+        if not self.options.rolling:
+            await asyncio.gather(*(self._restart(life) for life in self._lives.each))
             return
-        for index, life in enumerate(self._lives):
+        for index, life in enumerate(self._lives.each):
             if index:
-                await asyncio.sleep(self._options.gap_ns / NS_PER_S)
+                await asyncio.sleep(self.options.gap_ns / NS_PER_S)
             await self._restart(life)
 
     async def heal(self) -> None:
         """Start whatever an interrupted restart left down."""
-        await asyncio.gather(*(life.up() for life in self._lives if life.begun))
+        await self._lives.up()
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Processes gone, round trips failed."""
-        return tuple(item for life in self._lives for item in life.effect())
+        return self._lives.effect()
 
     async def healing(self) -> tuple[Evidence, ...]:
         """New processes, round trips succeed."""
-        return tuple(item for life in self._lives for item in life.healing())
+        return self._lives.healing()
 
     async def _restart(self, life: NodeLife) -> None:
-        await life.down(graceful=self._options.signal == "TERM")
-        await asyncio.sleep(self._options.down_ns / NS_PER_S)
+        await life.down(graceful=self.options.signal == "TERM")
+        await asyncio.sleep(self.options.down_ns / NS_PER_S)
         await life.up()
 
 
 def _span_ns(options: RestartOptions, targets: int) -> int:
-    each = options.down_ns + _RETURN_NS
+    each = options.down_ns + RETURN_NS
     return targets * each + (targets - 1) * options.gap_ns if options.rolling else each
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 
 from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.faults.kit.link_evidence import lengths_ns
-from harness.faults.kit.toxics import WAYS, LinkToxic, channels
+from harness.faults.kit.lifetime import Window
+from harness.faults.kit.link_evidence import length_ns
+from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
 from harness.scenario.plugins import FaultSpec
 from harness.units import BYTES, Bytes, Duration, format_ns
 
@@ -33,53 +34,44 @@ class SlicerOptions:
     size_bytes: Bytes = field(metadata={"minimum": 2, "maximum": 32_768})
     variation_bytes: Bytes = 0
     delay_ns: Duration = field(default=NS_PER_MS, metadata={"minimum": 100 * _NS_PER_US, "maximum": 1000 * NS_PER_MS})
-    direction: Literal["up", "down", "both"] = "both"
+    direction: Direction = "both"
 
 
-class Slicer(LinkToxic):
+class Slicer(LinkToxic[SlicerOptions]):
     """Small pieces on the target links."""
 
     def __init__(self, context: FaultContext) -> None:
-        self._options: SlicerOptions = context.planned.options
+        options: SlicerOptions = context.planned.options
         attributes = {
-            "average_size": self._options.size_bytes,
-            "size_variation": self._options.variation_bytes,
-            "delay": self._options.delay_ns // _NS_PER_US,
+            "average_size": options.size_bytes,
+            "size_variation": options.variation_bytes,
+            "delay": options.delay_ns // _NS_PER_US,
         }
-        super().__init__(context, "slicer", attributes, self._options.direction, holds=True)
+        super().__init__(context, "slicer", attributes, options.direction, holds=True)
 
-    async def effect(self) -> tuple[Evidence, ...]:
+    def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
         """Much data takes longer by the pauses between its pieces."""
-        span, found = self.span, []
-        for link, channel in channels(self.context):
-            before = self._length(channel, span.applied_ns - evidence.BASELINE_NS, span.applied_ns)
-            during = self._length(channel, span.acting_ns, span.heal_ns) if span.acting_ns else None
-            least = added_ns(self._options) * len(self.streams) * 4 // 5
-            proven = before is not None and during is not None and during - before >= least
-            observed = f"before {evidence.shown(before)}, during {evidence.shown(during)}"
-            required = f"at least {format_ns(least)} longer than before"
-            found.append(evidence.sentence("effect", link, self._probe(channel), proven, observed, required))
-        return tuple(found)
+        before, during = self._length(channel, self.span.before), self._length(channel, self.span.during)
+        least = added_ns(self.options) * len(self.streams) * 4 // 5
+        proven = before is not None and during is not None and during - before >= least
+        observed = f"before {evidence.shown(before)}, during {evidence.shown(during)}"
+        required = f"at least {format_ns(least)} longer than before"
+        yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
 
-    async def healing(self) -> tuple[Evidence, ...]:
+    def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """It takes as long as before."""
-        span, found = self.span, []
-        for link, channel in channels(self.context):
-            before = self._length(channel, span.applied_ns - evidence.BASELINE_NS, span.applied_ns)
-            after = self._length(channel, span.healed_ns, None) if span.healed_ns else None
-            most = added_ns(self._options) // 2
-            proven = before is not None and after is not None and after - before <= most
-            observed = f"before {evidence.shown(before)}, after {evidence.shown(after)}"
-            required = f"within {format_ns(most)} of before"
-            found.append(evidence.sentence("healing", link, self._probe(channel), proven, observed, required))
-        return tuple(found)
+        before, after = self._length(channel, self.span.before), self._length(channel, self.span.after)
+        most = added_ns(self.options) // 2
+        proven = before is not None and after is not None and after - before <= most
+        observed = f"before {evidence.shown(before)}, after {evidence.shown(after)}"
+        required = f"within {format_ns(most)} of before"
+        yield evidence.sentence("healing", link, self._probe(channel), proven, observed, required)
 
     def _probe(self, channel: str) -> str:
-        return f"{look_bytes(self._options)} bytes through {channel}"
+        return f"{look_bytes(self.options)} bytes through {channel}"
 
-    def _length(self, channel: str, since_ns: int, until_ns: int | None) -> int | None:
-        samples = self.context.probes.samples(self.extra_probe(channel), since_ns, until_ns)
-        return lengths_ns(samples, evidence.SAMPLES_MIN)
+    def _length(self, channel: str, window: Window | None) -> int | None:
+        return length_ns(self.context, self.extra_probe(channel), window)
 
 
 def look_bytes(options: SlicerOptions) -> int:
@@ -94,9 +86,7 @@ def added_ns(options: SlicerOptions) -> int:
 
 
 def _extra_probe(options: SlicerOptions) -> ExtraProbe:
-    size = look_bytes(options)
-    up, down = options.direction in {"up", "both"}, options.direction in {"down", "both"}
-    return ExtraProbe(mode="bulk", up_bytes=size * up, down_bytes=size * down)
+    return bulk_probe(options.direction, look_bytes(options))
 
 
 def _problem(options: SlicerOptions) -> str:

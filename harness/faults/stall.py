@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
-from harness.faults.kit import evidence, link_evidence
-from harness.faults.kit.toxics import WAYS, LinkToxic, channels
+from harness.faults.base import FAULTS, ExtraProbe, FaultContext, FaultKind
+from harness.faults.kit.silence import SilentLinks
+from harness.faults.kit.toxics import WAYS, Direction
 from harness.scenario.plugins import FaultSpec
 
 
@@ -19,35 +18,10 @@ class StallOptions:
         direction: What is held: data `up` (towards the node), `down` (from it) or `both`.
     """
 
-    direction: Literal["up", "down", "both"] = "both"
+    direction: Direction = "both"
 
 
-class Silence(LinkToxic):
-    """Links on which nothing answers; ``arrives``: whether what was sent meanwhile gets through in the end."""
-
-    arrives: bool
-
-    async def effect(self) -> tuple[Evidence, ...]:
-        """Round trips get no answer, and a connection of before is still open."""
-        found = []
-        for link, channel in channels(self.context):
-            found.append(link_evidence.silent(self.context, link, self.span, channel))
-            if self.kept():
-                found.append(link_evidence.open_meanwhile(self.context, link, self.span, self.extra_probe(channel)))
-        return tuple(found)
-
-    async def healing(self) -> tuple[Evidence, ...]:
-        """Round trips succeed again, and what was waiting arrived, or did not."""
-        found = []
-        for link, channel in channels(self.context):
-            found.append(evidence.reachable(self.context, link, self.span.healed_ns, channel))
-            if self.kept():
-                extra_probe = self.extra_probe(channel)
-                found.append(link_evidence.after_all(self.context, link, self.span, extra_probe, arrives=self.arrives))
-        return tuple(found)
-
-
-class Stall(Silence):
+class Stall(SilentLinks[StallOptions]):
     """Data is held on the target links."""
 
     arrives = True

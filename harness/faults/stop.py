@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.faults.base import FAULTS, FaultContext, FaultKind
-from harness.faults.kit.node_life import Down
+from harness.faults.base import FAULTS, FaultKind
+from harness.faults.kit.node_life import NodesDown
 from harness.scenario.plugins import FaultSpec
 
 
@@ -14,11 +14,10 @@ class StopOptions:
     """stop has no options."""
 
 
-class Stop(Down):
+class Stop(NodesDown[StopOptions]):
     """SIGTERM of the target nodes, at the same time."""
 
-    def __init__(self, context: FaultContext) -> None:
-        super().__init__(context, graceful=True)
+    graceful = True
 
 
 FAULTS.register("stop")(

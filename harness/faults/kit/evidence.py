@@ -5,35 +5,17 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from harness.clock import NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample, Stage
+from harness.faults.kit.lifetime import BASELINE_NS
 from harness.history.record import Break
 from harness.runtime.base import Identity
 from harness.units import format_ns
 
 SAMPLES_MIN = 3
-BASELINE_NS = 5 * NS_PER_S
 _UNDER_WAY_NS = 2 * NS_PER_S
 """Longer than a probe waits for its answer."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Acting:
-    """When a fault acted, monotonic; 0 or None = not yet.
-
-    Attributes:
-        applied_ns: It began to be applied.
-        acting_ns: It was in force everywhere.
-        heal_ns: It began to be healed.
-        healed_ns: It was healed everywhere.
-    """
-
-    applied_ns: int = 0
-    acting_ns: int = 0
-    heal_ns: int | None = None
-    healed_ns: int = 0
 
 
 def median_ns(samples: Sequence[Sample]) -> int | None:

@@ -5,13 +5,13 @@ All rest on the monitor's samples, which tell how a round trip failed and how mu
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import FaultSpan, Window
 from harness.history.record import Break
 from harness.units import format_ns
 
@@ -21,7 +21,7 @@ _RECENT_NS = 3 * NS_PER_S
 _WAITED_NS = 200 * NS_PER_MS
 
 
-def silent(context: FaultContext, target: str, span: evidence.Acting, through: str) -> Evidence:
+def silent(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:
     """Judge whether nothing comes through while nobody is told: round trips get no answer, none succeeds, none is cut."""
     name = through or target
     found = context.probes.samples(name, span.acting_ns - _LONGEST_NS, span.heal_ns)
@@ -40,7 +40,7 @@ def silent(context: FaultContext, target: str, span: evidence.Acting, through: s
     )
 
 
-def shut(context: FaultContext, target: str, span: evidence.Acting, through: str) -> Evidence:
+def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:
     """Judge whether no round trip succeeds, and connections are cut or find nobody."""
     name = through or target
     ended = context.probes.samples(name, span.acting_ns, span.heal_ns) if span.acting_ns else []
@@ -56,7 +56,7 @@ def shut(context: FaultContext, target: str, span: evidence.Acting, through: str
     )
 
 
-def open_meanwhile(context: FaultContext, target: str, span: evidence.Acting, extra_probe: str) -> Evidence:
+def open_meanwhile(context: FaultContext, target: str, span: FaultSpan, extra_probe: str) -> Evidence:
     """Judge whether a connection of before the fault stayed open while it lasted: its round trip was still waited for."""
     ended = [s for s in context.probes.samples(extra_probe, 0, span.heal_ns) if s.end_ns > span.acting_ns and not s.ok]
     return Evidence(
@@ -69,9 +69,7 @@ def open_meanwhile(context: FaultContext, target: str, span: evidence.Acting, ex
     )
 
 
-def after_all(
-    context: FaultContext, target: str, span: evidence.Acting, extra_probe: str, *, arrives: bool
-) -> Evidence:
+def after_all(context: FaultContext, target: str, span: FaultSpan, extra_probe: str, *, arrives: bool) -> Evidence:
     """Judge what became of the round trip that was under way at the end: it ``arrives`` late, or was lost."""
     heal_ns = span.heal_ns or 0
     found = context.probes.samples(extra_probe, 0) if span.healed_ns else ()
@@ -95,7 +93,7 @@ def after_all(
     )
 
 
-def still_reachable(context: FaultContext, target: str, span: evidence.Acting, through: str = "") -> Evidence:
+def still_reachable(context: FaultContext, target: str, span: FaultSpan, through: str = "") -> Evidence:
     """Judge whether round trips went on succeeding while the fault lasts: it left this link alone.
 
     One that comes late says nothing: of a link that is cut off none succeeds.
@@ -114,19 +112,18 @@ def still_reachable(context: FaultContext, target: str, span: evidence.Acting, t
     )
 
 
+def length_ns(context: FaultContext, probe: str, window: Window | None) -> int | None:
+    """Return the median length of a probe's successful round trips; None when there are too few, or no window."""
+    return None if window is None else evidence.median_ns(context.probes.samples(probe, *window))
+
+
 def rate_bytes_per_s(
-    context: FaultContext, extra_probe: str, trip: str, size_bytes: int, since_ns: int, until_ns: int | None
+    context: FaultContext, extra_probe: str, trip: str, size_bytes: int, window: Window | None
 ) -> int | None:
     """Return the median rate of the bulk round trips, the link's own round trip taken off; None when there are too few."""
-    length = evidence.median_ns(context.probes.samples(extra_probe, since_ns, until_ns))
-    alone = evidence.median_ns(context.probes.samples(trip, since_ns, until_ns)) or 0
+    length = length_ns(context, extra_probe, window)
+    alone = length_ns(context, trip, window) or 0
     return None if length is None else round(size_bytes * NS_PER_S / max(1, length - alone, length // 2))
-
-
-def lengths_ns(samples: Sequence[Sample], least: int) -> int | None:
-    """Return the median length of the successful samples; None when there are fewer than ``least``."""
-    found = [sample.length_ns for sample in samples if sample.ok]
-    return round(statistics.median(found)) if len(found) >= least else None
 
 
 def _tally(samples: Sequence[Sample]) -> str:

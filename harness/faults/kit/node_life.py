@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import ClassVar, TypeVar
 
+from harness.clock import NS_PER_S
 from harness.errors import StartError
 from harness.faults.base import Evidence, FaultContext
 from harness.faults.kit import evidence
+from harness.faults.kit.freeze import STOPPED
+from harness.faults.kit.lifetime import HealingFault
 from harness.runtime.base import Identity
 
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Exit status of what SIGKILL has ended, as the system and as a container engine tell it."""
 
-_STOPPED = "T"
+OptionsT = TypeVar("OptionsT")
 _POLL_S = 0.05
+
+RETURN_NS = 2 * NS_PER_S
+"""What a plan allows a node for stopping and for becoming ready again. (NATS: 0.1 s to start, and up to about a second
+to catch up; a node that takes longer delays the end of the timeline, it does not fail the fault.)"""
 
 BACK_S = 60.0
 """How long a node may take from its start to being up to date, before healing counts as failed."""
 
 
 class NodeLife:
-    """Takes one node down and brings it back, beside other faults that may do the same: the last to let go starts it.
+    """Takes one node down and brings it back, next to other faults that may do the same: the last to release it starts it.
 
     Args:
         context: Of the fault.
@@ -72,16 +80,16 @@ class NodeLife:
         return self.down_ns > 0
 
     async def up(self) -> None:
-        """Let go of it; once nobody holds it down, start it unless it runs, and wait until it says that it is up to date.
+        """Release it; once no fault holds it down, start it unless it runs, and wait until it says that it is up to date.
 
         Raises StartError when it does not come back.
         """
         outages, node = self._context.outages, self._context.nodes[self.node]
-        outages.let_go(self.node, self._id)
+        outages.release(self.node, self._id)
         if self.up_ns or (node.alive() and not self.gone):
             return
         while True:
-            await outages.free(self.node)
+            await outages.wait_free(self.node)
             async with outages.starting(self.node):
                 if not node.alive() and not outages.held(self.node):
                     await node.start()
@@ -99,8 +107,8 @@ class NodeLife:
         while missing := await self._context.node_ready(self.node):
             if self._context.outages.held(self.node):
                 return False
-            if node.state() == _STOPPED:
-                deadline = loop.time() + BACK_S  # another fault has paused it: it comes back once that one lets go
+            if node.state() == STOPPED:
+                deadline = loop.time() + BACK_S  # another fault has paused it: it comes back once that one resumes it
             if loop.time() > deadline or not node.alive():
                 raise StartError(f"{self.node} did not come back: {missing}\n{node.logs()}")
             await asyncio.sleep(_POLL_S)
@@ -146,7 +154,7 @@ class NodeLife:
                 else ()
             ),
             evidence.interrupted(
-                self._context, self.node, self.down_ns, self.up_ns + 2_000_000_000 if self.up_ns else None
+                self._context, self.node, self.down_ns, self.up_ns + 2 * NS_PER_S if self.up_ns else None
             ),
         )
 
@@ -169,30 +177,58 @@ class NodeLife:
         )
 
 
-class Down:
-    """Target nodes go down at the same time, and stay so until the fault is healed by starting them on their data.
+class NodeLives:
+    """The lives of a fault's target nodes.
 
     Args:
         context: Of the fault.
-        graceful: By SIGTERM; else by SIGKILL.
     """
 
-    def __init__(self, context: FaultContext, *, graceful: bool) -> None:
-        self._graceful = graceful
-        self._lives = [NodeLife(context, node) for node in context.targets]
+    def __init__(self, context: FaultContext) -> None:
+        self.each = tuple(NodeLife(context, node) for node in context.targets)
 
-    async def apply(self) -> None:
+    async def down(self, *, graceful: bool) -> None:
+        """End them all at the same time, by SIGTERM or SIGKILL; returns when they are gone."""
+        await asyncio.gather(*(life.down(graceful=graceful) for life in self.each))
+
+    async def up(self) -> None:
+        """Start again whatever was taken down, and wait until it is up to date. Raises StartError."""
+        await asyncio.gather(*(life.up() for life in self.each if life.begun))
+
+    def effect(self) -> tuple[Evidence, ...]:
+        """Processes gone, round trips failed."""
+        return tuple(item for life in self.each for item in life.effect())
+
+    def healing(self) -> tuple[Evidence, ...]:
+        """New processes, round trips succeed."""
+        return tuple(item for life in self.each for item in life.healing())
+
+
+class NodesDown(HealingFault[OptionsT]):
+    """Target nodes go down at the same time, and stay so until the fault is healed by starting them on their data.
+
+    Attributes:
+        graceful: They are ended by SIGTERM; else by SIGKILL.
+    """
+
+    graceful: ClassVar[bool]
+
+    def __init__(self, context: FaultContext) -> None:
+        super().__init__(context)
+        self._lives = NodeLives(context)
+
+    async def start(self) -> None:
         """End them; returns when they are gone."""
-        await asyncio.gather(*(life.down(graceful=self._graceful) for life in self._lives))
+        await self._lives.down(graceful=self.graceful)
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Start them again and wait until they are up to date."""
-        await asyncio.gather(*(life.up() for life in self._lives if life.begun))
+        await self._lives.up()
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Processes gone, round trips failed."""
-        return tuple(item for life in self._lives for item in life.effect())
+        return self._lives.effect()
 
     async def healing(self) -> tuple[Evidence, ...]:
         """New processes, round trips succeed."""
-        return tuple(item for life in self._lives for item in life.healing())
+        return self._lives.healing()

@@ -1,4 +1,4 @@
-"""Which faults hold which node down: a node starts again only once the last of them lets go."""
+"""Which faults hold which node down: a node starts again only once the last of them releases it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Outages:
         self._starting: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def hold(self, node: str, holder: str) -> None:
-        """Let nobody start ``node`` before ``holder`` lets go."""
+        """Keep ``node`` from being started before ``holder`` releases it."""
         self._holders[node].add(holder)
         self._free[node].clear()
 
-    def let_go(self, node: str, holder: str) -> None:
+    def release(self, node: str, holder: str) -> None:
         """Take the hold back; harmless when there is none."""
         self._holders[node].discard(holder)
         if not self._holders[node]:
@@ -29,11 +29,11 @@ class Outages:
         """Return who holds it down, sorted."""
         return tuple(sorted(self._holders[node]))
 
-    async def free(self, node: str) -> None:
-        """Wait until nobody holds it down."""
+    async def wait_free(self, node: str) -> None:
+        """Wait until no fault holds it down."""
         while self._holders[node]:
             await self._free[node].wait()
 
     def starting(self, node: str) -> asyncio.Lock:
-        """Return the lock under which ``node`` is started: two faults may let go at the same time."""
+        """Return the lock under which ``node`` is started: two faults may release it at the same time."""
         return self._starting[node]

@@ -1,58 +1,67 @@
-"""What faults share by which workers go away: who was there, who is gone, and the new incarnation of each that heals it."""
+"""What faults share by which workers go away: what ran, what is gone, and the new incarnation of each that heals it."""
 
 from __future__ import annotations
 
+import abc
 import asyncio
+from typing import ClassVar, TypeVar
 
 from harness.faults.base import Evidence, FaultContext, FaultWorker
 from harness.faults.kit import evidence
+from harness.faults.kit.lifetime import HealingFault
 from harness.runtime.base import Identity
 
+OptionsT = TypeVar("OptionsT")
 
-class WorkerExit:
-    """The target workers go away; a fault says how (``end``) and what of it must have been seen (``judged``)."""
 
-    probe = "process table"
-    required = "the process is gone"
+class WorkerExit(HealingFault[OptionsT]):
+    """The target workers go away; a fault says how (``end``) and what of it must have been seen (``judge``).
+
+    Attributes:
+        probe, required: Of the evidence.
+    """
+
+    probe: ClassVar[str] = "process table"
+    required: ClassVar[str] = "the process is gone"
 
     def __init__(self, context: FaultContext) -> None:
-        self._context = context
+        super().__init__(context)
         self._before: dict[str, Identity] = {}
         self._seen: dict[str, tuple[bool, str]] = {}
 
+    @abc.abstractmethod
     async def end(self, worker: FaultWorker) -> None:
         """Make one worker go away; returns when it is gone."""
-        raise NotImplementedError
 
-    def judged(self, worker: FaultWorker, before: Identity) -> tuple[bool, str]:
-        """Return whether one that was there has gone as it should, and how it is seen; asked once, right after ``end``."""
+    def judge(self, worker: FaultWorker, before: Identity) -> tuple[bool, str]:
+        """Return whether one that ran has gone as it should, and how that was seen; asked once, right after ``end``."""
         gone = worker.identity() is None
         return gone, f"pid {before.pid} {'gone' if gone else 'is still there'}"
 
-    async def apply(self) -> None:
+    async def start(self) -> None:
         """Make them go, all at once."""
-        workers = self._context.workers
-        for name in self._context.targets:
+        workers = self.context.workers
+        for name in self.context.targets:
             identity = workers[name].identity()
             if identity is not None:
                 self._before[name] = identity
         await asyncio.gather(*(self.end(workers[name]) for name in self._before))
-        self._seen = {name: self.judged(workers[name], before) for name, before in self._before.items()}
+        self._seen = {name: self.judge(workers[name], before) for name, before in self._before.items()}
 
-    async def heal(self) -> None:
+    async def stop(self) -> None:
         """Start a new incarnation of each, which begins at once."""
-        workers = self._context.workers
+        workers = self.context.workers
         down = [name for name in self._before if workers[name].identity() is None]
-        await asyncio.gather(*(workers[name].restart(self._context.go_ns) for name in down))
+        await asyncio.gather(*(workers[name].restart(self.context.go_ns) for name in down))
 
     async def effect(self) -> tuple[Evidence, ...]:
         """They went away, as it was seen right then."""
         found = []
-        for name in self._context.targets:
+        for name in self.context.targets:
             proven, observed = self._seen.get(name, (False, "there was no process"))
             found.append(evidence.sentence("effect", name, self.probe, proven, observed, self.required))
         return tuple(found)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """Another process runs and is connected."""
-        return tuple(evidence.running(self._context, name, self._before.get(name)) for name in self._context.targets)
+        return tuple(evidence.running(self.context, name, self._before.get(name)) for name in self.context.targets)

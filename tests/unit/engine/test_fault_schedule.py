@@ -13,7 +13,8 @@ from harness.engine import fault_schedule as timeline
 from harness.engine import target_lookup as targets
 from harness.errors import ControlError, StartError
 from harness.faults.base import Evidence, FaultContext, Sample
-from harness.faults.kit.evidence import Acting, broken_off, interrupted, sentence
+from harness.faults.kit.evidence import broken_off, interrupted, sentence
+from harness.faults.kit.lifetime import FaultSpan
 from harness.faults.kit.link_evidence import shut, still_reachable
 from harness.history.record import Break
 
@@ -89,7 +90,7 @@ def trip(end_ms: int, broken: Break = Break.NONE) -> Sample:
     return Sample(start_ns=(end_ms - 10) * MS, end_ns=end_ms * MS, ok=good, length_ns=10 * MS, broken=broken)
 
 
-ACTING = Acting(applied_ns=1, acting_ns=2)
+ACTING = FaultSpan(applied_ns=1, acting_ns=2)
 CUTS = tuple(trip(100 * at, Break.REFUSED) for at in range(1, 4))
 
 

@@ -1,4 +1,4 @@
-"""Orders to a cluster: given again until one is taken, and never twice where the first may have been carried out."""
+"""Commands to a cluster: given again until one is accepted, and never twice where the first may have been carried out."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from harness.clock import NS_PER_S
 from harness.errors import ControlError, RefusedError
 from harness.faults.base import FaultContext
 
-_ORDER_NS: Final = 15 * NS_PER_S
-"""How long an order is given again: a replica may be out of sync for a moment, or a busy controller not answer in time."""
+_RETRY_NS: Final = 15 * NS_PER_S
+"""How long a command is given again: a replica may be out of sync for a moment, or a busy controller not answer in time."""
 _AGAIN_S: Final = 0.2
 
 
 async def retry_until_accepted(
     context: FaultContext, needed: Callable[[bool], Awaitable[bool]], give: Callable[[], Awaitable[None]]
 ) -> None:
-    """Give an order until it is taken; raises ControlError, as the last attempt did.
+    """Give a command until it is accepted; raises ControlError, as the last attempt did.
 
     Args:
         context: Of the fault.
-        needed: Called before each order, with whether an earlier one was not answered and so may have been carried out: tells
-            whether it is (still) needed. Raises RefusedError where it cannot be given just now.
+        needed: Called before each attempt, with whether an earlier one was not answered and so may have been carried out:
+            returns whether the command is (still) needed. Raises RefusedError where it cannot be given just now.
         give: Gives it; raises ControlError (indefinite) or RefusedError (definite).
     """
-    until_ns = context.now_ns() + _ORDER_NS
+    until_ns = context.now_ns() + _RETRY_NS
     unanswered = False
     while True:
         try:
@@ -38,7 +38,7 @@ async def retry_until_accepted(
             failure: ControlError = error
         except (ControlError, TimeoutError) as error:
             unanswered = True
-            failure = ControlError(str(error) or "the order was not answered")
+            failure = ControlError(str(error) or "the command was not answered")
         if context.now_ns() >= until_ns:
             raise failure
         await asyncio.sleep(_AGAIN_S)
