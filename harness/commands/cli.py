@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -60,9 +60,9 @@ def cli() -> None:
     """Chaos scenarios with evidence on real message brokers, and a verdict that can be trusted."""
 
 
-def main() -> None:
-    """Run the command line; the only place where exceptions become exit codes."""
-    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line (``words``, or those of this process); the only place where exceptions become exit codes."""
+    sys.exit(_guarded(lambda: cli.main(words, standalone_mode=False)))
 
 
 def _guarded(command: Callable[[], Any]) -> int:

@@ -90,12 +90,17 @@ class Listed:
     brokers: tuple[str, ...]
 
 
-def list_faults(names: Sequence[str] = (), engine_unusable: Callable[[], str] = docker_engine.unusable) -> list[Listed]:
+def list_faults(
+    names: Sequence[str] = (),
+    engine_unusable: Callable[[], str] = docker_engine.unusable,
+    machine_lacks: Callable[[str, str], str] = why_not,
+) -> list[Listed]:
     """Return what there is to tell of faults; raises UsageError for a name that is not registered.
 
     Args:
         names: Of faults; empty = all.
         engine_unusable: Tells why containers cannot serve here; asked at most once.
+        machine_lacks: (ability, runtime) → why this machine does not have it; empty when it has.
     """
     kinds = [FAULTS.get(name) for name in names] or [kind for _, kind in FAULTS.items()]
     asked: dict[tuple[str, str], str] = {}
@@ -105,7 +110,7 @@ def list_faults(names: Sequence[str] = (), engine_unusable: Callable[[], str] = 
         if (ability, runtime) not in asked:
             if runtime == "docker" and not no_engine:
                 no_engine.append(engine_unusable())
-            asked[ability, runtime] = (no_engine[0] if runtime == "docker" else "") or why_not(ability, runtime)
+            asked[ability, runtime] = (no_engine[0] if runtime == "docker" else "") or machine_lacks(ability, runtime)
         return asked[ability, runtime]
 
     return [_listed(kind, lacking) for kind in kinds]

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.distributions.base import Progress
@@ -30,8 +31,13 @@ def known_base(client: Client) -> str:
     return next((name for name in ([named] if named else [PULLED, own_tag()]) if _has(client, name)), "")
 
 
-def obtain_base(client: Client, progress: Progress) -> str:
+def obtain_base(client: Client, progress: Progress, lacks: Callable[[], Sequence[str]] | None = None) -> str:
     """Return the base image's name, pulling or making it when needed.
+
+    Args:
+        client: Of the engine.
+        progress: Receives one line at a time, for people.
+        lacks: Tells what this machine lacks for making one; None = ``why_not_made``.
 
     Raises:
         UnfitEnvironmentError: There is none and none can be had; says why, and what would help.
@@ -51,12 +57,17 @@ def obtain_base(client: Client, progress: Progress) -> str:
         why = f"{name} cannot be pulled: {error.explanation or error}"
     if named:
         raise UnfitEnvironmentError(f"{BASE_VARIABLE}: {why}")
-    return _made(progress, [why])
+    return _made(progress, [why], (lacks or why_not_made)())
 
 
 def own_tag() -> str:
-    """Return the tag of the base that our own script makes; another script makes another tag."""
-    return f"{REPOSITORY}:bookworm-{hashlib.sha256(_script().read_bytes()).hexdigest()[:12]}"
+    """Return the tag of the base that our own script makes."""
+    return tag_of_script(_script())
+
+
+def tag_of_script(script: Path) -> str:
+    """Return the tag of the base that a script makes; another script makes another tag."""
+    return f"{REPOSITORY}:bookworm-{hashlib.sha256(script.read_bytes()).hexdigest()[:12]}"
 
 
 def why_not_made() -> list[str]:
@@ -71,8 +82,7 @@ def why_not_made() -> list[str]:
     return reasons
 
 
-def _made(progress: Progress, tried: list[str]) -> str:
-    lacking = why_not_made()
+def _made(progress: Progress, tried: list[str], lacking: Sequence[str]) -> str:
     if lacking:
         raise UnfitEnvironmentError(
             "there is no base image: " + "; ".join([*tried, *lacking]),

@@ -43,6 +43,21 @@ def require_version(
         head: Regular expression that stands before the version in what it tells.
     """
     command, told = _asked(client.images.get(image).id, tuple(commands), tells)
+    require_told(image, kind, version, command, told, head)
+    return command
+
+
+def require_told(image: str, kind: str, version: str, command: Sequence[str], told: str, head: str = "") -> None:
+    """Raise UnfitEnvironmentError unless what an image told is ``version``; see ``require_version``.
+
+    Args:
+        image: Tag or id.
+        kind: For messages.
+        version: Exact.
+        command: That made it tell; empty when none could be started.
+        told: By it; or why none could be started.
+        head: Regular expression that stands before the version.
+    """
     if not command:
         raise UnfitEnvironmentError(
             f"the image {image} is not laid out as an official image of {kind}: {told}",
@@ -56,7 +71,6 @@ def require_version(
             f"the image {image} holds {kind} {found[1]}, and the broker asked for is {kind}-{version}",
             hint=f"write broker: {kind}-{found[1]}, or name an image of {version}",
         )
-    return command
 
 
 @lru_cache(maxsize=64)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from harness.clock import NS_PER_S
-from harness.distributions.base import Distribution, Progress, resolve
+from harness.distributions.base import Distribution, Installation, Progress, resolve
 from harness.distributions.cache import Cache
 from harness.distributions.fetch import SHIPPED
 from harness.distributions.image_base import REPOSITORY as BASE
@@ -48,12 +48,15 @@ class HeldImage:
     outdated: bool
 
 
-def build_images(names: Sequence[str], progress: Progress) -> list[tuple[str, str]]:
+def build_images(
+    names: Sequence[str], progress: Progress, build: Callable[[Distribution, Progress], Installation] = ensure_image
+) -> list[tuple[str, str]]:
     """Build, or find built, the images of distributions; return each name with its image's tag.
 
     Args:
         names: Aliases or exact names, and ``base``; empty = what the shipped scenarios need.
         progress: Receives one line at a time, for people.
+        build: Builds one, or finds it built.
 
     Raises:
         UsageError: A name is unknown, or there are no images of its kind; nothing was built.
@@ -69,7 +72,7 @@ def build_images(names: Sequence[str], progress: Progress) -> list[tuple[str, st
             with engine() as client:
                 built.append((name, obtain_base(client, progress)))
         else:
-            built.append((distribution.name, ensure_image(distribution, progress).image))
+            built.append((distribution.name, build(distribution, progress).image))
     return built
 
 

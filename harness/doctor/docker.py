@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.distributions.fetch import SHIPPED
@@ -74,29 +74,34 @@ def base_image() -> Item:
     """Tell on what images of Java brokers are made."""
 
     def look(client: docker_engine.Client) -> Item:
-        from harness.distributions.image_base import (  # noqa: PLC0415  only with an engine
-            BASE_VARIABLE,
-            PULLED,
-            known_base,
-            why_not_made,
-        )
+        from harness.distributions.image_base import known_base, why_not_made  # noqa: PLC0415  only with an engine
 
-        known = known_base(client)
-        if known:
-            return Item(name="base image", status=ItemStatus.OK, detail=known)
-        lacking = why_not_made()
-        if not lacking:
-            detail = f"none yet: {PULLED} will be pulled, or one made from Debian's packages, when it is needed"
-            return Item(name="base image", status=ItemStatus.OK, detail=detail)
-        return Item(
-            name="base image",
-            status=ItemStatus.LIMITED,
-            detail=f"none, and unless {PULLED} can be pulled none can be had: {'; '.join(lacking)}",
-            remedy=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
-            affects="Kafka in containers",
-        )
+        return base_image_item(known_base(client), why_not_made())
 
     return _asked("base image", look)
+
+
+def base_image_item(known: str, lacking: Sequence[str]) -> Item:
+    """Tell on what images of Java brokers are made.
+
+    Args:
+        known: The base that the engine has; empty = none.
+        lacking: What this machine lacks for making one.
+    """
+    from harness.distributions.image_base import BASE_VARIABLE, PULLED  # noqa: PLC0415  only with an engine
+
+    if known:
+        return Item(name="base image", status=ItemStatus.OK, detail=known)
+    if not lacking:
+        detail = f"none yet: {PULLED} will be pulled, or one made from Debian's packages, when it is needed"
+        return Item(name="base image", status=ItemStatus.OK, detail=detail)
+    return Item(
+        name="base image",
+        status=ItemStatus.LIMITED,
+        detail=f"none, and unless {PULLED} can be pulled none can be had: {'; '.join(lacking)}",
+        remedy=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
+        affects="Kafka in containers",
+    )
 
 
 def reaper() -> Item:

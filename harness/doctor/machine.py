@@ -22,7 +22,7 @@ from harness.clock import clock_identity
 from harness.doctor.report import Item, ItemStatus
 from harness.errors import AbilityError
 from harness.runtime.abilities import why_not
-from harness.runtime.kernel.cgroup_cpu import CpuGroup, find_controller
+from harness.runtime.kernel.cgroup_cpu import CpuController, CpuGroup, find_controller
 from harness.runtime.kernel.disk import FILESYSTEMS, require_disk
 from harness.units import BYTES
 
@@ -33,11 +33,18 @@ _PORTS_MIN = 64
 _PROBE_CORES = 0.5
 
 
-def cpu_limits() -> tuple[bool, str]:
-    """Try to limit the CPU of a new, empty control group; return whether it works and where, or why not."""
+def cpu_limits(
+    find: Callable[[], CpuController] = find_controller, new_group: Callable[[CpuController, str], CpuGroup] = CpuGroup
+) -> tuple[bool, str]:
+    """Try to limit the CPU of a new, empty control group; return whether it works and where, or why not.
+
+    Args:
+        find: Returns where groups can be made; raises AbilityError.
+        new_group: (where, name) → a group that is not made yet.
+    """
     try:
-        controller = find_controller()
-        group = CpuGroup(controller, f"probe-{os.getpid()}")
+        controller = find()
+        group = new_group(controller, f"probe-{os.getpid()}")
         try:
             group.create()
             group.limit(_PROBE_CORES)
@@ -108,12 +115,12 @@ def memory_limits() -> Item:
     )
 
 
-def node_disks() -> Item:
-    """Tell whether nodes can have disks of their own, with each file system."""
+def node_disks(require: Callable[[str], None] = require_disk) -> Item:
+    """Tell whether nodes can have disks of their own, with each file system; ``require`` raises AbilityError for one."""
     lacking = {}
     for filesystem in FILESYSTEMS:
         try:
-            require_disk(filesystem)
+            require(filesystem)
         except AbilityError as error:
             lacking[filesystem] = error.message
     if not lacking:
@@ -128,18 +135,18 @@ def node_disks() -> Item:
     )
 
 
-def memory() -> Item:
-    """Tell how much memory is left."""
+def memory(least_bytes: int = _MEMORY_BYTES_MIN) -> Item:
+    """Tell how much memory is left, and whether that is at least ``least_bytes``."""
     available = _available_memory_bytes()
     if available is None:
         return Item(name="memory", status=ItemStatus.LIMITED, detail="cannot be told: no MemAvailable in /proc/meminfo")
     detail = f"{_size(available)} available"
-    if available >= _MEMORY_BYTES_MIN:
+    if available >= least_bytes:
         return Item(name="memory", status=ItemStatus.OK, detail=detail)
     return Item(
         name="memory",
         status=ItemStatus.LIMITED,
-        detail=f"{detail}, less than {_size(_MEMORY_BYTES_MIN)}",
+        detail=f"{detail}, less than {_size(least_bytes)}",
         remedy="end something else, or use fewer nodes and workers",
         affects="clusters of several nodes, many workers",
     )
@@ -164,8 +171,8 @@ def _available_memory_bytes() -> int | None:
     return available
 
 
-def disk(name: str, directory: Path, elsewhere: str) -> Item:
-    """Try whether a directory can be written and has room; ``elsewhere`` is the remedy."""
+def disk(name: str, directory: Path, elsewhere: str, least_bytes: int = _DISK_BYTES_MIN) -> Item:
+    """Try whether a directory can be written and has ``least_bytes`` of room; ``elsewhere`` is the remedy."""
     place = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -174,11 +181,11 @@ def disk(name: str, directory: Path, elsewhere: str) -> Item:
         why = f"{directory} cannot be {'written' if place == directory.absolute() else f'made in {place}'}: {error.strerror}"
         return Item(name=name, status=ItemStatus.MISSING, detail=why, remedy=elsewhere)
     free = shutil.disk_usage(place).free
-    if free < _DISK_BYTES_MIN:
+    if free < least_bytes:
         return Item(
             name=name,
             status=ItemStatus.LIMITED,
-            detail=f"{_size(free)} free in {directory}, less than {_size(_DISK_BYTES_MIN)}",
+            detail=f"{_size(free)} free in {directory}, less than {_size(least_bytes)}",
             remedy=f"make room there, or {elsewhere}",
         )
     return Item(name=name, status=ItemStatus.OK, detail=f"{_size(free)} free in {directory}")
@@ -186,7 +193,11 @@ def disk(name: str, directory: Path, elsewhere: str) -> Item:
 
 def open_files() -> Item:
     """Tell how many files a process may open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return open_files_item(*resource.getrlimit(resource.RLIMIT_NOFILE))
+
+
+def open_files_item(soft: int, hard: int) -> Item:
+    """Tell whether a process may open enough files; ``hard`` is how far ``soft`` may be raised."""
     if soft == resource.RLIM_INFINITY or soft >= _OPEN_FILES_MIN:
         return Item(
             name="open files",

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
-from harness.distributions.base import resolve
+from harness.distributions.base import Distribution, resolve
 from harness.errors import UnfitEnvironmentError
 from harness.progress import Event, Listener, Note
 from harness.runtime.docker import engine as docker_engine
 from harness.scenario.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEngine:
+    """What decides between containers and processes.
+
+    Attributes:
+        unusable: Tells why containers cannot serve as nodes here; empty when they can.
+        has_image: Whether the image of a distribution is there.
+    """
+
+    unusable: Callable[[], str]
+    has_image: Callable[[Distribution], bool]
+
+
+def _has_image(distribution: Distribution) -> bool:
+    from harness.distributions.images import has_image  # noqa: PLC0415  only runs with containers load it
+
+    return has_image(distribution)
+
+
+_DOCKER = ContainerEngine(unusable=cache(docker_engine.unusable), has_image=_has_image)
 
 
 def runtimes_of(plans: Sequence[Plan], wanted: str, listener: Listener) -> list[str]:
@@ -24,7 +47,7 @@ def runtimes_of(plans: Sequence[Plan], wanted: str, listener: Listener) -> list[
     return [runtime_of(plan, wanted, once) for plan in plans]
 
 
-def runtime_of(plan: Plan, wanted: str, listener: Listener) -> str:
+def runtime_of(plan: Plan, wanted: str, listener: Listener, engine: ContainerEngine | None = None) -> str:
     """Return ``process`` or ``docker``; raises UnfitEnvironmentError with the reason when the one asked for is not to be had.
 
     Args:
@@ -32,7 +55,9 @@ def runtime_of(plan: Plan, wanted: str, listener: Listener) -> str:
         wanted: ``process``, ``docker`` or ``auto``: containers where an engine has the plan's images, so that nothing is
             built unasked.
         listener: Told what ``auto`` has chosen, and why.
+        engine: What is asked of containers; None = this machine's engine.
     """
+    engine = engine or _DOCKER
     image = plan.cluster.image
     if wanted == "process":
         if image:
@@ -41,9 +66,9 @@ def runtime_of(plan: Plan, wanted: str, listener: Listener) -> str:
                 hint="run it with --runtime docker, or leave cluster.image out",
             )
         return wanted
-    why = _unusable()
+    why = engine.unusable()
     if wanted == "auto" and not image:
-        why = why or _lacks(plan)
+        why = why or _lacks(plan, engine)
         chosen = "process" if why else "docker"
         listener(Note(text=f"runtime: {chosen}" + (f" ({why})" if why else "")))
         return chosen
@@ -52,14 +77,7 @@ def runtime_of(plan: Plan, wanted: str, listener: Listener) -> str:
     return "docker"
 
 
-@cache
-def _unusable() -> str:
-    return docker_engine.unusable()
-
-
-def _lacks(plan: Plan) -> str:
+def _lacks(plan: Plan, engine: ContainerEngine) -> str:
     """Return which image is not built yet; empty when all are."""
-    from harness.distributions.images import has_image  # noqa: PLC0415  only runs with containers load it
-
-    missing = [name for name in (plan.broker, "toxiproxy-2") if not has_image(resolve(name))]
+    missing = [name for name in (plan.broker, "toxiproxy-2") if not engine.has_image(resolve(name))]
     return f"no image yet of {', '.join(missing)}: `harness images build` makes it" if missing else ""

@@ -12,7 +12,7 @@ import json
 import shlex
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -58,18 +58,42 @@ def run_all(
     ]
     # All of them before the first is run: a runtime that is not to be had refuses the session, it does not end one.
     where = runtimes_of([item.plan for item in todo], runtime, listener)
+    return in_turn(
+        [item.plan.scenario for item in todo],
+        lambda index: _run_one(todo[index], index + 1, len(todo), where[index], reports, listener),
+        write_beside,
+        listener,
+    )
+
+
+def in_turn(
+    scenarios: Sequence[str],
+    run_one: Callable[[int], RunResult],
+    show: Callable[[RunResult, Path, Sequence[tuple[RunResult, Path]]], None],
+    listener: Listener,
+) -> list[RunResult]:
+    """Run one plan after the other and show the twins of each canary once the last of them has ended; return the results.
+
+    Args:
+        scenarios: The scenario of each plan, in their order.
+        run_one: Index of a plan → its result.
+        show: Writes a canary's page again, in its run directory, with its twins and theirs.
+        listener: Told of every result.
+
+    An interrupted run ends it; results so far are returned.
+    """
     results: list[RunResult] = []
-    for position, item in enumerate(todo, 1):
-        result = _run_one(item, position, len(todo), where[position - 1], reports, listener)
+    for index in range(len(scenarios)):
+        result = run_one(index)
         results.append(result)
         listener(RunFinished(result=result))
         if result.error == "interrupted":
             break
-        _show_beside(results, result.scenario, [later.plan.scenario for later in todo[position:]], listener)
+        _show_beside(results, result.scenario, scenarios[index + 1 :], show, listener)
     else:
         return results
     for canary in {result.scenario for result in results if result.must_fail}:
-        _show_beside(results, canary, [], listener)
+        _show_beside(results, canary, [], show, listener)
     return results
 
 
@@ -161,13 +185,20 @@ def _judged(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) 
     return result
 
 
-def _show_beside(results: Sequence[RunResult], ended: str, later: Sequence[str], listener: Listener) -> None:
+def _show_beside(
+    results: Sequence[RunResult],
+    ended: str,
+    later: Sequence[str],
+    show: Callable[[RunResult, Path, Sequence[tuple[RunResult, Path]]], None],
+    listener: Listener,
+) -> None:
     """Put the twins of each canary beside it once the last of them all has ended.
 
     Args:
         results: Of this session so far.
         ended: The scenario that has just ended.
         later: Scenarios that are still to run.
+        show: See ``in_turn``.
         listener: Told when a page cannot be written; the one that was there stays.
     """
     for result in results:
@@ -176,7 +207,7 @@ def _show_beside(results: Sequence[RunResult], ended: str, later: Sequence[str],
         if not twins:
             continue
         try:
-            write_beside(result, Path(result.run_dir), [(twin, Path(twin.run_dir)) for twin in twins])
+            show(result, Path(result.run_dir), [(twin, Path(twin.run_dir)) for twin in twins])
         except (HarnessError, OSError) as error:
             listener(Note(text=f"the twins of {result.scenario} could not be shown: {error}", warning=True))
 

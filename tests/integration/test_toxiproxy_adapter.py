@@ -18,7 +18,6 @@ from harness.runtime.base import Channel, Link
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.runtime import toxiproxy_program
-from harness.runtime.toxiproxy import control as toxiproxy
 from harness.runtime.toxiproxy.control import ToxiproxyControl
 from harness.runtime.toxiproxy.server import ToxiproxyServer
 
@@ -120,10 +119,10 @@ def test_switching_a_proxy_off_and_on(server: ToxiproxyServer) -> None:
 
 
 def test_a_server_that_hangs_is_started_anew_with_all_that_was_in_force(
-    server: ToxiproxyServer, runner: asyncio.Runner, monkeypatch: pytest.MonkeyPatch
+    server: ToxiproxyServer, runner: asyncio.Runner
 ) -> None:
     """It is stopped by SIGSTOP: connections to its control port are accepted and nothing is answered."""
-    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.3)
+    server.control.deadline_s = 0.3
     troubles: list[str] = []
 
     async def hang() -> None:
@@ -146,10 +145,8 @@ def test_a_server_that_hangs_is_started_anew_with_all_that_was_in_force(
     assert "was started anew" in troubles[0]
 
 
-def test_a_server_that_hangs_for_a_moment_is_asked_again(
-    server: ToxiproxyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.3)
+def test_a_server_that_hangs_for_a_moment_is_asked_again(server: ToxiproxyServer) -> None:
+    server.control.deadline_s = 0.3
     os.kill(server.pid, signal.SIGSTOP)
     waking = threading.Timer(0.5, os.kill, (server.pid, signal.SIGCONT))
     waking.start()
@@ -158,10 +155,8 @@ def test_a_server_that_hangs_for_a_moment_is_asked_again(
     assert len(server.control.toxics("clients->n1")) == 1
 
 
-def test_a_server_that_cannot_be_started_anew_is_reported(
-    server: ToxiproxyServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.1)
+def test_a_server_that_cannot_be_started_anew_is_reported(server: ToxiproxyServer) -> None:
+    server.control.deadline_s = 0.1
     troubles: list[str] = []
     server.control.trouble = troubles.append
     os.kill(server.pid, signal.SIGSTOP)
@@ -173,13 +168,14 @@ def test_a_server_that_cannot_be_started_anew_is_reported(
     assert "hangs" in troubles[0]
 
 
-def test_a_control_port_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toxiproxy, "DEADLINE_S", 0.2)
+def test_a_control_port_that_hangs_is_given_up() -> None:
     with socket.socket() as hangs:
         hangs.bind(("127.0.0.1", 0))
         hangs.listen()
+        control = ToxiproxyControl("127.0.0.1", hangs.getsockname()[1])
+        control.deadline_s = 0.2
         with pytest.raises(ControlError, match="did not answer"):
-            ToxiproxyControl("127.0.0.1", hangs.getsockname()[1]).version()
+            control.version()
 
 
 def test_two_servers_do_not_share_an_address() -> None:

@@ -17,10 +17,10 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from harness.brokers.base import Leadership, LogExtent, Observed, PartitionState
 from harness.brokers.kafka import leaders as kafka_leaders
 from harness.brokers.kafka import queries as ask
-from harness.brokers.kafka.audit import LogAudit, nothing_visible
+from harness.brokers.kafka.audit import LogAudit, nothing_visible, reader_of
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import FAILURES, KafkaView, node_id
-from harness.brokers.kafka.wire import Wire
+from harness.brokers.kafka.wire import TIMEOUT_S, Wire
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ControlError, RefusedError, StartError
 from harness.history.record import Journal
@@ -42,6 +42,7 @@ class KafkaAdmin:
         protocol: Of the group.
         committed_only: Consumers see committed transactions alone; so does the audit.
         transactional: Logs hold control records, which nobody is given: positions may end before them.
+        timeout_s: How long a question to one node may take.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class KafkaAdmin:
         protocol: str,
         committed_only: bool,
         transactional: bool,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._view = KafkaView({name: f"127.0.0.1:{roles['admin']}" for name, roles in ports.items()}, protocol)
+        addresses = {name: f"127.0.0.1:{roles['admin']}" for name, roles in ports.items()}
+        self._view = KafkaView(addresses, protocol, timeout_s)
         self._partitions, self._consumers = partitions, frozenset(consumers)
         self._committed_only, self._transactional = committed_only, transactional
         self._offsets_asked_ns = 0
@@ -208,9 +211,7 @@ class KafkaAdmin:
             if (
                 self._transactional
                 and position < end
-                and await asyncio.to_thread(
-                    nothing_visible, self._bootstrap(), index, position, end, committed_only=self._committed_only
-                )
+                and await asyncio.to_thread(self._nothing_visible, index, position, end)
             ):
                 position = end  # what lies between are control records and aborted transactions
             states.append(
@@ -223,6 +224,9 @@ class KafkaAdmin:
                 )
             )
         return states
+
+    def _nothing_visible(self, partition: int, position: int, end: int) -> bool:
+        return nothing_visible(reader_of(self._bootstrap(), self._committed_only), partition, position, end)
 
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
         """Read the whole log of every partition into ``journal``."""

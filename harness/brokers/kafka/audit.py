@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -23,11 +24,25 @@ from harness.clients.payload import decode_all
 from harness.clock import monotonic_ns
 from harness.history.record import RECORD_DTYPE, Journal, RecordKind
 
-_IDLE_S = 10.0
-_PATIENCE_S = 30.0
-_AGAIN_S = 0.5
 _PEEK_S = 10.0
 _BATCH = 5_000
+
+NewReader = Callable[[str, bool], Consumer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditPace:
+    """How long an audit waits.
+
+    Attributes:
+        patience_s: Without progress, after which what was read has to do.
+        idle_s: For the next message or end of one reading.
+        again_s: Between two readings.
+    """
+
+    patience_s: float = 30.0
+    idle_s: float = 10.0
+    again_s: float = 0.5
 
 
 class LogAudit:
@@ -37,16 +52,24 @@ class LogAudit:
         view: The nodes of the cluster.
         journal: Where every stored message goes, as STORED.
         committed_only: Leave out what lies in aborted or open transactions.
-        patience_s: Seconds without progress after which what was read has to do.
+        pace: How long it waits.
+        new_reader: (bootstrap, committed_only) → a consumer.
     """
 
     def __init__(
-        self, view: KafkaView, journal: Journal, *, committed_only: bool, patience_s: float = _PATIENCE_S
+        self,
+        view: KafkaView,
+        journal: Journal,
+        *,
+        committed_only: bool,
+        pace: AuditPace | None = None,
+        new_reader: NewReader | None = None,
     ) -> None:
         self._view = view
         self._journal = journal
         self._committed_only = committed_only
-        self._patience_s = patience_s
+        self._pace = pace or AuditPace()
+        self._new_reader = new_reader or reader_of
         self._position: dict[int, int] = {}
         self._read: dict[int, int] = {}
         self._stop = threading.Event()
@@ -61,10 +84,10 @@ class LogAudit:
                 return said
             if sum(self._position.values()) > before:
                 heard = time.monotonic()
-            elif time.monotonic() - heard > self._patience_s:
+            elif time.monotonic() - heard > self._pace.patience_s:
                 return said
             else:
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(self._pace.again_s)
 
     async def _round(self) -> list[LogExtent]:
         found = await self._view.metadata()
@@ -112,12 +135,12 @@ class LogAudit:
     def _read_on(self, ends: Mapping[int, int]) -> None:
         """Journal what lies behind the positions reached, up to ``ends`` (partition → offset); blocks."""
         left = set(ends)
-        reader = _reader(",".join(self._view.addresses.values()), committed_only=self._committed_only)
+        reader = self._new_reader(",".join(self._view.addresses.values()), self._committed_only)
         try:
             starts = {index: self._position.get(index, OFFSET_BEGINNING) for index in sorted(left)}
             reader.assign([TopicPartition(TOPIC, index, start) for index, start in starts.items()])
             heard = time.monotonic()
-            while left and not self._stop.is_set() and time.monotonic() - heard < _IDLE_S:
+            while left and not self._stop.is_set() and time.monotonic() - heard < self._pace.idle_s:
                 messages = reader.consume(_BATCH, 0.2)
                 good = []
                 for message in messages:
@@ -155,12 +178,13 @@ class LogAudit:
             self._read[index] = self._read.get(index, 0) + here.size
 
 
-def nothing_visible(bootstrap: str, partition: int, position: int, end: int, *, committed_only: bool) -> bool:
+def nothing_visible(reader: Consumer, partition: int, position: int, end: int) -> bool:
     """Tell whether a consumer that goes on at ``position`` would get nothing up to ``end``; False when that cannot be told.
+
+    Closes ``reader``.
 
     Nor can it while a transaction is open: what lies behind its begin is given once it ends.
     """
-    reader = _reader(bootstrap, committed_only=committed_only)
     try:
         reader.assign([TopicPartition(TOPIC, partition, position)])
         deadline = time.monotonic() + _PEEK_S
@@ -180,7 +204,8 @@ def nothing_visible(bootstrap: str, partition: int, position: int, end: int, *, 
     return False
 
 
-def _reader(bootstrap: str, *, committed_only: bool) -> Consumer:
+def reader_of(bootstrap: str, committed_only: bool) -> Consumer:
+    """Return a consumer that reads logs, and tells their ends."""
     return Consumer(
         {
             "bootstrap.servers": bootstrap,

@@ -15,7 +15,7 @@ from harness.brokers.base import Leadership
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.options import GROUP, TOPIC
 from harness.brokers.kafka.queries import GroupDescription, Metadata
-from harness.brokers.kafka.wire import Wire
+from harness.brokers.kafka.wire import TIMEOUT_S, Wire
 
 T = TypeVar("T")
 
@@ -36,11 +36,12 @@ class KafkaView:
     Args:
         addresses: Node → ``host:port`` of its own listener.
         protocol: Of the group (``classic``, ``consumer``).
+        timeout_s: How long a question to one node may take.
     """
 
-    def __init__(self, addresses: Mapping[str, str], protocol: str) -> None:
+    def __init__(self, addresses: Mapping[str, str], protocol: str, timeout_s: float = TIMEOUT_S) -> None:
         self.addresses = dict(addresses)
-        self.wires = {name: Wire(address) for name, address in addresses.items()}
+        self.wires = {name: Wire(address, timeout_s=timeout_s) for name, address in addresses.items()}
         self.known_coordinator = ""
         self._protocol = protocol
 

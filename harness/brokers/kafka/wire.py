@@ -131,10 +131,10 @@ class Wire:
     Args:
         address: ``host:port``.
         keep: Keep the connection between calls.
-        timeout_s: How long a call may take, opening the connection included; ``TIMEOUT_S`` when None.
+        timeout_s: How long a call may take, opening the connection included.
     """
 
-    def __init__(self, address: str, *, keep: bool = True, timeout_s: float | None = None) -> None:
+    def __init__(self, address: str, *, keep: bool = True, timeout_s: float = TIMEOUT_S) -> None:
         self.address = address
         self._timeout_s = timeout_s
         self._keep = keep
@@ -152,7 +152,7 @@ class Wire:
         """
         async with self._lock:
             try:
-                async with asyncio.timeout(TIMEOUT_S if self._timeout_s is None else self._timeout_s):
+                async with asyncio.timeout(self._timeout_s):
                     reader, writer = await self.open()
                     return await self._exchange(reader, writer, api, version, body, flexible=flexible)
             except BaseException:

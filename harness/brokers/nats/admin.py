@@ -43,10 +43,12 @@ class NatsAdmin:
     Args:
         ports: Node → role → port on 127.0.0.1.
         partitions: How many durable consumers there are.
+        connect_s: How long connecting may take.
     """
 
-    def __init__(self, ports: Mapping[str, Mapping[str, int]], partitions: int) -> None:
+    def __init__(self, ports: Mapping[str, Mapping[str, int]], partitions: int, connect_s: float = _CONNECT_S) -> None:
         self._ports = ports
+        self._connect_s = connect_s
         self._client: Client | None = None
         self._partitions = partitions
         self._view = NatsView({name: roles["monitor"] for name, roles in ports.items()})
@@ -190,7 +192,7 @@ class NatsAdmin:
                 error_cb=self._failed,
             )
             try:
-                await asyncio.wait_for(connecting, _CONNECT_S)  # it would go on for as long as no node answers
+                await asyncio.wait_for(connecting, self._connect_s)  # it would go on for as long as no node answers
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 with contextlib.suppress(Exception):  # what it has opened; closing is best effort
                     await asyncio.wait_for(client.close(), 1)
@@ -240,9 +242,9 @@ def _final(error: Exception) -> bool:
     return isinstance(error, nats.js.errors.APIError) and error.code == 400 and error.err_code != _NO_SUITABLE_PEERS
 
 
-async def _until_accepted(call: Callable[[], Awaitable[_T]], what: str) -> _T:
+async def _until_accepted(call: Callable[[], Awaitable[_T]], what: str, within_s: float = _CREATED_S) -> _T:
     """Repeat an administrative call until the cluster accepts it: a new meta leader may not be ready yet."""
-    deadline = time.monotonic() + _CREATED_S
+    deadline = time.monotonic() + within_s
     while True:
         try:
             return await call()

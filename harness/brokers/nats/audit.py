@@ -36,6 +36,7 @@ class StreamAudit:
         connect: Returns a context of a living connection; raises ControlError (indefinite) while no node takes one.
         journal: Where every stored message goes, as STORED.
         patience_s: Seconds without progress after which what was read has to do.
+        again_s: Seconds between two attempts.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class StreamAudit:
         connect: Callable[[], Awaitable[JetStreamContext]],
         journal: Journal,
         patience_s: float = _PATIENCE_S,
+        again_s: float = _AGAIN_S,
     ) -> None:
         self._connect = connect
         self._journal = journal
         self._patience_s = patience_s
+        self._again_s = again_s
         self._read = self._last = 0
 
     async def run(self) -> LogExtent:
@@ -73,7 +76,7 @@ class StreamAudit:
             elif time.monotonic() - heard > self._patience_s:
                 return self._unread(failure)
             else:
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(self._again_s)
 
     def _at_end(self, state: api.StreamState) -> bool:
         # The last sequences may be deleted or lost, and the stream's last sequence stand where it was.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -37,14 +37,21 @@ class ToxiproxyControl:
     It knows what should be in force (proxies, toxics, who has switched a proxy off), so that a server that hangs can be started
     anew and brought back to it. Whatever is changed is read back: the server accepts misspelled attributes silently.
 
+    Args:
+        host, port: Of its control port.
+        retries_s: See ``_RETRIES_S``.
+
     Attributes:
+        deadline_s: How long one try of a call may take.
         restart: Starts the server anew; called in the thread of a call that was never answered. None = nothing can be done.
         trouble: Told, in a sentence, when the server hung and what came of it.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, retries_s: Sequence[float] = _RETRIES_S) -> None:
         self._api: type[APIConsumer] = type("Api", (APIConsumer,), {"host": host, "port": port})
         self.address = f"{host}:{port}"
+        self.deadline_s = DEADLINE_S
+        self._retries_s = retries_s
         self.restart: Callable[[], None] | None = None
         self.trouble: Callable[[str], None] = lambda _: None
         self._links: dict[str, Link] = {}
@@ -180,7 +187,7 @@ class ToxiproxyControl:
 
     def _patiently(self, verb: str, path: str, **kwargs: Any) -> Any:
         """Carry out one request, again when it is not answered; a server that is being started anew is waited for."""
-        for wait_s in (*_RETRIES_S, None):
+        for wait_s in (*self._retries_s, None):
             with self._lock:
                 starts = self._starts
             try:
@@ -202,7 +209,9 @@ class ToxiproxyControl:
             if self._starts != began:
                 return
             if self.restart is None:
-                self.trouble(f"Toxiproxy at {self.address} hangs: no answer to {call}, {len(_RETRIES_S) + 1} times")
+                self.trouble(
+                    f"Toxiproxy at {self.address} hangs: no answer to {call}, {len(self._retries_s) + 1} times"
+                )
                 raise error
             try:
                 self.restart()
@@ -244,7 +253,7 @@ class ToxiproxyControl:
         """Carry out one request; raises ControlError."""
         asked = f"{verb.upper()} {path}"
         try:
-            response = getattr(self._api, verb)(path, timeout=DEADLINE_S, **kwargs)
+            response = getattr(self._api, verb)(path, timeout=self.deadline_s, **kwargs)
         except requests.RequestException as error:
             raise _SilentError(f"Toxiproxy at {self.address} did not answer {asked}: {error}") from error
         except NotFound as error:

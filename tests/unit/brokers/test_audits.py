@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,14 +13,12 @@ from typing import Any, cast
 import nats.js.errors
 import numpy as np
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError
 
 from harness.brokers.base import LogExtent
-from harness.brokers.kafka import audit as kafka_audit
-from harness.brokers.kafka.audit import LogAudit, nothing_visible
+from harness.brokers.kafka.audit import AuditPace, LogAudit, nothing_visible
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import KafkaView
-from harness.brokers.nats import audit as nats_audit
 from harness.brokers.nats.audit import STREAM_NOT_FOUND, StreamAudit
 from harness.brokers.nats.options import subject
 from harness.clients.payload import encode
@@ -97,18 +95,12 @@ class FakeReading:
         return
 
 
-@pytest.fixture(autouse=True)
-def _soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nats_audit, "_AGAIN_S", 0.01)
-    monkeypatch.setattr(kafka_audit, "_AGAIN_S", 0.01)
-
-
 def audited(stream: FakeStream, folder: Path) -> tuple[LogExtent, Sequence[int]]:
     """Audit a fake stream; return its word and the sequences that were journaled."""
     path = folder / f"audit-{len(list(folder.iterdir()))}.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
     try:
-        said = asyncio.run(StreamAudit(stream.connect, journal, patience_s=0.3).run())
+        said = asyncio.run(StreamAudit(stream.connect, journal, patience_s=0.3, again_s=0.01).run())
     finally:
         journal.close()
     records = np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)
@@ -187,7 +179,7 @@ class FakeView:
 def test_leaders_of_kafka_that_do_not_answer_are_asked_again(tmp_path: Path, speaks_at: int, audits: set[str]) -> None:
     view = FakeView(speaks_at)
     journal = Journal(tmp_path / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"})
-    audit = LogAudit(cast("KafkaView", view), journal, committed_only=False, patience_s=1)
+    audit = LogAudit(cast("KafkaView", view), journal, committed_only=False, pace=AuditPace(patience_s=1, again_s=0.01))
     try:
         said = asyncio.run(audit.run())
     finally:
@@ -252,11 +244,22 @@ def _message(offset: int, code: int = 0) -> Any:
     )
 
 
-def read_log(folder: Path, end: int, patience_s: float = 0.3) -> tuple[LogExtent, Sequence[int]]:
-    """Audit the log of whatever reader is in place; return the word on its partition and the offsets journaled."""
+def a_reader(size: int, eof: int, *, broken: bool = False) -> Consumer:
+    """Return a fake consumer."""
+    return cast("Consumer", FakeReader(size, eof, broken=broken))
+
+
+def read_log(folder: Path, end: int, new_reader: Callable[[], Consumer]) -> tuple[LogExtent, Sequence[int]]:
+    """Audit the log that a fake reader gives; return the word on its partition and the offsets journaled."""
     path = folder / "audit.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
-    audit = LogAudit(cast("KafkaView", LedView(end)), journal, committed_only=True, patience_s=patience_s)
+    audit = LogAudit(
+        cast("KafkaView", LedView(end)),
+        journal,
+        committed_only=True,
+        pace=AuditPace(patience_s=0.3, idle_s=0.1, again_s=0.01),
+        new_reader=lambda *_: new_reader(),
+    )
     try:
         (said,) = asyncio.run(audit.run())
     finally:
@@ -269,37 +272,41 @@ def read_log(folder: Path, end: int, patience_s: float = 0.3) -> tuple[LogExtent
     [(12, "complete"), (10, "partial")],
     ids=["behind control records", "at the begin of an open transaction"],
 )
-def test_a_log_is_read_as_far_as_its_end_was_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eof: int, audit: str
-) -> None:
-    monkeypatch.setattr(kafka_audit, "_reader", lambda *_, **__: FakeReader(10, eof))
-    said, offsets = read_log(tmp_path, 12)
+def test_a_log_is_read_as_far_as_its_end_was_reported(tmp_path: Path, eof: int, audit: str) -> None:
+    said, offsets = read_log(tmp_path, 12, lambda: a_reader(10, eof))
     assert (said.audit, said.last_offset) == (audit, 11)
     assert offsets == list(range(10))
-    assert nothing_visible("", 0, 10, 12, committed_only=True) is (audit == "complete")
-    assert not nothing_visible("", 0, 9, 12, committed_only=True)
+    assert nothing_visible(a_reader(10, eof), 0, 10, 12) is (audit == "complete")
+    assert not nothing_visible(a_reader(10, eof), 0, 9, 12)
 
 
-def test_errors_keep_no_reading_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_audit, "_IDLE_S", 0.1)
-    monkeypatch.setattr(kafka_audit, "_AGAIN_S", 0.01)
-    monkeypatch.setattr(kafka_audit, "_reader", lambda *_, **__: FakeReader(10, 0, broken=True))
-    said, offsets = read_log(tmp_path, 12)
+def test_errors_keep_no_reading_alive(tmp_path: Path) -> None:
+    said, offsets = read_log(tmp_path, 12, lambda: a_reader(10, 0, broken=True))
     assert said.audit == "partial"
     assert offsets == list(range(10))
 
 
-def test_a_cancelled_audit_has_left_its_journal_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, begun = FakeReader(0, 0), threading.Event()
-    reader.told = True  # nothing ever comes
-    monkeypatch.setattr(reader, "assign", lambda _: begun.set())
-    monkeypatch.setattr(kafka_audit, "_reader", lambda *_, **__: reader)
+class SilentReader(FakeReader):
+    """Gives nothing, ever."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 0)
+        self.told = True
+        self.begun = threading.Event()
+
+    def assign(self, places: Sequence[Any]) -> None:
+        self.begun.set()
+
+
+def test_a_cancelled_audit_has_left_its_journal_alone(tmp_path: Path) -> None:
+    reader = SilentReader()
     journal = Journal(tmp_path / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"})
-    audit = LogAudit(cast("KafkaView", LedView(12)), journal, committed_only=True)
+    new_reader = lambda *_: cast("Consumer", reader)  # noqa: E731
+    audit = LogAudit(cast("KafkaView", LedView(12)), journal, committed_only=True, new_reader=new_reader)
 
     async def interrupted() -> None:
         running = asyncio.create_task(audit.run())
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(reader.begun.wait, 10)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

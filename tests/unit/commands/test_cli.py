@@ -110,10 +110,9 @@ def test_check_refuses_what_is_no_run_directory(tmp_path: Path) -> None:
     assert _code("check", str(tmp_path)) == ExitCode.ENVIRONMENT
 
 
-def test_the_entry_point_exits_with_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["harness", "validate", "/nowhere.yaml"])
+def test_the_entry_point_exits_with_the_code() -> None:
     with pytest.raises(SystemExit) as leaving:
-        command_line.main()
+        command_line.main(["validate", "/nowhere.yaml"])
     assert leaving.value.code == ExitCode.USAGE
 
 

@@ -7,7 +7,6 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from harness.commands import fault_list
 from harness.commands.cli import cli
 from harness.commands.fault_list import list_faults, render
 from harness.errors import UsageError
@@ -58,25 +57,23 @@ def test_quantities_have_their_units_defaults_and_bounds() -> None:
     ]
 
 
-def test_abilities_are_told_for_each_runtime_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_abilities_are_told_for_each_runtime_with_the_reason() -> None:
     asked: list[tuple[str, str]] = []
 
     def lacks(ability: str, runtime: str) -> str:
         asked.append((ability, runtime))
         return "no control group can be made here" if runtime == "process" else ""
 
-    monkeypatch.setattr(fault_list, "why_not", lacks)
-    (cpu,) = list_faults(["cpu"], _usable)
+    (cpu,) = list_faults(["cpu"], _usable, lacks)
     assert cpu.machine[0].lacking == {"process": "no control group can be made here", "docker": ""}
     assert "needs cpu_limits: process: no, no control group can be made here; docker: yes" in render([cpu])
-    (cpu,) = list_faults(["cpu"], lambda: "no Docker engine answers here")
+    (cpu,) = list_faults(["cpu"], lambda: "no Docker engine answers here", lacks)
     assert cpu.machine[0].lacking["docker"] == "no Docker engine answers here"
     assert asked == [("cpu_limits", "process"), ("cpu_limits", "docker"), ("cpu_limits", "process")]
 
 
-def test_what_is_lacking_everywhere_for_one_reason_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fault_list, "why_not", lambda *_: "not root")
-    text = render(list_faults(["cpu"], _usable))
+def test_what_is_lacking_everywhere_for_one_reason_is_told_once() -> None:
+    text = render(list_faults(["cpu"], _usable, lambda *_: "not root"))
     assert "needs cpu_limits: not on this machine: not root" in text
     assert text.count("not root") == 1
 

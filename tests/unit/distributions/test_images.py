@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.distributions import image_base, image_official
-from harness.distributions import image_store as image_shelf
 from harness.distributions.aliases import aliases
-from harness.distributions.image_base import known_base, obtain_base, own_tag, recipes
-from harness.distributions.image_official import require_version
+from harness.distributions.base import Installation
+from harness.distributions.image_base import known_base, obtain_base, own_tag, recipes, tag_of_script
+from harness.distributions.image_official import require_told
 from harness.distributions.image_store import HeldImage, build_images, images_json, images_text
 from harness.distributions.images import _context
 from harness.errors import ScenarioError, UnfitEnvironmentError, UsageError
@@ -128,10 +127,9 @@ class NoBase:
 
 def test_without_any_base_every_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_BASE_IMAGE", raising=False)
-    monkeypatch.setattr(image_base, "why_not_made", lambda: ["making one needs root"])
     engine = NoBase()
     with pytest.raises(UnfitEnvironmentError, match="cannot be pulled: no route; making one needs root") as caught:
-        obtain_base(engine, lambda _: None)
+        obtain_base(engine, lambda _: None, lambda: ["making one needs root"])
     assert "HARNESS_BASE_IMAGE" in caught.value.hint
     assert caught.value.exit_code == 7
     assert engine.asked == ["debian:bookworm-slim"]
@@ -159,17 +157,6 @@ def test_a_base_that_is_named_and_not_there_stands_for_no_other(monkeypatch: pyt
     assert known_base(Holds()) == "our/base:2"
 
 
-class Speaking:
-    """A fake engine whose image tells a version, whatever is asked."""
-
-    def __init__(self) -> None:
-        self.images = self
-        self.id = "sha256:fake"
-
-    def get(self, name: str) -> Speaking:
-        return self
-
-
 @pytest.mark.parametrize(
     ("told", "error"),
     [
@@ -179,31 +166,30 @@ class Speaking:
         ("hello\n", "does not tell its version"),
     ],
 )
-def test_an_image_must_tell_the_version_asked_for(told: str, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_official, "_asked", lambda *_: (("/nats-server",), told))
-
-    def asked() -> tuple[str, ...]:
-        return require_version(Speaking(), "nats:2.12", "nats", "2.12.15", [("/nats-server",)], ("--version",))
+def test_an_image_must_tell_the_version_asked_for(told: str, error: str) -> None:
+    def required() -> None:
+        require_told("nats:2.12", "nats", "2.12.15", ("/nats-server",), told)
 
     if not error:
-        assert asked() == ("/nats-server",)
+        required()
         return
     with pytest.raises(UnfitEnvironmentError, match=error):
-        asked()
+        required()
 
 
-def test_an_image_laid_out_otherwise_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_official, "_asked", lambda *_: ((), "no such file"))
+def test_an_image_laid_out_otherwise_is_told() -> None:
     with pytest.raises(UnfitEnvironmentError, match="not laid out as an official image of nats: no such file"):
-        require_version(Speaking(), "nats:2.12", "nats", "2.12.15", [("/nats-server",)], ("--version",))
+        require_told("nats:2.12", "nats", "2.12.15", (), "no such file")
 
 
-def test_unknown_names_build_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_shelf, "ensure_image", lambda *_: pytest.fail("nothing may be built"))
+def test_unknown_names_build_nothing() -> None:
+    def build(*_: object) -> Installation:
+        pytest.fail("nothing may be built")
+
     with pytest.raises(UsageError, match="unknown distribution"):
-        build_images(["nats-2", "nast-2"], lambda _: None)
+        build_images(["nats-2", "nast-2"], lambda _: None, build)
     with pytest.raises(UsageError, match="there are no images of confluent-kafka-2"):
-        build_images(["nats-2", "confluent-kafka-2"], lambda _: None)
+        build_images(["nats-2", "confluent-kafka-2"], lambda _: None, build)
 
 
 def test_a_list_of_images_tells_sizes_ages_and_what_is_outdated() -> None:
@@ -216,10 +202,8 @@ def test_a_list_of_images_tells_sizes_ages_and_what_is_outdated() -> None:
     assert "harness images build" in images_text([])
 
 
-def test_another_recipe_makes_another_base(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    before = own_tag()
+def test_another_recipe_makes_another_base(tmp_path: Path) -> None:
     script = tmp_path / "make.sh"
     script.write_text("#!/bin/sh\n", encoding="utf-8")
-    monkeypatch.setattr(image_base, "_script", lambda: script)
-    assert own_tag() != before
-    assert own_tag().startswith("broker-chaos-harness/base:bookworm-")
+    assert tag_of_script(script) != own_tag()
+    assert tag_of_script(script).startswith("broker-chaos-harness/base:bookworm-")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import shutil
 import socketserver
 import sys
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.distributions import image_base
 from harness.distributions.cache import Cache
 from harness.distributions.go_toolchain import GO_BIN
 from harness.doctor import docker as doctor_engine
@@ -100,15 +98,14 @@ def test_cpu_limits_leave_no_group_behind() -> None:
         assert "control groups version" in detail
 
 
-def test_cpu_limits_say_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_limits_say_why_not() -> None:
     def refuse() -> cgroup_cpu.CpuController:
         raise AbilityError("CPU limits are not possible here: no cpu controller")
 
-    monkeypatch.setattr(doctor_machine, "find_controller", refuse)
-    assert cpu_limits() == (False, "CPU limits are not possible here: no cpu controller")
+    assert cpu_limits(refuse) == (False, "CPU limits are not possible here: no cpu controller")
 
 
-def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cpu_limits_that_do_not_read_back_are_not_believed(tmp_path: Path) -> None:
     class Deaf(cgroup_cpu.CpuGroup):
         def limit(self, cores: float | None) -> None:
             (self.path / "cpu.max").write_text("max 100000", encoding="ascii")
@@ -118,9 +115,7 @@ def test_cpu_limits_that_do_not_read_back_are_not_believed(monkeypatch: pytest.M
             shutil.rmtree(self.path)
             return True
 
-    monkeypatch.setattr(doctor_machine, "find_controller", lambda: cgroup_cpu.CpuController(tmp_path, 2))
-    monkeypatch.setattr(doctor_machine, "CpuGroup", Deaf)
-    usable, detail = cpu_limits()
+    usable, detail = cpu_limits(lambda: cgroup_cpu.CpuController(tmp_path, 2), Deaf)
     assert not usable
     assert "reads back as None" in detail
     assert list(tmp_path.iterdir()) == []
@@ -216,30 +211,24 @@ def test_without_an_engine_every_item_of_it_says_so(monkeypatch: pytest.MonkeyPa
         assert (found.status, found.detail) == (Status.LIMITED, "no Docker engine to ask")
 
 
-def test_a_machine_that_cannot_make_a_base_says_what_would_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A fake: the engine's images are not asked.
-    monkeypatch.setattr(doctor_engine, "_asked", lambda _, look: look(None))
-    monkeypatch.setattr(image_base, "known_base", lambda _: "")
-    monkeypatch.setattr(image_base, "why_not_made", lambda: ["making one needs root"])
-    found = doctor_engine.base_image()
+def test_a_machine_that_cannot_make_a_base_says_what_would_help() -> None:
+    found = doctor_engine.base_image_item("", ["making one needs root"])
     assert (found.status, found.affects) == (Status.LIMITED, "Kafka in containers")
     assert found.detail.endswith("none can be had: making one needs root")
     assert "HARNESS_BASE_IMAGE" in found.remedy
-    monkeypatch.setattr(image_base, "why_not_made", list)
-    assert doctor_engine.base_image().status is Status.OK
+    assert doctor_engine.base_image_item("", []).status is Status.OK
+    assert doctor_engine.base_image_item("debian", ["making one needs root"]).detail == "debian"
 
 
-def test_disks_of_nodes_are_told_for_each_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disks_of_nodes_are_told_for_each_file_system() -> None:
     def lacks(filesystem: str) -> None:
         if filesystem == "xfs":
             raise AbilityError("no mkfs.xfs")
 
-    monkeypatch.setattr(doctor_machine, "require_disk", lacks)
-    found = doctor_machine.node_disks()
+    found = doctor_machine.node_disks(lacks)
     assert (found.status, found.detail) == (Status.LIMITED, "no mkfs.xfs")
     assert found.affects.endswith("(xfs)")
-    monkeypatch.setattr(doctor_machine, "require_disk", lambda _: None)
-    assert doctor_machine.node_disks().status is Status.OK
+    assert doctor_machine.node_disks(lambda _: None).status is Status.OK
 
 
 def test_without_go_it_tells_what_will_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,11 +303,8 @@ def test_a_directory_that_cannot_be_written_is_missing() -> None:
     assert "cannot be made in /sys/kernel" in found.detail
 
 
-def test_scarce_resources_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_machine, "_DISK_BYTES_MIN", 2**62)
-    monkeypatch.setattr(doctor_machine, "_MEMORY_BYTES_MIN", 2**62)
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 2048))
-    found = doctor_machine.open_files()
+def test_scarce_resources_are_said(tmp_path: Path) -> None:
+    found = doctor_machine.open_files_item(1024, 2048)
     assert (found.status, found.remedy) == (Status.LIMITED, "ulimit -n 2048")
-    assert doctor_machine.disk("disk: cache", tmp_path, "elsewhere").status is Status.LIMITED
-    assert doctor_machine.memory().status is Status.LIMITED
+    assert doctor_machine.disk("disk: cache", tmp_path, "elsewhere", 2**62).status is Status.LIMITED
+    assert doctor_machine.memory(2**62).status is Status.LIMITED

@@ -62,11 +62,32 @@ class FakeDisk:
         return self.free_bytes() >= size_bytes
 
 
+class UncutDisk(FakeDisk):
+    """Cuts nothing."""
+
+    def cut(self) -> None:
+        pass
+
+
+class UnfilledDisk(FakeDisk):
+    """Takes no ballast."""
+
+    def fill(self, holder: str, leave_bytes: int) -> None:
+        pass
+
+
+class KeepingDisk(FakeDisk):
+    """Gives no room back."""
+
+    def free(self, holder: str) -> None:
+        pass
+
+
 class FakeNode:
     """A node that does as it is told, or dies when ``dies`` says so."""
 
-    def __init__(self, folder: Path) -> None:
-        self.disk = FakeDisk()
+    def __init__(self, folder: Path, disk: FakeDisk | None = None) -> None:
+        self.disk = disk or FakeDisk()
         self.spec = SimpleNamespace(data_dir=folder)
         self.tick, self.runs, self.starts = 1, True, 0
         self.paused: set[str] = set()
@@ -110,6 +131,13 @@ class FakeNode:
 
     def logs(self, lines: int = 20) -> str:
         return f"last {lines} lines"
+
+
+class RestlessNode(FakeNode):
+    """Cannot be frozen."""
+
+    def pause(self, holder: str) -> None:
+        pass
 
 
 class Probes:
@@ -192,16 +220,14 @@ def test_power_loss_is_proven_by_what_the_kernel_and_the_disk_say(tmp_path: Path
     assert not node.expected
 
 
-def test_a_cut_that_cuts_nothing_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeDisk, "cut", lambda _: None)
-    found, _ = _carried_out("power_loss", FakeNode(tmp_path), {"down_ns": 0})
+def test_a_cut_that_cuts_nothing_is_not_believed(tmp_path: Path) -> None:
+    found, _ = _carried_out("power_loss", FakeNode(tmp_path, UncutDisk()), {"down_ns": 0})
     assert [name for name, proven in found.items() if not proven] == ["effect: file system", "effect: unsynced file"]
 
 
 def test_a_node_that_was_not_frozen_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeNode, "pause", lambda _, __: None)
     monkeypatch.setattr("harness.faults.power_loss._FROZEN_S", 0.01)
-    node = FakeNode(tmp_path)
+    node = RestlessNode(tmp_path)
     found, said = _carried_out("power_loss", node, {"down_ns": 0})
     assert "n1 cannot be frozen: it is in state S" in said
     assert not found["effect: scheduler state"]
@@ -232,15 +258,13 @@ def test_a_node_that_a_full_disk_has_ended_is_started_again(tmp_path: Path) -> N
     assert said == ["n1 stopped", "n1 started", "n1 ready"]
 
 
-def test_a_disk_with_room_is_not_believed_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeDisk, "fill", lambda *_: None)
-    found, _ = _carried_out("disk_full", FakeNode(tmp_path))
+def test_a_disk_with_room_is_not_believed_full(tmp_path: Path) -> None:
+    found, _ = _carried_out("disk_full", FakeNode(tmp_path, UnfilledDisk()))
     assert found["effect: file system"] is False
 
 
-def test_room_that_is_not_given_back_is_not_believed_healed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeDisk, "free", lambda *_: None)
-    found, _ = _carried_out("disk_full", FakeNode(tmp_path))
+def test_room_that_is_not_given_back_is_not_believed_healed(tmp_path: Path) -> None:
+    found, _ = _carried_out("disk_full", FakeNode(tmp_path, KeepingDisk()))
     assert found["healing: file system"] is False
 
 

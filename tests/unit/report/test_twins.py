@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -26,7 +26,6 @@ from harness.report.text import render_result
 from harness.report.twins import alike, compare, comparison_lines, is_twin, twins_of
 from harness.result import RunResult
 from harness.session import session
-from harness.session.selection import Selected
 from harness.verdict import Verdict
 
 CANARY = groups.collateral()
@@ -258,57 +257,48 @@ def test_twins_stay_beside_a_canary_that_is_judged_again(tmp_path: Path) -> None
 
 
 def _session(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, results: list[RunResult]
+    folder: Path, results: list[RunResult], show: Callable[..., None] = write_beside
 ) -> tuple[list[RunResult], list[Event], list[tuple[int, int]]]:
     """Run a session that yields ``results``; also return its events and (runs so far, twins shown) of every writing."""
     told: list[Event] = []
     written: list[tuple[int, int]] = []
     ready = [replace(result, run_dir=str(folder / f"{index}")) for index, result in enumerate(results)]
 
-    def run_one(_item: object, position: int, *_rest: object) -> RunResult:
-        result = ready[position - 1]
+    def run_one(index: int) -> RunResult:
+        result = ready[index]
         Path(result.run_dir).mkdir()
         write_all(result, Path(result.run_dir))
         return result
 
-    def beside(result: RunResult, run_dir: Path, twins: list[tuple[RunResult, Path]]) -> None:
+    def beside(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResult, Path]]) -> None:
         written.append((sum(Path(one.run_dir).exists() for one in ready), len(twins)))
-        write_beside(result, run_dir, twins)
+        show(result, run_dir, twins)
 
-    plans = [SimpleNamespace(plan=SimpleNamespace(scenario=one.scenario, attempts=None), source="") for one in ready]
-    monkeypatch.setattr(session, "sweep", lambda: ())
-    monkeypatch.setattr(session, "_run_one", run_one)
-    monkeypatch.setattr(session, "runtimes_of", lambda plans, *_: ["process"] * len(plans))
-    monkeypatch.setattr(session, "write_beside", beside)
-    selected: list[Selected] = plans  # type: ignore[assignment]
-    return session.run_all(selected, repeat=1, runtime="process", reports=folder, listener=told.append), told, written
+    return session.in_turn([one.scenario for one in ready], run_one, beside, told.append), told, written
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2)])
-def test_a_session_writes_the_twins_once_the_last_of_them_has_finished(
-    order: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_session_writes_the_twins_once_the_last_of_them_has_finished(order: tuple[int, ...], tmp_path: Path) -> None:
     family = [(CANARY, *TWINS)[index] for index in order]
-    results, _, written = _session(monkeypatch, tmp_path, [*family, samples.passing()])
+    results, _, written = _session(tmp_path, [*family, samples.passing()])
     assert written == [(4, 3)]
     (canary,) = (result for result in results if result.must_fail)
     page = (Path(canary.run_dir) / "report.html").read_text(encoding="utf-8")
     assert _section(page).count("<svg") == 4
 
 
-def test_an_interrupted_session_shows_what_ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_session_shows_what_ran(tmp_path: Path) -> None:
     stopped = replace(samples.passing(), error="interrupted")
-    results, _, written = _session(monkeypatch, tmp_path, [CANARY, TWINS[0], stopped, TWINS[1]])
+    results, _, written = _session(tmp_path, [CANARY, TWINS[0], stopped, TWINS[1]])
     assert len(results) == 3
     assert written == [(3, 1)]
 
 
-def test_a_page_that_cannot_be_written_is_told_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_cannot_be_written_is_told_and_stays(tmp_path: Path) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.report.files.write_report", lambda *given: None if given[2:] == ([],) else full())
-    results, told, _ = _session(monkeypatch, tmp_path, [CANARY, TWINS[0]])
+    results, told, _ = _session(tmp_path, [CANARY, TWINS[0]], full)
     assert [result.exit_code for result in results] == [0, 0]
     (note,) = (event for event in told if isinstance(event, Note))
     assert note.warning

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,13 +37,6 @@ SCENARIO = Path(__file__).parents[3] / "scenarios" / "gate" / "latency.yaml"
 def _plan(image: str = "") -> Plan:
     (item,) = select([SCENARIO])
     return dataclasses.replace(item.plan, cluster=dataclasses.replace(item.plan.cluster, image=image))
-
-
-@pytest.fixture(autouse=True)
-def _nothing_cached() -> Iterator[None]:
-    runtimes._unusable.cache_clear()
-    yield
-    runtimes._unusable.cache_clear()
 
 
 def _link(name: str, source: str, node: str, role: str) -> Link:
@@ -102,29 +94,31 @@ def test_an_image_cannot_run_as_a_process() -> None:
         runtimes.runtime_of(_plan("nats:2.12"), "process", lambda _: None)
 
 
-def test_containers_without_an_engine_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_engine, "unusable", lambda: "no Docker engine answers here")
+def _engine(*, unusable: str = "", images: bool = True) -> runtimes.ContainerEngine:
+    """Return a fake engine."""
+    return runtimes.ContainerEngine(unusable=lambda: unusable, has_image=lambda _: images)
+
+
+def test_containers_without_an_engine_are_refused_with_the_reason() -> None:
+    engine = _engine(unusable="no Docker engine answers here")
     for wanted, image in (("docker", ""), ("auto", "nats:2.12")):
         with pytest.raises(UnfitEnvironmentError, match="no Docker engine answers here") as caught:
-            runtimes.runtime_of(_plan(image), wanted, lambda _: None)
+            runtimes.runtime_of(_plan(image), wanted, lambda _: None, engine)
         assert caught.value.exit_code == 7
 
 
-def test_auto_says_what_it_takes_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_engine, "unusable", lambda: "no Docker engine answers here")
+def test_auto_says_what_it_takes_and_why() -> None:
     told: list[Event] = []
-    assert runtimes.runtime_of(_plan(), "auto", told.append) == "process"
+    engine = _engine(unusable="no Docker engine answers here")
+    assert runtimes.runtime_of(_plan(), "auto", told.append, engine) == "process"
     assert "process (no Docker engine answers here)" in str(told)
 
 
-def test_auto_builds_nothing_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_engine, "unusable", lambda: "")
-    monkeypatch.setattr("harness.distributions.images.has_image", lambda _: False)
+def test_auto_builds_nothing_unasked() -> None:
     told: list[Event] = []
-    assert runtimes.runtime_of(_plan(), "auto", told.append) == "process"
+    assert runtimes.runtime_of(_plan(), "auto", told.append, _engine(images=False)) == "process"
     assert "harness images build" in str(told)
-    monkeypatch.setattr("harness.distributions.images.has_image", lambda _: True)
-    assert runtimes.runtime_of(_plan(), "auto", told.append) == "docker"
+    assert runtimes.runtime_of(_plan(), "auto", told.append, _engine()) == "docker"
 
 
 def test_what_cannot_be_looked_at_is_kept_for_the_next_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +179,7 @@ def test_an_engine_that_fails_is_an_unfit_environment(
     fake = FakeEngine(error)
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr("docker.from_env", lambda **_: fake)
-    monkeypatch.setattr(docker_engine, "_may_answer", lambda: True)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")  # so that it is worth asking
     assert "did not do what it was asked" in docker_engine.unusable()
     ledger = Ledger(f"run-{os.getpid()}-engine-slow", tmp_path)
     ledger.intend("docker")

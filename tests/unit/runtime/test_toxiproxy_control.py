@@ -102,13 +102,12 @@ def _link(name: str) -> Link:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> FakeToxiproxy:
-    monkeypatch.setattr(toxiproxy, "_RETRIES_S", (0.01, 0.01, 0.01))
+def fake() -> FakeToxiproxy:
     return FakeToxiproxy()
 
 
 def _control(fake: FakeToxiproxy) -> ToxiproxyControl:
-    control = ToxiproxyControl("127.0.0.1", 1)
+    control = ToxiproxyControl("127.0.0.1", 1, retries_s=(0.01, 0.01, 0.01))
     control._api = fake  # type: ignore[assignment]
     return control
 

@@ -145,14 +145,11 @@ def test_an_answer_cut_short_is_an_error_and_no_hang() -> None:
         asked(FakeNode(b"\0\0"), lambda wire: ask.metadata(wire, None))
 
 
-def test_a_probe_that_gets_no_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.brokers.kafka.wire.TIMEOUT_S", 0.1)
-    monkeypatch.setattr("harness.brokers.kafka.probe.TIMEOUT_S", 0.1)
-
+def test_a_probe_that_gets_no_answer_times_out() -> None:
     async def run() -> None:
         held: list[asyncio.StreamWriter] = []
         server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
-        probe = KafkaProbe(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", keep=True)
+        probe = KafkaProbe(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", keep=True, timeout_s=0.1)
         try:
             with pytest.raises(TimeoutError):
                 await probe.round_trip()
@@ -334,9 +331,7 @@ async def _silent() -> tuple[asyncio.Server, list[asyncio.StreamWriter], int]:
     return server, held, server.sockets[0].getsockname()[1]
 
 
-def test_nobody_who_answers_is_not_nobody_who_leads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.brokers.kafka.wire.TIMEOUT_S", 0.1)
-
+def test_nobody_who_answers_is_not_nobody_who_leads() -> None:
     async def run() -> tuple[list[str], list[str]]:
         frozen, held, port = await _silent()
         node = await asyncio.start_server(FakeNode(_metadata(-1)).serve, "127.0.0.1", 0)
@@ -349,6 +344,7 @@ def test_nobody_who_answers_is_not_nobody_who_leads(monkeypatch: pytest.MonkeyPa
                 protocol="classic",
                 committed_only=False,
                 transactional=False,
+                timeout_s=0.1,
             )
             kinds.append([str(fields["leader"]) for kind, fields in await admin.observe() if kind == "leader"])
             await admin.close()
@@ -364,15 +360,20 @@ def test_nobody_who_answers_is_not_nobody_who_leads(monkeypatch: pytest.MonkeyPa
     assert leaderless == [""]
 
 
-def test_an_order_is_given_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.brokers.kafka.wire.TIMEOUT_S", 60)
-
+def test_an_order_is_given_its_own_time() -> None:
     async def run() -> None:
         server, held, port = await _silent()
+        patient, hasty = (
+            asyncio.create_task(ask.metadata(Wire(f"127.0.0.1:{port}", timeout_s=limit_s), None))
+            for limit_s in (60, 0.1)
+        )
         try:
             with pytest.raises(TimeoutError):
-                await ask.metadata(Wire(f"127.0.0.1:{port}", timeout_s=0.1), None)
+                await hasty
+            assert not patient.done()
         finally:
+            patient.cancel()
+            await asyncio.gather(patient, return_exceptions=True)
             for writer in held:
                 writer.close()
             server.close()

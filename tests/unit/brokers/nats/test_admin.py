@@ -82,7 +82,7 @@ def test_an_order_that_is_refused_is_a_control_error(answer: Exception) -> None:
         asyncio.run(FakeCluster(answer, "n1", "n1", "n1").move_leader(0))
 
 
-def test_no_suitable_peers_is_an_answer_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_suitable_peers_is_an_answer_for_now() -> None:
     no_peers = nats.js.errors.BadRequestError(code=400, err_code=10005, description="no suitable peers")
     script: list[Exception] = [no_peers, UNAVAILABLE]
 
@@ -95,9 +95,8 @@ def test_no_suitable_peers_is_an_answer_for_now(monkeypatch: pytest.MonkeyPatch)
     script = [nats.js.errors.BadRequestError(code=400, err_code=10025), no_peers]
     with pytest.raises(StartError, match=r"cannot create the stream: .*10025"):
         asyncio.run(nats_admin._until_accepted(call, "the stream"))
-    monkeypatch.setattr(nats_admin, "_CREATED_S", 0.0)
     with pytest.raises(StartError, match=r"cannot create the stream: .*10005"):
-        asyncio.run(nats_admin._until_accepted(call, "the stream"))
+        asyncio.run(nats_admin._until_accepted(call, "the stream", 0.0))
 
 
 class FakeServer(socketserver.ThreadingTCPServer):
@@ -161,12 +160,9 @@ def test_a_node_that_knows_the_account_before_its_streams_has_no_view(server: Fa
     assert asyncio.run(admin.leadership(0)).leader == ""
 
 
-def test_a_connection_that_nobody_answers_is_given_up_and_closed(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nats_admin, "_CONNECT_S", 0.3)
+def test_a_connection_that_nobody_answers_is_given_up_and_closed(server: FakeServer) -> None:
     server.holds = True
-    admin = NatsAdmin({"n1": {"client": server.port, "monitor": 1}}, 1)
+    admin = NatsAdmin({"n1": {"client": server.port, "monitor": 1}}, 1, connect_s=0.3)
 
     async def run() -> None:
         with pytest.raises(ControlError, match="no node accepts connections"):
