@@ -220,8 +220,17 @@ class Broker(Protocol):
         """Return the port that the links of a client zone lead to."""
         ...
 
-    def client_packages(self, plan: Plan) -> Mapping[str, str]:
+    def client_libraries(self, plan: Plan) -> Mapping[str, str]:
         """Return role → distribution of the client library in place of the installed one."""
+        ...
+
+    def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:
+        """Return the environment variables that a worker needs.
+
+        Args:
+            library: Client library in place of the installed one; None = the installed one.
+            folder: Absolute path of a folder of this worker's own, for what its library writes; not made yet.
+        """
         ...
 
     def settle_ns(self, plan: Plan) -> int:

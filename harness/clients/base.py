@@ -29,7 +29,8 @@ class WorkerSpec:
         payload_bytes: Body size.
         options: The broker's client options, as a mapping of field names.
         messages_max: Stop after this many sends (0 = until told); used by benchmarks.
-        packages: Directory whose packages take the place of the installed ones (a client library at another version).
+        env: Environment variables of its process, besides the few that every process of a run inherits, and in their place
+            where they have the same name (``PYTHONPATH``: a client library at another version; ``HOME``).
     """
 
     worker: str
@@ -45,7 +46,7 @@ class WorkerSpec:
     payload_bytes: int = 128
     options: Mapping[str, Any] = field(default_factory=dict)
     messages_max: int = 0
-    packages: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.brokers.base import Admin, Broker, Launch
+from harness.clients.base import WorkerSpec
 from harness.distributions.base import Installation
 from harness.engine.bypass import Processes, bypasses
 from harness.engine.disks import Disks, disk_spec
@@ -44,13 +45,13 @@ _PROOF_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """Software of one run: the broker, Toxiproxy's server (both on this machine, or both in images), and role → directory
-    of the client library to use in place of the installed one.
+    """Software of one run: the broker, Toxiproxy's server (both on this machine, or both in images), and role → client
+    library to use in place of the installed one.
     """
 
     broker: Installation
     toxiproxy: Installation
-    packages: Mapping[str, str]
+    libraries: Mapping[str, Installation]
 
 
 class Deployment:
@@ -80,6 +81,7 @@ class Deployment:
     ) -> None:
         self._plan, self._broker, self._run_dir = plan, broker, run_dir
         self._ledger, self._events, self._listener = ledger, events, listener
+        self._libraries = binaries.libraries
         self.problems: list[str] = []
         self.fatal: asyncio.Event = asyncio.Event()
         self._closing = False
@@ -98,8 +100,10 @@ class Deployment:
         )
         self.disks = Disks(disk_spec(plan.cluster, abilities), ledger)
         self.nodes = {spec.name: self._node(spec) for spec in broker.node_specs(launch)}
-        specs = worker_specs(plan, broker.kind, self.links, run_dir.history.resolve(), binaries.packages)
-        self.workers = {spec.worker: Worker(spec, run_dir.path, ledger, self._worker_changed) for spec in specs}
+        self.workers = {
+            spec.worker: Worker(self._with_environment(spec), run_dir.path, ledger, self._worker_changed)
+            for spec in worker_specs(plan, broker.kind, self.links, run_dir.history.resolve())
+        }
         self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
         self._monitor_targets = monitor_targets(plan, broker, self.links, self.ports)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
@@ -211,6 +215,10 @@ class Deployment:
             cpu=find_controller() if "cpu_limits" in abilities else None,
             memory=find_memory_controller() if "memory_limits" in abilities else None,
         )
+
+    def _with_environment(self, spec: WorkerSpec) -> WorkerSpec:
+        folder = self._run_dir.path.resolve() / "workers" / spec.worker
+        return replace(spec, env=self._broker.worker_environment(self._libraries.get(spec.role), folder))
 
     def _node(self, spec: NodeSpec) -> RunNode:
         log = self._run_dir.logs / f"{spec.name}.log"

@@ -130,19 +130,19 @@ class Engine:
     async def _fetch(self) -> Binaries:
         self._enter("fetch")
         broker, toxiproxy = resolve(self._plan.broker), resolve("toxiproxy-2")
-        packages = {role: resolve(name) for role, name in self._broker.client_packages(self._plan).items()}
+        libraries = {role: resolve(name) for role, name in self._broker.client_libraries(self._plan).items()}
         self.record.versions = {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
-        wanted = list(dict.fromkeys((broker, toxiproxy, *packages.values())))
+        wanted = list(dict.fromkeys((broker, toxiproxy, *libraries.values())))
         had = dict(zip(wanted, await fetch_installations(wanted, self._listener), strict=True))
         if self.record.runtime == "docker":
             official = {broker: self._plan.cluster.image, toxiproxy: ""}
             had |= await fetch_images(official, self._listener)
         self.record.versions |= {**had[broker].versions, **had[toxiproxy].versions}
-        self.record.versions |= {f"{package.kind} ({role})": package.version for role, package in packages.items()}
+        self.record.versions |= {f"{library.kind} ({role})": library.version for role, library in libraries.items()}
         return Binaries(
             broker=had[broker],
             toxiproxy=had[toxiproxy],
-            packages={role: str(had[package].directory) for role, package in packages.items()},
+            libraries={role: had[library] for role, library in libraries.items()},
         )
 
     async def _execute(self, binaries: Binaries, abilities: frozenset[str]) -> None:

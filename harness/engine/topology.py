@@ -51,9 +51,7 @@ def draw_links(
     return links
 
 
-def worker_specs(
-    plan: Plan, kind: str, links: Mapping[str, Link], history: Path, packages: Mapping[str, str]
-) -> list[WorkerSpec]:
+def worker_specs(plan: Plan, kind: str, links: Mapping[str, Link], history: Path) -> list[WorkerSpec]:
     """Return the first incarnation of every worker: what it owns, and the addresses of its zone's links alone.
 
     Args:
@@ -61,7 +59,6 @@ def worker_specs(
         links: Of the run.
         history: Folder of its journals.
         kind: The broker's.
-        packages: Role → directory with the client library to use in place of the installed one.
     """
     workload = plan.workload
     zone_of = {worker: zone for zone, members in zones(workload).items() for worker in members}
@@ -83,7 +80,6 @@ def worker_specs(
                 incarnation=1,
                 role="producer" if producer else "consumer",
                 broker=kind,
-                packages=packages.get("producer" if producer else "consumer", ""),
                 history_dir=str(history),
                 addresses=tuple(
                     link.address for link in links.values() if link.role == "client" and link.source == zone

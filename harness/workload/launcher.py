@@ -117,8 +117,7 @@ class Worker:
         self._ready.clear()
         self._finished.clear()
         argv = (sys.executable, "-m", "harness.workload.worker", str(path))
-        environment = {"PYTHONPATH": spec.packages} if spec.packages else {}
-        await self._process.launch(argv, environment, pipes=True)
+        await self._process.launch(argv, spec.env, pipes=True)
         self._on_change(self, "started", None)
         self._reader = asyncio.create_task(self._read(), name=f"read {spec.worker}")
         if self._watcher is not None:

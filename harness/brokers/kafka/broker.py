@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.brokers.base import BROKERS, Admin, Launch, Probe
@@ -10,6 +11,7 @@ from harness.brokers.kafka.admin import KafkaAdmin
 from harness.brokers.kafka.config import node_spec, zone_role
 from harness.brokers.kafka.facts import facts_of
 from harness.brokers.kafka.probe import KafkaProbe
+from harness.distributions.base import Installation
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import absent_workers, node_names, zones
@@ -36,11 +38,16 @@ class KafkaBroker:
         """Return the zone's own listener."""
         return zone_role(zone)
 
-    def client_packages(self, plan: Plan) -> Mapping[str, str]:
+    def client_libraries(self, plan: Plan) -> Mapping[str, str]:
         """Return the client versions that the scenario asks for."""
         workload = plan.workload
         wanted = {"producer": workload.producer.client, "consumer": workload.consumer.client}
         return {role: name for role, name in wanted.items() if name}
+
+    def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:
+        """Return where Python finds the client version that the scenario asks for, before the installed one."""
+        del folder
+        return {"PYTHONPATH": str(library.directory)} if library is not None else {}
 
     def settle_ns(self, plan: Plan) -> int:
         """Return the time after which librdkafka gives a message up, with that of a last transaction and 2 s more.

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.brokers.base import BROKERS, Admin, Launch, Probe
 from harness.brokers.nats.admin import NatsAdmin
 from harness.brokers.nats.probe import NatsProbe
+from harness.distributions.base import Installation
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import client_links, node_names, zones
@@ -48,9 +50,14 @@ class NatsBroker:
         del zone
         return "client"
 
-    def client_packages(self, plan: Plan) -> Mapping[str, str]:
-        """Return nothing: the installed nats-py serves."""
+    def client_libraries(self, plan: Plan) -> Mapping[str, str]:
+        """Return nothing, because the installed nats-py serves."""
         del plan
+        return {}
+
+    def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:
+        """Return nothing, because nats-py needs no variable and writes no file."""
+        del library, folder
         return {}
 
     def settle_ns(self, plan: Plan) -> int:
