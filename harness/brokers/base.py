@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.distributions.base import Installation
+from harness.history.events import Event
 from harness.history.facts import Facts
 from harness.history.record import Journal
 from harness.registry import BROKER_PACKAGES, PackageRegistry
@@ -101,10 +102,6 @@ class LogExtent:
     detail: str
 
 
-Observed = tuple[str, Mapping[str, Any]]
-"""Kind and fields of an event that tells what the broker says just now (docs/history.md)."""
-
-
 def pair_address(source: str, node: str) -> str:
     """Return the loopback address at which ``source`` alone dials ``node`` (``n1``, ``n2`` → ``127.101.2.1``)."""
     return f"127.{100 + int(source[1:])}.{node[1:]}.1"
@@ -133,7 +130,7 @@ class Admin(Protocol):
         """Return an empty string when consumers own what they should, else what is lacking; asked before warm-up."""
         ...
 
-    async def observe(self) -> Sequence[Observed]:
+    async def observe(self) -> Sequence[Event]:
         """Return what the monitor journals when it has changed: leaders, the consumer group. Never raises for a broker that
         does not answer: then it tells so (a leader of ``""``), or nothing.
         """

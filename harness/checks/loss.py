@@ -15,6 +15,7 @@ import numpy as np
 from harness.checks.analysis import operations
 from harness.checks.analysis.missing import LogWord, Missing, MissingAt, classify
 from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, or_default, plural
+from harness.history.events import WorkerEvent
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -162,9 +163,9 @@ def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
         "but neither a proven drain nor the broker's word shows that they never will be"
     )
     died = (
-        f"worker {event.fields.get('worker')} died unexpectedly at {operations.when(history, event.t)}"
-        for event in history.of_kind("worker")
-        if event.fields.get("state") == "died"
+        f"worker {event.worker} died unexpectedly at {operations.when(history, event.t)}"
+        for event in history.of_kind(WorkerEvent)
+        if event.state == "died"
     )
     return [words, *died, *promise]
 

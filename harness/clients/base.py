@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.history.events import ErrorEvent
 from harness.history.record import EventLog, Journal
 from harness.registry import BROKER_PACKAGES, PackageRegistry
 
@@ -154,7 +155,8 @@ class ErrorCollapse:
         now = monotonic_ns()
         if now - self._last_ns.get(message, -NS_PER_S) >= NS_PER_S and len(self._last_ns) < 1000:
             self._last_ns[message] = now
-            self._events.write("error", worker=self._worker, message=message, count=self._counts.pop(message))
+            count = self._counts.pop(message)
+            self._events.write(ErrorEvent(worker=self._worker, message=message, count=count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness.clients.base import Session
 from harness.clock import NS_PER_S, monotonic_ns
+from harness.history.events import BlockedEvent, PollingEvent
 
 BLOCKED_NS = NS_PER_S
 """A handler that holds the poll loop for longer is journaled (``blocked``, ``polling``)."""
@@ -42,14 +43,14 @@ class Handler:
                 while (left := self._end_ns(begun) - monotonic_ns()) > 0:
                     if self._holds_loop and left > BLOCKED_NS and not told:
                         told = True
-                        self._session.events.write("blocked", worker=self._session.spec.worker)
+                        self._session.events.write(BlockedEvent(worker=self._session.spec.worker))
                     control.changed.wait(left / NS_PER_S)
             finally:
                 control.handling -= self._holds_loop
             counters.handled += 1
             counters.handler_ns += monotonic_ns() - begun
         if told:
-            self._session.events.write("polling", worker=self._session.spec.worker)
+            self._session.events.write(PollingEvent(worker=self._session.spec.worker))
 
     def _end_ns(self, begun: int) -> int:
         """Return when a handler that began then ends. A worker that leaves finishes its message, and no fault holds it."""

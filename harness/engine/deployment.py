@@ -22,6 +22,7 @@ from harness.engine.probes import JournalProbes
 from harness.engine.rundir import RunDir
 from harness.engine.topology import draw_links, monitor_targets, worker_specs
 from harness.errors import AbilityError, StartError
+from harness.history.events import NodeEvent, ProofEvent, WorkerEvent
 from harness.history.record import EventLog
 from harness.progress import Note
 from harness.runtime.abilities import why_not
@@ -144,11 +145,11 @@ class Deployment:
                 detail = (
                     f"{len(proven)} workers' connections and all those between nodes end in Toxiproxy's own sockets"
                 )
-                self._events.write("proof", proof="no-bypass", proven=True, detail=detail)
+                self._events.write(ProofEvent(proof="no-bypass", proven=True, detail=detail))
                 return
             late = earlier is not None and loop.time() > deadline  # on a starved machine one look may take all the time
             if wrong and late:
-                self._events.write("proof", proof="no-bypass", proven=False, detail="; ".join(wrong))
+                self._events.write(ProofEvent(proof="no-bypass", proven=False, detail="; ".join(wrong)))
                 raise StartError("a connection bypasses its link: " + "; ".join(wrong))
             if late and not seen >= wanted:
                 raise StartError(f"no connection of {', '.join(sorted(wanted - seen))} was seen within {_PROOF_S:g} s")
@@ -165,7 +166,7 @@ class Deployment:
             again, _ = await asyncio.to_thread(self._bypasses)
             wrong = [sentence for sentence in wrong if sentence in again]
         detail = "; ".join(wrong) or "after the faults, every connection still ends in Toxiproxy's own sockets"
-        self._events.write("proof", proof="no-bypass", proven=not wrong, detail=detail)
+        self._events.write(ProofEvent(proof="no-bypass", proven=not wrong, detail=detail))
         if wrong:
             self._trouble("a connection bypasses its link: " + detail)
 
@@ -186,7 +187,7 @@ class Deployment:
 
     def node_state(self, name: str, state: str) -> None:
         """Journal a node's state."""
-        self._events.write("node", node=name, state=state, pid=self.nodes[name].pid)
+        self._events.write(NodeEvent(node=name, state=state, pid=self.nodes[name].pid))
 
     @property
     def leave_ns(self) -> int:
@@ -303,13 +304,14 @@ class Deployment:
 
     def _worker_changed(self, worker: Worker, state: str, code: int | None) -> None:
         self._events.write(
-            "worker",
-            worker=worker.name,
-            incarnation=worker.spec.incarnation,
-            role=worker.spec.role,
-            state=state,
-            exit=code,
-            planned=state not in {"died", "silent"},
+            WorkerEvent(
+                worker=worker.name,
+                incarnation=worker.spec.incarnation,
+                role=worker.spec.role,
+                state=state,
+                exit=code,
+                planned=state not in {"died", "silent"},
+            )
         )
         if state == "died":
             last = worker.logs().strip().splitlines()[-1:] or ["no message"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from harness.brokers.base import Admin, Broker, PartitionState
 from harness.errors import ControlError
+from harness.history.events import DrainEvent
 from harness.history.record import EventLog
 from harness.scenario.model import Plan
 from harness.workload.launcher import Worker
@@ -110,13 +111,14 @@ class Drain:
     def _journal(self, states: list[PartitionState]) -> None:
         for state in states:
             self._events.write(
-                "drain",
-                partition=state.partition,
-                end_offset=state.end_offset,
-                consumed_offset=state.consumed_offset,
-                pending=state.pending,
-                ack_pending=state.ack_pending,
-                proven=state.drained,
+                DrainEvent(
+                    partition=state.partition,
+                    end_offset=state.end_offset,
+                    consumed_offset=state.consumed_offset,
+                    pending=state.pending,
+                    ack_pending=state.ack_pending,
+                    proven=state.drained,
+                )
             )
 
 

@@ -26,6 +26,7 @@ from harness.engine.fetching import fetch_images, fetch_installations
 from harness.engine.rundir import RunDir
 from harness.errors import ControlError, HarnessError
 from harness.faults.base import FAULTS
+from harness.history.events import AuthorityEvent, PhaseEvent
 from harness.history.record import EventLog, Journal
 from harness.progress import Listener, PhaseStarted, Snapshot
 from harness.runtime.kernel.ports import Ports
@@ -234,7 +235,7 @@ class Engine:
         finally:
             journal.close()
         for authority in said:
-            self._events.write("authority", **dataclasses.asdict(authority))
+            self._events.write(AuthorityEvent(**dataclasses.asdict(authority)))
 
     async def _watch(self, deployment: Deployment) -> None:
         """Tell the listener how far things are, twice a second."""
@@ -268,7 +269,7 @@ class Engine:
             self.record.timings_ns[self._phase] = now - self._phase_began
         self._phase, self._phase_began = phase, now
         if phase in {"up", "warmup", "faults", "drain", "audit", "end"}:
-            self._events.write("phase", phase=phase, t=now)
+            self._events.write(PhaseEvent(phase=phase, t=now))
         if phase != "end":
             self._listener(PhaseStarted(phase=phase, detail=detail, length_ns=length_ns))
 

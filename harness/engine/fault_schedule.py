@@ -20,9 +20,10 @@ from harness.engine.usage import CpuUsage
 from harness.errors import ControlError, HarnessError
 from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultLeaders, FaultTopic
 from harness.faults.kit.outages import Outages
+from harness.history.events import EvidenceEvent, FaultEvent, TriggerEvent
 from harness.history.record import EventLog
 from harness.progress import FaultChanged
-from harness.scenario.model import PlannedFault, Trigger
+from harness.scenario.model import FaultEffects, PlannedFault, Trigger
 from harness.scenario.trigger import in_words
 
 _POLL_S = 0.1
@@ -202,12 +203,13 @@ class FaultSchedule:
         """Journal what a fault waited for, just before it acts."""
         assert planned.when is not None
         self._events.write(
-            "trigger",
-            fault=planned.id,
-            state=in_words(planned.when),
-            observed=sighting.observed,
-            seen_ns=sighting.seen_ns,
-            act_ns=monotonic_ns() - sighting.seen_ns,
+            TriggerEvent(
+                fault=planned.id,
+                state=in_words(planned.when),
+                observed=sighting.observed,
+                seen_ns=sighting.seen_ns,
+                act_ns=monotonic_ns() - sighting.seen_ns,
+            )
         )
 
     def _never(self, planned: PlannedFault, trigger: Trigger, sighting: Sighting) -> None:
@@ -228,7 +230,7 @@ class FaultSchedule:
         return Counters(*map(sum, zip(*told, strict=True)))
 
     def _write(self, planned: PlannedFault, item: Evidence) -> None:
-        self._events.write("evidence", fault=planned.id, **dataclasses.asdict(item))
+        self._events.write(EvidenceEvent(fault=planned.id, **dataclasses.asdict(item)))
 
     def _context(self, planned: PlannedFault, targets: tuple[str, ...]) -> FaultContext:
         deployment = self._deployment
@@ -264,15 +266,17 @@ class FaultSchedule:
             if target in self._deployment.nodes or target in links
         ]
         self._events.write(
-            "fault",
-            fault=planned.id,
-            fault_kind=planned.kind,
-            action=action,
-            targets=list(targets),
-            nodes=sorted(set(nodes)),
-            workers=[target for target in targets if target in self._deployment.workers],
-            planned_ns=planned_ns,
-            detail=detail,
+            FaultEvent(
+                fault=planned.id,
+                fault_kind=planned.kind,
+                action=action,
+                targets=tuple(targets),
+                nodes=tuple(sorted(set(nodes))),
+                workers=tuple(target for target in targets if target in self._deployment.workers),
+                planned_ns=planned_ns,
+                detail=detail,
+                **{field.name: getattr(planned, field.name) for field in dataclasses.fields(FaultEffects)},
+            )
         )
         self._listener(FaultChanged(fault=planned.id, action=action, text=f"{', '.join(targets)} {detail}".strip()))
 

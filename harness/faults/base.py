@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from harness.brokers.base import Leadership
 from harness.clients.base import WorkerStats
 from harness.faults.kit.outages import Outages
+from harness.history.events import Event
 from harness.history.record import Break
 from harness.registry import Registry
 from harness.runtime.base import CpuLimited, Disk, Identity, Link, MemoryLimited, Node, Pausable
@@ -223,7 +224,7 @@ class FaultLeaders(Protocol):
         ...
 
 
-def tell_nobody(_: str, **__: object) -> None:
+def tell_nobody(_: Event) -> None:
     """Take the place of an event log."""
 
 
@@ -252,7 +253,7 @@ class FaultContext:
         leaders: Who leads what; None for brokers that cannot hand leadership over.
         cores: Node → cores that it used on average in warm-up.
         probe_names: Link → the targets by which the monitor probes it, one for each of its channels.
-        journal: Journals an event of a kind, with its fields.
+        journal: Journals an event.
         outages: Which faults hold which node down; one for all faults of the run.
     """
 
@@ -273,7 +274,7 @@ class FaultContext:
     leaders: FaultLeaders | None = None
     cores: Mapping[str, float] = field(default_factory=dict)
     probe_names: Callable[[str], tuple[str, ...]] = the_name_itself
-    journal: Callable[..., None] = tell_nobody
+    journal: Callable[[Event], None] = tell_nobody
     outages: Outages = field(default_factory=Outages)
 
 

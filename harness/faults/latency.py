@@ -12,6 +12,7 @@ from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic
+from harness.history.events import DrawEvent
 from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
@@ -92,7 +93,8 @@ class Latency(LinkToxic[LatencyOptions]):
             delay = max(0, self.options.delay_ns + self.context.random.randint(-spread, spread))
             attributes = {"latency": delay // NS_PER_MS}
             await self.update(attributes)
-            self.context.journal("draw", fault=self.id, step=step, delay_ns=attributes["latency"] * NS_PER_MS)
+            delay_ns = attributes["latency"] * NS_PER_MS
+            self.context.journal(DrawEvent(fault=self.id, step=step, delay_ns=delay_ns))
             await asyncio.sleep(max(0.0, began + (step + 1) * _STEP_S - loop.time()))
 
 

@@ -7,13 +7,14 @@ checks.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.history.columns import Int32, Int64, Mask
+from harness.history.events import AssignEvent, OwnershipEvent
 
 UNKNOWN_NS: Final = -1
 """When an epoch began, where no assignment is known."""
@@ -40,7 +41,7 @@ class Epochs:
         journal: NDArray[np.int16],
         partition: Int32,
         journals: Sequence[tuple[str, int]],
-        events: Iterable[tuple[int, str, Mapping[str, Any]]],
+        events: Iterable[OwnershipEvent],
     ) -> None:
         """Cut deliveries.
 
@@ -49,7 +50,7 @@ class Epochs:
             journal: Index into ``journals`` of each.
             partition: Of each.
             journals: (Worker, incarnation) of each journal.
-            events: (t, kind, fields) of assignments, revocations and losses in order of time.
+            events: Assignments, revocations and losses in order of time.
         """
         group = _labels(journal, partition)
         self.rows: Int64 = np.argsort(group, kind="stable")
@@ -98,25 +99,21 @@ def _labels(journal: NDArray[np.int16], partition: Int32) -> NDArray[np.int16] |
     return journal.astype(np.int64) * width + (partition - low)
 
 
-def _cuts(
-    journals: Sequence[tuple[str, int]], events: Iterable[tuple[int, str, Mapping[str, Any]]]
-) -> tuple[Cuts, set[int]]:
+def _cuts(journals: Sequence[tuple[str, int]], events: Iterable[OwnershipEvent]) -> tuple[Cuts, set[int]]:
     """Return the cuts, and the journals whose incarnations tell of assignments."""
     index = {who: position for position, who in enumerate(journals)}
     cuts: Cuts = {}
     telling: set[int] = set()
     known: dict[int, set[int]] = {}
-    for t, kind, fields in events:
-        if kind not in {"assign", "revoke", "lost"}:
-            continue
-        journal = index.get((str(fields.get("worker", "")), int(fields.get("incarnation", 0))))
+    for event in events:
+        journal = index.get((event.worker, event.incarnation))
         if journal is None:
             continue
-        listed = fields.get("partitions")
-        if kind == "assign":
+        assigned = isinstance(event, AssignEvent)
+        if assigned:
             telling.add(journal)
-        partitions = known.get(journal, set()) if listed is None else {int(partition) for partition in listed}
+        partitions = known.get(journal, set()) if event.partitions is None else set(event.partitions)
         known.setdefault(journal, set()).update(partitions)
         for partition in partitions:
-            cuts.setdefault((journal, partition), []).append((t, kind == "assign"))
+            cuts.setdefault((journal, partition), []).append((event.t, assigned))
     return cuts, telling

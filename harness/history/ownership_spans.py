@@ -6,15 +6,14 @@ everything: the lists in the events say what. Knows no columns and no checks. Ti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from harness.history.events import AssignEvent, Event, OwnershipEvent, WorkerEvent
 
 ENDED: Final = frozenset({"killed", "died", "finished", "stopped"})
 """States of a worker in which it owns nothing."""
-
-KINDS: Final = ("assign", "revoke", "lost", "worker")
-"""Kinds of events that tenures are made of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +38,11 @@ class OwnershipTenure:
         return f"{self.worker}.{self.incarnation}"
 
 
-def ownership_spans(events: Iterable[tuple[int, str, Mapping[str, Any]]], last_ns: int) -> tuple[OwnershipTenure, ...]:
-    """Return the tenures in (t, kind, fields) of events of ``KINDS`` in order of time, in order of start.
+def ownership_spans(events: Iterable[Event], last_ns: int) -> tuple[OwnershipTenure, ...]:
+    """Return the tenures, in order of start.
 
     Args:
-        events: Others are skipped.
+        events: In order of time; other kinds than those of ownership and of workers' processes are skipped.
         last_ns: End of those that are still open.
     """
     held: dict[tuple[int, str, int], int] = {}
@@ -63,23 +62,24 @@ def ownership_spans(events: Iterable[tuple[int, str, Mapping[str, Any]]], last_n
             )
         )
 
-    for t, kind, fields in events:
-        if kind not in KINDS or (kind == "worker" and fields.get("state") not in ENDED):
+    for event in events:
+        if not isinstance(event, OwnershipEvent | WorkerEvent):
             continue
-        worker, incarnation = str(fields.get("worker", "")), int(fields.get("incarnation", 0))
+        worker, incarnation = event.worker, event.incarnation
         mine = [key for key in held if key[1:] == (worker, incarnation)]
-        listed = fields.get("partitions")
-        if kind == "assign":
-            for partition in map(int, listed or ()):
+        if isinstance(event, AssignEvent):
+            for partition in event.partitions or ():
                 key = (partition, worker, incarnation)
                 if key in held:
-                    close(key, t, "assign")
-                held[key] = t
-            continue
-        taken = None if kind == "worker" or listed is None else {int(partition) for partition in listed}
-        for key in mine:
-            if taken is None or key[0] in taken:
-                close(key, t, "dead" if kind == "worker" else kind)
+                    close(key, event.t, "assign")
+                held[key] = event.t
+        elif isinstance(event, OwnershipEvent):
+            for key in mine:
+                if event.partitions is None or key[0] in event.partitions:
+                    close(key, event.t, event.kind)
+        elif event.state in ENDED:
+            for key in mine:
+                close(key, event.t, "dead")
     for key in list(held):
         close(key, max(last_ns, held[key]), "open")
     return tuple(sorted(found, key=lambda tenure: (tenure.start_ns, tenure.partition, tenure.worker)))

@@ -12,16 +12,18 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, relative
 from harness.history.epochs import Epochs
+from harness.history.event_form import from_json
+from harness.history.events import Event, FaultEvent, LeaderEvent, OwnershipEvent, PhaseEvent, WorkerEvent
 from harness.history.facts import Facts
 from harness.history.index import Index
-from harness.history.ownership_spans import KINDS, OwnershipTenure, ownership_spans
+from harness.history.ownership_spans import OwnershipTenure, ownership_spans
 from harness.history.record import HEADER_BYTES, MAGIC, RECORD_DTYPE, VERSION, RecordKind
 from harness.history.spans import (
     FaultWindow,
@@ -34,9 +36,14 @@ from harness.history.spans import (
     outages,
 )
 
-__all__ = ["RECORD_DTYPE", "Event", "History", "HistoryError", "JournalView"]
+__all__ = ["RECORD_DTYPE", "History", "HistoryError", "JournalView"]
 
 _EVENTS_SUFFIX: Final = ".events.jsonl"
+
+E = TypeVar("E", bound=Event)
+F = TypeVar("F", bound=Event)
+G = TypeVar("G", bound=Event)
+H = TypeVar("H", bound=Event)
 
 
 class HistoryError(HarnessError):
@@ -91,16 +98,6 @@ class JournalView:
         """Return a copy of the records of one kind, in order."""
         chosen: NDArray[np.void] = self.records[self.kinds == kind]
         return chosen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One sparse event (docs/history.md): ``fields`` holds everything but ``t``, ``kind`` and ``source``."""
-
-    t: int
-    kind: str
-    source: str
-    fields: Mapping[str, Any]
 
 
 class History:
@@ -163,9 +160,19 @@ class History:
             raise HistoryError(f"cannot read {relative(run_dir / 'facts.json')}: {error}") from error
         return History(journals, events, facts, notes, torn)
 
-    def of_kind(self, *kinds: str) -> tuple[Event, ...]:
-        """Return the events of these kinds, in order of time."""
-        return tuple(event for event in self.events if event.kind in kinds)
+    @overload
+    def of_kind(self, first: type[E], /) -> tuple[E, ...]: ...
+    @overload
+    def of_kind(self, first: type[E], second: type[F], /) -> tuple[E | F, ...]: ...
+    @overload
+    def of_kind(self, first: type[E], second: type[F], third: type[G], /) -> tuple[E | F | G, ...]: ...
+    @overload
+    def of_kind(
+        self, first: type[E], second: type[F], third: type[G], fourth: type[H], /
+    ) -> tuple[E | F | G | H, ...]: ...
+    def of_kind(self, *kinds: type[Event]) -> tuple[Event, ...]:
+        """Return the events of these classes, in order of time."""
+        return tuple(event for event in self.events if isinstance(event, kinds))
 
     @functools.cached_property
     def span(self) -> Span:
@@ -179,15 +186,15 @@ class History:
 
     def window(self, phase: str) -> tuple[int, int] | None:
         """Return (start, end) of a phase, or None when it never began; a phase lasts to the next ``phase`` event."""
-        marks = self.of_kind("phase")
+        marks = self.of_kind(PhaseEvent)
         for position, mark in enumerate(marks):
-            if mark.fields.get("phase") == phase:
+            if mark.phase == phase:
                 return mark.t, marks[position + 1].t if position + 1 < len(marks) else self.span.end_ns
         return None
 
     def fault_windows(self) -> tuple[FaultWindow, ...]:
         """Return every fault that began to be applied, in order of time."""
-        return fault_windows((event.t, event.fields) for event in self.of_kind("fault"))
+        return fault_windows(self.of_kind(FaultEvent))
 
     def outages(self) -> tuple[Outage, ...]:
         """Return, per probed target, the intervals in which consecutive round trips failed."""
@@ -202,11 +209,7 @@ class History:
 
     def leaders(self) -> tuple[LeaderSpan, ...]:
         """Return who led each partition when, as observed; ``leader`` is empty while there was none."""
-        marks = (
-            (event.t, int(event.fields.get("partition", -1)), str(event.fields.get("leader", "")))
-            for event in self.of_kind("leader")
-        )
-        return leader_spans(marks, self.facts.partitions, self.span.end_ns)
+        return leader_spans(self.of_kind(LeaderEvent), self.facts.partitions, self.span.end_ns)
 
     def machine_stalls(self) -> tuple[Span, ...]:
         """Return when the whole machine stood still: what the monitor's ticks came late by, where above 50 ms."""
@@ -217,8 +220,7 @@ class History:
     @functools.cached_property
     def ownership_spans(self) -> tuple[OwnershipTenure, ...]:
         """Who owned which partition when, as the consumers saw it, in order of start."""
-        told = ((event.t, event.kind, event.fields) for event in self.of_kind(*KINDS))
-        return ownership_spans(told, self.span.end_ns + 1)
+        return ownership_spans(self.of_kind(OwnershipEvent, WorkerEvent), self.span.end_ns + 1)
 
     @functools.cached_property
     def epochs(self) -> Epochs:
@@ -229,7 +231,7 @@ class History:
             deliveries.journal,
             deliveries.partition,
             [(view.worker, view.incarnation) for view in self.journals],
-            ((event.t, event.kind, event.fields) for event in self.of_kind("assign", "revoke", "lost")),
+            self.of_kind(OwnershipEvent),
         )
 
     @functools.cached_property
@@ -292,13 +294,10 @@ def _read_events(path: Path, notes: list[str]) -> list[Event]:
     *lines, rest = path.read_bytes().split(b"\n")
     if rest:
         notes.append(f"events {path.name}: the last line is torn; dropped")
-    events = []
+    events: list[Event] = []
     for number, line in enumerate(lines, start=1):
         try:
-            fields = json.loads(line)
-            t, kind = int(fields.pop("t")), str(fields.pop("kind"))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            events.append(from_json(json.loads(line), path.name.removesuffix(_EVENTS_SUFFIX)))
+        except ValueError as error:
             raise HistoryError(f"{path.name}:{number}: not an event ({error})") from error
-        source = str(fields.pop("source", path.name.removesuffix(_EVENTS_SUFFIX)))
-        events.append(Event(t=t, kind=kind, source=source, fields=fields))
     return events

@@ -37,6 +37,7 @@ in the low ones, so that a key's sequence increases over restarts of its produce
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import struct
@@ -50,6 +51,8 @@ from numpy.typing import NDArray
 
 from harness.clock import clock_identity, monotonic_ns, wall_ns
 from harness.errors import UnfitEnvironmentError
+from harness.history.event_form import to_line
+from harness.history.events import UNSTAMPED, Event
 
 MAGIC: Final = b"BCHJ"
 VERSION: Final = 1
@@ -240,7 +243,9 @@ class Journal:
 class EventLog:
     """Appends sparse events to a line-based file (one JSON object a line), one ``os.write`` each.
 
-    Every event has ``t`` (monotonic ns), ``kind`` (an event kind, see docs/history.md) and ``source`` (who wrote it).
+    Args:
+        path: File to append to; it is made when it does not exist.
+        source: Who writes, as the events say.
     """
 
     def __init__(self, path: Path, source: str) -> None:
@@ -248,10 +253,10 @@ class EventLog:
         self.source = source
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def write(self, kind: str, *, t: int | None = None, **fields: Any) -> None:
-        """Append one event; ``t`` defaults to now. Raises JournalError when it could not be written whole."""
-        event = {"t": monotonic_ns() if t is None else t, "kind": kind, "source": self.source} | fields
-        line = json.dumps(event, separators=(",", ":")).encode() + b"\n"
+    def write(self, event: Event) -> None:
+        """Append one event, stamped with now where it has no time. Raises JournalError when it could not be written whole."""
+        t = monotonic_ns() if event.t == UNSTAMPED else event.t
+        line = to_line(dataclasses.replace(event, t=t, source=self.source))
         try:
             written = os.write(self._fd, line)
         except OSError as error:

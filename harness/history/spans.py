@@ -6,13 +6,14 @@ spans are half-open: they include ``start_ns`` and exclude ``end_ns``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.history.events import FaultEvent, LeaderEvent
 from harness.history.record import Break, Outcome
 
 TICK_NS: Final = 100_000_000
@@ -35,21 +36,31 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultWindow:
-    """When and where one fault was in force.
+    """When and where one fault was in force, and what it does.
 
     Attributes:
         start_ns: When it began to be applied.
         end_ns: When it was healed; None when it never was.
         targets, nodes, workers: As resolved when applied.
+        takes_node_down, silences, holds_handler, joins, departures: See ``FaultEvent``.
     """
 
     id: str
-    kind: str
     start_ns: int
     end_ns: int | None
     targets: tuple[str, ...]
     nodes: tuple[str, ...]
     workers: tuple[str, ...]
+    takes_node_down: bool
+    silences: bool
+    holds_handler: bool
+    joins: bool
+    departures: int
+
+    @property
+    def only_changes_membership(self) -> bool:
+        """Whether its workers come or leave on purpose, and are well while they run: nothing else is done to them."""
+        return (self.joins or self.departures > 0) and not (self.silences or self.holds_handler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,34 +91,32 @@ class LeaderSpan:
     end_ns: int
 
 
-def fault_windows(events: Iterable[tuple[int, Mapping[str, Any]]]) -> tuple[FaultWindow, ...]:
-    """Return one window per fault id from (t, fields) of its ``fault`` events, in order of time."""
-    start: dict[str, int] = {}
-    end: dict[str, int] = {}
-    kind: dict[str, str] = {}
-    names: dict[tuple[str, str], dict[str, None]] = {}
-    for t, fields in events:
-        fault = str(fields.get("fault", ""))
-        action = fields.get("action")
-        if action == "apply":
-            start.setdefault(fault, t)
-        elif action == "healed":
-            end[fault] = t
-        kind[fault] = str(fields.get("fault_kind", kind.get(fault, "")))
-        for role in ("targets", "nodes", "workers"):
-            names.setdefault((fault, role), {}).update(dict.fromkeys(map(str, fields.get(role) or ())))
-    return tuple(
-        FaultWindow(
-            id=fault,
-            kind=kind[fault],
-            start_ns=begun,
-            end_ns=end.get(fault),
-            targets=tuple(names[fault, "targets"]),
-            nodes=tuple(names[fault, "nodes"]),
-            workers=tuple(names[fault, "workers"]),
-        )
-        for fault, begun in start.items()
-    )
+def fault_windows(events: Iterable[FaultEvent]) -> tuple[FaultWindow, ...]:
+    """Return one window per fault that began to be applied; events in order of time."""
+    by_fault: dict[str, list[FaultEvent]] = {}
+    for event in events:
+        by_fault.setdefault(event.fault, []).append(event)
+    found = []
+    for fault, known in by_fault.items():
+        begun = [event.t for event in known if event.action == "apply"]
+        healed = [event.t for event in known if event.action == "healed"]
+        if begun:
+            found.append(
+                FaultWindow(
+                    id=fault,
+                    start_ns=begun[0],
+                    end_ns=healed[-1] if healed else None,
+                    targets=tuple(dict.fromkeys(name for event in known for name in event.targets)),
+                    nodes=tuple(dict.fromkeys(name for event in known for name in event.nodes)),
+                    workers=tuple(dict.fromkeys(name for event in known for name in event.workers)),
+                    takes_node_down=known[0].takes_node_down,
+                    silences=known[0].silences,
+                    holds_handler=known[0].holds_handler,
+                    joins=known[0].joins,
+                    departures=known[0].departures,
+                )
+            )
+    return tuple(sorted(found, key=lambda window: window.start_ns))
 
 
 def outages(probes: Iterable[tuple[tuple[str, ...], NDArray[np.void]]], last_ns: int) -> tuple[Outage, ...]:
@@ -147,12 +156,13 @@ def _break(count: int) -> Break:
     return Break(count) if 0 < count <= max(Break) else Break.CUT
 
 
-def leader_spans(marks: Iterable[tuple[int, int, str]], partitions: int, last_ns: int) -> tuple[LeaderSpan, ...]:
-    """Return the spans between observations (t, partition or -1 for all, leader), in order of start."""
+def leader_spans(events: Iterable[LeaderEvent], partitions: int, last_ns: int) -> tuple[LeaderSpan, ...]:
+    """Return the spans between observations, in order of start."""
     current: dict[int, tuple[str, int]] = {}
     found = []
-    for t, partition, leader in marks:
-        for index in range(partitions) if partition < 0 else (partition,):
+    for event in events:
+        t, leader = event.t, event.leader
+        for index in range(partitions) if event.partition < 0 else (event.partition,):
             known = current.get(index)
             if known is not None and known[0] == leader:
                 continue

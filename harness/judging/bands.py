@@ -15,7 +15,8 @@ from harness.checks.analysis.causes import CAUSES, Causes
 from harness.checks.analysis.group import settled_end
 from harness.checks.analysis.pauses import find_pauses
 from harness.checks.analysis.windows import union
-from harness.history.read import Event, History
+from harness.history.events import AssignEvent, BlockedEvent, GroupEvent, PollingEvent, WorkerEvent
+from harness.history.read import History
 from harness.judging.owners import ownership
 from harness.result import Band
 from harness.verdict import CheckResult, Finding
@@ -48,12 +49,12 @@ def bands_of(history: History, checks: Iterable[CheckResult], zero: int) -> tupl
 def _closing(history: History) -> int:
     """Return when consumers were told to finish: from then on nobody owns anything, and that is no finding."""
     faults = history.window("faults")
-    ended = [event.t for event in history.of_kind("worker") if _leaves(event) and faults and event.t >= faults[1]]
+    ended = [event.t for event in history.of_kind(WorkerEvent) if _leaves(event) and faults and event.t >= faults[1]]
     return min([settled_end(history), *ended])
 
 
-def _leaves(event: Event) -> bool:
-    return event.fields.get("state") == "finished" and event.fields.get("role") == "consumer"
+def _leaves(event: WorkerEvent) -> bool:
+    return event.state == "finished" and event.role == "consumer"
 
 
 def _phases(history: History, zero: int) -> Iterator[Band]:
@@ -99,9 +100,11 @@ def _workers(history: History, zero: int, closing: int) -> Iterator[Band]:
             if since is not None and since < closing:
                 found.append(_band(worker, "worker", label, (since, min(t, closing)), zero))
 
-    for event in history.of_kind("worker", "blocked", "polling", "assign"):
-        worker, state = str(event.fields.get("worker", "")), event.fields.get("state", event.kind)
-        if event.fields.get("role") == "monitor":
+    for event in history.of_kind(WorkerEvent, BlockedEvent, PollingEvent, AssignEvent):
+        worker, state, role = event.worker, event.kind, ""
+        if isinstance(event, WorkerEvent):
+            state, role = event.state, event.role
+        if role == "monitor":
             continue
         match state:
             case "started" if worker not in seen:
@@ -113,13 +116,13 @@ def _workers(history: History, zero: int, closing: int) -> Iterator[Band]:
                 end(worker, event.t, "left")
                 begin(worker, "joining", event.t)
             case "ready":
-                end(worker, event.t, "dead", *(["joining"] if event.fields.get("role") == "producer" else []))
+                end(worker, event.t, "dead", *(["joining"] if role == "producer" else []))
             case "assign":
                 end(worker, event.t, "joining")
             case "killed" | "died":
                 end(worker, event.t, "blocked", "paused", "silent", "joining")
                 begin(worker, "dead", event.t)
-            case "finished" if event.fields.get("role") == "consumer" and event.t < busy_until:
+            case "finished" if role == "consumer" and event.t < busy_until:
                 end(worker, event.t, "blocked", "paused", "silent", "joining")
                 begin(worker, "left", event.t)
             case "paused" | "blocked" | "silent":
@@ -136,8 +139,8 @@ def _workers(history: History, zero: int, closing: int) -> Iterator[Band]:
 def _group(history: History, zero: int, closing: int) -> Iterator[Band]:
     """Yield the states of the consumer group, one band for each stretch of equal observations."""
     state, since = "", 0
-    for event in history.of_kind("group"):
-        now = str(event.fields.get("state", "unknown"))
+    for event in history.of_kind(GroupEvent):
+        now = event.state
         if now == state or event.t >= closing:
             continue
         if state:

@@ -18,7 +18,8 @@ from harness.engine.engine import RunRecord
 from harness.engine.rundir import RunDir
 from harness.errors import ExitCode, HarnessError
 from harness.faults.base import FAULTS
-from harness.history.read import Event, History
+from harness.history.events import ErrorEvent, EvidenceEvent, FaultEvent, MachineEvent, ProofEvent
+from harness.history.read import History
 from harness.history.record import Outcome
 from harness.judging.series import timeline_of
 from harness.result import EvidenceItem, FaultResult, RunResult
@@ -125,27 +126,27 @@ def _without_history(base: RunResult, record: RunRecord, trouble: str) -> RunRes
 
 def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult:
     """Return what became of one planned fault."""
-    mine = [event for event in history.of_kind("fault") if event.fields.get("fault") == planned.id]
+    mine = [event for event in history.of_kind(FaultEvent) if event.fault == planned.id]
     times: dict[str, int] = {}
     for event in mine:
-        times.setdefault(str(event.fields["action"]), event.t)
-    apply = next((event for event in mine if event.fields["action"] == "apply"), None)
+        times.setdefault(event.action, event.t)
+    apply = next((event for event in mine if event.action == "apply"), None)
     at_ns, waited = planned.at_ns, "" if planned.when is None else f", {in_words(planned.when, deadline=False)}"
     if apply is not None and planned.when is not None:
-        at_ns = int(apply.fields["planned_ns"]) - zero_ns  # known only since its state was seen
-    targets = tuple(apply.fields["targets"]) if apply is not None else planned.targets
-    items = tuple(_evidence(event) for event in history.of_kind("evidence") if event.fields.get("fault") == planned.id)
+        at_ns = apply.planned_ns - zero_ns  # known only since its state was seen
+    targets = apply.targets if apply is not None else planned.targets
+    items = tuple(_evidence(event) for event in history.of_kind(EvidenceEvent) if event.fault == planned.id)
     failed = tuple(
         EvidenceItem(
             stage="healing" if "heal" in times else "effect",
             target=", ".join(targets),
             probe="the act itself",
             proven=False,
-            observed=str(event.fields["detail"]),
+            observed=event.detail,
             required="succeeds",
         )
         for event in mine
-        if event.fields["action"] == "failed"
+        if event.action == "failed"
     )
     every = items + failed
     stages = {item.stage for item in items}
@@ -161,21 +162,20 @@ def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult
         planned_until_ns=at_ns + planned.until_ns - planned.at_ns,
         applied_at_ns=times[began] - zero_ns if began in times and "applied" in times else None,
         healed_at_ns=times["healed"] - zero_ns if "healed" in times else None,
-        lateness_ns=apply.t - int(apply.fields["planned_ns"]) if apply is not None else None,
+        lateness_ns=apply.t - apply.planned_ns if apply is not None else None,
         evidence=every,
         proven="healed" in times and stages == {"effect", "healing"} and all(item.proven for item in every),
     )
 
 
-def _evidence(event: Event) -> EvidenceItem:
-    fields = event.fields
+def _evidence(event: EvidenceEvent) -> EvidenceItem:
     return EvidenceItem(
-        stage=str(fields["stage"]),
-        target=str(fields["target"]),
-        probe=str(fields["probe"]),
-        proven=bool(fields["proven"]),
-        observed=str(fields["observed"]),
-        required=str(fields["required"]),
+        stage=event.stage,
+        target=event.target,
+        probe=event.probe,
+        proven=event.proven,
+        observed=event.observed,
+        required=event.required,
     )
 
 
@@ -187,7 +187,7 @@ def _blocking(history: History, record: RunRecord, faults: Iterable[FaultResult]
     for fault in faults:
         if not fault.proven:
             yield f"fault {fault.id} is not proven: {_unproven(fault)}"
-    proofs = [event for event in history.of_kind("proof") if event.fields.get("proof") == "no-bypass"]
+    proofs = [event for event in history.of_kind(ProofEvent) if event.proof == "no-bypass"]
     if not proofs:
         yield "it was not proven that clients use their links"
     if record.drain and not record.error:
@@ -220,10 +220,10 @@ def _client_errors(history: History) -> Iterable[str]:
     """Yield what clients complained of most, once the workload had begun: before, nodes were still starting."""
     told: Counter[str] = Counter()
     warmup = history.window("warmup")
-    for event in history.of_kind("error"):
+    for event in history.of_kind(ErrorEvent):
         if warmup is not None and event.t < warmup[0]:
             continue
-        told[str(event.fields.get("message", ""))] += int(event.fields.get("count", 1))
+        told[event.message] += event.count
     for message, count in told.most_common(_ERRORS_SHOWN):
         yield f"clients saw {message!r} {count:,} times"
 
@@ -233,8 +233,8 @@ def _machine(history: History) -> Iterable[str]:
     total = sum(stall.end_ns - stall.start_ns for stall in stalls)
     if total:
         yield f"this machine itself stood still {len(stalls)} times, {format_ns(total)} in all"
-    for event in history.of_kind("machine"):
-        share = int(event.fields.get("short_ns", 0)) / max(1, int(event.fields.get("of_ns", 0)))
+    for event in history.of_kind(MachineEvent):
+        share = event.short_ns / max(1, event.of_ns)
         if share >= _SHORT_SHARE:
             yield f"this machine was {SHORT_OF_CPU}: something waited for one in {min(share, 1.0):.0%} of the time"
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.brokers.base import BROKERS, Admin, Probe
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns
+from harness.history.events import Event, LeaderEvent, MachineEvent, ObserverEvent
 from harness.history.record import Break, EventLog, Journal, Outcome, RecordKind
 
 TICK_NS = 100 * NS_PER_MS
@@ -53,7 +54,8 @@ async def _monitor(spec: dict[str, Any]) -> int:
         task.cancel()
     observing.tell_cost()
     if short_ns is not None:
-        events.write("machine", short_ns=(short_of_cpu_ns() or short_ns) - short_ns, of_ns=monotonic_ns() - begun_ns)
+        short_ns = (short_of_cpu_ns() or short_ns) - short_ns
+        events.write(MachineEvent(short_ns=short_ns, of_ns=monotonic_ns() - begun_ns))
     journal.close()
     failed = [task for task in done if task is not ending and task.exception() is not None]
     if failed:
@@ -126,20 +128,18 @@ class _Observer:
 
     def __init__(self, admin: Admin, every_s: float, events: EventLog) -> None:
         self._admin, self._every_s, self._events = admin, every_s, events
-        self._known: dict[tuple[str, object], Mapping[str, Any]] = {}
+        self._known: dict[tuple[str, object], Event] = {}
         self._lengths_ns: list[int] = []
 
     async def run(self) -> None:
         """Ask until cancelled, on an absolute schedule as far as the answers allow."""
         while True:
             start = monotonic_ns()
-            for kind, fields in await self._admin.observe():
-                place = (kind, fields.get("partition"))
-                # When it was asked differs every time; what was answered tells whether something changed.
-                told = {name: value for name, value in fields.items() if name != "asked_ns"}
-                if self._known.get(place) != told:
-                    self._known[place] = told
-                    self._events.write(kind, **fields)
+            for event in await self._admin.observe():
+                place = (event.kind, event.partition if isinstance(event, LeaderEvent) else None)
+                if self._known.get(place) != event:
+                    self._known[place] = event
+                    self._events.write(event)
             self._lengths_ns.append(monotonic_ns() - start)
             await asyncio.sleep(max(0.0, self._every_s - (monotonic_ns() - start) / NS_PER_S))
 
@@ -147,11 +147,12 @@ class _Observer:
         """Journal how often was asked and how long it took."""
         lengths = sorted(self._lengths_ns) or [0]
         self._events.write(
-            "observer",
-            polls=len(self._lengths_ns),
-            median_ns=lengths[len(lengths) // 2],
-            longest_ns=lengths[-1],
-            cpu_ns=time.process_time_ns(),
+            ObserverEvent(
+                polls=len(self._lengths_ns),
+                median_ns=lengths[len(lengths) // 2],
+                longest_ns=lengths[-1],
+                cpu_ns=time.process_time_ns(),
+            )
         )
 
 

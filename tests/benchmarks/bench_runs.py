@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.history.events import FaultEvent
 from harness.history.read import History
 from harness.progress import Event
 from harness.runtime.docker import engine as docker_engine
@@ -41,16 +42,12 @@ def rows() -> list[tuple[str, str]]:
         result, history = _run(_SCENARIO.format(nodes=nodes, seconds=_FAULTS // 2 + 1, faults=faults))
         started.setdefault(nodes, []).append(result["up"])
         beyond.append(result["beyond_declared"])
-        planned = {
-            event.fields["fault"]: event.fields["planned_ns"]
-            for event in history.of_kind("fault")
-            if event.fields["action"] == "apply"
-        }
-        for event in history.of_kind("fault"):
-            late_ms = (event.t - planned[event.fields["fault"]]) / 1e6
-            if event.fields["action"] == "apply":
+        planned = {event.fault: event.planned_ns for event in history.of_kind(FaultEvent) if event.action == "apply"}
+        for event in history.of_kind(FaultEvent):
+            late_ms = (event.t - planned[event.fault]) / 1e6
+            if event.action == "apply":
                 begun.append(late_ms)
-            elif event.fields["action"] == "applied":
+            elif event.action == "applied":
                 in_force.append(late_ms)
     contained = [_run(_SCENARIO.format(nodes=nodes, seconds=3, faults="  []"), "docker")[0] for nodes in _contained()]
     plain = [_run(_SCENARIO.format(nodes=nodes, seconds=3, faults="  []"))[0] for nodes in _contained()]

@@ -15,6 +15,7 @@ from support.in_process import last_run_dir, run_text, run_twice_at_most
 
 from harness.brokers.base import Launch
 from harness.brokers.kafka import config as kafka_config
+from harness.history.events import AuthorityEvent, DrainEvent, GroupEvent
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.result import RunResult
@@ -70,8 +71,8 @@ def test_what_an_aborted_transaction_held_is_never_seen_and_the_drain_is_proven(
     assert (outcomes == Outcome.FAIL).any()
     assert (outcomes == Outcome.OK).any()
     # The log ends with a control record, behind which nobody commits: the drain saw that nothing else is left.
-    assert all(event.fields["proven"] for event in history.of_kind("drain"))
-    assert all(event.fields["audit"] == "complete" for event in history.of_kind("authority"))
+    assert all(event.proven for event in history.of_kind(DrainEvent))
+    assert all(event.audit == "complete" for event in history.of_kind(AuthorityEvent))
 
 
 def test_who_reads_uncommitted_is_given_what_was_aborted_and_it_is_said(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_static_member_that_is_back_in_time_costs_no_rebalance(tmp_path: Path)
         assert result.verdict is Verdict.PASS, result.headline
         # Static members do not leave at the end: the group forgets them some time after it.
         began, ended = (history.window(phase)[0] for phase in ("faults", "drain"))  # type: ignore[index]
-        states = [event.fields["state"] for event in history.of_kind("group") if began <= event.t < ended]
+        states = [event.state for event in history.of_kind(GroupEvent) if began <= event.t < ended]
         assert bool(set(states) & {"preparing_rebalance", "completing_rebalance"}) == bool(expected)
 
 

@@ -9,6 +9,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.history.events import AssignEvent, AuthorityEvent, DrainEvent, OwnershipEvent, WorkerEvent
 from harness.history.read import History
 from harness.history.record import Flag, Outcome, RecordKind
 
@@ -144,14 +145,14 @@ def _place(run: Plain, send: Send, deliveries: list[Delivery]) -> str:
     drained = exists_not = audited = False
     first = last = -1
     for event in run.history.events:
-        if event.fields.get("partition") not in {send.partition, -1}:
+        if not isinstance(event, DrainEvent | AuthorityEvent) or event.partition not in {send.partition, -1}:
             continue
-        if event.kind == "drain":
-            drained = event.fields["proven"] and not event.fields.get("ack_pending", 0)
-        if event.kind == "authority":
-            exists_not = not event.fields["exists"]
-            audited = event.fields["audit"] == "complete"
-            first, last = event.fields["first_offset"], event.fields["last_offset"]
+        if isinstance(event, DrainEvent):
+            drained = event.proven and not event.ack_pending
+        else:
+            exists_not = not event.exists
+            audited = event.audit == "complete"
+            first, last = event.first_offset, event.last_offset
     stored = any(value == send.value for value, _, _ in run.stored)
     trimmed = send.offset >= 0 and send.offset < first
     absent = not stored and (exists_not or (last >= 0 and send.offset > last) or (audited and (drained or not trimmed)))
@@ -217,9 +218,9 @@ def _epoch(run: Plain, delivery: Delivery) -> Cut | None:
     """Return (index of the event that began the delivery's epoch, whether it was an assignment), None before any."""
     found = None
     for index, event in enumerate(run.history.events):
-        if event.kind not in {"assign", "revoke", "lost"} or delivery.partition not in event.fields["partitions"]:
+        if not isinstance(event, OwnershipEvent) or delivery.partition not in (event.partitions or ()):
             continue
-        if f"{event.fields['worker']}.{event.fields['incarnation']}" != delivery.journal:
+        if f"{event.worker}.{event.incarnation}" != delivery.journal:
             continue
         assigned = event.kind == "assign"
         if event.t < delivery.when[0] or (assigned and event.t == delivery.when[0]):
@@ -229,7 +230,7 @@ def _epoch(run: Plain, delivery: Delivery) -> Cut | None:
 
 def _tells(run: Plain, journal: str) -> bool:
     return any(
-        event.kind == "assign" and f"{event.fields['worker']}.{event.fields['incarnation']}" == journal
+        isinstance(event, AssignEvent) and f"{event.worker}.{event.incarnation}" == journal
         for event in run.history.events
     )
 
@@ -326,18 +327,18 @@ def owned(run: Plain) -> list[tuple[int, str, int, int, str]]:
     last = run.history.span.end_ns + 1
     found = []
     for index, event in enumerate(events):
-        if event.kind != "assign":
+        if not isinstance(event, AssignEvent):
             continue
-        who = event.fields["worker"], event.fields["incarnation"]
-        for partition in event.fields["partitions"]:
+        who = event.worker, event.incarnation
+        for partition in event.partitions or ():
             end, how = last, "open"
             for later in events[index + 1 :]:
-                if (later.fields.get("worker"), later.fields.get("incarnation")) != who:
+                if not isinstance(later, OwnershipEvent | WorkerEvent) or (later.worker, later.incarnation) != who:
                     continue
-                if later.kind in {"revoke", "lost", "assign"} and partition in later.fields["partitions"]:
+                if isinstance(later, OwnershipEvent) and partition in (later.partitions or ()):
                     end, how = later.t, later.kind
                     break
-                if later.kind == "worker" and later.fields["state"] in {"killed", "died", "finished"}:
+                if isinstance(later, WorkerEvent) and later.state in {"killed", "died", "finished"}:
                     end, how = later.t, "dead"
                     break
             found.append((partition, f"{who[0]}.{who[1]}", event.t, end, how))

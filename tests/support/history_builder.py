@@ -26,8 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.history.event_form import from_json
+from harness.history.events import Event
 from harness.history.facts import Facts
-from harness.history.read import RECORD_DTYPE, Event, History, JournalView
+from harness.history.read import RECORD_DTYPE, History, JournalView
 from harness.history.record import SEQ_BITS, Break, Flag, Outcome, RecordKind
 
 MS = 1_000_000
@@ -103,7 +105,8 @@ class HistoryBuilder:
     def event(self, t_ms: float, kind: str, **fields: Any) -> HistoryBuilder:
         """Add one event."""
         source = str(fields.get("worker", "engine"))
-        self.events.append(Event(t=round(t_ms * MS), kind=kind, source=source, fields=fields))
+        # In the old form, which lets fields be left out.
+        self.events.append(from_json({"t": round(t_ms * MS), "kind": kind, "source": source} | fields))
         return self
 
     def history(self, *, torn: Iterable[str] = ()) -> History:

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from harness.brokers.base import Leadership, LogExtent, Observed, PartitionState
+from harness.brokers.base import Leadership, LogExtent, PartitionState
 from harness.brokers.kafka import leaders as kafka_leaders
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.audit import LogAudit, nothing_visible, reader_of
@@ -23,6 +23,7 @@ from harness.brokers.kafka.view import FAILURES, KafkaView, node_id
 from harness.brokers.kafka.wire import TIMEOUT_S, Wire
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ControlError, RefusedError, StartError
+from harness.history.events import Event, GroupEvent, GroupMember, LeaderEvent, OffsetsEvent
 from harness.history.record import Journal
 from harness.scenario.model import Plan
 
@@ -153,27 +154,25 @@ class KafkaAdmin:
         missing = [index for index in range(self._partitions) if owned[index] != 1]
         return f"partition {missing[0]} is assigned {owned[missing[0]]} times" if missing else ""
 
-    async def observe(self) -> Sequence[Observed]:
+    async def observe(self) -> Sequence[Event]:
         """Return every partition's leader, the group, and once a second the group's positions and the logs' ends."""
         leaders = await self._view.leaders()
         self._partitions = max(self._partitions, len(leaders))
         # Of what no node names nothing is said: that nobody answered in time does not mean that nobody leads.
-        found: list[Observed] = [
-            ("leader", {"partition": index, "leader": leader}) for index, leader in sorted(leaders.items())
-        ]
+        found: list[Event] = [LeaderEvent(partition=index, leader=leader) for index, leader in sorted(leaders.items())]
         asked_ns = monotonic_ns()
         group = await self._view.group()
-        members = [
-            {"worker": member.worker, "member": member.member, "partitions": list(member.partitions)}
+        members = tuple(
+            GroupMember(worker=member.worker, member=member.member, partitions=tuple(member.partitions))
             for member in (group.members if group is not None else ())
-        ]
+        )
         state = "unknown" if group is None else group.state
-        told = {"state": state, "coordinator": self._view.known_coordinator, "members": members, "asked_ns": asked_ns}
-        found.append(("group", told))
+        coordinator = self._view.known_coordinator
+        found.append(GroupEvent(state=state, coordinator=coordinator, members=members, asked_ns=asked_ns))
         if monotonic_ns() - self._offsets_asked_ns >= _OFFSETS_NS:
             self._offsets_asked_ns = monotonic_ns()
             committed, ends = await self._view.positions(self._partitions), await self._view.ends(leaders, ask.LATEST)
-            found.append(("offsets", {"committed": _keyed(committed), "end": _keyed(ends)}))
+            found.append(OffsetsEvent(committed=_sorted(committed), end=_sorted(ends)))
         return found
 
     async def node_ready(self, node: str) -> str:
@@ -256,5 +255,5 @@ def _create(client: AdminClient, topic: NewTopic) -> str:
     return ""
 
 
-def _keyed(offsets: Mapping[int, int]) -> dict[str, int]:
-    return {str(index): offset for index, offset in sorted(offsets.items())}
+def _sorted(offsets: Mapping[int, int]) -> dict[int, int]:
+    return dict(sorted(offsets.items()))

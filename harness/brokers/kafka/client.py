@@ -19,6 +19,7 @@ from harness.brokers.kafka.errors import error_text
 from harness.brokers.kafka.options import ClientOptions, ConsumerOptions, ProducerOptions
 from harness.brokers.kafka.producer import KafkaProducer
 from harness.clients.base import CLIENTS, Session
+from harness.history.events import StatsEvent
 
 _STATISTICS_MS = 1_000
 
@@ -66,13 +67,16 @@ def _journal_statistics(session: Session, text: str) -> None:
     brokers = [broker for broker in told.get("brokers", {}).values() if broker.get("nodeid", -1) >= 0]
     group = told.get("cgrp", {})
     session.events.write(
-        "stats",
-        worker=session.spec.worker,
-        rtt_ns={f"n{broker['nodeid']}": int((broker.get("rtt") or {}).get("avg") or 0) * 1_000 for broker in brokers},
-        state=group.get("state", ""),
-        join_state=group.get("join_state", ""),
-        rebalance_count=int(group.get("rebalance_cnt") or 0),
-        rebalance_age_ns=int(group.get("rebalance_age") or 0) * 1_000_000,
+        StatsEvent(
+            worker=session.spec.worker,
+            rtt_ns={
+                f"n{broker['nodeid']}": int((broker.get("rtt") or {}).get("avg") or 0) * 1_000 for broker in brokers
+            },
+            state=str(group.get("state", "")),
+            join_state=str(group.get("join_state", "")),
+            rebalance_count=int(group.get("rebalance_cnt") or 0),
+            rebalance_age_ns=int(group.get("rebalance_age") or 0) * 1_000_000,
+        )
     )
 
 

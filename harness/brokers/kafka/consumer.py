@@ -24,6 +24,7 @@ from harness.clients.handler import Handler
 from harness.clients.payload import decode_all
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
+from harness.history.events import AssignEvent, LostEvent, OwnershipEvent, RevokeEvent
 from harness.history.record import RECORD_DTYPE, Outcome, RecordKind
 
 _CONNECT_S = 120.0
@@ -219,7 +220,7 @@ class KafkaConsumer:
             self._consumer.resume(assigned)
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._event("assign", partitions)
+        self._owns(AssignEvent, partitions)
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Give partitions back: what is being handled may be finished and committed first."""
@@ -228,7 +229,7 @@ class KafkaConsumer:
             self._work.finish(taken, self._options.revoke_wait_ns / NS_PER_S)
             self._commit(self._work.take_positions(taken))
         self._forget(taken)
-        self._event("revoke", partitions)
+        self._owns(RevokeEvent, partitions)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Note that partitions are gone; they may be somebody else's already, so nothing is committed."""
@@ -237,29 +238,25 @@ class KafkaConsumer:
             self._work.finish(taken, 0.0)
             self._work.take_positions(taken)
         self._forget(taken)
-        self._event("lost", partitions)
+        self._owns(LostEvent, partitions)
 
     def _forget(self, taken: set[int]) -> None:
         self._waiting = self._waiting[~np.isin(self._waiting["partition"], list(taken))]
         self._paused -= taken
         self._commits.forget(taken)
 
-    def _event(self, kind: str, partitions: Sequence[TopicPartition]) -> None:
+    def _owns(self, kind: type[OwnershipEvent], partitions: Sequence[TopicPartition]) -> None:
         spec = self._session.spec
         with self._lock:
             self._session.journal.flush()
-        if self._options.protocol == "consumer":
-            protocol = "consumer"
-        else:
-            protocol = "eager" if self._options.eager else "cooperative"
         self._session.events.write(
-            kind,
-            worker=spec.worker,
-            incarnation=spec.incarnation,
-            partitions=sorted(item.partition for item in partitions),
-            start=[-1] * len(partitions),
-            generation=-1,
-            protocol=protocol,
+            kind(
+                worker=spec.worker,
+                incarnation=spec.incarnation,
+                partitions=tuple(sorted(item.partition for item in partitions)),
+                start=(-1,) * len(partitions),
+                whole=self._options.protocol == "classic" and self._options.eager,
+            )
         )
 
 

@@ -18,11 +18,12 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 
-from harness.brokers.base import Leadership, LogExtent, Observed, PartitionState
+from harness.brokers.base import Leadership, LogExtent, PartitionState
 from harness.brokers.nats.audit import STREAM_NOT_FOUND, StreamAudit
 from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX, durable, subject
 from harness.brokers.nats.view import NatsView
 from harness.errors import ControlError, RefusedError, StartError
+from harness.history.events import Event, LeaderEvent
 from harness.history.record import Journal
 from harness.scenario.model import Plan
 
@@ -131,10 +132,10 @@ class NatsAdmin:
         """Return nothing: every consumer owns its partitions from the start."""
         return ""
 
-    async def observe(self) -> Sequence[Observed]:
+    async def observe(self) -> Sequence[Event]:
         """Return who leads the stream; nothing while no node tells: that is no word of a stream without a leader."""
         leader = await self._leader()
-        return [] if leader is None else [("leader", {"partition": -1, "leader": leader})]
+        return [] if leader is None else [LeaderEvent(partition=-1, leader=leader)]
 
     async def node_ready(self, node: str) -> str:
         """Return what ``/healthz`` says the node lacks: it answers ok once JetStream and its assets are current."""

@@ -12,6 +12,7 @@ from harness.brokers.nats.options import ConnectionOptions, ConsumerOptions, Pro
 from harness.brokers.nats.producer import NatsProducer
 from harness.clients.base import CLIENTS, Session
 from harness.errors import StartError
+from harness.history.events import ErrorEvent
 
 _CONNECT_S = 120
 """A worker starts beside the nodes; on a starved machine they take long."""
@@ -53,12 +54,11 @@ async def _connect(session: Session, options: ConnectionOptions) -> Client:
     async def on_disconnect() -> None:
         if client.is_closed:
             return  # our own doing
-        session.events.write("error", worker=session.spec.worker, message="disconnected", count=1)
+        session.events.write(ErrorEvent(worker=session.spec.worker, message="disconnected", count=1))
 
     async def on_reconnect() -> None:
-        session.events.write(
-            "error", worker=session.spec.worker, message=f"connected again to {client.connected_url}", count=1
-        )
+        message = f"connected again to {client.connected_url}"
+        session.events.write(ErrorEvent(worker=session.spec.worker, message=message, count=1))
 
     # A worker starts at its own place in the list, so that the load is spread over the nodes and still reproducible.
     turn = int(session.spec.worker[1:]) % len(session.spec.addresses)

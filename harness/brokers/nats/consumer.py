@@ -20,6 +20,7 @@ from harness.clients.base import Session
 from harness.clients.handler import Handler
 from harness.clients.payload import decode
 from harness.clock import monotonic_ns
+from harness.history.events import AssignEvent, RevokeEvent
 from harness.history.record import Flag, Outcome, RecordKind
 
 _REDELIVERED = int(Flag.REDELIVERED)
@@ -57,10 +58,10 @@ class NatsConsumer:
     async def run(self) -> None:
         """Consume every owned partition until told to stop."""
         spec = self._session.spec
-        owned = list(spec.owned)
-        start = [-1] * len(owned)
+        owned = tuple(spec.owned)
+        start = (-1,) * len(owned)
         self._session.events.write(
-            "assign", worker=spec.worker, incarnation=spec.incarnation, partitions=owned, start=start
+            AssignEvent(worker=spec.worker, incarnation=spec.incarnation, partitions=owned, start=start)
         )
         loops = [asyncio.create_task(self._partition(index), name=f"partition {index}") for index in owned]
         try:
@@ -70,7 +71,7 @@ class NatsConsumer:
                 loop.cancel()
             self._session.journal.flush()
         self._session.events.write(
-            "revoke", worker=spec.worker, incarnation=spec.incarnation, partitions=owned, start=start
+            RevokeEvent(worker=spec.worker, incarnation=spec.incarnation, partitions=owned, start=start)
         )
 
     async def _partition(self, partition: int) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.checks.analysis import group
 from harness.checks.analysis.impaired import impairments
 from harness.checks.analysis.windows import Intervals, intersect, length, union
+from harness.history.events import AssignEvent, BlockedEvent
 from harness.history.read import History
 from harness.units import format_ns
 
@@ -39,7 +40,7 @@ class Blaming:
     def __init__(self, history: History) -> None:
         self._history = history
         consumers = sorted({view.worker for view in history.journals if view.role == "consumer"})
-        named = {str(event.fields.get("worker", "")) for event in history.of_kind("assign", "blocked")} - {""}
+        named = {event.worker for event in history.of_kind(AssignEvent, BlockedEvent)}
         self._impaired = {worker: _holding(history, worker) for worker in sorted({*consumers, *named})}
         self._rebalances = group.unstable(history)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from harness.checks.analysis.windows import FOREVER, Intervals, drain_end, intersect, union
+from harness.history.events import DrainEvent, GroupEvent, OwnershipEvent, RevokeEvent, WorkerEvent
 from harness.history.ownership_spans import ENDED
 from harness.history.read import History
 
@@ -35,15 +36,14 @@ class GroupReport(NamedTuple):
 
 def told(history: History) -> tuple[GroupReport, ...]:
     """Return the observer's answers as spans, up to the end of everything; of silence, what was said before it."""
-    events = history.of_kind("group")
+    events = history.of_kind(GroupEvent)
     found: list[GroupReport] = []
     state, workers = UNKNOWN, frozenset[str]()
     for position, event in enumerate(events):
-        said = str(event.fields.get("state", UNKNOWN))
+        said = event.state
         if said != UNKNOWN:
             state = said
-            members = event.fields.get("members") or ()
-            workers = frozenset(str(member.get("worker", "")) for member in members)
+            workers = frozenset(member.worker for member in event.members or ())
         end = events[position + 1].t if position + 1 < len(events) else FOREVER
         found.append(GroupReport(event.t, end, state, workers, said != UNKNOWN))
     return tuple(found)
@@ -55,18 +55,18 @@ def absences(history: History) -> Mapping[str, Intervals]:
     Proven from when an answer without it came until the next one with it was asked for; groups whose members were never
     told prove nothing.
     """
-    events = history.of_kind("group")
-    if not any(event.fields.get("members") for event in events):
+    events = history.of_kind(GroupEvent)
+    if not any(event.members for event in events):
         return {}
     found: dict[str, list[tuple[int, int]]] = {}
     workers = {view.worker for view in history.journals if view.role == "consumer"}
     for position, event in enumerate(events):
         # A node that does not know the group calls it dead, whoever coordinates it.
-        if event.fields.get("state", UNKNOWN) in {UNKNOWN, "dead"} or event.fields.get("members") is None:
+        if event.state in {UNKNOWN, "dead"} or event.members is None:
             continue
         following = events[position + 1] if position + 1 < len(events) else None
-        end = FOREVER if following is None else int(following.fields.get("asked_ns", following.t))
-        present = {str(member.get("worker", "")) for member in event.fields["members"]}
+        end = FOREVER if following is None else following.asked_ns
+        present = {member.worker for member in event.members}
         for worker in workers - present:
             found.setdefault(worker, []).append((event.t, end))
     return {worker: union(spans) for worker, spans in found.items()}
@@ -76,13 +76,12 @@ def eager_spans(history: History) -> Intervals:
     """Return when a member of an eager group had given everything back and was not assigned anew."""
     found = []
     since: dict[tuple[str, int], int] = {}
-    for event in history.of_kind("assign", "revoke", "lost", "worker"):
-        who = str(event.fields.get("worker", "")), int(event.fields.get("incarnation", 0))
-        if event.kind == "revoke":
-            eager = event.fields.get("protocol", "eager" if history.facts.eager else "") == "eager"
-            if eager:
+    for event in history.of_kind(OwnershipEvent, WorkerEvent):
+        who = event.worker, event.incarnation
+        if isinstance(event, RevokeEvent):
+            if history.facts.eager if event.whole is None else event.whole:
                 since.setdefault(who, event.t)
-        elif (event.kind != "worker" or event.fields.get("state") in ENDED) and who in since:
+        elif (not isinstance(event, WorkerEvent) or event.state in ENDED) and who in since:
             found.append((since.pop(who), event.t))
     found += [(start, FOREVER) for start in since.values()]
     return union(found)
@@ -103,7 +102,7 @@ def rebalances(history: History) -> Intervals:
 def settled_end(history: History) -> int:
     """Return until when the group is judged: once the drain is over its consumers are told to leave."""
     end = drain_end(history)
-    drained = [event.t for event in history.of_kind("drain") if event.t <= end]
+    drained = [event.t for event in history.of_kind(DrainEvent) if event.t <= end]
     return max(drained) if drained and history.window("drain") is not None else end
 
 
@@ -126,28 +125,24 @@ def beginnings(history: History, span: tuple[int, int]) -> list[tuple[str, str]]
     if found:
         return list(found.items())
     reach = history.facts.session_timeout_ns + _SLACK_NS
-    for event in reversed(history.of_kind("worker")):
-        worker, state = str(event.fields.get("worker", "")), event.fields.get("state")
+    for event in reversed(history.of_kind(WorkerEvent)):
+        state = event.state
         near = (
             start - (reach if state in {"killed", "died", "paused"} else _SLACK_NS * 10) <= event.t <= start + _SLACK_NS
         )
         word = {"started": "join", "finished": "leave", "killed": "death", "died": "death", "paused": "pause"}.get(
-            str(state)
+            state
         )
-        if near and word is not None and event.fields.get("role", "consumer") == "consumer":
-            found.setdefault(worker, word)
+        if near and word is not None and event.role == "consumer":
+            found.setdefault(event.worker, word)
     return list(found.items())
 
 
 def _departure(history: History, worker: str, until_ns: int) -> str:
     """Return how a member went: by itself, by its process's death, or expelled while it ran."""
-    states = [
-        event.fields.get("state")
-        for event in history.of_kind("worker")
-        if event.fields.get("worker") == worker and event.t <= until_ns
-    ]
+    states = [event.state for event in history.of_kind(WorkerEvent) if event.worker == worker and event.t <= until_ns]
     last = states[-1] if states else ""
-    return {"finished": "leave", "stopped": "leave", "killed": "death", "died": "death"}.get(str(last), "expulsion")
+    return {"finished": "leave", "stopped": "leave", "killed": "death", "died": "death"}.get(last, "expulsion")
 
 
 def overlapping(spans: Intervals, wanted: Iterable[tuple[int, int]]) -> Intervals:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from harness.checks.analysis.windows import FOREVER, Intervals, union
+from harness.history.events import BlockedEvent, PollingEvent, WorkerEvent
 from harness.history.read import History
 
 _STATES: Final = {
@@ -22,7 +23,6 @@ _STATES: Final = {
     "finished": "gone",
 }
 _UP: Final = frozenset({"ready", "resumed"})
-_MEMBERSHIP: Final = frozenset({"client_join", "client_leave"})
 
 
 def impairments(history: History, worker: str) -> Mapping[str, Intervals]:
@@ -33,13 +33,13 @@ def impairments(history: History, worker: str) -> Mapping[str, Intervals]:
     """
     marks: list[tuple[int, str]] = []
     loop: list[tuple[int, str]] = []
-    for event in history.of_kind("worker", "blocked", "polling"):
-        if event.fields.get("worker") != worker:
+    for event in history.of_kind(WorkerEvent, BlockedEvent, PollingEvent):
+        if event.worker != worker:
             continue
-        state = str(event.fields.get("state"))
-        if event.kind != "worker":
-            loop.append((event.t, "blocked" if event.kind == "blocked" else ""))
+        if not isinstance(event, WorkerEvent):
+            loop.append((event.t, "blocked" if isinstance(event, BlockedEvent) else ""))
             continue
+        state = event.state
         if state in _STATES or state in _UP:
             marks.append((event.t, _STATES.get(state, "")))
         if _STATES.get(state) in {"dead", "gone", "starting"}:
@@ -49,7 +49,7 @@ def impairments(history: History, worker: str) -> Mapping[str, Intervals]:
     found["targeted"] = union(
         (window.start_ns, window.end_ns if window.end_ns is not None else FOREVER)
         for window in history.fault_windows()
-        if worker in window.targets and window.kind not in _MEMBERSHIP
+        if worker in window.targets and not window.only_changes_membership
     )
     return found
 

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from harness.history.events import AuthorityEvent, DrainEvent
 from harness.history.index import Int64, Mask
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -62,22 +63,18 @@ class LogWord:
         self.last_offset = np.full(size, -1, np.int64)
         self.drained = np.zeros(size, np.bool_)
         told: set[int] = set()
-        for event in history.of_kind("authority", "drain"):
-            partition = int(event.fields.get("partition", -1))
+        for event in history.of_kind(AuthorityEvent, DrainEvent):
+            partition = event.partition
             if partition >= size - 1:
                 continue
             here = slice(None) if partition < 0 else slice(partition, partition + 1)
-            if event.kind == "drain":
-                self.drained[here] = bool(event.fields.get("proven", False)) and not int(
-                    event.fields.get("ack_pending") or 0
-                )
+            if isinstance(event, DrainEvent):
+                self.drained[here] = event.proven and not event.ack_pending
                 told.add(partition)
                 continue
-            self.gone[here] = event.fields.get("exists", True) is False
-            self.audited[here] = event.fields.get("audit") == "complete"
-            for name, table in (("first_offset", self.first_offset), ("last_offset", self.last_offset)):
-                offset = event.fields.get(name)
-                table[here] = -1 if offset is None else int(offset)
+            self.gone[here] = not event.exists
+            self.audited[here] = event.audit == "complete"
+            self.first_offset[here], self.last_offset[here] = event.first_offset, event.last_offset
         # A message of unknown partition is only proven drained or audited when every partition is.
         if size > 1:
             self.drained[-1] = self.drained[:-1].all()

@@ -13,6 +13,7 @@ import numpy as np
 from harness.checks.analysis import group, operations
 from harness.checks.analysis.causes import Causes
 from harness.checks.analysis.windows import Intervals, length, subtract, union
+from harness.history.events import LeaderEvent
 from harness.history.index import Int64
 from harness.history.ownership_spans import OwnershipTenure
 from harness.history.read import History
@@ -155,9 +156,9 @@ def gaps(history: History) -> list[Gap]:
 def _births(history: History, formed_ns: int) -> dict[int, int]:
     """Return since when each partition is known to exist: those of the configuration always did."""
     born = dict.fromkeys(range(history.facts.partitions), formed_ns)
-    for event in history.of_kind("leader"):
-        if event.fields.get("leader"):
-            born.setdefault(int(event.fields.get("partition", -1)), event.t)
+    for event in history.of_kind(LeaderEvent):
+        if event.leader:
+            born.setdefault(event.partition, event.t)
     for tenure in history.ownership_spans:
         born.setdefault(tenure.partition, tenure.start_ns)
     born.pop(-1, None)

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.history.commits import InForce
 from harness.history.epochs import UNKNOWN_NS
+from harness.history.events import WorkerEvent
 from harness.history.index import Int64, Mask
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -147,9 +148,9 @@ def _paused(history: History, rows: Int64) -> Mask:
     """Tell whether the worker of each delivery was paused or dead between delivery and acknowledgement."""
     deliveries = history.index.deliveries
     found = np.zeros(rows.size, np.bool_)
-    for event in history.of_kind("worker"):
-        if event.fields.get("state") in {"paused", "killed", "died"}:
-            hit = [view.worker == event.fields.get("worker") for view in history.journals]
+    for event in history.of_kind(WorkerEvent):
+        if event.state in {"paused", "killed", "died"}:
+            hit = [view.worker == event.worker for view in history.journals]
             found |= (
                 np.array(hit, np.bool_)[deliveries.journal[rows]]
                 & (deliveries.t[rows] <= event.t)

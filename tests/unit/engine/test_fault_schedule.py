@@ -17,6 +17,7 @@ from harness.faults.kit.evidence import broken_off, interrupted, sentence
 from harness.faults.kit.lifetime import FaultSpan
 from harness.faults.kit.link_evidence import shut, still_reachable
 from harness.history.record import Break
+from harness.history.events import EvidenceEvent, ProofEvent
 
 MS = 1_000_000
 
@@ -161,13 +162,13 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
     expected: str, proven: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timeline, "HEAL_S", 0.25)
-    written: list[dict[str, Any]] = []
+    written: list[EvidenceEvent] = []
 
     async def run() -> None:
         nothing = SimpleNamespace(group_state=None, leader=None)
         links = {"n2->n1": SimpleNamespace(node="n1", source="n2")}
         cluster = SimpleNamespace(admin=nothing, nodes={}, links=links, workers={})
-        events = SimpleNamespace(write=lambda _, **fields: written.append(fields))
+        events = SimpleNamespace(write=written.append)
         line = timeline.FaultSchedule(
             (), cast("Any", cluster), cast("Any", events), start_ns=0, go_ns=0, listener=lambda _: None
         )
@@ -176,7 +177,7 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
         await line._prove_healing(cast("Any", planned), cast("Any", Unhealed(line)), ("n2->n1",))
 
     asyncio.run(run())
-    assert [item["proven"] for item in written] == [proven]
+    assert [item.proven for item in written] == [proven]
 
 
 @pytest.mark.parametrize(
@@ -195,12 +196,12 @@ def test_only_a_connection_that_stays_bypasses_its_link(
     monkeypatch.setattr(deployment, "_PROOF_S", 0.2)
     script = iter(looks)
     last = looks[-1]
-    proofs: list[bool] = []
+    proofs: list[ProofEvent] = []
     fake = SimpleNamespace(
         workers={"c0": None},
         _late=set(),
         _bypasses=lambda: next(script, last),
-        _events=SimpleNamespace(write=lambda _, *, proven, **__: proofs.append(proven)),
+        _events=SimpleNamespace(write=proofs.append),
     )
     proof = deployment.Deployment.prove_no_bypass(cast("Any", fake))
     if bypassed:
@@ -208,4 +209,4 @@ def test_only_a_connection_that_stays_bypasses_its_link(
             asyncio.run(proof)
     else:
         asyncio.run(proof)
-    assert proofs == [not bypassed]
+    assert [item.proven for item in proofs] == [not bypassed]

@@ -14,6 +14,7 @@ from support.in_process import scenario
 from harness.errors import ScenarioError
 from harness.faults import latency as latency_module
 from harness.faults.base import FAULTS, Evidence, FaultContext, Sample, extra_probe_name
+from harness.history.events import DrawEvent, Event
 from harness.history.record import Break
 from harness.runtime.base import Channel, Link
 from harness.scenario.expand import variants
@@ -389,9 +390,9 @@ def test_each_draw_of_a_seeded_jitter_is_journaled_and_the_same_again(monkeypatc
         options = {"delay_ns": 50 * MS, "jitter_ns": 20 * MS, "jitter_from": "seed"}
         context, _ = _context("latency", options, Probes(), control, [_link(LINK, "client")], (LINK,))
 
-        def journal(kind: str, **fields: Any) -> None:
-            assert kind == "draw"
-            told.append((fields["step"], fields["delay_ns"]))
+        def journal(event: Event) -> None:
+            assert isinstance(event, DrawEvent)
+            told.append((event.step, event.delay_ns))
             if len(told) == 8:
                 enough.set()
 

@@ -14,6 +14,7 @@ from support.history_builder import HistoryBuilder, facts
 
 from harness.errors import HarnessError
 from harness.history.columns import Word, words_of
+from harness.history.events import PhaseEvent
 from harness.history.read import RECORD_DTYPE, History, HistoryError
 from harness.history.record import HEADER_BYTES, RECORD, EventLog, Flag, Journal, Outcome, RecordKind
 
@@ -36,8 +37,8 @@ def run_dir(tmp_path: Path) -> Path:
     consumer.add(RecordKind.ACKED, t=302, outcome=Outcome.OK, ref=0, count=2, flags=Flag.CONFIRMED)
     consumer.close()
     events = EventLog(tmp_path / "history" / "engine.events.jsonl", "engine")
-    events.write("phase", t=90, phase="faults")
-    events.write("phase", t=400, phase="end")
+    events.write(PhaseEvent(t=90, phase="faults"))
+    events.write(PhaseEvent(t=400, phase="end"))
     events.close()
     return tmp_path
 

@@ -94,8 +94,8 @@ def test_a_fault_window_runs_from_apply_to_healed_with_targets_as_resolved() -> 
         .history()
     )
     kill, stall = history.fault_windows()
-    assert (kill.id, kill.kind, kill.start_ns, kill.end_ns, kill.targets, kill.nodes) == (
-        *("kill-1", "kill", 5 * MS, 9 * MS),
+    assert (kill.id, kill.takes_node_down, kill.start_ns, kill.end_ns, kill.targets, kill.nodes) == (
+        *("kill-1", True, 5 * MS, 9 * MS),
         *(("n2",), ("n2",)),
     )
     assert (stall.id, stall.end_ns) == ("stall-2", None)

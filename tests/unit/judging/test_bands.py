@@ -155,7 +155,6 @@ def test_workers_in_trouble_have_a_lane_and_others_none() -> None:
 
 def test_death_pause_and_leave_are_told_apart() -> None:
     lines = (
-        "- 2000 paused worker=x",
         "- 2000 worker worker=c0 role=consumer state=paused",
         "- 4000 worker worker=c0 role=consumer state=resumed",
         "- 5000 worker worker=c1 role=consumer state=killed",

@@ -24,6 +24,7 @@ from harness.clients.payload import decode, decode_all, encode, encode_all
 from harness.distributions.base import Installation
 from harness.engine.topology import draw_links
 from harness.errors import ScenarioError
+from harness.history.events import LeaderEvent
 from harness.runtime.kernel.ports import Ports
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
@@ -346,7 +347,7 @@ def test_nobody_who_answers_is_not_nobody_who_leads() -> None:
                 transactional=False,
                 timeout_s=0.1,
             )
-            kinds.append([str(fields["leader"]) for kind, fields in await admin.observe() if kind == "leader"])
+            kinds.append([event.leader for event in await admin.observe() if isinstance(event, LeaderEvent)])
             await admin.close()
         for writer in held:
             writer.close()

@@ -19,6 +19,7 @@ from harness.brokers.nats import view as nats_view
 from harness.brokers.nats.admin import NatsAdmin
 from harness.brokers.nats.view import NatsView
 from harness.errors import ControlError, StartError
+from harness.history.events import LeaderEvent
 
 PORTS = {name: {"client": 1, "monitor": 2} for name in ("n1", "n2", "n3")}
 UNAVAILABLE = nats.js.errors.ServiceUnavailableError(code=503, err_code=10008, description="temporarily unavailable")
@@ -69,7 +70,7 @@ def test_a_request_that_is_not_answered_is_no_word_of_a_stream_without_a_leader(
     answer: Exception, views: tuple[str | None, ...], observed: str | None
 ) -> None:
     admin = FakeCluster(answer, *views)
-    told = [] if observed is None else [("leader", {"partition": -1, "leader": observed})]
+    told = [] if observed is None else [LeaderEvent(partition=-1, leader=observed)]
     assert asyncio.run(admin.observe()) == told
     assert asyncio.run(admin.leader()) == (observed or "")
 

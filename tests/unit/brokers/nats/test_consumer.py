@@ -13,6 +13,7 @@ from support.worker_session import made
 from harness.brokers.nats.consumer import NatsConsumer
 from harness.brokers.nats.options import ConsumerOptions
 from harness.clients.payload import encode
+from harness.history.events import ErrorEvent
 from harness.history.facts import Facts
 from harness.history.read import History
 
@@ -49,5 +50,5 @@ def test_an_acknowledgement_that_may_not_be_out_keeps_no_message_from_its_handle
 
     asyncio.run(run())
     Facts(partitions=1, nodes=("n1",), worker_zones={}).save(tmp_path / "facts.json")
-    (event,) = History.load(tmp_path).of_kind("error")
-    assert "FlushTimeoutError" in str(event.fields["message"])
+    (event,) = History.load(tmp_path).of_kind(ErrorEvent)
+    assert "FlushTimeoutError" in event.message

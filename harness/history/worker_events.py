@@ -1,0 +1,154 @@
+"""The events that tell of workers and of their group; import them from ``events``. Times are monotonic ns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from harness.history.event_base import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEvent(Event):
+    """A worker's process changed.
+
+    Attributes:
+        worker, incarnation: Whose.
+        role: ``producer``, ``consumer`` or ``monitor``.
+        state: ``started``, ``ready``, ``finished``, ``killed``, ``paused``, ``resumed``, ``died`` (unexpected) or ``silent`` (it
+            hangs: it runs and reports nothing).
+        exit: Its exit status, None while it has none.
+        planned: A fault of the plan did it, or the run itself.
+    """
+
+    kind: ClassVar[str] = "worker"
+    worker: str
+    incarnation: int
+    role: str
+    state: str
+    exit: int | None
+    planned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnershipEvent(Event):
+    """What a consumer owns changed.
+
+    Attributes:
+        worker, incarnation: Whose.
+        partitions: What is added or taken; None = everything it holds.
+        start: First offset to read of each, -1 = not told.
+        generation: Generation or member epoch of the group, -1 = not told.
+        whole: Each rebalance of the group takes everything from each member, and gives it again; None = no group deals out.
+    """
+
+    worker: str
+    incarnation: int
+    partitions: tuple[int, ...] | None
+    start: tuple[int, ...] = ()
+    generation: int = -1
+    whole: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignEvent(OwnershipEvent):
+    """A consumer was assigned partitions."""
+
+    kind: ClassVar[str] = "assign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeEvent(OwnershipEvent):
+    """A consumer gives partitions back, and may commit first."""
+
+    kind: ClassVar[str] = "revoke"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostEvent(OwnershipEvent):
+    """A consumer heard that partitions are no longer its own."""
+
+    kind: ClassVar[str] = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockedEvent(Event):
+    """A handler has held a consumer's poll loop for longer than a second."""
+
+    kind: ClassVar[str] = "blocked"
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollingEvent(Event):
+    """A consumer that was blocked polls again."""
+
+    kind: ClassVar[str] = "polling"
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorEvent(Event):
+    """A client saw an error ``count`` times since it was last journaled."""
+
+    kind: ClassVar[str] = "error"
+    worker: str
+    message: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsEvent(Event):
+    """What a client measured itself.
+
+    Attributes:
+        worker: Whose.
+        rtt_ns: Node → average round trip.
+        state, join_state: Of its membership, in the library's words.
+        rebalance_count, rebalance_age_ns: Rebalances it has seen, and the time since the last one.
+    """
+
+    kind: ClassVar[str] = "stats"
+    worker: str
+    rtt_ns: Mapping[str, int]
+    state: str
+    join_state: str
+    rebalance_count: int
+    rebalance_age_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMember:
+    """A member by the broker's word: its worker, its id there, and what it owns."""
+
+    worker: str
+    member: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupEvent(Event):
+    """How the consumer group is, by the broker's word.
+
+    Attributes:
+        state: The broker's, in the words of ``docs/history.md``; ``unknown`` when its coordinator did not answer.
+        coordinator: Node, empty when not known.
+        members: None = the broker does not say.
+        asked_ns: When it was asked; ``t`` is when it answered.
+    """
+
+    kind: ClassVar[str] = "group"
+    state: str
+    coordinator: str
+    members: tuple[GroupMember, ...] | None
+    asked_ns: int = field(compare=False)  # it differs every time; the rest says whether something changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffsetsEvent(Event):
+    """Partition → the group's position (-1 = none), and partition → end of its log."""
+
+    kind: ClassVar[str] = "offsets"
+    committed: Mapping[int, int]
+    end: Mapping[int, int]
