@@ -16,8 +16,8 @@ from harness.faults.base import Evidence, FaultContext, Sample
 from harness.faults.kit.evidence import broken_off, interrupted, sentence
 from harness.faults.kit.lifetime import FaultSpan
 from harness.faults.kit.link_evidence import shut, still_reachable
-from harness.history.record import Break
 from harness.history.events import EvidenceEvent, ProofEvent
+from harness.history.record import Break
 
 MS = 1_000_000
 
