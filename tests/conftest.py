@@ -1,12 +1,12 @@
 """Tells a failure, and a run that was made again, at once: a suite that is stopped for time must not take its reasons along.
 
-Sorts tests by the CPUs they take (``turns``).
+Sorts tests by the CPUs they take (``jvm_slots``).
 """
 
 from __future__ import annotations
 
 import pytest
-from support import jvm_slots as turns
+from support import jvm_slots
 
 
 class _AtOnce:
@@ -37,4 +37,4 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    turns.in_order(items)
+    jvm_slots.sort_by_jvms(items)

@@ -20,8 +20,8 @@ _NO_ENGINE = "no Docker engine answers here"
 _AFFECTS = "runs with --runtime docker, and scenarios that name an image"
 
 
-def runtime() -> Item:
-    """Tell whether a Docker engine answers, and whether its containers can serve as nodes."""
+def runtime(deadline_s: float = _DEADLINE_S) -> Item:
+    """Tell whether a Docker engine answers within ``deadline_s``, and whether its containers can serve as nodes."""
 
     def limited(detail: str) -> Item:
         return Item(
@@ -32,7 +32,7 @@ def runtime() -> Item:
             affects=_AFFECTS,
         )
 
-    info, why = _answer()
+    info, why = _answer(deadline_s)
     why = why or docker_engine.unusable()
     if why:
         return limited(why)
@@ -118,20 +118,20 @@ def reaper() -> Item:
     return _asked("reaper", look)
 
 
-def _answer() -> tuple[dict[str, Any], str]:
+def _answer(deadline_s: float = _DEADLINE_S) -> tuple[dict[str, Any], str]:
     """Return what the engine says of itself, or why it says nothing."""
     if not docker_engine._may_answer():  # noqa: SLF001  whether loading the package is worth it
         return {}, _NO_ENGINE
     docker: Any = importlib.import_module("docker")
     try:
-        client = docker.from_env(timeout=_DEADLINE_S)
+        client = docker.from_env(timeout=deadline_s)
         try:
             return dict(client.info()), ""
         finally:
             client.close()
     except (docker.errors.DockerException, OSError) as error:  # requests' time-outs are OSErrors
         if "timed out" in str(error).lower():
-            return {}, f"the engine did not answer within {_DEADLINE_S:g} s"
+            return {}, f"the engine did not answer within {deadline_s:g} s"
         return {}, f"no Docker engine answers: {error}"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import required_abilities as required
 from support.in_process import run_text, run_twice_at_most, scenario
+from support.required_abilities import require_for_faults
 
 from harness.verdict import Verdict
 
@@ -47,7 +47,7 @@ def _text(faults: Faults) -> str:
 
 
 def _possible(faults: Faults, runtime: str) -> None:
-    required.for_faults((fault.partition(":")[0] for fault, _, _ in faults), runtime)
+    require_for_faults((fault.partition(":")[0] for fault, _, _ in faults), runtime)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -1,8 +1,8 @@
 """Every registered fault: it acts and heals with evidence on a real broker, and without its effect it is never believed.
 
-``HARNESS_CONFORMANCE`` names the brokers (default ``nats,kafka``: the same table on both), ``HARNESS_RUNTIMES`` the
-runtimes (default ``process,docker``); ``HARNESS_EVERYWHERE=1`` makes every test of it on all of them, also where the same code
-has been tested already. What a broker cannot do it must refuse, and the table says which those are.
+``HARNESS_CONFORMANCE`` names the brokers (default: every one that has a profile in ``tests/brokers/``; the same table on all),
+``HARNESS_RUNTIMES`` the runtimes (default ``process,docker``); ``HARNESS_EVERYWHERE=1`` makes every test of it on all of them, also
+where the same code has been tested already. What a broker cannot do it must refuse, and the table says which those are.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import jvm_slots as turns
-from support import required_abilities as required
-from support.in_process import BROKERS, run_text, run_twice_at_most, scenario
+from support import jvm_slots
+from support.broker_profiles import BrokerProfile, profiles
+from support.in_process import run_text, run_twice_at_most, scenario
+from support.required_abilities import require_for_faults
 
-from harness.brokers.kafka.admin import KafkaAdmin
-from harness.brokers.nats.admin import NatsAdmin
 from harness.errors import ExitCode, ScenarioError
 from harness.faults.base import FAULTS
 from harness.runtime.docker.node import ContainerNode
@@ -40,7 +39,7 @@ pytestmark = [
     pytest.mark.timeout(900),  # two runs, and the wait for their turn
 ]
 
-WANTED = os.environ.get("HARNESS_CONFORMANCE", "nats,kafka").split(",")
+WANTED = os.environ.get("HARNESS_CONFORMANCE", ",".join(profiles())).split(",")
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
 EVERYWHERE = bool(os.environ.get("HARNESS_EVERYWHERE"))
 
@@ -71,13 +70,16 @@ def _no_effect(*_: Any, **__: Any) -> None:
 
 
 MEMORY, DOWN = "<memory>", "<down>"
-BY_BROKER = {
-    # Above what a node of the broker holds when it has just started, and below that with some seconds of page cache.
-    MEMORY: {"nats": "128MiB", "kafka": "320MiB"},
-    # A node of Kafka that has lost its power and is back before it was missed may never be in sync again (docs/kafka.md).
-    DOWN: {"nats": "300ms", "kafka": "10s"},
+BY_BROKER: dict[str, Callable[[BrokerProfile], str]] = {
+    MEMORY: lambda profile: profile.node_memory,
+    DOWN: lambda profile: profile.down,
 }
-"""What stands for it in a case → broker → the text."""
+"""Placeholder in a case → what a broker's profile puts in its place."""
+
+
+class Administration:
+    """In a sabotage: the class of the broker's administration."""
+
 
 Sabotage = list[tuple[type, str, Callable[..., Any]]]
 
@@ -99,11 +101,13 @@ class Case:
     sabotage: Sabotage
 
     def text(self, broker: str) -> str:
-        """Return the scenario for one broker; a node of a JVM takes longer to return."""
-        slow = {"duration": "14s"} if broker == "kafka" and FAULTS.get(self.kind).spec.takes_node_down else {}
+        """Return the scenario for one broker, with the time that a node of it takes to return."""
+        profile = profiles()[broker]
+        lasting = profile.duration_with_restart if FAULTS.get(self.kind).spec.takes_node_down else ""
+        slow = {"duration": lasting} if lasting else {}
         fault = self.fault
-        for word, texts in BY_BROKER.items():
-            fault = fault.replace(word, texts[broker])
+        for placeholder, text_of in BY_BROKER.items():
+            fault = fault.replace(placeholder, text_of(profile))
         return scenario(
             fault,
             self.on,
@@ -155,7 +159,7 @@ CASES: dict[str, Case] = {
         fault="stall: {direction: up}", on=CLIENT_LINK, span="for: 2500ms", sabotage=NO_TOXIC
     ),
     "add_partitions": Case(
-        fault="add_partitions: {count: 2}", span="", sabotage=[(KafkaAdmin, "add_partitions", _nothing)]
+        fault="add_partitions: {count: 2}", span="", sabotage=[(Administration, "add_partitions", _nothing)]
     ),
     "client_block": Case(
         fault="client_block: {}", on="{worker: c0}", span="for: 3s", sabotage=[(Worker, "block_handler", _no_effect)]
@@ -232,13 +236,13 @@ CASES: dict[str, Case] = {
         fault="move_leader: {}",
         span="",
         cluster="{nodes: 3, replicas: 3}",
-        sabotage=[(KafkaAdmin, "move_leader", _nothing), (NatsAdmin, "move_leader", _nothing)],
+        sabotage=[(Administration, "move_leader", _nothing)],
     ),
     "move_leader of a partition": Case(
         fault="move_leader: {partition: 1}",
         span="",
         cluster="{nodes: 3, replicas: 3}",
-        sabotage=[(KafkaAdmin, "move_leader", _nothing)],
+        sabotage=[(Administration, "move_leader", _nothing)],
     ),
     "memory": Case(
         fault=f"memory: {{limit: {MEMORY}}}",
@@ -311,7 +315,7 @@ def test_every_case_is_a_valid_scenario(name: str, tmp_path: Path) -> None:
         assert select([path])
 
 
-@pytest.fixture(params=[name for name in BROKERS if name in WANTED])
+@pytest.fixture(params=WANTED)
 def broker(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
@@ -320,7 +324,7 @@ def broker(request: pytest.FixtureRequest) -> str:
 def _possible(name: str, runtime: str) -> Case:
     """Return a case that this machine can do; else skip, or fail where it is required."""
     found = CASES[name]
-    required.for_faults([found.kind], runtime)
+    require_for_faults([found.kind], runtime)
     return found
 
 
@@ -334,8 +338,8 @@ IN_CONTAINERS_TOO = {"client_kill", "disconnect", "latency", "move_leader", "res
 def _cases(*, sabotaged: bool) -> list[Any]:
     """Return (case, broker, runtime): of each broker the cases it can do, wherever other code takes part.
 
-    As processes all act, on every broker. In containers the plain case of each fault on nodes does, on every broker, and on NATS, the
-    quicker one, what stands for the rest. Sabotaged they are where other code tells it. ``HARNESS_EVERYWHERE=1`` is the whole table.
+    As processes all act, on every broker. In containers the plain case of each fault on nodes does, on every broker, and on the first
+    one, whose nodes are light, what stands for the rest. Sabotaged they are where other code tells it. ``HARNESS_EVERYWHERE=1`` is the whole table.
     """
     found = []
     for (name, case), broker, runtime in itertools.product(sorted(CASES.items()), WANTED, RUNTIMES):
@@ -353,7 +357,7 @@ def _cases(*, sabotaged: bool) -> list[Any]:
         if differs or EVERYWHERE:
             found.append(
                 pytest.param(
-                    name, broker, runtime, id=f"{broker}-{name}-{runtime}", marks=turns.marks(case.text(broker))
+                    name, broker, runtime, id=f"{broker}-{name}-{runtime}", marks=jvm_slots.jvm_marks(case.text(broker))
                 )
             )
     return found
@@ -369,6 +373,13 @@ def test_it_acts_and_heals_with_evidence(name: str, broker: str, runtime: str, t
     assert result.verdict is Verdict.PASS, result.headline
 
 
+def _owner(declared: type, broker: str, runtime: str) -> type:
+    """Return the class whose act is taken away."""
+    if declared is Administration:
+        return profiles()[broker].admin
+    return ContainerNode if runtime == "docker" and declared is ProcessNode else declared
+
+
 @pytest.mark.parametrize(("name", "broker", "runtime"), _cases(sabotaged=True))
 def test_without_its_effect_it_is_not_believed(
     name: str, broker: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -378,7 +389,7 @@ def test_without_its_effect_it_is_not_believed(
         folder.mkdir()
         with monkeypatch.context() as patch:
             for declared, act, instead in case.sabotage:
-                owner = ContainerNode if runtime == "docker" and declared is ProcessNode else declared
+                owner = _owner(declared, broker, runtime)
                 lost = _at_first_lost(getattr(owner, act)) if instead is _nothing_at_first else instead
                 patch.setattr(owner, act, lost)
             result, _ = run_text(case.text(broker), folder, runtime)
@@ -402,7 +413,9 @@ def test_what_a_broker_cannot_do_is_refused_before_anything_starts(name: str, br
         path.write_text(CASES[name].text(broker), encoding="utf-8")
         assert select([path])
         return
-    with pytest.raises(ScenarioError, match=rf"scenario\.yaml:\d+:\d+: .*{BROKERS[broker]} does not .*known: kafka"):
+    able = ", ".join(kind for kind, spec in BROKER_SPECS.items() if NEEDS[name] in spec.abilities)
+    refusal = rf"scenario\.yaml:\d+:\d+: .*{profiles()[broker].alias} does not .*known: {able}"
+    with pytest.raises(ScenarioError, match=refusal):
         run_text(CASES[name].text(broker), tmp_path)
 
 

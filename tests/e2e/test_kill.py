@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support import required_abilities as required
 from support.cli_runner import Cli, cgroups, ours
+from support.required_abilities import skip_or_fail
 
 from harness.runtime.abilities import why_not
 from harness.runtime.docker import engine as docker_engine
@@ -112,7 +112,7 @@ def kinds() -> list[tuple[str, str]]:
     """Return (runtime, group of faults) that this machine can do; what must be possible and is not fails."""
     if why := docker_engine.unusable():
         if "docker" in os.environ.get("HARNESS_REQUIRE", ""):
-            required.lacking("docker", why)
+            skip_or_fail("docker", why)
         print(f"without containers: {why}")
     lacking = {
         "node": ("cpu_limits", why_not("cpu_limits", "process") or why_not("memory_limits", "process")),
@@ -120,7 +120,7 @@ def kinds() -> list[tuple[str, str]]:
     }
     for name, reason in lacking.values():
         if reason and name in os.environ.get("HARNESS_REQUIRE", ""):
-            required.lacking(name, reason)
+            skip_or_fail(name, reason)
     groups = [name for name in FAULTS if not lacking.get(name, ("", ""))[1]]
     return [(runtime, group) for group in groups for runtime in ("process", *(() if why else ("docker",)))]
 

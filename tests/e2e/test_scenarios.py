@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from support import jvm_slots as turns
-from support import required_abilities as required
+from support import jvm_slots
+from support.broker_profiles import profiles
 from support.cli_runner import Cli
 from support.in_process import NO_VERDICT
+from support.required_abilities import skip_or_fail
 
 from harness.errors import ExitCode
 from harness.runtime.docker import engine as docker_engine
@@ -111,8 +112,8 @@ def _in_ci(scenario: Path, runtime: str) -> int:
     """Return how often a scenario runs in CI, where time is short."""
     if runtime == "docker":
         return 0 if scenario in {twin for _, twin in TWINS} else 1
-    on_kafka = turns.jvms((ROOT / scenario).read_text(encoding="utf-8")) > 0
-    return 2 if scenario in GATES and not on_kafka else 1
+    jvms = jvm_slots.jvm_count((ROOT / scenario).read_text(encoding="utf-8"))
+    return 2 if scenario in GATES and not jvms else 1
 
 
 def _repeat(scenario: Path, runtime: str) -> int:
@@ -121,7 +122,7 @@ def _repeat(scenario: Path, runtime: str) -> int:
 
 
 def _marks(scenario: Path) -> tuple[pytest.MarkDecorator, ...]:
-    return turns.marks((ROOT / scenario).read_text(encoding="utf-8"))
+    return jvm_slots.jvm_marks((ROOT / scenario).read_text(encoding="utf-8"))
 
 
 @pytest.mark.timeout(600 * max(2, *REPEAT.values()))
@@ -136,7 +137,7 @@ def _marks(scenario: Path) -> tuple[pytest.MarkDecorator, ...]:
 )
 def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
     if runtime == "docker" and (why := docker_engine.unusable()):
-        required.lacking("docker", why)
+        skip_or_fail("docker", why)
     for _ in range(_repeat(scenario, runtime)):
         code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
         if code in NO_VERDICT or _chance(result):
@@ -203,10 +204,10 @@ def test_every_gate_is_sabotaged_and_states_minimum_counts(tmp_path: Path) -> No
         assert all(entry.limits.examined_min for entry in safety), item.plan.file
 
 
-def test_what_each_scenario_starts_is_known_to_those_who_wait_for_their_turn() -> None:
+def test_the_jvms_of_each_scenario_are_counted_as_its_plan_has_them() -> None:
     for item in select([ROOT / "gate", ROOT / "canary"]):
-        started = item.plan.cluster.nodes if item.plan.broker.startswith("kafka") else 0
-        assert turns.jvms(Path(item.plan.file).read_text(encoding="utf-8")) == started, item.plan.file
+        started = item.plan.cluster.nodes if profiles()[item.plan.broker_kind].jvm else 0
+        assert jvm_slots.jvm_count(Path(item.plan.file).read_text(encoding="utf-8")) == started, item.plan.file
 
 
 def test_every_scenario_declares_at_most_25_seconds() -> None:

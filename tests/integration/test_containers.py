@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import required_abilities as required
+from support.required_abilities import skip_or_fail
 
 from harness.distributions.base import resolve
 from harness.distributions.images import ensure_image
@@ -62,7 +62,7 @@ class Pod:
 @pytest.fixture
 def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Runner]:
     if why := docker_engine.unusable():
-        required.lacking("docker", why)
+        skip_or_fail("docker", why)
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
     with asyncio.Runner() as runner:
         yield runner

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import required_abilities as required
+from support.required_abilities import skip_or_fail
 
 from harness.errors import AbilityError, StartError
 from harness.runtime.kernel.disk import FILESYSTEMS, LoopDisk, loop_devices, mounts, require_disk
@@ -24,7 +24,7 @@ def filesystem(request: pytest.FixtureRequest) -> str:
     try:
         require_disk(name)
     except AbilityError as error:
-        required.lacking("power", error.message)
+        skip_or_fail("power", error.message)
     return name
 
 

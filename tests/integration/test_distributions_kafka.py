@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.jvm_slots import turn
+from support.jvm_slots import jvm_slot
 
 from harness.brokers.kafka.distribution import java_for
 from harness.brokers.kafka.startup import _free_ports, serves
@@ -57,7 +57,7 @@ def nodes(
     clients, controllers = ports[:count], ports[count:]
     voters = ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(controllers))
     cluster = new_id()
-    with turn(f"broker: kafka\ncluster: {{nodes: {count}}}\n"), contextlib.ExitStack() as started:
+    with jvm_slot(f"broker: kafka\ncluster: {{nodes: {count}}}\n"), contextlib.ExitStack() as started:
         processes = []
         for index in range(count):
             node = root / f"n{index + 1}"

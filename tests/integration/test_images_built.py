@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import required_abilities as required
 from support.cli_runner import Cli
+from support.required_abilities import skip_or_fail
 
 from harness.brokers.kafka import image as image_kafka
 from harness.distributions import image_store as image_shelf
@@ -37,7 +37,7 @@ Tags = list[str]
 @pytest.fixture
 def client() -> Iterator[Client]:
     if why := docker_engine.unusable():
-        required.lacking("docker", why)
+        skip_or_fail("docker", why)
     with docker_engine.engine() as client:
         client.api.timeout = 250  # builds that move Java and Kafka's jars say nothing meanwhile
         yield client

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import required_abilities as required
 from support.in_process import last_run_dir, run_text, run_twice_at_most
+from support.required_abilities import skip_or_fail
 
 from harness.errors import AbilityError
 from harness.runtime.contract import NAMES
@@ -40,7 +40,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def runtime(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name == "docker" and (why := docker_engine.unusable()):
-        required.lacking("docker", why)
+        skip_or_fail("docker", why)
     return name
 
 
@@ -109,7 +109,7 @@ def test_a_paused_node_stays_so_whatever_else_is_done_to_it(runtime: str, tmp_pa
     try:
         find_controller()
     except AbilityError as error:
-        required.lacking("cpu_limits", str(error))
+        skip_or_fail("cpu_limits", str(error))
     faults = """
   - pause: {}
     on: {node: n1}

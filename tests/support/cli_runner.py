@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.jvm_slots import turn
+from support.jvm_slots import jvm_slot
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Cli:
     def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
         """Run one scenario (a file, or the text of one); return exit code, its only result, and stderr."""
         path = scenario if isinstance(scenario, Path) else self.write(scenario)
-        with turn(path.read_text(encoding="utf-8")):
+        with jvm_slot(path.read_text(encoding="utf-8")):
             done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout)
         assert done.stdout, f"no result\n{done.stderr}"
         document = json.loads(done.stdout)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.jvm_slots import turn
+from support.broker_profiles import profiles
+from support.jvm_slots import jvm_slot
 
 from harness.errors import ExitCode
 from harness.progress import Event
@@ -13,11 +14,6 @@ from harness.session import session
 from harness.session.selection import select
 
 NO_VERDICT = {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}
-BROKERS = {"nats": "nats-2", "kafka": "kafka-4"}
-CONSUMERS = {
-    "nats": "{ack_wait: 1s}",
-    "kafka": "{session_timeout: 6s, heartbeat_interval: 500ms}",
-}
 
 
 def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResult, list[Event]]:
@@ -26,7 +22,7 @@ def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResu
     path.write_text(text, encoding="utf-8")
     events: list[Event] = []
     selected = select([path])
-    with turn(text):
+    with jvm_slot(text):
         (result,) = session.run_all(
             selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append
         )
@@ -60,7 +56,8 @@ def scenario(
     **workload: str,
 ) -> str:
     """Return a small scenario with one fault; without ``on`` or ``span`` it has no such key."""
-    options = {"producers": "1", "consumers": "1", "duration": "4s", "consumer": CONSUMERS[broker]} | workload
+    profile = profiles()[broker]
+    options = {"producers": "1", "consumers": "1", "duration": "4s", "consumer": profile.quick_consumer} | workload
     extra = "".join(f", {name}: {value}" for name, value in options.items())
     where = f"    on: {on}\n" if on else ""
     length = f"    {span}\n" if span else ""
@@ -68,7 +65,7 @@ def scenario(
 version: 1
 title: One fault
 seed: 3
-broker: {BROKERS[broker]}
+broker: {profile.alias}
 cluster: {cluster}
 workload: {{partitions: 2, keys: 8, rate: 50/s, warmup: 1s, drain: 20s{extra}}}
 faults:

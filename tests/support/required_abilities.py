@@ -13,18 +13,18 @@ from harness.runtime.abilities import why_not
 from harness.runtime.docker import engine as docker_engine
 
 
-def lacking(name: str, reason: str) -> NoReturn:
+def skip_or_fail(name: str, reason: str) -> NoReturn:
     """Skip the running test, or let it fail where ``name`` (``docker``, ``power``) is required, as in CI."""
     if name in os.environ.get("HARNESS_REQUIRE", "").split(","):
         pytest.fail(f"{name} is required here: {reason}")
     pytest.skip(f"{name}: {reason}")
 
 
-def for_faults(kinds: Iterable[str], runtime: str) -> None:
+def require_for_faults(kinds: Iterable[str], runtime: str) -> None:
     """Skip or fail likewise where this machine has not what a runtime and these kinds of faults need."""
     if runtime == "docker" and (why := docker_engine.unusable()):
-        lacking("docker", why)
+        skip_or_fail("docker", why)
     for kind in kinds:
         for ability in FAULTS.get(kind).abilities:
             if why := why_not(ability, runtime):
-                lacking({"disk": "power"}.get(ability, ability), why)
+                skip_or_fail({"disk": "power"}.get(ability, ability), why)

@@ -17,7 +17,6 @@ from harness.checks.loss import LossLimits
 from harness.checks.stall import StallLimits
 from harness.checks.throughput import ThroughputLimits
 from harness.errors import UsageError
-from harness.history.read import History
 from harness.verdict import Finding, Verdict
 
 LOSSY = [
@@ -78,14 +77,18 @@ def test_findings_name_the_faults_in_force(apply: int, healed: int | None, *, na
     assert finding.faults == (("kill-1",) if named else ())
 
 
-def test_a_check_that_raises_is_inconclusive_and_the_others_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    def explode(history: History, limits: Any) -> None:
-        raise ZeroDivisionError("by nothing")
+class ExplodingLimits(LossLimits):
+    """Limits that make the check raise."""
 
-    monkeypatch.setattr(CHECKS.get("loss"), "judge", explode)
-    results = {
-        result.check: result for result in judge_all(HistoryBuilder().lines(LOSSY).history(), {"loss": LossLimits()})
-    }
+    def __getattribute__(self, name: str) -> Any:
+        if name == "messages_max":
+            raise ZeroDivisionError("by nothing")
+        return super().__getattribute__(name)
+
+
+def test_a_check_that_raises_is_inconclusive_and_the_others_are_heard() -> None:
+    limits = {"loss": ExplodingLimits()}
+    results = {result.check: result for result in judge_all(HistoryBuilder().lines(LOSSY).history(), limits)}
     assert results["loss"].verdict is Verdict.INCONCLUSIVE
     assert "ZeroDivisionError: by nothing" in results["loss"].reasons[0]
     assert results["phantoms"].verdict is Verdict.PASS

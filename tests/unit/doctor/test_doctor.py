@@ -167,9 +167,8 @@ def test_an_engine_that_cannot_serve_is_only_said(
 ) -> None:
     engine = Engine(tmp_path / "socket", status, text, delay_s)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'socket'}")
-    monkeypatch.setattr(doctor_engine, "_DEADLINE_S", 0.5)
     try:
-        found = doctor_engine.runtime()
+        found = doctor_engine.runtime(deadline_s=0.5)
     finally:
         engine.end()
     assert found.status is Status.LIMITED

@@ -191,9 +191,8 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
     ],
 )
 def test_only_a_connection_that_stays_bypasses_its_link(
-    looks: list[tuple[list[str], set[str]]], bypassed: bool, monkeypatch: pytest.MonkeyPatch
+    looks: list[tuple[list[str], set[str]]], bypassed: bool
 ) -> None:
-    monkeypatch.setattr(deployment, "_PROOF_S", 0.2)
     script = iter(looks)
     last = looks[-1]
     proofs: list[ProofEvent] = []
@@ -203,7 +202,7 @@ def test_only_a_connection_that_stays_bypasses_its_link(
         _bypasses=lambda: next(script, last),
         _events=SimpleNamespace(write=proofs.append),
     )
-    proof = deployment.Deployment.prove_no_bypass(cast("Any", fake))
+    proof = deployment.Deployment.prove_no_bypass(cast("Any", fake), within_s=0.2)
     if bypassed:
         with pytest.raises(StartError, match="bypasses its link: c0"):
             asyncio.run(proof)

@@ -1,0 +1,44 @@
+"""What tests must know of each broker: one profile a broker, in ``tests/brokers/<kind>.py``, found by listing that folder.
+
+The conformance suite, the benchmarks and the order in which tests run read these and name no broker.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "brokers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerProfile:
+    """One broker, as tests use it.
+
+    Attributes:
+        alias: The distribution that tests run.
+        quick_consumer: Options of a consumer that notices soon what is lost, as YAML.
+        node_memory: A limit above what a node holds when it has just started, and below that with some seconds of page cache.
+        down: How long a node that lost its power stays away, so that it comes back as one that was missed.
+        duration_with_restart: Of a workload in which a node dies and returns; empty = no longer than any other.
+        jvm: Its nodes are JVMs: several at once take all of a small machine's CPUs.
+        admin: The class of its administration, whose acts are taken away to sabotage faults.
+    """
+
+    alias: str
+    quick_consumer: str
+    node_memory: str
+    down: str
+    duration_with_restart: str = ""
+    jvm: bool = False
+    admin: type
+
+
+@cache
+def profiles() -> Mapping[str, BrokerProfile]:
+    """Return kind → profile, those whose nodes are light first."""
+    found = {path.stem: importlib.import_module(f"brokers.{path.stem}").PROFILE for path in sorted(FOLDER.glob("*.py"))}
+    return dict(sorted(found.items(), key=lambda item: item[1].jvm))

@@ -1,0 +1,43 @@
+"""The tests themselves: how many patches they make, and that every broker has a profile."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from support.broker_profiles import profiles
+from support.jvm_slots import jvm_count
+
+from harness.distributions.aliases import aliases
+from harness.scenario.plugins import BROKER_SPECS
+
+TESTS = Path(__file__).parents[1]
+PATCHES_MAX = 50
+"""A fake that is handed in survives a rewrite of what it replaces; a patched name does not."""
+
+
+def test_fakes_are_handed_in_and_few_names_are_patched() -> None:
+    patches = {
+        path.relative_to(TESTS).as_posix(): len(re.findall(r"\b\w*patch\.setattr\(", path.read_text(encoding="utf-8")))
+        for path in TESTS.rglob("*.py")
+    }
+    assert sum(patches.values()) <= PATCHES_MAX, {path: count for path, count in patches.items() if count}
+
+
+def test_every_shipped_broker_has_a_profile_of_its_own_software() -> None:
+    assert set(profiles()) == set(BROKER_SPECS.names())
+    for kind, profile in profiles().items():
+        assert aliases()[profile.alias].startswith(f"{kind}-")
+
+
+def test_light_brokers_come_first() -> None:
+    weights = [profile.jvm for profile in profiles().values()]
+    assert weights == sorted(weights)
+
+
+def test_the_jvms_of_a_scenario_are_counted() -> None:
+    heavy, light = (next(kind for kind, profile in profiles().items() if profile.jvm is jvm) for jvm in (True, False))
+    assert jvm_count(f"broker: {heavy}-4\ncluster: {{nodes: 3}}\n") == 3
+    assert jvm_count(f"broker: {heavy}-4.0.0-RC.1  # a comment\ncluster:\n  replicas: 1\n  nodes: 2\n") == 2
+    assert jvm_count(f"broker: {heavy}\n") == 1
+    assert jvm_count(f"broker: {light}-2\ncluster: {{nodes: 3}}\n") == 0
