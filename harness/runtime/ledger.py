@@ -24,7 +24,7 @@ from platformdirs import user_state_path
 
 from harness.errors import HarnessError
 from harness.runtime.docker import engine as docker_engine
-from harness.runtime.kernel import cgroup, procfs
+from harness.runtime.kernel import cgroup, mounts, procfs
 
 _SWEEP_SECONDS = 10.0
 _QUIET_S = 2.0
@@ -187,7 +187,7 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]], *, died: bool) -> Fou
         if item["act"] == "cgroup":
             cgroup.remove_group(Path(item["path"]))
     # Last: whoever held a file there is gone.
-    reasons += filter(None, (_unmounted(item) for item in _mounts(entries)))
+    reasons += filter(None, (_unmount(item) for item in _mounts(entries)))
     still, unseen = _list(run_id, entries)
     reasons += (reason for reason in unseen if reason not in reasons)
     removed = tuple(item for item in found if item not in still)
@@ -197,21 +197,17 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]], *, died: bool) -> Fou
 
 def _mounts(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the disks of which anything is left: a mount, a loop device or the image."""
-    from harness.runtime.kernel import disk  # noqa: PLC0415  a disk records itself in a ledger
-
-    places = {item.point for item in disk.mounts()}
+    places = {item.point for item in mounts.mounts()}
     return [
         item
         for item in entries
         if item["act"] == "mount"
-        and (item["point"] in places or disk.loop_devices(Path(item["image"])) or Path(item["image"]).exists())
+        and (item["point"] in places or mounts.loop_devices(Path(item["image"])) or Path(item["image"]).exists())
     ]
 
 
-def _unmounted(item: Mapping[str, Any]) -> str:
-    from harness.runtime.kernel import disk  # noqa: PLC0415  see above
-
-    return disk.remove_mount(Path(item["point"]), Path(item["image"]))
+def _unmount(item: Mapping[str, Any]) -> str:
+    return mounts.remove_mount(Path(item["point"]), Path(item["image"]))
 
 
 def _acted(entries: list[Mapping[str, Any]], act: str) -> bool:

@@ -92,7 +92,7 @@ async def bench(broker: str, partitions: int) -> AsyncIterator[Bench]:
             folder=Path(folder),
             plan=plan,
             installation=installation,
-            node=ProcessNode(spec, ledger, Path(folder) / "n1.log", lambda _: None, None),
+            node=ProcessNode(spec, ledger, Path(folder) / "n1.log", lambda _: None, cpu=None, memory=None, disk=None),
             admin=kind.admin(drawn, kind.admin_options(plan)),
             address=f"127.0.0.1:{drawn['n1'][kind.client_role('clients')]}",
             ledger=ledger,

@@ -16,7 +16,7 @@ from support.required_abilities import skip_or_fail
 
 from harness.runtime.abilities import why_not
 from harness.runtime.docker import engine as docker_engine
-from harness.runtime.kernel.disk import mounts
+from harness.runtime.kernel.mounts import mounts
 
 KILLS = int(os.environ.get("HARNESS_KILLS", "4"))
 

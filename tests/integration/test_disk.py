@@ -12,7 +12,8 @@ import pytest
 from support.required_abilities import skip_or_fail
 
 from harness.errors import AbilityError, StartError
-from harness.runtime.kernel.disk import FILESYSTEMS, LoopDisk, loop_devices, mounts, require_disk
+from harness.runtime.kernel.disk import FILESYSTEMS, LoopDisk, require_disk
+from harness.runtime.kernel.mounts import loop_devices, mounts
 from harness.runtime.ledger import Ledger, sweep
 
 MIB = 1 << 20

@@ -20,10 +20,10 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import AbilityError, StartError
+from harness.runtime.kernel.mounts import Mounted, loop_devices, mounts
 from harness.runtime.ledger import Ledger
 
 FILESYSTEMS = ("xfs", "ext4")
@@ -48,21 +48,6 @@ _MKFS = {
 }
 _LEAST = {"xfs": 300 << 20, "ext4": 64 << 20}
 """What each file system wants at least (mkfs.xfs refuses less than 300 MiB)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mounted:
-    """One mount as the kernel tells it (proc(5), mountinfo).
-
-    Attributes:
-        point: Where.
-        source: Device.
-        filesystem: Its type.
-    """
-
-    point: str
-    source: str
-    filesystem: str
 
 
 class LoopDisk:
@@ -250,52 +235,6 @@ class LoopDisk:
                     ) from error
 
 
-def mounts(table: Path = Path("/proc/self/mountinfo")) -> tuple[Mounted, ...]:
-    """Return every mount of this process's namespace."""
-    found = []
-    for line in table.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        before, _, after = line.partition(" - ")
-        filesystem, source, *_ = after.split(" ")
-        found.append(Mounted(point=_unescaped(before.split(" ")[4]), source=_unescaped(source), filesystem=filesystem))
-    return tuple(found)
-
-
-def loop_devices(image: Path, devices: Path = Path("/sys/block")) -> tuple[str, ...]:
-    """Return the loop devices whose file is ``image``."""
-    found = []
-    for entry in devices.glob("loop*/loop/backing_file"):
-        with contextlib.suppress(OSError):
-            if entry.read_text(encoding="utf-8").rstrip("\n").removesuffix(" (deleted)") == str(image.absolute()):
-                found.append(f"/dev/{entry.parent.parent.name}")
-    return tuple(found)
-
-
-def remove_mount(point: Path, image: Path) -> str:
-    """Remove what a dead run left of a disk, mounts and loop devices; return what could not be removed, or nothing."""
-    deadline = time.monotonic() + 5.0
-    said = ""
-    while any(item.point == str(point) for item in mounts()):
-        late = time.monotonic() > deadline
-        done = subprocess.run(
-            ["umount", *(["-l"] if late else []), str(point)], capture_output=True, text=True, check=False
-        )
-        said = done.stderr.strip()
-        if done.returncode and late:
-            return f"mount {point}: {said}"
-        if done.returncode:
-            time.sleep(0.05)
-    # A container that just starts has a copy of every mount, and holds the device for as long.
-    while devices := loop_devices(image):
-        for device in devices:
-            subprocess.run(["losetup", "-d", device], capture_output=True, check=False)
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.02)
-    with contextlib.suppress(OSError):
-        image.unlink(missing_ok=True)
-    return ""
-
-
 def why_no_disks() -> str:
     """Return why nodes cannot have disks of their own here; empty when they can."""
     if os.geteuid() != 0:
@@ -327,10 +266,3 @@ def _call(argv: list[str]) -> None:
 def _free_bytes(root: int) -> int:
     told = os.fstatvfs(root)
     return told.f_bavail * told.f_frsize
-
-
-def _unescaped(text: str) -> str:
-    r"""Return a path of mountinfo with its octal escapes resolved (``\040`` = space)."""
-    for code in ("040", "011", "012", "134"):
-        text = text.replace(f"\\{code}", chr(int(code, 8)))
-    return text

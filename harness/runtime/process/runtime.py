@@ -40,7 +40,7 @@ class ProcessRuntime:
         ports: Ports,
         *,
         cpu: CpuController | None,
-        memory: MemoryController | None = None,
+        memory: MemoryController | None,
     ) -> None:
         self._toxiproxy = toxiproxy
         self._ledger = ledger
@@ -62,7 +62,7 @@ class ProcessRuntime:
 
     def node(self, spec: NodeSpec, log: Path, on_death: Callable[[int], None], disk: Disk | None) -> ProcessNode:
         """Return a node, in control groups of its own where this run needs them."""
-        return ProcessNode(spec, self._ledger, log, on_death, self._cpu, self._memory, disk)
+        return ProcessNode(spec, self._ledger, log, on_death, cpu=self._cpu, memory=self._memory, disk=disk)
 
     async def start_proxies(
         self, links: Iterable[Link], logs: Path, on_death: Callable[[int], None], trouble: Callable[[str], None]

@@ -523,7 +523,7 @@ def _with_node(
 ) -> None:
     (folder / "data").mkdir()
     spec = NodeSpec(name="n1", argv=argv, files={}, data_dir=folder / "data", stop_timeout_s=5)
-    node = ProcessNode(spec, ledger, folder / "n1.log", lambda _: None, None)
+    node = ProcessNode(spec, ledger, folder / "n1.log", lambda _: None, cpu=None, memory=None, disk=None)
 
     async def run() -> None:
         await node.start()

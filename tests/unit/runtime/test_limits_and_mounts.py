@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import AbilityError
 from harness.runtime import abilities
-from harness.runtime.kernel import disk
+from harness.runtime.kernel import disk, mounts
 from harness.runtime.kernel.cgroup_memory import MemoryController, MemoryGroup, find_memory_controller
 from harness.runtime.limits import Limits
 
@@ -126,7 +126,7 @@ def test_a_limit_that_is_refused_leaves_the_others_in_force() -> None:
 def test_mounts_are_read_with_their_escapes(tmp_path: Path) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(MOUNTS)
-    found = disk.mounts(table)
+    found = mounts.mounts(table)
     assert [(item.point, item.source, item.filesystem) for item in found][1] == (
         "/runs/a b/nodes/n1/data",
         "/dev/loop0",
@@ -144,7 +144,7 @@ def test_only_loop_devices_of_our_own_image_are_ours(tmp_path: Path) -> None:
         (tmp_path / name / "loop").mkdir(parents=True)
         (tmp_path / name / "loop" / "backing_file").write_text(f"{file}\n")
     (tmp_path / "loop3").mkdir()
-    assert sorted(disk.loop_devices(Path("/runs/x/disk.img"), tmp_path)) == ["/dev/loop0", "/dev/loop2"]
+    assert sorted(mounts.loop_devices(Path("/runs/x/disk.img"), tmp_path)) == ["/dev/loop0", "/dev/loop2"]
 
 
 def test_disks_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
