@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.brokers.base import Leadership
@@ -17,7 +17,8 @@ from harness.faults.kit.outages import Outages
 from harness.history.events import Event
 from harness.history.record import Break
 from harness.registry import Registry
-from harness.runtime.base import CpuLimited, Disk, Identity, Link, MemoryLimited, Node, Pausable
+from harness.runtime.base import Identity, Link, Pausable
+from harness.runtime.contract import ProxyControl, RunNode
 from harness.scenario.model import PlannedFault
 from harness.scenario.plugins import FaultSpec
 
@@ -94,45 +95,6 @@ class ProbeView(Protocol):
 
     def samples(self, target: str, since_ns: int, until_ns: int | None = None) -> Sequence[Sample]:
         """Return the round trips to a link or node that began at ``since_ns`` or later and ended by ``until_ns``."""
-        ...
-
-
-class ProxyControl(Protocol):
-    """What link faults need of Toxiproxy; blocking calls with deadlines, raising ControlError."""
-
-    def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
-        """Add a toxic and read it back."""
-        ...
-
-    def update_toxic(self, link: str, name: str, attributes: Mapping[str, int]) -> None:
-        """Change a toxic and check the answer."""
-        ...
-
-    def let_pass(self, link: str, name: str) -> None:
-        """Have a toxic hold nothing back any more, and check the answer."""
-        ...
-
-    def remove_toxic(self, link: str, name: str) -> None:
-        """Remove a toxic and check that it is gone."""
-        ...
-
-    def switch_off(self, link: str, holder: str) -> None:
-        """Close a link's proxies, and every connection through them, for as long as any holder wants it."""
-        ...
-
-    def switch_on(self, link: str, holder: str) -> None:
-        """Open them again if ``holder`` was the last one to have closed them."""
-        ...
-
-
-class FaultNode(Node, Pausable, CpuLimited, MemoryLimited, Protocol):
-    """A node with every ability; a fault is offered only where the engine proved the abilities it names."""
-
-    disk: Disk | None
-
-    @property
-    def returncode(self) -> int | None:
-        """Exit status of its last process; negative, or above 128, = by a signal; None while it runs."""
         ...
 
 
@@ -224,15 +186,6 @@ class FaultLeaders(Protocol):
         ...
 
 
-def tell_nobody(_: Event) -> None:
-    """Take the place of an event log."""
-
-
-def the_name_itself(name: str) -> tuple[str, ...]:
-    """Return the one target by which the monitor probes a link with one channel."""
-    return (name,)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultContext:
     """What one planned fault may touch.
@@ -240,7 +193,7 @@ class FaultContext:
     Attributes:
         planned: From the plan.
         targets: Names of nodes, links or workers, resolved; ``topic`` for faults that act on it.
-        nodes, links, workers: Everything of this run, by name.
+        nodes, links, workers: Everything of this run, by name. A node has an ability only where the machine was shown to have it.
         control: Toxiproxy.
         probes: The monitor's round trips.
         node_ready: Node → what it lacks to serve (empty string: nothing), asked over its own listener.
@@ -259,7 +212,7 @@ class FaultContext:
 
     planned: PlannedFault
     targets: tuple[str, ...]
-    nodes: Mapping[str, FaultNode]
+    nodes: Mapping[str, RunNode]
     links: Mapping[str, Link]
     workers: Mapping[str, FaultWorker]
     control: ProxyControl
@@ -269,13 +222,13 @@ class FaultContext:
     random: random.Random
     go_ns: int
     now_ns: Callable[[], int]
-    leave_ns: int = 0
-    topic: FaultTopic | None = None
-    leaders: FaultLeaders | None = None
-    cores: Mapping[str, float] = field(default_factory=dict)
-    probe_names: Callable[[str], tuple[str, ...]] = the_name_itself
-    journal: Callable[[Event], None] = tell_nobody
-    outages: Outages = field(default_factory=Outages)
+    leave_ns: int
+    topic: FaultTopic | None
+    leaders: FaultLeaders | None
+    cores: Mapping[str, float]
+    probe_names: Callable[[str], tuple[str, ...]]
+    journal: Callable[[Event], None]
+    outages: Outages
 
 
 class Fault(Protocol):

@@ -1,4 +1,4 @@
-"""What the engine needs of a runtime: the place where the nodes and proxies of one run live.
+"""What the engine and the faults need of a runtime: the place where the nodes and proxies of one run live.
 
 Two fulfil it: supervised processes and containers. Both carry out the same ``NodeSpec`` and ``Link``, so that a scenario
 means the same in both. Knows no broker, no fault and not the engine.
@@ -13,10 +13,36 @@ from typing import Protocol
 
 from harness.runtime.base import CpuLimited, Disk, Link, MemoryLimited, Node, NodeSpec, Pausable
 from harness.runtime.kernel.procfs import Address
-from harness.runtime.toxiproxy.control import ToxiproxyControl
-from harness.runtime.toxiproxy.router import ProxyRouter
 
 NAMES = ("process", "docker")
+
+
+class ProxyControl(Protocol):
+    """Toxiproxy, whichever server a link runs through; blocking calls with deadlines, raising ControlError."""
+
+    def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
+        """Add a toxic and read it back."""
+        ...
+
+    def update_toxic(self, link: str, name: str, attributes: Mapping[str, int]) -> None:
+        """Change a toxic and check the answer."""
+        ...
+
+    def let_pass(self, link: str, name: str) -> None:
+        """Have a toxic hold nothing back any more, and check the answer."""
+        ...
+
+    def remove_toxic(self, link: str, name: str) -> None:
+        """Remove a toxic and check that it is gone."""
+        ...
+
+    def switch_off(self, link: str, holder: str) -> None:
+        """Close a link's proxies, and every connection through them, for as long as any holder wants it."""
+        ...
+
+    def switch_on(self, link: str, holder: str) -> None:
+        """Open them again if ``holder`` was the last one to have closed them."""
+        ...
 
 
 class RunNode(Node, Pausable, CpuLimited, MemoryLimited, Protocol):
@@ -70,8 +96,8 @@ class Runtime(Protocol):
     bind: str
 
     @property
-    def control(self) -> ToxiproxyControl | ProxyRouter:
-        """Toxiproxy, whichever server a link runs through."""
+    def control(self) -> ProxyControl:
+        """Toxiproxy of this run."""
         ...
 
     def peer_host(self, node: str) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fault_context import fault_context
 
 from harness.clock import monotonic_ns
 from harness.distributions.base import ensure, resolve
 from harness.errors import ControlError
-from harness.faults.base import FAULTS, Fault, FaultContext, Sample
+from harness.faults.base import FAULTS, Fault
 from harness.runtime.base import Channel, Link
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
@@ -24,14 +24,6 @@ from harness.runtime.toxiproxy.server import ToxiproxyServer
 from harness.scenario.model import PlannedFault, Target
 
 LINK = "clients->n1"
-
-
-class NoProbes:
-    """Nobody looks."""
-
-    def samples(self, _: str, __: int, ___: int | None = None) -> tuple[Sample, ...]:
-        """Return nothing."""
-        return ()
 
 
 class Place:
@@ -52,20 +44,7 @@ class Place:
             until_ns=1,
             seed=1,
         )
-        context = FaultContext(
-            planned=planned,
-            targets=(LINK,),
-            nodes={},
-            links={LINK: self.link},
-            workers={},
-            control=self.server.control,
-            probes=NoProbes(),
-            node_ready=lambda _: "",
-            node_state=lambda _, __: None,
-            random=random.Random(1),
-            go_ns=0,
-            now_ns=monotonic_ns,
-        )
+        context = fault_context(planned, links={LINK: self.link}, control=self.server.control, now_ns=monotonic_ns)
         return FAULTS.get(kind).make(context)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

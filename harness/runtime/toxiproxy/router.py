@@ -9,7 +9,7 @@ from harness.runtime.toxiproxy.control import ToxiproxyControl
 
 
 class ProxyRouter:
-    """Routes by link; fulfils the faults' ``ProxyControl``."""
+    """Routes by link; fulfils ``ProxyControl``."""
 
     def __init__(self) -> None:
         self._of: dict[str, ToxiproxyControl] = {}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.fault_context import fault_context
 
-from harness.faults.base import FAULTS, FaultContext, Sample, the_name_itself
+from harness.faults.base import FAULTS, Sample
 from harness.faults.kit import evidence
 from harness.scenario.model import PlannedFault, Target
 
@@ -69,20 +69,12 @@ def _proven(kind: str, options: dict[str, Any], probes: Probes, *, channels: boo
         seed=1,
     )
     now = [10 * S]
-    context = FaultContext(
-        planned=planned,
-        targets=planned.targets,
-        nodes={},
-        links={},
-        workers={},
+    context = fault_context(
+        planned,
         control=Control(),
         probes=probes,
-        node_ready=lambda _: "",
-        node_state=lambda _, __: None,
-        random=random.Random(1),
-        go_ns=0,
         now_ns=lambda: now[0],
-        probe_names=(lambda _: CHANNELS) if channels else the_name_itself,
+        probe_names=lambda link: CHANNELS if channels else (link,),
     )
 
     async def carried_out() -> list[tuple[str, bool]]:

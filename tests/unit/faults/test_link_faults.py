@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from support.fault_context import fault_context
 from support.in_process import scenario
 
 from harness.errors import ScenarioError
@@ -101,6 +101,7 @@ def _context(
     control: Control,
     links: Sequence[Link],
     targets: tuple[str, ...],
+    **more: Any,
 ) -> tuple[FaultContext, list[int]]:
     planned = PlannedFault(
         id=f"{kind}-1",
@@ -113,19 +114,14 @@ def _context(
         seed=1,
     )
     now = [BEGIN]
-    context = FaultContext(
-        planned=planned,
+    context = fault_context(
+        planned,
         targets=targets,
-        nodes={},
         links={link.name: link for link in links},
-        workers={},
         control=control,
         probes=probes,
-        node_ready=lambda _: "",
-        node_state=lambda _, __: None,
-        random=random.Random(1),
-        go_ns=0,
         now_ns=lambda: now[0],
+        **more,
     )
     return context, now
 
@@ -388,7 +384,6 @@ def test_each_draw_of_a_seeded_jitter_is_journaled_and_the_same_again(monkeypatc
     def draws() -> list[tuple[int, int]]:
         control, told, enough = Control(), [], asyncio.Event()
         options = {"delay_ns": 50 * MS, "jitter_ns": 20 * MS, "jitter_from": "seed"}
-        context, _ = _context("latency", options, Probes(), control, [_link(LINK, "client")], (LINK,))
 
         def journal(event: Event) -> None:
             assert isinstance(event, DrawEvent)
@@ -396,7 +391,8 @@ def test_each_draw_of_a_seeded_jitter_is_journaled_and_the_same_again(monkeypatc
             if len(told) == 8:
                 enough.set()
 
-        object.__setattr__(context, "journal", journal)
+        links = [_link(LINK, "client")]
+        context, _ = _context("latency", options, Probes(), control, links, (LINK,), journal=journal)
 
         async def carried_out() -> None:
             fault = FAULTS.get("latency").make(context)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.fault_context import fault_context
 
 from harness.errors import StartError
-from harness.faults.base import FAULTS, FaultContext, Sample
+from harness.faults.base import FAULTS, Sample
 from harness.runtime.base import Identity, MemoryUse
 from harness.scenario.model import PlannedFault, Target
 
@@ -174,18 +174,13 @@ def _carried_out(
     async def ready(_: str) -> str:
         return ""
 
-    context = FaultContext(
-        planned=planned,
+    context = fault_context(
+        planned,
         targets=("n1",),
-        nodes={"n1": node},  # type: ignore[dict-item]
-        links={},
-        workers={},
-        control=None,  # type: ignore[arg-type]
+        nodes={"n1": node},
         probes=Probes(),
         node_ready=ready,
         node_state=lambda name, state: said.append(f"{name} {state}"),
-        random=random.Random(1),
-        go_ns=0,
         now_ns=lambda: now[0],
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.fault_context import fault_context
 from support.in_process import scenario
 
 from harness.brokers.base import Leadership
@@ -104,25 +104,8 @@ def context(kind: str, options: Mapping[str, Any], targets: tuple[str, ...], nod
         until_ns=10 * S,
         seed=1,
     )
-    return FaultContext(
-        planned=planned,
-        targets=targets,
-        nodes={"n1": node},  # type: ignore[dict-item]
-        links={},
-        workers=more.pop("workers", {}),
-        control=None,  # type: ignore[arg-type]
-        probes=Probes(node),
-        node_ready=more.pop("node_ready", _serves),
-        node_state=lambda _, __: None,
-        random=random.Random(1),
-        go_ns=0,
-        now_ns=more.pop("now_ns", lambda: 5 * S),
-        **more,
-    )
-
-
-async def _serves(_: str) -> str:
-    return ""
+    nodes = {"n1": node}
+    return fault_context(planned, targets=targets, nodes=nodes, probes=Probes(node), **{"now_ns": lambda: 5 * S} | more)
 
 
 def made(found: FaultContext) -> Fault:
