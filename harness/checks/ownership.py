@@ -51,8 +51,8 @@ class OwnershipCheck:
 
     name = "ownership"
     guarantee = (
-        "At most one consumer at a time works on a partition, no partition is without an owner for too long, and "
-        "each owner begins at a position that the group had committed."
+        "At most one consumer at a time works on a partition. No partition is without an owner for too long. "
+        "Each owner begins at a position that the group had committed."
     )
     blind_spots = (
         "Ownership is what consumers tell of it, membership what the broker told the observer. A member that was "

@@ -49,7 +49,7 @@ class RebalancesCheck:
 
     name = "rebalances"
     guarantee = (
-        "The group rebalances no more often, no more densely and for no longer than the limits, and has settled "
+        "The group rebalances no more often, no more densely and for no longer than the limits, and is stable "
         "when the drain ends."
     )
     blind_spots = (

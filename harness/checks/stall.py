@@ -85,9 +85,7 @@ class StallCheck:
     """See ``guarantee``."""
 
     name = "stall"
-    guarantee = (
-        "While acknowledged messages of a partition wait, it is not without a delivery for longer than the limits."
-    )
+    guarantee = "While acknowledged messages of a partition wait, deliveries do not pause for longer than the limits."
     blind_spots = (
         "Sends of unknown outcome do not count as waiting: a broker that takes no publishes makes nothing wait, which shows "
         "in latency and throughput. Causes are only as sharp as the probes and the observer's polls. "
