@@ -19,8 +19,9 @@ class EvidenceItem:
 
     Attributes:
         stage: ``effect`` or ``healing``.
-        target: Node or link looked at.
-        probe: What was looked at (``round trip``, ``throttled periods``…), on a path apart from the one that acted.
+        target: Node, link or worker that was probed.
+        probe: What was measured (``round trip``, ``throttled periods``…), independent of the code that applied the
+            fault.
         proven: Whether what was observed meets what was required.
         observed, required: Sentences with values; ``observed`` includes the state before the fault.
     """
@@ -39,7 +40,7 @@ class FaultResult:
 
     Attributes:
         id, kind, targets: As planned (targets as resolved when applied).
-        description: One line: options and target as a person would say them.
+        description: One line: options and target in words.
         planned_at_ns, planned_until_ns: After the start of the timeline.
         applied_at_ns, healed_at_ns: Measured, after the start of the timeline; None when it never happened.
         lateness_ns: How much later than planned it began to be applied.
@@ -79,15 +80,17 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """A span in a lane of the timeline plot: a fault, an outage, a worker's trouble, a group's state, a stall slice, an owner.
+    """A span in a lane of the timeline plot: a fault, an outage, a worker's trouble, a group's state, a stall slice, an
+    owner.
 
     Attributes:
         lane: Row it belongs to (``phase``, ``fault latency-1``, ``n1 reachable``, ``c0``, ``group``, ``partition 3``…).
-        kind: Tells the colour: ``phase``, ``fault``, ``outage``, ``worker``, ``group``, ``stall`` (a pause beyond a limit),
-            ``still`` (one that broke no limit), ``owner``, ``unowned``.
-        label: Text on the band: of ``worker``, ``blocked``, ``paused``, ``silent`` (it hung), ``dead``, ``absent`` (before it first starts),
-            ``joining`` (from its start to its first assignment), ``left``; of ``group``, the state as observed; of ``stall`` and ``still``, the cause
-            of this slice; of ``owner``, the worker (several at once joined by ``+``).
+        kind: Decides the colour: ``phase``, ``fault``, ``outage``, ``worker``, ``group``, ``stall`` (a pause beyond a
+            limit), ``still`` (one that broke no limit), ``owner``, ``unowned``.
+        label: Text on the band: of ``worker``, ``blocked``, ``paused``, ``silent`` (it hung), ``dead``, ``absent``
+            (before it first starts), ``joining`` (from its start to its first assignment), ``left``; of ``group``, the
+            state as observed; of ``stall`` and ``still``, the cause of this slice; of ``owner``, the worker (several at
+            once joined by ``+``).
         start_ns, end_ns: After the start of the timeline.
     """
 
@@ -125,7 +128,7 @@ class RunResult:
     Attributes:
         version: Schema version of this structure.
         run_id: Unique name of this execution.
-        run_dir: Where its history and reports lie.
+        run_dir: Directory of its history and reports.
         scenario: The plan's name: the stem of its file.
         title, why: As written in the scenario.
         file: Path of the scenario as given on the command line.
@@ -147,12 +150,13 @@ class RunResult:
         blocking: The subset of ``weaknesses`` that made the run inconclusive.
         allowed: What the configuration allows, sentences (``ack none: messages may be lost on a consumer's death``).
         counts: Totals (sends, acknowledged, delivered, processed, stored, bytes…).
-        timings_ns: Named durations (``up``, ``warmup``, ``timeline``, ``drain``, ``judge``, ``total``, ``beyond_declared``).
+        timings_ns: Named durations (``up``, ``warmup``, ``timeline``, ``drain``, ``judge``, ``total``,
+            ``beyond_declared``).
         overhead: What the harness itself cost: ``cpu_s.<who>``, ``rss_bytes.<who>``, ``observer_polls``…
-        timeline: For plots.
+        timeline: Data of the plots.
         reproduce: Command that runs the same plan again.
         started_wall: ISO 8601 UTC.
-        zero_ns: Monotonic time of the start of the timeline: what findings and operations are told relative to; None
+        zero_ns: Monotonic time of the start of the timeline, to which reports relate findings and operations; None
             when the run never got there.
         error: Why no complete run exists (environment failure, interruption); empty otherwise.
     """

@@ -61,15 +61,16 @@ class Finding:
 
     Attributes:
         type: Hyphenated anomaly name (``lost``, ``skipped``, ``inversion``…), documented in docs/checks.md.
-        message: One sentence with the operations and times a person needs.
+        message: One sentence with the operations and times that a reader needs.
         operations: The operations that prove it; the first few when there are many.
         start_ns, end_ns: Monotonic span of the violation.
         partition: Partition concerned, -1 when several.
         metric: Which limit it belongs to (``messages_max``…); empty when it is informative only.
         amount: Its measure in the metric's unit (messages, nanoseconds…).
         faults: Ids of the faults in force during the span (filled in by the judge).
-        at_fault: Workers that held the others up, the one most to blame first; empty where nobody is named.
-        paid: Workers that were well and were held up; empty where nobody is named.
+        at_fault: Workers that held the others up, the one with the longest time first; empty where none is named.
+            Reports say "caused by".
+        paid: Healthy workers that were held up; empty where none is named. Reports say "affected".
     """
 
     type: str
@@ -92,7 +93,7 @@ class Limit:
     Attributes:
         metric: Name as written in the scenario (``messages_max``).
         limit, measured: Values in the metric's base unit (nanoseconds, count, ratio).
-        unit: ``ns``, ``count`` or ``ratio``; tells reports how to print them.
+        unit: ``ns``, ``count`` or ``ratio``: how reports print the two values.
         verdict: Of this limit alone.
         origin: Where the limit comes from: ``scenario``, or the formula it was derived with.
     """
@@ -112,13 +113,13 @@ class CheckResult:
     Attributes:
         check: Registered name.
         verdict: Worst of its limits and its reasons.
-        examined: How many operations (or slices) the check looked at; 0 is inconclusive.
+        examined: How many operations (or slices) the check examined; 0 is inconclusive.
         examined_unit: What is counted in ``examined`` (``acknowledged sends``, ``deliveries``…).
         limits: Each limit with its measured value.
-        findings: Violations, most telling first.
+        findings: Violations, the largest first.
         reasons: Why it is inconclusive, or what weakens a pass; plain sentences.
         measures: Everything counted, by name, in base units (``redelivered``: 12, ``pause_ns_max``: 34…).
-        expected: False when the scenario's ``expect`` does not name the check: shown, not judged.
+        expected: False when the scenario's ``expect`` does not name the check: it is shown, and does not count.
     """
 
     check: str

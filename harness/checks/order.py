@@ -39,8 +39,8 @@ class OrderCheck:
 
     name = "order"
     guarantee = (
-        "Messages of a key reach consumers for the first time in the order in which they were sent; within one ownership "
-        "of a partition offsets only increase; and the log holds the sends of a key in order."
+        "Messages of a key reach consumers for the first time in the order in which they were sent. Within one ownership "
+        "of a partition offsets only increase. The log holds the sends of a key in order."
     )
     blind_spots = (
         "A send of unknown outcome may take effect late: it is never out of order itself. Deliveries of different workers at "

@@ -12,7 +12,7 @@ from harness.commands.options import EXIT_CODES
 @click.command(epilog=EXIT_CODES)
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--write", is_flag=True, help="Write result.json, report.html and junit.xml anew.")
+@click.option("--write", is_flag=True, help="Write result.json, report.html and junit.xml again.")
 def check(run_dir: Path, *, as_json: bool, write: bool) -> int:
     """Judge a run directory again, offline, from its history."""
     from harness.report.files import write_all  # noqa: PLC0415

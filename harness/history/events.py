@@ -77,7 +77,7 @@ class FaultEvent(Event):
         nodes, workers: Those concerned.
         planned_ns: When it was to happen, of ``apply`` and ``heal``; else 0.
         detail: A sentence.
-        takes_node_down: Its nodes serve nobody while it lasts.
+        takes_node_down: Its nodes serve no client while it lasts.
         silences: Its workers send no heartbeats while it lasts.
         holds_handler: Its workers' handlers do not end while it lasts.
         joins: Its workers are not there at first; it starts them.
@@ -164,7 +164,7 @@ class NodeEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderEvent(Event):
-    """``leader`` leads ``partition`` (-1 = all of them), by the broker's word; empty while nobody does."""
+    """``leader`` leads ``partition`` (-1 = all of them), according to the broker; empty while no node does."""
 
     kind: ClassVar[str] = "leader"
     partition: int
