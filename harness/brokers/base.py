@@ -6,8 +6,9 @@ fault and no check.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,27 +19,42 @@ from harness.history.record import Journal
 from harness.registry import BROKER_PACKAGES, PackageRegistry
 from harness.runtime.base import Link, NodeSpec
 from harness.scenario.model import Plan
+from harness.scenario.topology import Topology
+
+NodePorts = Mapping[str, Mapping[str, int]]
+"""Node or service → role → loopback port."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the topology of one run listens; empty before a run has drawn its ports.
+
+    Attributes:
+        ports: Of every node and service.
+        links: Name → link, of every link of the topology.
+        bind: Address on which a node's listeners listen; what it tells others is always a loopback address or a name.
+    """
+
+    ports: NodePorts = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
+    bind: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What a broker needs to lay out its nodes.
+    """What a broker needs to configure its nodes and services.
 
     Attributes:
         installation: The distribution, ready for use.
-        run_dir: Of the run; nodes live in ``run_dir/nodes/<name>``.
+        run_dir: Of the run; a node lives in ``run_dir/nodes/<name>``.
         plan: Of the run.
-        ports: Node → role → loopback port.
-        links: All links, client and peer.
-        bind: Address on which the node's listeners listen; what it tells others is always a loopback address or a name.
+        addresses: Of the run.
     """
 
     installation: Installation
     run_dir: Path
     plan: Plan
-    ports: Mapping[str, Mapping[str, int]]
-    links: Sequence[Link]
-    bind: str = "127.0.0.1"
+    addresses: Addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +118,6 @@ class LogExtent:
     detail: str
 
 
-def pair_address(source: str, node: str) -> str:
-    """Return the loopback address at which ``source`` alone dials ``node`` (``n1``, ``n2`` → ``127.101.2.1``)."""
-    return f"127.{100 + int(source[1:])}.{node[1:]}.1"
-
-
 class Admin(Protocol):
     """Administration over the nodes' own listeners, never through a link."""
 
@@ -137,7 +148,7 @@ class Admin(Protocol):
         ...
 
     async def node_ready(self, node: str) -> str:
-        """Return an empty string when the node serves and is up to date, else what it lacks."""
+        """Return an empty string when the node or service serves and is up to date, else what it lacks."""
         ...
 
     async def partitions(self) -> list[PartitionState] | None:
@@ -194,31 +205,14 @@ class Broker(Protocol):
 
     Attributes:
         kind: Registered name.
-        admin_role: Port on which administration and probes reach a node, past every link.
-        direct_roles: Ports that the harness asks, past every link; the first is ``admin_role``.
-        peer_roles: Ports that nodes dial each other at: a link between nodes has a channel for each.
-        peers_by_name: Nodes know each other by one name and port for all. The proxy of each pair of nodes then listens at
-            the node's own port on a loopback address of the pair's own; else at a port drawn free on 127.0.0.1.
         observe_every_s: How often the monitor asks.
     """
 
     kind: str
-    admin_role: str
-    direct_roles: tuple[str, ...]
-    peer_roles: tuple[str, ...]
-    peers_by_name: bool
     observe_every_s: float
 
-    def port_roles(self, plan: Plan) -> tuple[str, ...]:
-        """Return the ports that each node needs."""
-        ...
-
-    def client_role(self, zone: str) -> str:
-        """Return the port that the links of a client zone lead to."""
-        ...
-
-    def client_libraries(self, plan: Plan) -> Mapping[str, str]:
-        """Return role → distribution of the client library in place of the installed one."""
+    def bind(self, plan: Plan) -> BoundBroker:
+        """Return everything that follows from a plan, without addresses."""
         ...
 
     def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:
@@ -230,33 +224,60 @@ class Broker(Protocol):
         """
         ...
 
-    def settle_ns(self, plan: Plan) -> int:
-        """Return how long a producer may take to settle its last message once it sends no more."""
-        ...
-
-    def leave_ns(self, plan: Plan) -> int:
-        """Return how long a consumer may take to finish what it holds and leave."""
-        ...
-
     def node_specs(self, launch: Launch) -> tuple[NodeSpec, ...]:
-        """Return how each node is started."""
+        """Return how each node and service is started, in any order."""
         ...
 
-    def admin_options(self, plan: Plan) -> Mapping[str, Any]:
-        """Return what administration must know of a plan, as plain data that can be handed to the monitor's process."""
-        ...
-
-    def admin(self, ports: Mapping[str, Mapping[str, int]], options: Mapping[str, Any]) -> Admin:
-        """Return administration of the cluster (node → role → port); connects on first use."""
+    def admin(self, ports: NodePorts, options: Mapping[str, Any]) -> Admin:
+        """Return administration of a cluster; connects on first use. ``options``: see ``BoundBroker.admin_options``."""
         ...
 
     def probe(self, address: str, *, keep: bool, timeout_s: float = 1.0) -> Probe:
-        """Return a probe of a link or node; with ``keep`` it holds its connection between round trips."""
+        """Return a probe of a link, node or service; with ``keep`` it holds its connection between round trips."""
         ...
 
-    def facts(self, plan: Plan) -> Facts:
-        """Return what the plan's configuration makes true and what it allows."""
-        ...
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundBroker:
+    """A broker for one plan.
+
+    Attributes:
+        broker: The kind.
+        plan: The plan; its ``topology`` is the broker's.
+        facts: What the plan's configuration makes true and what it allows.
+        settle_ns: How long a producer may take to settle its last message once it sends no more.
+        leave_ns: How long a consumer may take to finish what it holds and leave.
+        admin_options: What administration must know of the plan, as plain data that can be handed to the monitor's process.
+        client_libraries: Role → distribution of the client library in place of the installed one.
+        addresses: Of the run; empty before ``at``.
+    """
+
+    broker: Broker
+    plan: Plan
+    facts: Facts
+    settle_ns: int
+    leave_ns: int
+    admin_options: Mapping[str, Any]
+    client_libraries: Mapping[str, str] = field(default_factory=dict)
+    addresses: Addresses = field(default_factory=Addresses)
+
+    @property
+    def topology(self) -> Topology:
+        """Nodes, services and links of the plan."""
+        return self.plan.topology
+
+    def at(self, addresses: Addresses) -> BoundBroker:
+        """Return the same with the addresses of a run."""
+        return dataclasses.replace(self, addresses=addresses)
+
+    def node_specs(self, installation: Installation, run_dir: Path) -> tuple[NodeSpec, ...]:
+        """Return how each node and service is started; needs addresses."""
+        launch = Launch(installation=installation, run_dir=run_dir, plan=self.plan, addresses=self.addresses)
+        return self.broker.node_specs(launch)
+
+    def admin(self) -> Admin:
+        """Return administration over the nodes' own listeners; needs addresses, and connects on first use."""
+        return self.broker.admin(self.addresses.ports, self.admin_options)
 
 
 BROKERS: PackageRegistry[Broker] = PackageRegistry("broker", lambda: BROKER_PACKAGES.part("broker"))

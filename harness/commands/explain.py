@@ -39,7 +39,7 @@ def _derived(plan: Plan) -> str:
     from harness.brokers.base import BROKERS  # noqa: PLC0415
     from harness.units import format_ns  # noqa: PLC0415
 
-    facts = BROKERS.get(plan.broker_kind).facts(plan)
+    facts = BROKERS.get(plan.broker_kind).bind(plan).facts
     lines = [f"stall pause_max, where no limit is given: {format_ns(facts.pause_ns_derived)} = {facts.pause_formula}"]
     wrapped = [
         textwrap.fill(line, 120, initial_indent="  ", subsequent_indent="    ") for line in (*lines, *facts.allowed)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from harness.brokers.base import Broker
+from harness.brokers.base import Addresses
 from harness.runtime.base import Link
 from harness.runtime.contract import SourceAddresses
 from harness.runtime.kernel import procfs
 from harness.runtime.kernel.procfs import Address
+from harness.scenario.topology import Topology
 
 Connections = set[tuple[Address, Address]]
 
@@ -23,8 +24,8 @@ class Processes:
 
     Attributes:
         workers: Worker → (pid, client zone).
-        nodes: Node → pid.
-        sources: Node → where connections that it has accepted may come from.
+        nodes: Node or service → pid.
+        sources: Node or service → where connections that it has accepted may come from.
     """
 
     workers: Mapping[str, tuple[int, str]]
@@ -32,15 +33,14 @@ class Processes:
     sources: Mapping[str, SourceAddresses]
 
 
-def bypasses(
-    broker: Broker, links: Mapping[str, Link], ports: Mapping[str, Mapping[str, int]], processes: Processes
-) -> tuple[list[str], set[str]]:
+def bypasses(topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
     """Return what is wrong, one sentence each, and which workers have a connection.
 
     A worker may be connected to the links of its zone alone. What a node has accepted must come from a socket of Toxiproxy
     (or, at its administration port, from the harness; or from itself), and what it dialled must lead to a link of its own.
     """
     wrong, seen = [], set()
+    links = addresses.links
     for worker, (pid, zone) in processes.workers.items():
         allowed = _addresses(link for link in links.values() if link.role == "client" and link.source == zone)
         remotes = {remote for _, remote in _connections(pid)}
@@ -48,8 +48,9 @@ def bypasses(
         if remotes:
             seen.add(worker)
     for node, pid in processes.nodes.items():
-        listening = {port: role for role, port in ports[node].items()}
-        to_peers = _addresses(link for link in links.values() if link.role == "peer" and link.source == node)
+        listening = {port: role for role, port in addresses.ports[node].items()}
+        administration = topology.member(node).admin
+        to_peers = _addresses(link for link in links.values() if link.role != "client" and link.source == node)
         sources = processes.sources[node]
         connections = _connections(pid)
         itself = {local for local, _ in connections}
@@ -61,7 +62,7 @@ def bypasses(
             elif not (
                 remote in sources.proxies
                 or remote in itself
-                or (role == broker.admin_role and sources.are_harness(remote))
+                or (role == administration and sources.are_harness(remote))
             ):
                 wrong.append(f"{_shown(remote)} to the {role} port of {node}")
     return wrong, seen

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from harness.brokers.base import Admin, Broker, Launch
+from harness.brokers.base import Addresses, Admin, BoundBroker, NodePorts
 from harness.clients.base import WorkerSpec
 from harness.distributions.base import Installation
 from harness.engine.bypass import Processes, bypasses
@@ -36,8 +36,7 @@ from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.runtime import ProcessRuntime
 from harness.runtime.process.supervised import SupervisedProcess
-from harness.scenario.members import absent_workers, node_names, zones
-from harness.scenario.model import Plan
+from harness.scenario.members import absent_workers, zones
 from harness.workload.launcher import SILENT_S, Worker
 
 READY_S = 60.0
@@ -59,7 +58,7 @@ class Deployment:
     """The processes of one run.
 
     Args:
-        plan, broker, binaries: What to run.
+        bound, binaries: What to run.
         runtime: ``process`` or ``docker``.
         run_dir, ledger, ports, events: Of the run.
         abilities: What the plan's faults need (``cpu_limits``).
@@ -69,8 +68,7 @@ class Deployment:
     def __init__(
         self,
         *,
-        plan: Plan,
-        broker: Broker,
+        bound: BoundBroker,
         binaries: Binaries,
         runtime: str,
         run_dir: RunDir,
@@ -80,45 +78,45 @@ class Deployment:
         abilities: frozenset[str],
         listener: Callable[[Note], None],
     ) -> None:
-        self._plan, self._broker, self._run_dir = plan, broker, run_dir
+        plan, self._run_dir = bound.plan, run_dir
+        self._plan, self.topology = plan, plan.topology
         self._ledger, self._events, self._listener = ledger, events, listener
         self._libraries = binaries.libraries
         self.problems: list[str] = []
         self.fatal: asyncio.Event = asyncio.Event()
         self._closing = False
         self._late = absent_workers(plan)
-        names = node_names(plan.cluster)
-        self.ports = {name: {role: ports.draw() for role in broker.port_roles(plan)} for name in names}
-        self.runtime = self._made(runtime, binaries, ports, abilities)
-        self.links = draw_links(plan, broker, self.ports, ports, {name: self.runtime.peer_host(name) for name in names})
-        launch = Launch(
-            installation=binaries.broker,
-            run_dir=run_dir.path.resolve(),
-            plan=plan,
-            ports=self.ports,
-            links=tuple(self.links.values()),
-            bind=self.runtime.bind,
-        )
+        members = self.topology.members
+        drawn = {member.name: {role: ports.draw() for role in member.ports} for member in members}
+        self.runtime = self._made(runtime, binaries, drawn, ports, abilities)
+        peer_hosts = {member.name: self.runtime.peer_host(member.name) for member in members}
+        self.links = draw_links(self.topology, drawn, ports, peer_hosts)
+        self._addresses = Addresses(ports=drawn, links=self.links, bind=self.runtime.bind)
+        self._bound = bound.at(self._addresses)
         self.disks = Disks(disk_spec(plan.cluster, abilities), ledger)
-        self.nodes = {spec.name: self._node(spec) for spec in broker.node_specs(launch)}
+        self.nodes = {spec.name: self._node(spec) for spec in self._node_specs(binaries.broker)}
         self.workers = {
             spec.worker: Worker(self._with_environment(spec), run_dir.path, ledger, self._worker_changed)
-            for spec in worker_specs(plan, broker.kind, self.links, run_dir.history.resolve())
+            for spec in worker_specs(plan, self.links, run_dir.history.resolve())
         }
         self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
-        self._monitor_targets = monitor_targets(plan, broker, self.links, self.ports)
+        self._monitor_targets = monitor_targets(plan, self._addresses)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
         self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
-        self.admin: Admin = broker.admin(self.ports, broker.admin_options(plan))
+        self.admin: Admin = self._bound.admin()
 
     async def up(self) -> None:
         """Start everything and wait until it is ready; raises StartError (definite)."""
         await self.disks.create()
         await self.runtime.start_proxies(self.links.values(), self._run_dir.logs, self._toxiproxy_died, self._trouble)
-        await asyncio.gather(*(self._start_node(node) for node in self.nodes.values()))
+        *services, nodes = self.topology.waves()
+        for wave in services:
+            await asyncio.gather(*(self._start_node(self.nodes[name]) for name in wave))
+            await asyncio.gather(*(self._node_up(name) for name in wave))
+        await asyncio.gather(*(self._start_node(self.nodes[name]) for name in nodes))
         first = [worker for name, worker in self.workers.items() if name not in self._late]
         starting = [asyncio.create_task(worker.start()) for worker in first]
-        await asyncio.gather(*(self._node_up(name) for name in self.nodes))
+        await asyncio.gather(*(self._node_up(name) for name in nodes))
         await asyncio.gather(*starting)
         await self._start_monitor()
         await self.admin.create_topic(self._plan)
@@ -192,7 +190,7 @@ class Deployment:
     @property
     def leave_ns(self) -> int:
         """How long a worker may take to finish what it holds and leave."""
-        return max(self._broker.leave_ns(self._plan), self._broker.settle_ns(self._plan))
+        return max(self._bound.leave_ns, self._bound.settle_ns)
 
     def overhead(self) -> dict[str, float]:
         """Return what each process of the harness and of the cluster has cost so far: CPU seconds and memory."""
@@ -202,11 +200,14 @@ class Deployment:
         found = {f"cpu_s.{name}": round(procfs.cpu_seconds(pid), 3) for name, pid in pids.items() if pid}
         return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
 
-    def _made(self, kind: str, binaries: Binaries, ports: Ports, abilities: frozenset[str]) -> Runtime:
+    def _made(
+        self, kind: str, binaries: Binaries, drawn: NodePorts, ports: Ports, abilities: frozenset[str]
+    ) -> Runtime:
         if kind == "docker":
             images = {"broker": binaries.broker.image, "toxiproxy": binaries.toxiproxy.image}
             asked = {
-                name: tuple(of_node[role] for role in self._broker.direct_roles) for name, of_node in self.ports.items()
+                member.name: tuple(drawn[member.name][role] for role in member.asked)
+                for member in self.topology.members
             }
             return DockerRuntime(images, binaries.toxiproxy.command, asked, self._ledger, ports)
         return ProcessRuntime(
@@ -219,7 +220,12 @@ class Deployment:
 
     def _with_environment(self, spec: WorkerSpec) -> WorkerSpec:
         folder = self._run_dir.path.resolve() / "workers" / spec.worker
-        return replace(spec, env=self._broker.worker_environment(self._libraries.get(spec.role), folder))
+        return replace(spec, env=self._bound.broker.worker_environment(self._libraries.get(spec.role), folder))
+
+    def _node_specs(self, installation: Installation) -> tuple[NodeSpec, ...]:
+        """Return how each node and service is started, in order of the topology."""
+        specs = {spec.name: spec for spec in self._bound.node_specs(installation, self._run_dir.path.resolve())}
+        return tuple(specs[member.name] for member in self.topology.members)
 
     def _node(self, spec: NodeSpec) -> RunNode:
         log = self._run_dir.logs / f"{spec.name}.log"
@@ -242,9 +248,9 @@ class Deployment:
     async def _start_monitor(self) -> None:
         spec = {
             "history_dir": str(self._run_dir.history.resolve()),
-            "broker": self._broker.kind,
-            "ports": self.ports,
-            "options": dict(self._broker.admin_options(self._plan)),
+            "broker": self._bound.broker.kind,
+            "ports": self._addresses.ports,
+            "options": dict(self._bound.admin_options),
             "targets": self._monitor_targets,
         }
         path = self._run_dir.path / "workers" / "monitor.1.json"
@@ -280,7 +286,7 @@ class Deployment:
             nodes={name: node.pid for name, node in self.nodes.items()},
             sources={name: self.runtime.sources(name, (os.getpid(), self._monitor.pid)) for name in self.nodes},
         )
-        return bypasses(self._broker, self.links, self.ports, processes)
+        return bypasses(self.topology, self._addresses, processes)
 
     async def _settled(self) -> None:
         """Wait until the broker says that consumers own what they should; raises StartError."""

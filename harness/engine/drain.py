@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from harness.brokers.base import Admin, Broker, PartitionState
+from harness.brokers.base import Admin, BoundBroker, PartitionState
 from harness.errors import ControlError
 from harness.history.events import DrainEvent
 from harness.history.record import EventLog
-from harness.scenario.model import Plan
 from harness.workload.launcher import Worker
 
 _POLL_S = 0.1
@@ -21,15 +20,14 @@ class Drain:
     """The drain of one run.
 
     Args:
-        plan, broker: For their limits.
+        bound: The broker, for its limits.
         admin: Of the cluster.
         workers: All workers of the run.
         events: Of the run.
     """
 
-    def __init__(self, plan: Plan, broker: Broker, admin: Admin, workers: dict[str, Worker], events: EventLog) -> None:
-        self._plan = plan
-        self._broker = broker
+    def __init__(self, bound: BoundBroker, admin: Admin, workers: dict[str, Worker], events: EventLog) -> None:
+        self._bound = bound
         self._admin = admin
         self._producers = [worker for worker in workers.values() if worker.spec.role == "producer"]
         self._consumers = [worker for worker in workers.values() if worker.spec.role == "consumer"]
@@ -39,7 +37,7 @@ class Drain:
         """Stop sending and wait until every producer has settled its last message; return the problems of those that did not."""
         for producer in self._producers:
             producer.order("stop_sending")
-        timeout = self._broker.settle_ns(self._plan) / 1e9
+        timeout = self._bound.settle_ns / 1e9
         return await _finished(self._producers, timeout)
 
     async def consumers_catch_up(self) -> str:
@@ -49,7 +47,7 @@ class Drain:
             Why the drain is not proven, or an empty string. A stream that does not exist has nothing to drain.
         """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._plan.workload.drain_ns / 1e9
+        deadline = loop.time() + self._bound.plan.workload.drain_ns / 1e9
         states: list[PartitionState] | None = []
         trouble = "the broker was not asked"
         while True:
@@ -85,7 +83,7 @@ class Drain:
         """Let consumers finish what they hold and leave; return the problems of those that did not."""
         for consumer in self._consumers:
             consumer.order("stop")
-        timeout = self._broker.leave_ns(self._plan) / 1e9
+        timeout = self._bound.leave_ns / 1e9
         return await _finished(self._consumers, timeout)
 
     async def _quiet(self, deadline: float) -> bool:

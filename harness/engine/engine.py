@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import __version__
-from harness.brokers.base import BROKERS, Admin, Broker
+from harness.brokers.base import BROKERS, Admin
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.distributions.base import resolve
+from harness.distributions.toxiproxy.aliases import DEFAULT as TOXIPROXY
 from harness.engine.deployment import Binaries, Deployment, check_abilities
 from harness.engine.disks import disk_spec
 from harness.engine.drain import Drain
@@ -80,13 +81,13 @@ class Engine:
     def __init__(self, plan: Plan, source: str, reports: Path, run_id: str, runtime: str, listener: Listener) -> None:
         self._plan = plan
         self._listener = listener
-        self._broker: Broker = BROKERS.get(plan.broker_kind)
+        self._bound = BROKERS.get(plan.broker_kind).bind(plan)
         self.record = RunRecord(
             run_id=run_id, runtime=runtime, started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         )
         self.run_dir = RunDir.create(reports, plan, run_id)
         self.run_dir.save_plan(plan, source)
-        self._broker.facts(plan).save(self.run_dir.path / "facts.json")
+        self._bound.facts.save(self.run_dir.path / "facts.json")
         self._events = EventLog(self.run_dir.history / "engine.events.jsonl", "engine")
         self._phase = ""
         self._phase_began = self._began = monotonic_ns()
@@ -130,8 +131,8 @@ class Engine:
 
     async def _fetch(self) -> Binaries:
         self._enter("fetch")
-        broker, toxiproxy = resolve(self._plan.broker), resolve("toxiproxy-2")
-        libraries = {role: resolve(name) for role, name in self._broker.client_libraries(self._plan).items()}
+        broker, toxiproxy = resolve(self._plan.broker), resolve(TOXIPROXY)
+        libraries = {role: resolve(name) for role, name in self._bound.client_libraries.items()}
         self.record.versions = {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
         wanted = list(dict.fromkeys((broker, toxiproxy, *libraries.values())))
         had = dict(zip(wanted, await fetch_installations(wanted, self._listener), strict=True))
@@ -151,8 +152,7 @@ class Engine:
         ports = Ports()
         try:
             deployment = Deployment(
-                plan=self._plan,
-                broker=self._broker,
+                bound=self._bound,
                 binaries=binaries,
                 runtime=self.record.runtime,
                 run_dir=self.run_dir,
@@ -217,7 +217,7 @@ class Engine:
             faults.cancel()
             await asyncio.gather(faults, return_exceptions=True)
         self._enter("drain", length_ns=workload.drain_ns)
-        drain = Drain(self._plan, self._broker, deployment.admin, deployment.workers, self._events)
+        drain = Drain(self._bound, deployment.admin, deployment.workers, self._events)
         deployment.problems += await drain.settle_producers()
         self.record.drain = await drain.consumers_catch_up()
         await deployment.recheck_bypass()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.distributions.base import Distribution, resolve
+from harness.distributions.toxiproxy.aliases import DEFAULT as TOXIPROXY
 from harness.errors import UnfitEnvironmentError
 from harness.progress import Event, Listener, Note
 from harness.runtime.docker import engine as docker_engine
@@ -79,5 +80,5 @@ def runtime_of(plan: Plan, wanted: str, listener: Listener, engine: ContainerEng
 
 def _lacks(plan: Plan, engine: ContainerEngine) -> str:
     """Return which image is not built yet; empty when all are."""
-    missing = [name for name in (plan.broker, "toxiproxy-2") if not engine.has_image(resolve(name))]
+    missing = [name for name in (plan.broker, TOXIPROXY) if not engine.has_image(resolve(name))]
     return f"no image yet of {', '.join(missing)}: `harness images build` makes it" if missing else ""

@@ -21,14 +21,9 @@ async def resolve_targets(planned: PlannedFault, deployment: Deployment) -> tupl
         node = await admin.leader(planned.on.partition or 0)
     if not node or planned.on.node:
         return (node,) if node else ()
-    role = "client" if planned.on.link == "client-broker" else "peer"
-    return tuple(
-        link.name
-        for link in deployment.links.values()
-        if link.role == role
-        and (link.node == node or (role == "peer" and link.source == node))
-        and (role == "peer" or planned.on.zone in {"", link.source})
-    )
+    if planned.on.link == "client-broker":
+        return tuple(link.name for link in deployment.topology.client_links(planned.on.zone) if link.target == node)
+    return tuple(link.name for link in deployment.topology.peer_links() if node in (link.source, link.target))
 
 
 async def wait_for_targets(planned: PlannedFault, deployment: Deployment) -> tuple[str, ...]:

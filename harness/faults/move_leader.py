@@ -13,8 +13,9 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.cluster_commands import retry_until_accepted
 from harness.faults.kit.lifetime import OneOffFault
-from harness.scenario.model import TOPIC, Cluster, Workload
+from harness.scenario.model import TOPIC
 from harness.scenario.plugins import FaultSpec
+from harness.scenario.target import TargetField
 
 _SPAN_NS = 2 * NS_PER_S
 _SERVES_NS = 5 * NS_PER_S
@@ -95,12 +96,12 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         return f"{now.leader or 'nobody'} leads{own} (before: {self._before or 'not known'})"
 
 
-def _misfit(options: MoveLeaderOptions, cluster: Cluster, workload: Workload) -> str:
+def _misfit(options: MoveLeaderOptions, place: TargetField) -> str:
     """Return why leadership cannot be handed over here, or an empty string."""
-    if cluster.replicas < 2:
+    if place.cluster.replicas < 2:
         return "with 1 replica there is nobody to lead instead"
-    if options.partition >= workload.partitions:
-        return f"there is no partition {options.partition}, of {workload.partitions}"
+    if options.partition >= place.workload.partitions:
+        return f"there is no partition {options.partition}, of {place.workload.partitions}"
     return ""
 
 

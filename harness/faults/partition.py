@@ -15,9 +15,8 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import link_evidence
 from harness.faults.kit.toxics import LinkToxic
 from harness.runtime.base import Link
-from harness.scenario.members import node_names
-from harness.scenario.model import Cluster, Workload
 from harness.scenario.plugins import FaultSpec
+from harness.scenario.target import TargetField
 
 _STREAMS = {
     ("from", "in"): "downstream",
@@ -81,9 +80,11 @@ class Partition(LinkToxic[PartitionOptions]):
 
     def _streams_of(self, link: Link) -> tuple[str, ...]:
         """Return the streams of a link that are cut; none when it does not lead over the border."""
-        if link.role == "peer":
-            wanted = self.options.from_ in {"peers", "both"} and (link.source in self._side) != (
-                link.node in self._side
+        if link.role != "client":
+            # Nodes that are cut off still reach a service; one that is cut off itself is reached by none.
+            inside = link.node in self._side
+            wanted = self.options.from_ in {"peers", "both"} and (
+                inside != (link.source in self._side) and (inside or link.role == "peer")
             )
         else:
             wanted = self.options.from_ in {"clients", "both"} and link.node in self._side
@@ -94,11 +95,11 @@ class Partition(LinkToxic[PartitionOptions]):
         return tuple(sorted(_STREAMS[end, way] for way in ways))
 
 
-def _misfit(options: PartitionOptions, cluster: Cluster, _: Workload) -> str:
-    strange = [name for name in options.together_with if name not in node_names(cluster)]
+def _misfit(options: PartitionOptions, place: TargetField) -> str:
+    strange = [name for name in options.together_with if name not in place.topology.node_names]
     if strange:
         return f"together_with names {', '.join(strange)}, which is no node"
-    if options.from_ != "clients" and cluster.nodes == 1:
+    if options.from_ != "clients" and len(place.topology.members) == 1:
         return "one node alone has no peers"
     return ""
 

@@ -65,9 +65,10 @@ class Link:
     Attributes:
         name: ``clients->n1`` (client zone → node) or ``n1->n2`` (node → node).
         source: Zone or node it starts from.
-        node: Node it leads to.
-        role: ``client`` or ``peer``.
+        node: Node or service it leads to.
+        role: ``client`` (from a client zone), ``peer`` (from node to node) or ``service`` (from a node to a service).
         channels: At least one; the first bears the link's name.
+        keeps: A stranger may keep a connection through it.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Link:
     node: str
     role: str
     channels: tuple[Channel, ...]
+    keeps: bool = True
 
     @property
     def address(self) -> str:

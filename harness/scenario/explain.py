@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
-from harness.scenario.members import node_names, worker_names, zones
+from harness.scenario.members import worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, Plan, PlannedFault, Workload
 from harness.scenario.plan import declared_ns, variant_label
 from harness.scenario.quantity import exact
@@ -53,7 +53,7 @@ def _identity(plan: Plan) -> list[str]:
 
 def _setting(plan: Plan) -> list[str]:
     cluster, workload = plan.cluster, plan.workload
-    names = node_names(cluster)
+    names = plan.topology.node_names
     nodes = (
         f"{_count(cluster.nodes, 'node')} ({_some(names)}), {_count(cluster.replicas, 'replica')} of every partition"
     )

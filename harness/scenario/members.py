@@ -1,8 +1,8 @@
-"""What follows from a plan's numbers: the names of its workers, nodes and links, and who is there when."""
+"""What follows from a plan's numbers: the names of its workers and of their zones, and when each worker is there."""
 
 from __future__ import annotations
 
-from harness.scenario.model import Cluster, Plan, Workload
+from harness.scenario.model import Plan, Workload
 
 
 def worker_names(workload: Workload) -> tuple[str, ...]:
@@ -46,19 +46,3 @@ def membership_changes(plan: Plan, role: str, *, session_ns: int = 0, poll_ns: i
 def partitions_added(plan: Plan) -> int:
     """Return how many partitions the plan adds to the topic."""
     return sum(fault.partitions_added for fault in plan.timeline)
-
-
-def node_names(cluster: Cluster) -> tuple[str, ...]:
-    """Return ``n1``… for the nodes of a cluster."""
-    return tuple(f"n{index + 1}" for index in range(cluster.nodes))
-
-
-def client_links(cluster: Cluster, workload: Workload) -> tuple[tuple[str, str, str], ...]:
-    """Return (link name, zone, node) of every client→node link: ``clients->n1``…"""
-    return tuple((f"{zone}->{node}", zone, node) for zone in zones(workload) for node in node_names(cluster))
-
-
-def peer_links(cluster: Cluster) -> tuple[tuple[str, str, str], ...]:
-    """Return (link name, from node, to node) of every ordered node→node link: ``n1->n2``…"""
-    names = node_names(cluster)
-    return tuple((f"{a}->{b}", a, b) for a in names for b in names if a != b)

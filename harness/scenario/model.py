@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.scenario.topology import Topology
 from harness.units import Bytes, Duration, Rate
 
 SCENARIO_VERSION = 1
@@ -34,8 +35,8 @@ class Target:
     """Where a fault acts: nodes, links or workers, and how many of them. Exactly one of the three is given.
 
     Attributes:
-        node: ``broker`` (any node, narrowed by ``mode``) or a node's name (``n1``…).
-        link: ``client-broker``, ``broker-broker``, or one link's name (``clients->n1``, ``n1->n2``).
+        node: ``broker`` (any node, narrowed by ``mode``) or the name of a node (``n1``…) or of a service.
+        link: ``client-broker``, ``broker-broker`` (links to nodes), or one link's name (``clients->n1``, ``n1->n2``).
         worker: ``consumer`` or ``producer`` (any worker of the role, narrowed by ``mode``) or a worker's name (``c0``…).
         zone: With ``client-broker``: only the links of this client zone; empty = every zone.
         mode: ``all``; ``one`` (the first by name); ``random`` (one, drawn from the seed when planned);
@@ -233,7 +234,9 @@ class Plan:
         cluster, workload, timeline, expect: The variant's content; ``timeline`` in order of ``at_ns``.
         must_fail: Canary: exactly these checks of ``expect`` must fail; empty for ordinary scenarios.
         attempts: For races, else None.
-        digest: SHA-256 over everything above except ``file`` and ``broker_kind``, which follows from ``broker``; equal plans have equal digests.
+        topology: What the broker lays out for this cluster and workload.
+        digest: SHA-256 over everything that a scenario says: all but ``file``, ``broker_kind`` and ``topology``; equal plans have
+            equal digests.
     """
 
     scenario: str
@@ -251,4 +254,5 @@ class Plan:
     expect: tuple[Expectation, ...]
     must_fail: tuple[str, ...]
     attempts: Attempts | None
+    topology: Topology
     digest: str

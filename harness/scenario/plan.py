@@ -53,6 +53,7 @@ def make_plan(variant: Variant, seed: int | None = None) -> Plan:
         expect=variant.expect,
         must_fail=variant.must_fail,
         attempts=variant.attempts,
+        topology=variant.topology,
         digest="",
     )
     return replace(plan, digest=digest(plan))
@@ -65,9 +66,10 @@ def derive(seed: int, *names: str) -> int:
 
 
 def digest(plan: Plan) -> str:
-    """Return the SHA-256 (hex) of everything in a plan except its file, its digest and the kind of its broker, which follows from the broker."""
+    """Return the SHA-256 (hex) of everything in a plan but its file, its digest and what follows from its broker."""
     content = canonical(plan)
-    del content["file"], content["broker_kind"], content["digest"]
+    for name in ("file", "broker_kind", "topology", "digest"):
+        del content[name]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

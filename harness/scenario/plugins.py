@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.registry import BROKER_PACKAGES, PackageRegistry
-from harness.scenario.model import FaultEffects
+from harness.scenario.model import Cluster, FaultEffects, Workload
+from harness.scenario.topology import Topology
 
 ActsOn = Literal["link", "node", "client", "consumer", "topic"]
 
@@ -28,7 +29,7 @@ class FaultSpec(FaultEffects):
         partitions_added: ``(options) -> int``: how many partitions it adds to the topic; None = it adds none.
         needs_on_peers: Ability that the broker must have where the fault acts on links between nodes; empty = none.
         needs_more: ``(options) -> str``: a further ability that these options take; None = none.
-        misfit: ``(options, cluster, workload) -> str``: why it cannot act there, or an empty string.
+        misfit: ``(options, TargetField) -> str``: why it cannot act there, or an empty string.
         unreplayable: ``(options) -> str``: what of its doing cannot be replayed exactly, or an empty string; None = nothing.
     """
 
@@ -53,6 +54,7 @@ class BrokerSpec:
         aliases: Alias → exact distribution (``nats-2`` → ``nats-2.15.2``).
         topic, producer, consumer: Frozen dataclasses of the broker-specific options.
         node_counts: Cluster sizes it can run.
+        topology: Returns what it lays out for a cluster and a workload that fit it; a pure function.
         problem: ``(broker, cluster, workload) -> str``: why cluster and workload do not fit this broker (an alias or exact
             distribution), or an empty string.
         abilities: What it has that not every broker has: ``groups`` (consumer groups with a coordinator),
@@ -67,6 +69,7 @@ class BrokerSpec:
     producer: type
     consumer: type
     node_counts: tuple[int, ...]
+    topology: Callable[[Cluster, Workload], Topology]
     problem: Any = None
     abilities: frozenset[str] = frozenset()
     group_states: Any = None

@@ -12,10 +12,11 @@ from typing import get_args
 from harness.errors import Location, nearest
 from harness.scenario import document
 from harness.scenario.document import Node, Scalar
-from harness.scenario.members import client_links, node_names, peer_links, worker_names, zones
+from harness.scenario.members import worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, Cluster, Mode, Target, Workload
 from harness.scenario.plugins import ActsOn
 from harness.scenario.reader import NodeReader
+from harness.scenario.topology import Topology
 
 KEY = {"node": "node", "link": "link", "client": "worker", "consumer": "worker"}
 GROUPS = {
@@ -44,6 +45,7 @@ class TargetField:
 
     Attributes:
         cluster, workload: Of the variant.
+        topology: What the broker lays out for them.
         broker: Alias or distribution as written.
         able: Ability → kinds of broker that have it.
         abilities: Of this broker; None when it is not known.
@@ -52,6 +54,7 @@ class TargetField:
 
     cluster: Cluster
     workload: Workload
+    topology: Topology
     broker: str = ""
     able: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     abilities: frozenset[str] | None = None
@@ -67,17 +70,19 @@ class TargetField:
     def members(self, group: str, zone: str) -> tuple[str, ...]:
         """Return the names a group stands for; a zone narrows the client links."""
         if group == "broker":
-            return node_names(self.cluster)
+            return self.topology.node_names
         if group == "client-broker":
-            links = client_links(self.cluster, self.workload)
-            return tuple(name for name, of_zone, _ in links if zone in ("", of_zone))
+            return tuple(link.name for link in self.topology.client_links(zone))
         if group == "broker-broker":
-            return tuple(name for name, _, _ in peer_links(self.cluster))
+            return tuple(link.name for link in self.topology.peer_links())
         return tuple(name for name in worker_names(self.workload) if name.startswith(group[0]))
 
     def names(self, acts_on: ActsOn) -> tuple[str, ...]:
-        """Return every single name of one kind."""
-        return tuple(name for group in GROUPS[acts_on] for name in self.members(group, ""))
+        """Return every single name of one kind: those of groups, then services or the links that lead to them."""
+        found = tuple(name for group in GROUPS[acts_on] for name in self.members(group, ""))
+        if acts_on == "node":
+            return (*found, *self.topology.service_names)
+        return (*found, *(link.name for link in self.topology.service_links())) if acts_on == "link" else found
 
 
 def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: NodeReader) -> Target | None:

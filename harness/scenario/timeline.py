@@ -155,7 +155,7 @@ def _fits(words: Words, spec: FaultSpec, options: Any, place: TargetField, reade
     """Tell whether a fault with these options can act in this cluster; report when not."""
     problem, hint = place.lacks("" if spec.needs_more is None else str(spec.needs_more(options)))
     if not problem and spec.misfit is not None:
-        problem = str(spec.misfit(options, place.cluster, place.workload))
+        problem = str(spec.misfit(options, place))
     if problem:
         reader.add(words.kind.at, f"{words.kind.text}: {problem}", hint)
     return not problem

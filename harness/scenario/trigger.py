@@ -13,7 +13,6 @@ from typing import Any, Final, get_args
 from harness.errors import Location, nearest
 from harness.scenario import document
 from harness.scenario.document import Node
-from harness.scenario.members import node_names
 from harness.scenario.model import GroupState, Trigger
 from harness.scenario.quantity import exact
 from harness.scenario.reader import INVALID, NodeReader
@@ -153,7 +152,7 @@ def _check_leader(node: Node, values: Mapping[str, Any], place: TargetField, rea
     if partition > last:
         message = f"leader_of: {lacking}" if lacking else f"unknown partition {partition}"
         reader.add(at, message, f"{hint}; or leader_of: 0" if lacking else f"known: {f'0 to {last}' if last else '0'}")
-    names = node_names(place.cluster)
+    names = place.topology.node_names
     wanted = str(values["is_"])
     if wanted not in (MOVED, NOBODY, *names):
         reader.add(_value(node, "is"), f"unknown node {wanted!r}", nearest(wanted, (MOVED, NOBODY, *names)))

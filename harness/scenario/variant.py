@@ -19,11 +19,13 @@ from harness.scenario.image import image_misfit
 from harness.scenario.load import Source
 from harness.scenario.matrix import Combination
 from harness.scenario.members import worker_names
+from harness.scenario.mesh import mesh
 from harness.scenario.model import Attempts, Cluster, Expectation, Workload
 from harness.scenario.plugins import BrokerSpec, Vocabulary
 from harness.scenario.reader import INVALID, NodeReader
 from harness.scenario.target import ABLE, TargetField
 from harness.scenario.timeline import read_faults
+from harness.scenario.topology import Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,8 @@ class Variant:
     """One variant with everything but the random choices settled.
 
     Attributes:
-        scenario, file, title, why, tags, broker, broker_kind, cluster, workload, expect, must_fail, attempts: As in ``Plan``.
+        scenario, file, title, why, tags, broker, broker_kind, cluster, workload, expect, must_fail, attempts,
+            topology: As in ``Plan``.
         labels: Matrix path → value as written; empty without a matrix.
         seed: As written; None when the scenario says ``random``.
         faults: In file order, with the names that each may act on.
@@ -52,6 +55,7 @@ class Variant:
     expect: tuple[Expectation, ...]
     must_fail: tuple[str, ...]
     attempts: Attempts | None
+    topology: Topology
 
 
 def read_variant(source: Source, combination: Combination, reader: NodeReader) -> Variant | None:
@@ -64,11 +68,12 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
     kind, spec = _broker(root, values["broker"], vocabulary, reader)
     cluster = _section(root, "cluster", Cluster, spec, reader)
     workload = _section(root, "workload", Workload, spec, reader)
-    place = None
+    place = topology = None
     if workload is not None:
         _check_zones(_child(root, "workload"), workload, reader)
         if cluster is not None:
-            _check_fit(root, cluster, workload, spec, reader)
+            fits = _check_fit(root, cluster, workload, spec, reader)
+            topology = _topology(root, cluster, workload, spec if fits else None, reader)
             name = values["broker"] if isinstance(values["broker"], str) else ""
             able = {
                 ability: tuple(kind for kind, of in sorted(vocabulary.brokers.items()) if ability in of.abilities)
@@ -76,7 +81,7 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
             }
             abilities = None if spec is None else spec.abilities
             states = () if spec is None or spec.group_states is None else tuple(spec.group_states(workload))
-            place = TargetField(cluster, workload, name, able, abilities, states)
+            place = TargetField(cluster, workload, topology, name, able, abilities, states)
     faults = read_faults(_given(root, "faults"), vocabulary.faults, place, reader)
     expect = _expectations(root.get("expect"), vocabulary.checks, reader)
     must_fail = _must_fail(_given(root, "must_fail"), _given(root, "expect"), reader)
@@ -85,6 +90,7 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
         return None
     assert cluster is not None
     assert workload is not None
+    assert topology is not None
     return Variant(
         scenario=source.name,
         file=source.file,
@@ -101,6 +107,7 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
         expect=expect,
         must_fail=must_fail,
         attempts=values["attempts"],
+        topology=topology,
     )
 
 
@@ -197,8 +204,9 @@ def _check_zones(node: Node, workload: Workload, reader: NodeReader) -> None:
 
 def _check_fit(
     root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
-) -> None:
-    """Report what does not fit together: replicas and nodes, keys and producers, the broker's own rules."""
+) -> bool:
+    """Tell whether everything fits together (replicas and nodes, keys and producers, the broker's own rules); report what does not."""
+    before = len(reader.problems)
 
     def at(section: str, key: str) -> document.Node:
         node = root.get(section)
@@ -214,13 +222,13 @@ def _check_fit(
         message = f"{workload.producers} producers cannot share {workload.keys} keys: some would send nothing"
         reader.add(at("workload", "keys" if written else "producers").at, message, f"keys: {workload.producers}")
     if spec is None:
-        return
+        return False
     if cluster.nodes not in spec.node_counts:
         counts = ", ".join(str(count) for count in spec.node_counts)
         kind = root.get("broker")
         message = f"{as_written(kind) if kind else 'the broker'} does not run with {cluster.nodes} nodes"
         reader.add(at("cluster", "nodes").at, message, f"known: {counts}")
-        return
+        return False
     kind = root.get("broker")
     name = as_written(kind) if kind else ""
     message, hint = image_misfit(cluster.image, spec.aliases.get(name, name))
@@ -229,6 +237,22 @@ def _check_fit(
     problem = spec.problem(name, cluster, workload) if spec.problem is not None else ""
     if problem:
         reader.add(at("cluster", "").at, str(problem))
+    return len(reader.problems) == before
+
+
+def _topology(
+    root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
+) -> Topology:
+    """Return what the broker lays out, or the common case where it is not known; report a zone that is named like a member."""
+    if spec is None:
+        return mesh(cluster, workload)
+    topology = spec.topology(cluster, workload)
+    node = root.get("workload")
+    written = node.get("zones") if isinstance(node, document.Mapping) else None
+    for entry in written.entries if isinstance(written, document.Mapping) else ():
+        if entry.key.text in topology.service_names:
+            reader.add(entry.key.at, f"zone {entry.key.text!r} is named like a service", "take another name")
+    return topology
 
 
 def _expectations(node: Node | None, checks: Mapping[str, type], reader: NodeReader) -> tuple[Expectation, ...]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.brokers.base import BROKERS, Admin, Launch
+from harness.brokers.base import BROKERS, Addresses, Admin
 from harness.clients.base import WorkerSpec
 from harness.clock import monotonic_ns
 from harness.distributions.base import Installation, ensure, resolve
@@ -85,16 +85,17 @@ async def bench(broker: str, partitions: int) -> AsyncIterator[Bench]:
     kind = BROKERS.get(distribution.kind)
     with tempfile.TemporaryDirectory() as folder:
         ledger, ports = Ledger(f"bench-{monotonic_ns()}", Path(folder)), Ports()
-        drawn = {"n1": {role: ports.draw() for role in kind.port_roles(plan)}}
-        launch = Launch(installation=installation, run_dir=Path(folder), plan=plan, ports=drawn, links=())
-        (spec,) = kind.node_specs(launch)
+        (member,), (link,) = plan.topology.members, plan.topology.client_links("clients")
+        drawn = {role: ports.draw() for role in member.ports}
+        bound = kind.bind(plan).at(Addresses(ports={member.name: drawn}))
+        (spec,) = bound.node_specs(installation, Path(folder))
         made = Bench(
             folder=Path(folder),
             plan=plan,
             installation=installation,
             node=ProcessNode(spec, ledger, Path(folder) / "n1.log", lambda _: None, cpu=None, memory=None, disk=None),
-            admin=kind.admin(drawn, kind.admin_options(plan)),
-            address=f"127.0.0.1:{drawn['n1'][kind.client_role('clients')]}",
+            admin=bound.admin(),
+            address=f"127.0.0.1:{drawn[link.channels[0].role]}",
             ledger=ledger,
         )
         try:

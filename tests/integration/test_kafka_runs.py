@@ -132,7 +132,7 @@ def test_clients_that_are_told_the_nodes_own_addresses_are_found(
     original = kafka_config.server_properties
 
     def without_links(name: str, launch: Launch) -> dict[str, str]:
-        return original(name, replace(launch, links=()))
+        return original(name, replace(launch, addresses=replace(launch.addresses, links={})))
 
     monkeypatch.setattr(kafka_config, "server_properties", without_links)
     result, _ = run(tmp_path, once=True)

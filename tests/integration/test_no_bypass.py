@@ -20,9 +20,9 @@ def test_a_worker_that_dials_the_node_itself_is_found(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr("harness.engine.deployment._PROOF_S", 1.0)
 
-    def around(plan: Plan, kind: str, links: Mapping[str, Link], history: Path) -> list[WorkerSpec]:
+    def around(plan: Plan, links: Mapping[str, Link], history: Path) -> list[WorkerSpec]:
         direct = (links["clients->n1"].upstream,)
-        specs = worker_specs(plan, kind, links, history)
+        specs = worker_specs(plan, links, history)
         return [replace(spec, addresses=direct) if spec.worker == "c0" else spec for spec in specs]
 
     monkeypatch.setattr("harness.engine.deployment.worker_specs", around)

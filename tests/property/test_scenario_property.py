@@ -14,7 +14,7 @@ from harness.errors import Problem, ScenarioError
 from harness.scenario.expand import Variant, variants
 from harness.scenario.explain import COLUMNS, explain, unreplayable
 from harness.scenario.load import load_text
-from harness.scenario.members import client_links, node_names, peer_links, worker_names
+from harness.scenario.members import worker_names
 from harness.scenario.plan import make_plan
 from harness.scenario.quantity import exact
 from harness.units import BYTES, CORES, DURATION, RATE, RATIO, Unit
@@ -146,8 +146,8 @@ def test_generated_scenario_loads_as_what_it_says(content: dict[str, Any]) -> No
     assert list(variant.must_fail) == content["must_fail"]
     assert [entry.check for entry in variant.expect] == list(content["expect"])
     names = {
-        *node_names(variant.cluster),
-        *(name for name, _, _ in (*client_links(variant.cluster, workload), *peer_links(variant.cluster))),
+        *variant.topology.node_names,
+        *(link.name for link in variant.topology.links),
         *worker_names(workload),
     }
     for entry, fault in zip(variant.faults, content["faults"], strict=True):

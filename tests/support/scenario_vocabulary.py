@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
 from harness.scenario.plugins import BrokerSpec, FaultSpec, Vocabulary
 from harness.units import Bytes, Cores, Duration, Rate, Ratio
@@ -279,6 +280,7 @@ def vocabulary() -> Vocabulary:
                 producer=StreamProducer,
                 consumer=StreamConsumer,
                 node_counts=(1, 3, 5),
+                topology=mesh,
                 problem=_stream_problem,
             ),
             "kafka": BrokerSpec(
@@ -287,6 +289,7 @@ def vocabulary() -> Vocabulary:
                 producer=LogProducer,
                 consumer=LogConsumer,
                 node_counts=(1, 2, 3, 4, 5),
+                topology=mesh,
                 abilities=frozenset({"groups", "partition_leaders", "add_partitions"}),
                 group_states=lambda _: ("preparing_rebalance", "completing_rebalance", "stable", "empty", "dead"),
             ),

@@ -15,9 +15,11 @@ import hashlib
 import socket
 from collections.abc import Mapping
 
-from harness.brokers.base import Launch, pair_address
+from harness.brokers.base import Launch
+from harness.brokers.kafka.spec import zone_role
 from harness.runtime.base import NodeSpec
-from harness.scenario.members import node_names, zones
+from harness.scenario.members import zones
+from harness.scenario.topology import pair_address
 
 MAIN_CLASS = "kafka.Kafka"
 BROKER_SESSION = "broker.session.timeout.ms"
@@ -28,11 +30,6 @@ _HEAP = ("-Xms192m", "-Xmx512m")
 
 _ADVERTISES_CONTROLLERS = (3, 9)
 """From this version on controllers' addresses can be advertised; earlier ones refuse it, and know ``voters`` alone."""
-
-
-def zone_role(zone: str) -> str:
-    """Return the port role of a client zone's listener."""
-    return f"zone-{zone}"
 
 
 def node_spec(name: str, launch: Launch) -> NodeSpec:
@@ -54,20 +51,21 @@ def node_spec(name: str, launch: Launch) -> NodeSpec:
             data / "meta.properties": _properties(_meta(name, launch)).encode(),
             data / "bootstrap.checkpoint": launch.installation.parts["bootstrap"].read_bytes(),
         },
-        ports=launch.ports[name],
+        ports=launch.addresses.ports[name],
         stop_timeout_s=30.0,
     )
 
 
 def server_properties(name: str, launch: Launch) -> dict[str, str]:
     """Return the node's configuration but for its directories; what the scenario gives replaces what stands here."""
-    cluster, ports = launch.plan.cluster, launch.ports
+    cluster, addresses = launch.plan.cluster, launch.addresses
+    ports = addresses.ports
     consumer = launch.plan.workload.consumer
-    names = node_names(cluster)
+    names = launch.plan.topology.node_names
     zone_names = {zone_role(zone): f"ZONE{index}" for index, zone in enumerate(zones(launch.plan.workload))}
     listeners = {"CONTROLLER": "controller", "PEER": "peer", "ADMIN": "admin"}
     listeners |= {listener: role for role, listener in zone_names.items()}
-    links = {(link.source, link.node): link.address for link in launch.links if link.role == "client"}
+    links = {(link.source, link.node): link.address for link in addresses.links.values() if link.role == "client"}
     advertised = {"PEER": f"{name}:{ports[name]['peer']}", "ADMIN": f"127.0.0.1:{ports[name]['admin']}"}
     if _version(launch) >= _ADVERTISES_CONTROLLERS:
         # A new leader of the quorum tells the others where it is (KIP-853): by name, or they would dial it past the proxy.
@@ -84,7 +82,7 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
         "controller.quorum.voters": ",".join(f"{node[1:]}@{node}:{ports[node]['controller']}" for node in names),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PEER",
-        "listeners": ",".join(f"{item}://{launch.bind}:{ports[name][role]}" for item, role in listeners.items()),
+        "listeners": ",".join(f"{item}://{addresses.bind}:{ports[name][role]}" for item, role in listeners.items()),
         "advertised.listeners": ",".join(f"{item}://{address}" for item, address in advertised.items()),
         "listener.security.protocol.map": ",".join(f"{item}:PLAINTEXT" for item in listeners),
         "auto.create.topics.enable": "false",
@@ -134,8 +132,10 @@ def _meta(name: str, launch: Launch) -> dict[str, str]:
 def _hosts(name: str, launch: Launch) -> str:
     """Return the JVM's host table; every name that it may look up must stand in it."""
     lines = ["127.0.0.1 localhost", f"127.0.0.1 {socket.gethostname()}"]
-    nodes = node_names(launch.plan.cluster)
-    lines += [f"{'127.0.0.1' if node == name else pair_address(name, node)} {node}" for node in nodes]
+    topology = launch.plan.topology
+    lines += [
+        f"{'127.0.0.1' if node == name else pair_address(topology, name, node)} {node}" for node in topology.node_names
+    ]
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 

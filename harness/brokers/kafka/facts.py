@@ -8,7 +8,7 @@ from __future__ import annotations
 from harness.brokers.kafka.config import broker_session_ns
 from harness.brokers.kafka.options import ConsumerOptions
 from harness.history.facts import Facts
-from harness.scenario.members import client_links, membership_changes, node_names, partitions_added, zones
+from harness.scenario.members import membership_changes, partitions_added, zones
 from harness.scenario.model import Plan
 from harness.units import format_ns
 
@@ -21,7 +21,7 @@ QUORUM_NS_MAX = 4 * _S
 
 def facts_of(plan: Plan) -> Facts:
     """Return the facts of a plan."""
-    workload, cluster = plan.workload, plan.cluster
+    workload = plan.workload
     consumer = workload.consumer
     detection, detection_formula = _detection(consumer)
     failover, failover_formula = _failover(plan)
@@ -32,9 +32,9 @@ def facts_of(plan: Plan) -> Facts:
     ]
     return Facts(
         partitions=workload.partitions,
-        nodes=node_names(cluster),
+        nodes=plan.topology.node_names,
         worker_zones={worker: zone for zone, workers in zones(workload).items() for worker in workers},
-        links={name: (zone, node) for name, zone, node in client_links(cluster, workload)},
+        links={link.name: (link.source, link.target) for link in plan.topology.client_links()},
         ack_when="before" if consumer.commit == "auto-before" else "after",
         message_ids=workload.producer.idempotent,
         detection_bound_ns=detection + failover,

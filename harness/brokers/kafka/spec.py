@@ -7,8 +7,11 @@ from collections.abc import Mapping
 
 from harness.brokers.kafka.aliases import ALIASES
 from harness.brokers.kafka.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.scenario.members import zones
+from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
 from harness.scenario.plugins import BROKER_SPECS, BrokerSpec
+from harness.scenario.topology import ChannelSpec, Topology
 
 GROUP_STATES: Mapping[str, tuple[str, ...]] = {
     "classic": ("preparing_rebalance", "completing_rebalance"),
@@ -69,6 +72,26 @@ def _version(broker: str) -> tuple[int, ...]:
     return tuple(int(part) for part in ALIASES.get(broker, broker).partition("-")[2].split(".")[:2])
 
 
+def zone_role(zone: str) -> str:
+    """Return the port role of a client zone's listener."""
+    return f"zone-{zone}"
+
+
+def topology(cluster: Cluster, workload: Workload) -> Topology:
+    """Return nodes with a port for each client zone, two for other nodes and one for the harness.
+
+    Nodes know each other by one name and port for all, so that the proxies of a pair listen at the node's own ports.
+    """
+    return mesh(
+        cluster,
+        workload,
+        ports=("controller", "peer", "admin", *map(zone_role, zones(workload))),
+        asked=("admin",),
+        client=zone_role,
+        peers=(ChannelSpec(role="peer", listens="own port"), ChannelSpec(role="controller", listens="own port")),
+    )
+
+
 BROKER_SPECS.register("kafka")(
     BrokerSpec(
         aliases={alias: exact for alias, exact in ALIASES.items() if exact.startswith("kafka-")},
@@ -76,6 +99,7 @@ BROKER_SPECS.register("kafka")(
         producer=ProducerOptions,
         consumer=ConsumerOptions,
         node_counts=(1, 3),
+        topology=topology,
         problem=problem,
         abilities=frozenset({"groups", "partition_leaders", "add_partitions", "move_leader", "peer_bulk"}),
         group_states=lambda workload: (*GROUP_STATES[workload.consumer.protocol], "stable", "empty", "dead"),

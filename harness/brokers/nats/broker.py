@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.brokers.base import BROKERS, Admin, Launch, Probe
+from harness.brokers.base import BROKERS, Admin, BoundBroker, Launch, NodePorts, Probe
 from harness.brokers.nats.admin import NatsAdmin
+from harness.brokers.nats.options import ConsumerOptions, ProducerOptions
 from harness.brokers.nats.probe import NatsProbe
 from harness.distributions.base import Installation
 from harness.history.facts import Facts
 from harness.runtime.base import NodeSpec
-from harness.scenario.members import client_links, node_names, zones
+from harness.scenario.members import zones
 from harness.scenario.model import Plan
 from harness.units import format_ns
 
@@ -34,46 +35,28 @@ class NatsBroker:
     """The NATS broker kind."""
 
     kind = "nats"
-    admin_role = "client"
-    direct_roles: tuple[str, ...] = ("client", "monitor")
-    peer_roles: tuple[str, ...] = ("cluster",)
-    peers_by_name = False
     observe_every_s = 0.25
 
-    def port_roles(self, plan: Plan) -> tuple[str, ...]:
-        """Return the ports that each node needs, the same for every plan."""
-        del plan
-        return ("client", "cluster", "monitor")
-
-    def client_role(self, zone: str) -> str:
-        """Return the one port for all clients."""
-        del zone
-        return "client"
-
-    def client_libraries(self, plan: Plan) -> Mapping[str, str]:
-        """Return nothing, because the installed nats-py serves."""
-        del plan
-        return {}
+    def bind(self, plan: Plan) -> BoundBroker:
+        """Return what follows from a plan."""
+        return BoundBroker(
+            broker=self,
+            plan=plan,
+            facts=_facts(plan),
+            settle_ns=_settle_ns(plan.workload.producer),
+            leave_ns=_leave_ns(plan.workload.consumer),
+            admin_options={"partitions": plan.workload.partitions},
+        )
 
     def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:
         """Return nothing, because nats-py needs no variable and writes no file."""
         del library, folder
         return {}
 
-    def settle_ns(self, plan: Plan) -> int:
-        """Return the time in which every retry times out, and a second more."""
-        options = plan.workload.producer
-        return int((options.retries + 1) * (options.timeout_ns + options.retry_wait_ns) + _S)
-
-    def leave_ns(self, plan: Plan) -> int:
-        """Return the length of a last fetch and of handling all of it, and three seconds more."""
-        options = plan.workload.consumer
-        return int(options.fetch_wait_ns + options.fetch * options.handler_time_ns + 3 * _S)
-
     def node_specs(self, launch: Launch) -> tuple[NodeSpec, ...]:
         """Return how each node is started: one configuration file (JSON, which the server's format contains)."""
         specs = []
-        for name in node_names(launch.plan.cluster):
+        for name in launch.plan.topology.node_names:
             directory = launch.run_dir / "nodes" / name
             config = directory / "nats.conf"
             specs.append(
@@ -82,16 +65,12 @@ class NatsBroker:
                     argv=(*launch.installation.command, "-c", str(config)),
                     files={config: json.dumps(_config(name, launch), indent=2) + "\n"},
                     data_dir=directory / "data",
-                    ports=launch.ports[name],
+                    ports=launch.addresses.ports[name],
                 )
             )
         return tuple(specs)
 
-    def admin_options(self, plan: Plan) -> Mapping[str, Any]:
-        """Return the number of durable consumers."""
-        return {"partitions": plan.workload.partitions}
-
-    def admin(self, ports: Mapping[str, Mapping[str, int]], options: Mapping[str, Any]) -> Admin:
+    def admin(self, ports: NodePorts, options: Mapping[str, Any]) -> Admin:
         """Return administration through the nodes' own listeners."""
         return NatsAdmin(ports, **options)
 
@@ -99,26 +78,34 @@ class NatsBroker:
         """Return a PING probe; it works on client and on route listeners."""
         return NatsProbe(address, keep=keep, timeout_s=timeout_s)
 
-    def facts(self, plan: Plan) -> Facts:
-        """Return what the configuration makes true."""
-        return _facts(plan)
+
+def _settle_ns(options: ProducerOptions) -> int:
+    """Return the time in which every retry times out, and a second more."""
+    return (options.retries + 1) * (options.timeout_ns + options.retry_wait_ns) + _S
+
+
+def _leave_ns(options: ConsumerOptions) -> int:
+    """Return the length of a last fetch and of handling all of it, and three seconds more."""
+    return options.fetch_wait_ns + options.fetch * options.handler_time_ns + 3 * _S
 
 
 def _config(name: str, launch: Launch) -> dict[str, Any]:
-    ports = launch.ports[name]
+    ports, bind = launch.addresses.ports[name], launch.addresses.bind
     config: dict[str, Any] = {
         "server_name": name,
-        "listen": f"{launch.bind}:{ports['client']}",
-        "http": f"{launch.bind}:{ports['monitor']}",
+        "listen": f"{bind}:{ports['client']}",
+        "http": f"{bind}:{ports['monitor']}",
         "jetstream": {"store_dir": str(launch.run_dir / "nodes" / name / "data")},
     }
     if launch.plan.cluster.nodes > 1:
         config["cluster"] = {
             "name": "chaos",
-            "listen": f"{launch.bind}:{ports['cluster']}",
+            "listen": f"{bind}:{ports['cluster']}",
             "advertise": _NOWHERE,
             "no_advertise": True,
-            "routes": [f"nats-route://{link.address}" for link in launch.links if link.source == name],
+            "routes": [
+                f"nats-route://{link.address}" for link in launch.addresses.links.values() if link.source == name
+            ],
         }
     return _merged(config, launch.plan.cluster.config)
 
@@ -156,9 +143,9 @@ def _facts(plan: Plan) -> Facts:
     )
     return Facts(
         partitions=workload.partitions,
-        nodes=node_names(cluster),
+        nodes=plan.topology.node_names,
         worker_zones={worker: zone for zone, workers in zones(workload).items() for worker in workers},
-        links={name: (zone, node) for name, zone, node in client_links(cluster, workload)},
+        links={link.name: (link.source, link.target) for link in plan.topology.client_links()},
         ack_policy=consumer.ack,
         ack_when=consumer.ack_when,
         acks_confirmed=consumer.ack_confirm,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from harness.brokers.nats.aliases import ALIASES
 from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
 from harness.scenario.plugins import BROKER_SPECS, BrokerSpec
+from harness.scenario.topology import ChannelSpec, Topology
 
 
 def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
@@ -18,6 +20,18 @@ def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
     return ""
 
 
+def topology(cluster: Cluster, workload: Workload) -> Topology:
+    """Return nodes with one port for all clients, one for other nodes and one for monitoring."""
+    return mesh(
+        cluster,
+        workload,
+        ports=("client", "cluster", "monitor"),
+        asked=("client", "monitor"),
+        client=lambda _: "client",
+        peers=(ChannelSpec(role="cluster"),),
+    )
+
+
 BROKER_SPECS.register("nats")(
     BrokerSpec(
         aliases=ALIASES,
@@ -25,6 +39,7 @@ BROKER_SPECS.register("nats")(
         producer=ProducerOptions,
         consumer=ConsumerOptions,
         node_counts=(1, 3),
+        topology=topology,
         problem=problem,
         abilities=frozenset({"move_leader"}),
     )

@@ -76,7 +76,7 @@ class LinkFault(HealingFault[OptionsT]):
     def keeps_connections(self) -> bool:
         """Tell whether probes keep their connections through these links: strangers cannot through links between nodes."""
         links = self.context.links
-        return all(links[name].role == "client" for name in self.context.targets if name in links)
+        return all(links[name].keeps for name in self.context.targets if name in links)
 
 
 class LinkToxic(LinkFault[OptionsT]):

@@ -58,7 +58,7 @@ class DockerRuntime:
         self._toxiproxy = toxiproxy
         self._published = published
         self._ledger = ledger
-        self._ports = {name: ports.draw() for name in published}
+        self._ports = ports
         self._network: Any = None
         self._gateways: frozenset[str] = frozenset()
         self._pods: dict[str, Container] = {}
@@ -86,11 +86,11 @@ class DockerRuntime:
             self._network, self._gateways = await asyncio.to_thread(_network, self._ledger.run_id)
         except Exception as error:
             raise StartError(f"cannot make the run's network: {error}") from error
-        of_node: dict[str, list[Link]] = {name: [] for name in self._published}
+        of_pod: dict[str, list[Link]] = {name: [] for name in self._published}
         for link in links:
-            of_node[_home(link)].append(link)
+            of_pod.setdefault(_home(link), []).append(link)
         await asyncio.gather(
-            *(self._start_pod(name, tuple(carried), logs, on_death, trouble) for name, carried in of_node.items())
+            *(self._start_pod(name, tuple(carried), logs, on_death, trouble) for name, carried in of_pod.items())
         )
 
     async def _start_pod(
@@ -102,14 +102,15 @@ class DockerRuntime:
         trouble: Callable[[str], None],
     ) -> None:
         channels = [channel for link in links for channel in link.channels]
-        published = [(_LOOPBACK, self._ports[node])]
-        published += [(_LOOPBACK, port) for port in self._published[node]]
+        control = self._ports.draw()
+        published = [(_LOOPBACK, control)]
+        published += [(_LOOPBACK, port) for port in self._published.get(node, ())]
         published += [(channel.host, channel.port) for channel in channels]
         pod = Container(
             ContainerSpec(
                 name=_pod(node),
                 image=self._images["toxiproxy"],
-                argv=(*self._toxiproxy, "-host", "0.0.0.0", "-port", str(self._ports[node])),  # noqa: S104  as above
+                argv=(*self._toxiproxy, "-host", "0.0.0.0", "-port", str(control)),  # noqa: S104  as above
                 env={"LOG_LEVEL": "warn"},
                 published=published,
                 settings={
@@ -123,7 +124,7 @@ class DockerRuntime:
             on_death,
         )
         self._pods[node] = pod
-        server = ToxiproxyServer(pod, self._ports[node])
+        server = ToxiproxyServer(pod, control)
         self._servers[node] = server
         server.may_restart(trouble)
         inside = [
@@ -156,8 +157,12 @@ class DockerRuntime:
 
 
 def _home(link: Link) -> str:
-    """Return whose pod carries a link: that of the node it starts from, or of the node that clients reach by it."""
-    return link.source if link.role == "peer" else link.node
+    """Return which pod carries a link: that of the node it starts from, or of the node that clients reach by it.
+
+    A client link that listens at the node's own port cannot be in the node's pod; its client zone then has one.
+    """
+    own = any(channel.upstream.endswith(f":{channel.port}") for channel in link.channels)
+    return link.source if link.role != "client" or own else link.node
 
 
 def _pod(node: str) -> str:

@@ -55,10 +55,10 @@ def worker(tmp_path: Path, process: FakeProcess, *, says: bool = False) -> Worke
 
 def test_who_ran_and_did_not_finish_in_time_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher, "_STARVED_S", 0.1)
-    broker = SimpleNamespace(settle_ns=lambda _: 0, leave_ns=lambda _: 0)
+    broker = SimpleNamespace(settle_ns=0, leave_ns=0)
 
     def told(made: Worker) -> list[str]:
-        drain = Drain(cast("Any", None), cast("Any", broker), cast("Any", None), {"c0": made}, cast("Any", None))
+        drain = Drain(cast("Any", broker), cast("Any", None), {"c0": made}, cast("Any", None))
         return asyncio.run(drain.stop_consumers())
 
     (problem,) = told(worker(tmp_path, FakeProcess(60)))

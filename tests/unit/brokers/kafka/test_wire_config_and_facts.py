@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.brokers.base import Launch, pair_address
+from harness.brokers.base import Addresses, Launch
 from harness.brokers.kafka import leaders as kafka_leaders
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.admin import KafkaAdmin
@@ -164,12 +164,10 @@ def test_a_probe_that_gets_no_answer_times_out() -> None:
 
 def launch(given: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launch:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
-    from harness.brokers.base import BROKERS
-
-    broker, ports = BROKERS.get("kafka"), Ports()
+    ports = Ports()
     try:
-        drawn = {name: {role: ports.draw() for role in broker.port_roles(given)} for name in ("n1", "n2", "n3")}
-        links = draw_links(given, broker, drawn, ports, dict.fromkeys(drawn, "127.0.0.1"))
+        drawn = {member.name: {role: ports.draw() for role in member.ports} for member in given.topology.members}
+        links = draw_links(given.topology, drawn, ports, dict.fromkeys(drawn, "127.0.0.1"))
     finally:
         ports.release()
     checkpoint = tmp_path / "bootstrap.checkpoint"
@@ -177,28 +175,32 @@ def launch(given: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laun
     installation = Installation(
         command=("/java",), directory=tmp_path, versions={"kafka": "4.1.1"}, parts={"bootstrap": checkpoint}
     )
-    return Launch(installation=installation, run_dir=tmp_path, plan=given, ports=drawn, links=tuple(links.values()))
+    return Launch(
+        installation=installation, run_dir=tmp_path, plan=given, addresses=Addresses(ports=drawn, links=links)
+    )
 
 
 def test_clients_are_told_their_own_links_and_peers_their_pairs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = launch(plan(), tmp_path, monkeypatch)
-    links = {link.name: link for link in given.links}
+    links, ports = given.addresses.links, given.addresses.ports
     properties = server_properties("n2", given)
     advertised = dict(item.split("://") for item in properties["advertised.listeners"].split(","))
     zones = {advertised[name] for name in advertised if name.startswith("ZONE")}
     assert zones == {links["clients->n2"].address, links["far->n2"].address}
-    assert advertised["PEER"] == f"n2:{given.ports['n2']['peer']}"
-    assert advertised["CONTROLLER"] == f"n2:{given.ports['n2']['controller']}"
+    assert advertised["PEER"] == f"n2:{ports['n2']['peer']}"
+    assert advertised["CONTROLLER"] == f"n2:{ports['n2']['controller']}"
     # The proxy of each pair listens at the peer's own port on an address that no other pair has.
     assert {channel.name for channel in links["n1->n2"].channels} == {"n1->n2", "n1->n2.controller"}
     for link in links.values():
         if link.role == "peer":
-            assert {channel.host for channel in link.channels} == {pair_address(link.source, link.node)}
+            assert {channel.host for channel in link.channels} == {
+                f"127.{100 + int(link.source[1:])}.{link.node[1:]}.1"
+            }
             assert {channel.port for channel in link.channels} == {
-                given.ports[link.node]["peer"],
-                given.ports[link.node]["controller"],
+                ports[link.node]["peer"],
+                ports[link.node]["controller"],
             }
 
 
@@ -241,7 +243,7 @@ def test_the_facts_follow_from_options_and_faults() -> None:
     from harness.brokers.base import BROKERS
 
     faults = "faults:\n  - client_kill: {}\n    on: {worker: c0}\n    at: 1s\n    for: 6s\nexpect"
-    quiet, killed = (BROKERS.get("kafka").facts(plan(**changes)) for changes in ({}, {"expect": faults}))
+    quiet, killed = (BROKERS.get("kafka").bind(plan(**changes)).facts for changes in ({}, {"expect": faults}))
     assert quiet.group_protocol == "classic"
     assert not quiet.eager
     assert quiet.commits
@@ -255,7 +257,7 @@ def test_the_facts_follow_from_options_and_faults() -> None:
 def test_a_range_assignor_is_eager_and_says_so() -> None:
     from harness.brokers.base import BROKERS
 
-    facts = BROKERS.get("kafka").facts(plan("assignor: range"))
+    facts = BROKERS.get("kafka").bind(plan("assignor: range")).facts
     assert facts.eager
     assert any("every rebalance takes every partition" in sentence for sentence in facts.allowed)
 
@@ -388,7 +390,7 @@ def test_a_producer_may_end_its_transaction_before_it_is_killed() -> None:
 
     broker = BROKERS.get("kafka")
     plain, transactional = (
-        broker.settle_ns(plan("protocol: classic}\n  producer: {timeout: 7s" + options))
+        broker.bind(plan("protocol: classic}\n  producer: {timeout: 7s" + options)).settle_ns
         for options in ("", ", transaction: 10, transaction_timeout: 3s")
     )
     assert transactional - plain == 5 * 3_000_000_000
