@@ -91,7 +91,7 @@ class Control:
 def _link(name: str, role: str) -> Link:
     source, node = name.split("->")
     channel = Channel(name=name, host="127.0.0.1", port=1, upstream="127.0.0.1:2")
-    return Link(name=name, source=source, node=node, role=role, channels=(channel,))
+    return Link(name=name, source=source, node=node, role=role, channels=(channel,), keeps=role == "client")
 
 
 def _context(
