@@ -27,6 +27,9 @@ from harness.scenario.target import ABLE, TargetField
 from harness.scenario.timeline import read_faults
 from harness.scenario.topology import Topology
 
+NODE_PATTERN = r"^n[0-9]+$"
+"""Names that look like a node's whatever the broker."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
@@ -187,7 +190,7 @@ def _check_zones(node: Node, workload: Workload, reader: NodeReader) -> None:
             reader.add(entry.key.at, "zone 'clients' is the one of all workers not named", "take another name")
         elif not re.fullmatch(ZONE_PATTERN, zone):
             reader.add(entry.key.at, f"zone {zone!r} must be a word of a-z, 0-9 and '-'")
-        elif re.fullmatch(r"^n[0-9]+$", zone):
+        elif re.fullmatch(NODE_PATTERN, zone):
             reader.add(entry.key.at, f"zone {zone!r} is named like a node", "take another name")
         items = entry.value.items if isinstance(entry.value, Sequence) else ()
         if not items:
@@ -250,8 +253,10 @@ def _topology(
     node = root.get("workload")
     written = node.get("zones") if isinstance(node, document.Mapping) else None
     for entry in written.entries if isinstance(written, document.Mapping) else ():
-        if entry.key.text in topology.service_names:
-            reader.add(entry.key.at, f"zone {entry.key.text!r} is named like a service", "take another name")
+        zone = entry.key.text
+        if zone in topology.service_names or (zone in topology.node_names and not re.fullmatch(NODE_PATTERN, zone)):
+            like = "service" if zone in topology.service_names else "node"
+            reader.add(entry.key.at, f"zone {zone!r} is named like a {like}", "take another name")
     return topology
 
 
