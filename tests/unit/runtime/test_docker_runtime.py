@@ -48,6 +48,9 @@ def _link(name: str, source: str, node: str, role: str) -> Link:
 def test_a_pod_carries_what_starts_from_its_node_and_its_clients_links() -> None:
     assert _home(_link("n1->n2", "n1", "n2", "peer")) == "n1"
     assert _home(_link("clients->n2", "clients", "n2", "client")) == "n2"
+    assert _home(_link("n1->names", "n1", "names", "service")) == "n1"
+    own = (Channel(name="clients->n2", host="127.200.2.1", port=4222, upstream="n2:4222"),)
+    assert _home(dataclasses.replace(_link("clients->n2", "clients", "n2", "client"), channels=own)) == "clients"
 
 
 def test_only_the_gateway_stands_for_this_machine() -> None:
