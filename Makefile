@@ -49,7 +49,7 @@ lint: $(READY_DEV) ## Run ruff, mypy --strict and the import rules; validate eve
 
 images: $(READY) ## Build the images of nodes in containers (needs a Docker engine)
 	@echo "== images"
-	$(BIN)/harness images build base nats-2 toxiproxy-2 kafka-4
+	$(BIN)/harness images build
 
 bench: $(READY_DEV) ## Run the benchmarks (ratios, measured in turn in one run)
 	$(BIN)/python tests/benchmarks/bench.py

@@ -23,6 +23,17 @@ def aliases() -> Mapping[str, str]:
     return MappingProxyType({alias: exact for table in tables for alias, exact in table.items()})
 
 
+@cache
+def defaults() -> Mapping[str, str]:
+    """Return name of each package that brings software → the alias of what it takes where none is named."""
+    return MappingProxyType(dict(SOFTWARE_PACKAGES.words("aliases", "DEFAULT")))
+
+
+def example() -> str:
+    """Return the exact name of some software that is registered, for messages."""
+    return next((aliases()[alias] for alias in defaults().values() if alias in aliases()), "<kind>-<version>")
+
+
 def aliases_of(kind: str) -> dict[str, str]:
     """Return alias → exact distribution of one kind."""
     return {alias: exact for alias, exact in aliases().items() if alias.rpartition("-")[0] == kind}

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from harness.distributions.aliases import aliases
+from harness.distributions.aliases import aliases, example
 from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry, CacheEntry
+from harness.distributions.toolchains import Need
 from harness.errors import UsageError, nearest
 from harness.registry import PackageRegistry, software_modules
 
@@ -43,7 +44,7 @@ class Distribution:
         """Return the distribution with this exact name; raises UsageError for anything else, aliases included."""
         match = _NAME.fullmatch(name)
         if match is None:
-            raise UsageError(f"{name!r} is not a distribution", hint="write <kind>-<version>, e.g. nats-2.15.2")
+            raise UsageError(f"{name!r} is not a distribution", hint=f"write <kind>-<version>, e.g. {example()}")
         return Distribution(match["kind"], match["version"])
 
     def __str__(self) -> str:
@@ -94,6 +95,9 @@ class DistributionKind(Protocol):
     def released(self) -> tuple[str, ...]:
         """Return the released versions that can be found out, oldest first; empty when the list cannot be had."""
 
+    def needs(self) -> tuple[Need, ...]:
+        """Return the toolchains that its versions are made and run with, for the doctor."""
+
 
 DISTRIBUTIONS: PackageRegistry[DistributionKind] = PackageRegistry(
     "distribution kind", software_modules("DISTRIBUTIONS")
@@ -126,7 +130,7 @@ def _suggest(name: str) -> str:
     plain = re.sub(r"-v(?=\d)", "-", name)
     if plain != name and (plain in aliases() or _NAME.fullmatch(plain)):
         return f"did you mean {plain!r}?"
-    return f"{nearest(name, aliases())} Any released version can be named exactly, e.g. nats-2.12.1."
+    return f"{nearest(name, aliases())} Any released version can be named exactly, e.g. {example()}."
 
 
 def entry_of(distribution: Distribution) -> CacheEntry:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.distributions.aliases import defaults
 from harness.distributions.base import DISTRIBUTIONS, Distribution, Progress, provide, resolve
 from harness.distributions.cache import Cache
 from harness.errors import DownloadError
-
-# What the shipped scenarios need.
-SHIPPED = ("nats-2", "kafka-4", "toxiproxy-2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +42,14 @@ def fetch(names: Sequence[str], progress: Progress) -> list[Fetched]:
     other work: 43 to 52 s one after the other, 61 to 74 s at once).
 
     Args:
-        names: Aliases or exact names; empty = what the shipped scenarios need.
+        names: Aliases or exact names; empty = the default of everything that is registered.
         progress: Receives one line at a time, for people.
 
     Raises:
         UsageError: A name is unknown; nothing was built.
         DownloadError: Some could not be had; the others were built all the same.
     """
-    wanted = {name: resolve(name) for name in names or SHIPPED}
+    wanted = {name: resolve(name) for name in names or defaults().values()}
     fetched: list[Fetched] = []
     failed: list[DownloadError] = []
     for asked, distribution in wanted.items():

@@ -18,6 +18,7 @@ from harness.distributions.cache import BuildContext, BuildResult, Cache, Cached
 from harness.distributions.fetch_errors import DISK_FULL, OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.go_toolchain import Go, go_on_path, private_go
 from harness.distributions.tool import Tool, ToolFailure
+from harness.distributions.toolchains import Need, Toolchain
 from harness.errors import DownloadError
 
 BUILD_NS_MAX = 15 * 60 * NS_PER_S
@@ -82,6 +83,10 @@ class GoModule:
         return Installation(
             command=(str(held.path),), directory=held.directory, versions={self.kind: held.manifest.version}
         )
+
+    def needs(self) -> tuple[Need, ...]:
+        """Return Go."""
+        return (Need(toolchain=Toolchain.GO, whose=self.title),)
 
     def released(self) -> tuple[str, ...]:
         """Return the released versions that can be found out, oldest first.

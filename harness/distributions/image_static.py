@@ -31,6 +31,11 @@ class StaticImage:
     officials: tuple[tuple[str, ...], ...]
     tells: str = "--version"
 
+    @property
+    def based(self) -> bool:
+        """False: a static program needs nothing around it."""
+        return False
+
     def content(self, held: CachedEntry, cache: Cache, progress: Progress) -> Content:
         """Return the program; the manifest holds its checksum."""
         del cache, progress

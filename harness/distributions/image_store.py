@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from harness.clock import NS_PER_S
+from harness.distributions.aliases import defaults
 from harness.distributions.base import Distribution, Installation, Progress, resolve
 from harness.distributions.cache import Cache
-from harness.distributions.fetch import SHIPPED
 from harness.distributions.image_base import REPOSITORY as BASE
 from harness.distributions.image_base import obtain_base, own_tag
 from harness.distributions.images import IMAGES, LABEL, OWNER, ensure_image, tag_of
@@ -48,13 +48,18 @@ class HeldImage:
     outdated: bool
 
 
+def default_images() -> tuple[str, ...]:
+    """Return the default of everything that is registered and has images."""
+    return tuple(name for name in defaults().values() if resolve(name).kind in IMAGES.names())
+
+
 def build_images(
     names: Sequence[str], progress: Progress, build: Callable[[Distribution, Progress], Installation] = ensure_image
 ) -> list[tuple[str, str]]:
     """Build, or find built, the images of distributions; return each name with its image's tag.
 
     Args:
-        names: Aliases or exact names, and ``base``; empty = what the shipped scenarios need.
+        names: Aliases or exact names, and ``base``; empty = ``default_images()``.
         progress: Receives one line at a time, for people.
         build: Builds one, or finds it built.
 
@@ -62,7 +67,7 @@ def build_images(
         UsageError: A name is unknown, or there are no images of its kind; nothing was built.
         DownloadError, UnfitEnvironmentError: One could not be had; those before it were built.
     """
-    wanted = {name: None if name == _BASE_NAME else resolve(name) for name in names or SHIPPED}
+    wanted = {name: None if name == _BASE_NAME else resolve(name) for name in names or default_images()}
     for name, distribution in wanted.items():
         if distribution is not None and distribution.kind not in IMAGES.names():
             raise UsageError(f"there are no images of {name}", hint=nearest(distribution.kind, IMAGES.names()))

@@ -44,7 +44,6 @@ class Content:
         recipe: Folder of its Dockerfile.
         files: Path in the build's context → file or directory on this machine; symbolic links are followed.
         command: First words of the command line inside the image.
-        based: It needs a base image.
         versions, parts: As of the installation.
         digest: Of the files, where that is known without reading them all again; empty = of the manifest alone.
     """
@@ -53,13 +52,17 @@ class Content:
     files: Mapping[str, Path]
     command: tuple[str, ...]
     versions: Mapping[str, str]
-    based: bool = False
     parts: Mapping[str, Path] = field(default_factory=dict)
     digest: str = ""
 
 
 class ImageKind(Protocol):
     """How one kind of distribution becomes an image."""
+
+    @property
+    def based(self) -> bool:
+        """Whether it is made on a base image, which has a C library."""
+        ...
 
     def content(self, held: CachedEntry, cache: Cache, progress: Progress) -> Content:
         """Return what goes into the image; raises DownloadError."""
@@ -141,7 +144,7 @@ def ensure_image(
             return dataclasses.replace(used, versions={**used.versions, **told})
         with _locked(cache, distribution, progress):
             base = ""
-            if content.based:
+            if kind.based:
                 from harness.distributions.image_base import obtain_base  # noqa: PLC0415  only with an engine
 
                 base = obtain_base(client, progress)
@@ -171,12 +174,13 @@ def tag_of(client: Client, distribution: Distribution, *, cache: Cache | None = 
     held, _ = cache.look(entry_of(distribution))
     if held is None:
         return ""
+    kind = _kind(distribution)
     try:
-        content = _kind(distribution).content(held, cache, lambda _: None)
+        content = kind.content(held, cache, lambda _: None)
     except (DownloadError, UnfitEnvironmentError):
         return ""
     base = ""
-    if content.based:
+    if kind.based:
         from harness.distributions.image_base import known_base  # noqa: PLC0415  only with an engine
 
         base = known_base(client)

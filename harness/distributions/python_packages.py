@@ -20,6 +20,7 @@ from harness.distributions.cache import BuildContext, BuildResult, Cache, Cached
 from harness.distributions.fetch_errors import OFFLINE, no_such_version, refusal, released_only
 from harness.distributions.pip import pip_install, pip_usable, pip_versions
 from harness.distributions.tool import Tool, ToolFailure
+from harness.distributions.toolchains import Need, Toolchain
 from harness.errors import DownloadError
 
 _ASK_NS = 60 * NS_PER_S
@@ -71,6 +72,10 @@ class PythonPackage:
         """Return the directory to put on ``PYTHONPATH``."""
         del cache, progress
         return Installation(command=(), directory=held.directory, versions={self.kind: held.manifest.version})
+
+    def needs(self) -> tuple[Need, ...]:
+        """Return pip."""
+        return (Need(toolchain=Toolchain.PIP, whose=self.title),)
 
     def released(self) -> tuple[str, ...]:
         """Return the released versions that the index has for this Python and the aliases stand for, oldest first."""

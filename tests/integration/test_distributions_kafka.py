@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.jvm_slots import jvm_slot
 
-from harness.brokers.kafka.distribution import java_for
+from harness.brokers.kafka.distribution import KAFKA
 from harness.brokers.kafka.startup import _free_ports, serves
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, ensure, provide, resolve
@@ -32,14 +32,11 @@ import sys
 from pathlib import Path
 from harness.distributions.base import provide, resolve
 from harness.distributions.cache import Cache
-from harness.distributions.java import find_java
-from harness.brokers.kafka.distribution import java_for
-from harness.brokers.kafka.startup import obtain_startup
-from harness.distributions.tool import Tool
+from harness.brokers.kafka.distribution import KAFKA
 scratch = Path(sys.argv[1])
 held = provide(resolve("kafka-4"), print)
-java = find_java(java_for("4.0.0"), Tool(directory=scratch, log=scratch / "log"), Cache(), print)
-obtain_startup(held, java, Cache(scratch / "cache"), lambda line: print(line, flush=True))
+java = KAFKA.java("4.0.0", Cache(), print)
+KAFKA.startup(held, java, Cache(scratch / "cache"), lambda line: print(line, flush=True))
 """
 
 
@@ -109,7 +106,7 @@ def only_with_archive(installation: Installation) -> tuple[str, ...]:
 def test_one_node_starts_from_the_archive_and_says_nothing_on_standard_output(name: str, tmp_path: Path) -> None:
     installation = ensure(resolve(name), print)
     assert any("AOTCache=" in word or "SharedArchiveFile=" in word for word in installation.command)
-    assert int(installation.versions["java"].partition(".")[0]) in java_for(installation.versions["kafka"])
+    assert int(installation.versions["java"].partition(".")[0]) in KAFKA.java_range(installation.versions["kafka"])
     with nodes(installation, tmp_path, 1, flags=only_with_archive(installation)) as (processes, ports):
         print(f"{name}: ready in {await_all(processes, ports, tmp_path):.2f} s")
     assert (tmp_path / "n1" / "out").read_bytes() == b""

