@@ -186,7 +186,7 @@ def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]
     """Return one finding per partition with illegal redeliveries."""
     illegal = np.flatnonzero(again.illegal)
     deliveries = history.index.deliveries
-    no_acks = history.facts.ack_policy == "none" and not history.facts.commits
+    no_acks = history.facts.settling.on_delivery
     found = []
     for partition, rows in operations.groups(deliveries.partition[again.row[illegal]].astype(np.int64)):
         chosen = illegal[rows]
@@ -195,7 +195,7 @@ def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]
             named.append(operations.delivered(history, int(again.earlier[row])))
             named.append(operations.delivered(history, int(again.row[row])))
         first, second = named[:2]
-        why = _why(history, int(again.earlier[chosen[0]]))
+        why = _why(history, again, int(chosen[0]))
         found.append(
             Finding(
                 type="redelivered-without-acks" if no_acks else "redelivered-after-ack",
@@ -216,13 +216,13 @@ def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]
     return found
 
 
-def _why(history: History, earlier: int) -> str:
-    """Return why the delivery after this one, a row of ``deliveries``, is illegal."""
-    if history.facts.commits:
+def _why(history: History, again: Redeliveries, at: int) -> str:
+    """Return why a redelivery is illegal."""
+    if again.by_position[at]:
         return "a position beyond it was committed before its new owner was assigned"
-    if history.facts.ack_policy == "none":
+    if history.facts.settling.on_delivery:
         return "the policy is ack none"
-    acked = int(history.index.deliveries.t_acked[earlier])
+    acked = int(history.index.deliveries.t_acked[again.earlier[at]])
     return f"its acknowledgement was confirmed at {operations.when(history, acked)}"
 
 

@@ -131,8 +131,9 @@ def _derived(history: History, limits: OwnershipLimits) -> tuple[OwnershipLimits
     facts = history.facts
     given: dict[str, float] = dict.fromkeys((*_COUNTS, "dual_ns_max"), 0)
     origins = dict.fromkeys(given, "default")
-    if facts.group_protocol:
-        session, rebalance, detection = facts.session_timeout_ns, facts.rebalance_timeout_ns, facts.detection_bound_ns
+    if facts.group is not None:
+        session, rebalance = facts.group.session_timeout_ns, facts.group.rebalance_timeout_ns
+        detection = facts.detection_bound_ns
         given["dual_ns_max"] = session
         origins["dual_ns_max"] = f"session timeout {format_ns(session)}: a member hears of its expulsion by then"
         if session:

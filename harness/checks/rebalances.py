@@ -111,9 +111,9 @@ def _doubt(history: History, answers: tuple[group.GroupReport, ...], end_ns: int
 def _derived(history: History, limits: RebalancesLimits) -> tuple[RebalancesLimits, Mapping[str, str]]:
     """Return the limits, or where none is given those that the configuration gives, with their formulas."""
     facts = history.facts
-    if has_limit(limits) or not facts.group_protocol:
+    if has_limit(limits) or facts.group is None:
         return limits, {}
-    each = 2 if facts.group_protocol == "classic" and not facts.eager else 1
+    each = facts.group.rounds_per_change
     count = each * (facts.membership_changes + facts.topic_partitions_added)
     why = ": a cooperative group takes partitions in one rebalance and gives them in the next" if each > 1 else ""
     burst = max(_BURST_MIN, count)
@@ -126,7 +126,7 @@ def _derived(history: History, limits: RebalancesLimits) -> tuple[RebalancesLimi
         "burst_max": f"max({_BURST_MIN}, count_max) within {format_ns(limits.window_ns)}",
         "unfinished_max": "default",
     }
-    session, rebalance = facts.session_timeout_ns, facts.rebalance_timeout_ns
+    session, rebalance = facts.group.session_timeout_ns, facts.group.rebalance_timeout_ns
     if session or rebalance:
         given["length_ns_max"] = session + rebalance
         origins["length_ns_max"] = f"session timeout {format_ns(session)} + rebalance timeout {format_ns(rebalance)}"

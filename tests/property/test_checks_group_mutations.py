@@ -95,10 +95,12 @@ class Run:
         builder = HistoryBuilder(
             facts(
                 partitions=self.partitions,
-                commits=True,
-                group_protocol="classic",
-                session_timeout_ns=SESSION_MS * MS,
-                rebalance_timeout_ns=SESSION_MS * MS,
+                settling={"positions": True},
+                group={
+                    "rounds_per_change": 2,
+                    "session_timeout_ns": SESSION_MS * MS,
+                    "rebalance_timeout_ns": SESSION_MS * MS,
+                },
                 pause_ns_derived=PAUSE_MS * MS,
                 membership_changes=2,
                 worker_zones={f"c{index}": "clients" for index in range(self.workers)},

@@ -24,7 +24,7 @@ END_MS = 400
 def messy(rng: random.Random) -> History:
     """Return a small history of a group in which anything may have happened."""
     partitions, workers = rng.randint(1, 2), [f"c{index}" for index in range(rng.randint(1, 3))]
-    builder = HistoryBuilder(facts(partitions=partitions, commits=True, group_protocol="classic"))
+    builder = HistoryBuilder(facts(partitions=partitions, settling={"positions": True}, group={"rounds_per_change": 2}))
     for partition in range(partitions):
         for offset in range(rng.randint(1, 6)):
             told = f" @{offset}" if rng.random() < 0.8 else ""

@@ -68,7 +68,7 @@ class Run:
                 partitions=self.partitions,
                 pause_ns_derived=PAUSE_MS * MS,
                 pause_formula="of the test",
-                group_protocol="classic",
+                group={"rounds_per_change": 2},
             )
         )
         lines: list[tuple[float, str]] = [(0, line) for line in self.extra]

@@ -27,7 +27,7 @@ EXAMPLES = settings(max_examples=150, deadline=None)
 def messy(rng: random.Random) -> History:
     """Return a small history in which anything may have happened."""
     partitions, keys, consumers = rng.randint(1, 3), rng.randint(1, 4), rng.randint(1, 3)
-    builder = HistoryBuilder(facts(partitions=partitions, ack_policy=rng.choice(["explicit"] * 4 + ["none"])))
+    builder = HistoryBuilder(facts(partitions=partitions, settling=rng.choice([{"acknowledged": {}}] * 4 + [{}])))
     lines: list[tuple[float, str]] = []
     log = dict.fromkeys(range(partitions), 0)
     values = []
@@ -169,7 +169,7 @@ def test_duplicates_agree_with_plain_loops(rng: random.Random) -> None:
     run = oracle.plain(history)
     result = DuplicatesCheck().judge(history, DuplicatesLimits())
     assert result.measures["copies"] == oracle.copies(run)
-    if history.facts.ack_policy == "explicit":
+    if not history.facts.settling.on_delivery:
         again = find_redeliveries(history)
         deliveries = history.index.deliveries
         found = {

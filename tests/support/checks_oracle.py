@@ -157,12 +157,13 @@ def _place(run: Plain, send: Send, deliveries: list[Delivery]) -> str:
     trimmed = send.offset >= 0 and send.offset < first
     absent = not stored and (exists_not or (last >= 0 and send.offset > last) or (audited and (drained or not trimmed)))
     if deliveries:
-        acked = any(d.acked == Outcome.OK for d in deliveries)
-        if run.history.facts.commits:
-            acked = any(
+        settling = run.history.facts.settling
+        acked = settling.acknowledged is not None and any(d.acked == Outcome.OK for d in deliveries)
+        if settling.positions:
+            acked = acked or any(
                 _ok(c) and c.partition == d.partition and c.position > d.offset for c in run.commits for d in deliveries
             )
-        if drained or acked or run.history.facts.ack_policy == "none":
+        if drained or acked or settling.on_delivery:
             return "abandoned"
         return "lost" if absent else "unproven"
     if absent:
@@ -429,12 +430,14 @@ def copies(run: Plain) -> int:
 
 def illegal_redeliveries(run: Plain) -> set[tuple[str, int]]:
     """Return (journal, ordinal) of the deliveries that an earlier confirmed acknowledgement forbids."""
+    acknowledged = run.history.facts.settling.acknowledged
+    assert acknowledged is not None
     found = set()
     for mine in run.deliveries:
         for theirs in run.deliveries:
             if (theirs.value, theirs.partition, theirs.offset) != (mine.value, mine.partition, mine.offset):
                 continue
-            in_time = theirs.t_acked - theirs.when[0] <= run.history.facts.ack_wait_ns
+            in_time = theirs.t_acked - theirs.when[0] <= acknowledged.wait_ns
             binding = theirs.confirmed and theirs.acked == Outcome.OK and in_time
             if theirs.when < mine.when and binding and theirs.t_acked < mine.when[0] and mine.value in run.sends:
                 found.add((mine.journal, mine.when[2]))

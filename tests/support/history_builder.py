@@ -59,8 +59,24 @@ _COMPLETIONS = {
 Record = tuple[int, int, int, int, int, int, int, int, int, int]
 
 
+GROUP_STATES = {
+    "preparing_rebalance": "rebalancing",
+    "completing_rebalance": "rebalancing",
+    "assigning": "rebalancing",
+    "reconciling": "rebalancing",
+    "stable": "settled",
+    "empty": "empty",
+    "dead": "gone",
+}
+"""State of a group in these histories → what it means."""
+
+
 def facts(**changes: Any) -> Facts:
-    """Return facts of a small cluster: one partition, one node, zone ``clients``."""
+    """Return facts of a small cluster: one partition, one node, zone ``clients``.
+
+    Args:
+        changes: As ``facts.json`` has them; a ``group`` needs no states.
+    """
     given: dict[str, Any] = {
         "partitions": 1,
         "nodes": ("n1",),
@@ -68,11 +84,9 @@ def facts(**changes: Any) -> Facts:
         "links": {"clients->n1": ("clients", "n1")},
     }
     given |= changes
-    given["links"] = {name: tuple(ends) for name, ends in given["links"].items()}
-    for name in ("nodes", "allowed"):
-        if name in given:
-            given[name] = tuple(given[name])
-    return Facts(**given)
+    if given.get("group") is not None:
+        given["group"] = {"states": GROUP_STATES} | given["group"]
+    return Facts.of(given)
 
 
 @dataclass

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from harness.brokers.kafka.config import broker_session_ns
 from harness.brokers.kafka.options import ConsumerOptions
-from harness.history.facts import Facts
+from harness.brokers.kafka.spec import GROUP_STATES
+from harness.history.facts import Facts, GroupFacts, Settling
 from harness.scenario.members import membership_changes, partitions_added, zones
 from harness.scenario.model import Plan
 from harness.units import format_ns
@@ -35,7 +36,16 @@ def facts_of(plan: Plan) -> Facts:
         nodes=plan.topology.node_names,
         worker_zones={worker: zone for zone, workers in zones(workload).items() for worker in workers},
         links={link.name: (link.source, link.target) for link in plan.topology.client_links()},
-        ack_when="before" if consumer.commit == "auto-before" else "after",
+        settling=Settling(positions=True, when="before" if consumer.commit == "auto-before" else "after"),
+        group=GroupFacts(
+            states=GROUP_STATES[consumer.protocol],
+            # A cooperative assignor takes partitions in one rebalance and gives them in the next; with KIP-848 the
+            # coordinator reconciles members within one.
+            rounds_per_change=2 if consumer.protocol == "classic" and not consumer.eager else 1,
+            eager=consumer.eager,
+            session_timeout_ns=consumer.session_timeout_ns,
+            rebalance_timeout_ns=consumer.max_poll_interval_ns,
+        ),
         message_ids=workload.producer.idempotent,
         detection_bound_ns=detection + failover,
         detection_formula=" + ".join(text for text in (detection_formula, failover_formula) if text),
@@ -46,11 +56,6 @@ def facts_of(plan: Plan) -> Facts:
         causes_formulas={"collateral": f"{_rounds(consumer)[1]} + 1s for scheduling"},
         durable=True,
         allowed=_allowed(plan),
-        group_protocol=consumer.protocol,
-        eager=consumer.eager,
-        session_timeout_ns=consumer.session_timeout_ns,
-        rebalance_timeout_ns=consumer.max_poll_interval_ns,
-        commits=True,
         membership_changes=_changes(plan),
         topic_partitions_added=partitions_added(plan),
     )

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 from harness.brokers.kafka.aliases import ALIASES
 from harness.brokers.kafka.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.history.facts import StateMeaning
 from harness.scenario.members import zones
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
 from harness.scenario.plugins import BROKER_SPECS, BrokerSpec
 from harness.scenario.topology import ChannelSpec, Topology
 
-GROUP_STATES: Mapping[str, tuple[str, ...]] = {
-    "classic": ("preparing_rebalance", "completing_rebalance"),
-    "consumer": ("assigning", "reconciling"),
+_LASTING: Final[Mapping[str, StateMeaning]] = {"stable": "settled", "empty": "empty", "dead": "gone"}
+
+GROUP_STATES: Final[Mapping[str, Mapping[str, StateMeaning]]] = {
+    "classic": {"preparing_rebalance": "rebalancing", "completing_rebalance": "rebalancing", **_LASTING},
+    "consumer": {"assigning": "rebalancing", "reconciling": "rebalancing", **_LASTING},
 }
-"""Group protocol → the states of its rebalances."""
+"""Group protocol → every state that its coordinator reports → what it means."""
 
 _CLIENT = re.compile(r"confluent-kafka-\d+\.\d+\.\d+")
 
@@ -102,6 +106,6 @@ BROKER_SPECS.register("kafka")(
         topology=topology,
         problem=problem,
         abilities=frozenset({"groups", "partition_leaders", "add_partitions", "move_leader", "peer_bulk"}),
-        group_states=lambda workload: (*GROUP_STATES[workload.consumer.protocol], "stable", "empty", "dead"),
+        group_states=lambda workload: tuple(GROUP_STATES[workload.consumer.protocol]),
     )
 )

@@ -18,7 +18,7 @@ from harness.brokers.nats.admin import NatsAdmin
 from harness.brokers.nats.options import ConsumerOptions, ProducerOptions
 from harness.brokers.nats.probe import NatsProbe
 from harness.distributions.base import Installation
-from harness.history.facts import Facts
+from harness.history.facts import Acknowledged, Facts, Settling
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import zones
 from harness.scenario.model import Plan
@@ -146,10 +146,12 @@ def _facts(plan: Plan) -> Facts:
         nodes=plan.topology.node_names,
         worker_zones={worker: zone for zone, workers in zones(workload).items() for worker in workers},
         links={link.name: (link.source, link.target) for link in plan.topology.client_links()},
-        ack_policy=consumer.ack,
-        ack_when=consumer.ack_when,
-        acks_confirmed=consumer.ack_confirm,
-        ack_wait_ns=consumer.ack_wait_ns,
+        settling=Settling(
+            acknowledged=Acknowledged(confirmed=consumer.ack_confirm, wait_ns=consumer.ack_wait_ns)
+            if consumer.ack == "explicit"
+            else None,
+            when=consumer.ack_when,
+        ),
         message_ids=producer.message_ids,
         dedupe_window_ns=topic.duplicate_window_ns,
         shared_partitions=workload.consumers > workload.partitions,

@@ -15,9 +15,6 @@ from harness.history.events import DrainEvent, GroupEvent, OwnershipEvent, Revok
 from harness.history.ownership_spans import ENDED
 from harness.history.read import History
 
-REBALANCING: Final = frozenset({"preparing_rebalance", "completing_rebalance", "assigning", "reconciling"})
-"""States of a group whose partitions are being dealt out."""
-
 UNKNOWN: Final = "unknown"
 
 _SLACK_NS: Final = 1_000_000_000
@@ -61,8 +58,8 @@ def absences(history: History) -> Mapping[str, Intervals]:
     found: dict[str, list[tuple[int, int]]] = {}
     workers = {view.worker for view in history.journals if view.role == "consumer"}
     for position, event in enumerate(events):
-        # A node that does not know the group calls it dead, whoever coordinates it.
-        if event.state in {UNKNOWN, "dead"} or event.members is None:
+        # A node that does not know the group calls it gone, whichever node coordinates it.
+        if event.state == UNKNOWN or history.facts.meaning(event.state) == "gone" or event.members is None:
             continue
         following = events[position + 1] if position + 1 < len(events) else None
         end = FOREVER if following is None else following.asked_ns
@@ -89,13 +86,19 @@ def eager_spans(history: History) -> Intervals:
 
 def unstable(history: History) -> Intervals:
     """Return when the group was not stable, by either source; a group without members is not stable either."""
-    observed = [(span.start_ns, span.end_ns) for span in told(history) if span.state not in {"stable", UNKNOWN}]
+    meaning = history.facts.meaning
+    observed = [
+        (span.start_ns, span.end_ns)
+        for span in told(history)
+        if span.state != UNKNOWN and meaning(span.state) != "settled"
+    ]
     return union([*observed, *eager_spans(history)])
 
 
 def rebalances(history: History) -> Intervals:
     """Return the rebalances, by either source; those that touch are one."""
-    observed = [(span.start_ns, span.end_ns) for span in told(history) if span.state in REBALANCING]
+    meaning = history.facts.meaning
+    observed = [(span.start_ns, span.end_ns) for span in told(history) if meaning(span.state) == "rebalancing"]
     return union([*observed, *eager_spans(history)])
 
 

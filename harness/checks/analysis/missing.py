@@ -98,7 +98,7 @@ def classify(history: History) -> Missing:
     absent = authority.gone[partition] | ((offset > last) & (last >= 0))
     absent |= authority.audited[partition] & ~stored & (~trimmed | drained)
     absent &= ~stored
-    given_up = drained | _acknowledged(history)[values] | (history.facts.ack_policy == "none")
+    given_up = drained | _acknowledged(history)[values] | history.facts.settling.on_delivery
     place = np.full(values.size, int(MissingAt.UNPROVEN))
     place[~delivered & drained] = MissingAt.MISSING
     place[~delivered & drained & stored] = MissingAt.SKIPPED
@@ -112,6 +112,9 @@ def _acknowledged(history: History) -> Mask:
     """Return whether any delivery of each value was acknowledged with outcome ok, or lies below a position that was."""
     index = history.index
     table = np.zeros(index.values + 1, np.bool_)
-    told = index.committed if history.facts.commits else index.deliveries.ack_outcome == Outcome.OK
-    table[index.deliveries.value[told]] = True
+    settling = history.facts.settling
+    if settling.positions:
+        table[index.deliveries.value[index.committed]] = True
+    if settling.acknowledged is not None:
+        table[index.deliveries.value[index.deliveries.ack_outcome == Outcome.OK]] = True
     return table[:-1]

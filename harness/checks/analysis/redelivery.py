@@ -26,11 +26,13 @@ class Redeliveries:
         row: The delivery, a row of ``deliveries``.
         earlier: The first delivery of the same place; for an illegal one, the one whose acknowledgement forbade it.
         illegal: Whether it was forbidden.
+        by_position: Whether it was forbidden by committed positions alone, not by an acknowledgement of its own.
     """
 
     row: Int64
     earlier: Int64
     illegal: Mask
+    by_position: Mask
 
 
 def find_redeliveries(history: History) -> Redeliveries:
@@ -46,15 +48,19 @@ def find_redeliveries(history: History) -> Redeliveries:
     group = np.cumsum(fresh) - 1
     first = rows[np.flatnonzero(fresh)][group] if rows.size else rows
     again = ~fresh
-    forbidding = _forbidding(history, rows, group)
+    by_itself, by_position = _forbidding(history, rows, group), _forbidding_by_position(history, rows, group)
+    forbidding = np.where(by_itself >= 0, by_itself, by_position)
     illegal = again & (forbidding >= 0)
     return Redeliveries(
-        row=rows[again], earlier=np.where(forbidding >= 0, forbidding, first)[again], illegal=illegal[again]
+        row=rows[again],
+        earlier=np.where(forbidding >= 0, forbidding, first)[again],
+        illegal=illegal[again],
+        by_position=(illegal & (by_itself < 0))[again],
     )
 
 
 def _forbidding(history: History, rows: Int64, group: Int64) -> Int64:
-    """Return for each delivery the earlier one of its group that forbids it, -1 when none does.
+    """Return for each delivery the earlier one of its group that was settled by itself and forbids it, -1 when none does.
 
     Args:
         history: For acknowledgements and policy.
@@ -62,15 +68,11 @@ def _forbidding(history: History, rows: Int64, group: Int64) -> Int64:
         group: Ascending from 0.
     """
     found = np.full(rows.size, -1, np.int64)
-    if rows.size < 2:
+    settling = history.facts.settling
+    if rows.size < 2 or (settling.acknowledged is None and not settling.on_delivery):
         return found
-    if history.facts.commits:
-        return _forbidding_by_position(history, rows, group)
-    if history.facts.ack_policy == "none":
-        # A consumer that started after the delivery before started after all of them.
-        candidate = rows[:-1]
-    else:
-        candidate = rows[_earliest_acknowledged(history, rows, group)[:-1]]
+    # Where nothing is awaited, the delivery before serves: a consumer that started after it started after all of them.
+    candidate = rows[:-1] if settling.on_delivery else rows[_earliest_acknowledged(history, rows, group)[:-1]]
     forbidden = (group[1:] == group[:-1]) & _forbidden(history, rows[1:], candidate)
     found[1:] = np.where(forbidden, candidate, -1)
     return found
@@ -83,6 +85,8 @@ def _forbidding_by_position(history: History, rows: Int64, group: Int64) -> Int6
     possibly in force lay beyond the place: a commit was confirmed, and none that may have undone it lies below.
     """
     found = np.full(rows.size, -1, np.int64)
+    if rows.size < 2 or not history.facts.settling.positions:
+        return found
     index, epochs = history.index, history.epochs
     deliveries = index.deliveries
     number = epochs.of[rows]
@@ -125,14 +129,16 @@ def _binding(history: History, rows: Int64) -> Mask:
     """Tell which deliveries were acknowledged so that the broker must not deliver them again."""
     deliveries = history.index.deliveries
     confirmed: Mask = deliveries.ack_confirmed[rows] & (deliveries.ack_outcome[rows] == Outcome.OK)
-    in_time = deliveries.t_acked[rows] - deliveries.t[rows] <= history.facts.ack_wait_ns
+    acknowledged = history.facts.settling.acknowledged
+    assert acknowledged is not None
+    in_time = deliveries.t_acked[rows] - deliveries.t[rows] <= acknowledged.wait_ns
     return confirmed & in_time & ~_paused(history, rows)
 
 
 def _forbidden(history: History, later: Int64, earlier: Int64) -> Mask:
     """Tell for pairs of deliveries of one place whether the earlier one forbids the later one."""
     deliveries = history.index.deliveries
-    if history.facts.ack_policy == "none":
+    if history.facts.settling.on_delivery:
         started = np.array([int(view.header.get("mono_ns", 0)) for view in history.journals], np.int64)
         other = deliveries.journal[later] != deliveries.journal[earlier]
         renewed: Mask = other & (started[deliveries.journal[later]] > deliveries.t[earlier])

@@ -48,7 +48,7 @@ def judge_starts(history: History) -> Starts:
 
     While no commit may have been made, the log's beginning is in force: a group begins with the earliest message.
     """
-    if not history.facts.commits:
+    if not history.facts.settling.positions:
         return Starts(examined=0)
     epochs, deliveries = history.epochs, history.index.deliveries
     examined = np.flatnonzero(epochs.owned)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,15 @@ from harness.checks.analysis import group
 from harness.checks.analysis.impaired import impairments
 from harness.history.commits import NOWHERE, InForce
 from harness.history.epochs import UNKNOWN_NS
-from harness.history.facts import Facts
 from harness.history.read import History
 from harness.history.record import RECORD_DTYPE, Flag, Journal, Outcome, RecordKind
 
 
 def _consumer(tmp_path: Path) -> Journal:
     (tmp_path / "history").mkdir()
-    facts(commits=True, group_protocol="classic", causes_ns_derived={"owner": 5}).save(tmp_path / "facts.json")
+    facts(settling={"positions": True}, group={"rounds_per_change": 2}, causes_ns_derived={"owner": 5}).save(
+        tmp_path / "facts.json"
+    )
     return Journal(tmp_path / "history" / "c0.1.journal", {"worker": "c0", "incarnation": 1, "role": "consumer"})
 
 
@@ -60,15 +60,6 @@ def test_records_of_another_type_are_refused(tmp_path: Path) -> None:
         journal.extend(np.zeros(2, np.int64))
     journal.close()
     assert not History.load(tmp_path).journals[0].records.size
-
-
-def test_facts_written_before_groups_are_read(tmp_path: Path) -> None:
-    facts().save(tmp_path / "facts.json")
-    known = Facts.load(tmp_path / "facts.json")
-    assert (known.group_protocol, known.commits, known.membership_changes) == ("", False, 0)
-    changed = dataclasses.replace(known, group_protocol="consumer", session_timeout_ns=6, eager=True, commits=True)
-    changed.save(tmp_path / "facts.json")
-    assert Facts.load(tmp_path / "facts.json") == changed
 
 
 def test_the_last_record_of_a_commit_decides() -> None:
@@ -176,7 +167,7 @@ def test_a_rebalance_is_known_from_either_source() -> None:
         "- 60 revoke worker=c1 incarnation=1 partitions=[0] protocol=eager",
         "- 61 worker worker=c1 incarnation=1 state=finished",
     ]
-    history = HistoryBuilder().lines(lines).history()
+    history = HistoryBuilder(facts(group={})).lines(lines).history()
     assert group.rebalances(history) == [(10 * MS, 22 * MS), (60 * MS, 61 * MS)]
 
 
@@ -194,5 +185,7 @@ def test_a_rebalance_is_known_from_either_source() -> None:
     ],
 )
 def test_what_began_a_rebalance(lines: list[str], expected: list[tuple[str, str]]) -> None:
-    history = HistoryBuilder().lines(['- 1 group state=stable members=[{"worker":"c0"}]', *lines]).history()
+    history = (
+        HistoryBuilder(facts(group={})).lines(['- 1 group state=stable members=[{"worker":"c0"}]', *lines]).history()
+    )
     assert group.beginnings(history, (4 * MS, 6 * MS)) == expected

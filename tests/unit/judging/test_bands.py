@@ -57,7 +57,7 @@ DELIVERIES = (
 
 
 def _history(*lines: str, given: Facts | None = None) -> History:
-    return HistoryBuilder(given or facts(partitions=4)).lines([*PHASES, *lines]).history()
+    return HistoryBuilder(given or facts(partitions=4, group={})).lines([*PHASES, *lines]).history()
 
 
 def _drawn(history: History, kind: str, checks: tuple[CheckResult, ...] = ()) -> list[tuple[str, str, float, float]]:

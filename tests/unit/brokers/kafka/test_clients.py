@@ -21,7 +21,7 @@ from harness.brokers.kafka.options import TOPIC, ConsumerOptions, ProducerOption
 from harness.brokers.kafka.producer import KafkaProducer
 from harness.clients.base import Control, Counters, ErrorCollapse, Session, WorkerSpec
 from harness.errors import StartError
-from harness.history.facts import Facts
+from harness.history.facts import Facts, Settling
 from harness.history.read import History
 from harness.history.record import EventLog, Flag, Journal, Outcome, RecordKind
 
@@ -86,7 +86,9 @@ def run(run_dir: Path, address: str, consumer: ConsumerOptions, producer: Produc
         takes.journal.close()
 
     asyncio.run(work())
-    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, commits=True).save(run_dir / "facts.json")
+    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, settling=Settling(positions=True)).save(
+        run_dir / "facts.json"
+    )
     return History.load(run_dir)
 
 
@@ -221,7 +223,9 @@ def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_
     commits.commit(consumer, [TopicPartition(TOPIC, 0, 5)])  # type: ignore[arg-type]
     assert commits.take_failed() == {}
     takes.journal.close()
-    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, commits=True).save(tmp_path / "facts.json")
+    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, settling=Settling(positions=True)).save(
+        tmp_path / "facts.json"
+    )
     (view,) = History.load(tmp_path).journals
     told = [(int(row["partition"]), int(row["outcome"])) for row in view.select(RecordKind.COMMIT)]
     refused, done = (0, int(Outcome.FAIL)), (0, int(Outcome.OK))

@@ -244,9 +244,14 @@ def test_the_facts_follow_from_options_and_faults() -> None:
 
     faults = "faults:\n  - client_kill: {}\n    on: {worker: c0}\n    at: 1s\n    for: 6s\nexpect"
     quiet, killed = (BROKERS.get("kafka").bind(plan(**changes)).facts for changes in ({}, {"expect": faults}))
-    assert quiet.group_protocol == "classic"
-    assert not quiet.eager
-    assert quiet.commits
+    assert quiet.settling.positions
+    assert quiet.settling.acknowledged is None
+    assert quiet.group is not None
+    assert (quiet.group.eager, quiet.group.rounds_per_change) == (False, 2)
+    assert [state for state, meaning in quiet.group.states.items() if meaning == "rebalancing"] == [
+        "preparing_rebalance",
+        "completing_rebalance",
+    ]
     assert quiet.membership_changes == 0
     assert killed.membership_changes == 2
     # session 4 s + 2 rounds x (heartbeat 0.5 s + poll_wait 0.1 s)
@@ -258,7 +263,8 @@ def test_a_range_assignor_is_eager_and_says_so() -> None:
     from harness.brokers.base import BROKERS
 
     facts = BROKERS.get("kafka").bind(plan("assignor: range")).facts
-    assert facts.eager
+    assert facts.group is not None
+    assert (facts.group.eager, facts.group.rounds_per_change) == (True, 1)
     assert any("every rebalance takes every partition" in sentence for sentence in facts.allowed)
 
 

@@ -1,0 +1,121 @@
+"""``facts.json``: written and read again, in the present form and in the one before it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.history_builder import facts
+
+from harness.history.facts import VERSION, Acknowledged, Facts, GroupFacts, Settling
+from harness.history.read import History, HistoryError
+from harness.history.record import Journal
+
+OLD: dict[str, Any] = {
+    "partitions": 2,
+    "nodes": ["n1"],
+    "worker_zones": {"c0": "clients"},
+    "links": {"clients->n1": ["clients", "n1"]},
+    "ack_policy": "explicit",
+    "ack_when": "after",
+    "acks_confirmed": True,
+    "ack_wait_ns": 7,
+    "group_protocol": "",
+    "eager": False,
+    "session_timeout_ns": 0,
+    "rebalance_timeout_ns": 0,
+    "commits": False,
+    "membership_changes": 3,
+    "allowed": ["this"],
+}
+"""As the version before wrote them."""
+
+
+def _load(tmp_path: Path, content: object) -> Facts:
+    path = tmp_path / "facts.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return Facts.load(path)
+
+
+def test_facts_are_read_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    forms: list[dict[str, Any]] = [
+        {},
+        {"settling": {"positions": True, "when": "before"}, "group": {"eager": True, "session_timeout_ns": 6}},
+        {"settling": {"acknowledged": {"wait_ns": 5}, "positions": True}, "causes_ns_derived": {"owner": 5}},
+        {"settling": {}},
+    ]
+    for changes in forms:
+        written = facts(**changes)
+        written.save(path)
+        assert Facts.load(path) == written
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == VERSION
+
+
+def test_a_broker_names_states_of_its_own() -> None:
+    known = facts(group={"states": {"shuffling": "rebalancing", "calm": "settled"}})
+    assert [known.meaning(state) for state in ("shuffling", "calm", "stable")] == ["rebalancing", "settled", None]
+    assert facts().meaning("stable") is None
+
+
+def test_the_form_before_is_translated(tmp_path: Path) -> None:
+    known = _load(tmp_path, OLD)
+    assert known.settling == Settling(acknowledged=Acknowledged(confirmed=True, wait_ns=7))
+    assert known.group is None
+    assert (known.membership_changes, known.allowed, known.nodes) == (3, ("this",), ("n1",))
+    without = _load(tmp_path, OLD | {"ack_policy": "none", "ack_when": "before"})
+    assert without.settling == Settling(when="before")
+    assert without.settling.on_delivery
+
+
+@pytest.mark.parametrize(
+    ("protocol", "eager", "rounds", "rebalancing"),
+    [
+        ("classic", False, 2, {"preparing_rebalance", "completing_rebalance"}),
+        ("classic", True, 1, {"preparing_rebalance", "completing_rebalance"}),
+        ("consumer", False, 1, {"assigning", "reconciling"}),
+    ],
+)
+def test_protocols_of_groups_become_what_they_do(
+    tmp_path: Path, protocol: str, eager: bool, rounds: int, rebalancing: set[str]
+) -> None:
+    group = {"group_protocol": protocol, "eager": eager, "session_timeout_ns": 6, "rebalance_timeout_ns": 9}
+    known = _load(tmp_path, OLD | group | {"commits": True})
+    assert known.settling == Settling(positions=True)
+    assert known.group is not None
+    expected = GroupFacts(
+        states=known.group.states, rounds_per_change=rounds, eager=eager, session_timeout_ns=6, rebalance_timeout_ns=9
+    )
+    assert known.group == expected
+    assert {state for state, meaning in known.group.states.items() if meaning == "rebalancing"} == rebalancing
+    assert known.meaning("dead") == "gone"
+
+
+def test_facts_written_before_groups_are_read(tmp_path: Path) -> None:
+    keys = ("partitions", "nodes", "worker_zones", "links", "ack_policy", "allowed")
+    known = _load(tmp_path, {key: OLD[key] for key in keys})
+    assert known == dataclasses.replace(
+        facts(partitions=2, worker_zones={"c0": "clients"}, allowed=["this"]),
+        settling=Settling(acknowledged=Acknowledged()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (OLD | {"version": VERSION + 1}, "its version is 3, and this harness reads 1 to 2"),
+        (OLD | {"group_protocol": "gossip"}, "'gossip'"),
+        (OLD | {"version": VERSION}, "ack_policy"),
+        ([], ""),
+    ],
+)
+def test_facts_that_do_not_fit_are_an_error_of_the_history(tmp_path: Path, content: object, said: str) -> None:
+    (tmp_path / "history").mkdir()
+    Journal(tmp_path / "history" / "c0.1.journal", {"worker": "c0", "incarnation": 1, "role": "consumer"}).close()
+    (tmp_path / "facts.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(HistoryError, match="cannot read") as caught:
+        History.load(tmp_path)
+    assert said in str(caught.value)
