@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.faults.base import FAULTS, FaultKind
-from harness.runtime.abilities import why_not
+from harness.runtime.abilities import MachineAbility, why_not
 from harness.runtime.docker import engine as docker_engine
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.explain import described
 from harness.scenario.fields import FieldSpec, field_specs, item_type, literals, unit_of, without_none
 from harness.scenario.plugins import BROKER_SPECS
@@ -76,8 +77,10 @@ class Listed:
         ends_itself: It takes no ``for``.
         options: In the order of the dataclass.
         machine: Abilities that the machine must have.
-        broker: Ability that the broker must have; empty = none.
+        broker: Abilities that the broker must have.
         brokers: Kinds of brokers on which it can act.
+        broker_on_peers: Abilities that the broker must have where it acts on links between nodes.
+        brokers_on_peers: Kinds of brokers on which it can act there.
     """
 
     name: str
@@ -86,14 +89,16 @@ class Listed:
     ends_itself: bool
     options: tuple[Option, ...]
     machine: tuple[Ability, ...]
-    broker: str
+    broker: tuple[str, ...]
     brokers: tuple[str, ...]
+    broker_on_peers: tuple[str, ...]
+    brokers_on_peers: tuple[str, ...]
 
 
 def list_faults(
     names: Sequence[str] = (),
     engine_unusable: Callable[[], str] = docker_engine.unusable,
-    machine_lacks: Callable[[str, str], str] = why_not,
+    machine_lacks: Callable[[MachineAbility, str], str] = why_not,
 ) -> list[Listed]:
     """Return what there is to tell of faults; raises UsageError for a name that is not registered.
 
@@ -103,10 +108,10 @@ def list_faults(
         machine_lacks: (ability, runtime) → why this machine does not have it; empty when it has.
     """
     kinds = [FAULTS.get(name) for name in names] or [kind for _, kind in FAULTS.items()]
-    asked: dict[tuple[str, str], str] = {}
+    asked: dict[tuple[MachineAbility, str], str] = {}
     no_engine: list[str] = []
 
-    def lacking(ability: str, runtime: str) -> str:
+    def lacking(ability: MachineAbility, runtime: str) -> str:
         if (ability, runtime) not in asked:
             if runtime == "docker" and not no_engine:
                 no_engine.append(engine_unusable())
@@ -131,8 +136,8 @@ def options_of(cls: type) -> tuple[Option, ...]:
     return tuple(_option(spec) for spec in field_specs(cls))
 
 
-def _listed(kind: FaultKind, lacking: Callable[[str, str], str]) -> Listed:
-    needs = kind.spec.needs
+def _listed(kind: FaultKind, lacking: Callable[[MachineAbility, str], str]) -> Listed:
+    needs, on_peers = kind.spec.needs, kind.spec.needs_on_peers
     return Listed(
         name=kind.name,
         summary=kind.summary,
@@ -141,11 +146,17 @@ def _listed(kind: FaultKind, lacking: Callable[[str, str], str]) -> Listed:
         options=options_of(kind.spec.options),
         machine=tuple(
             Ability(name=ability, lacking={runtime: lacking(ability, runtime) for runtime in RUNTIMES})
-            for ability in kind.abilities
+            for ability in kind.machine
         ),
         broker=needs,
-        brokers=tuple(name for name, spec in BROKER_SPECS.items() if not needs or needs in spec.abilities),
+        brokers=_able(needs),
+        broker_on_peers=on_peers,
+        brokers_on_peers=_able((*needs, *on_peers)),
     )
+
+
+def _able(needs: tuple[BrokerAbility, ...]) -> tuple[str, ...]:
+    return tuple(name for name, spec in BROKER_SPECS.items() if spec.abilities.issuperset(needs))
 
 
 def _option(spec: FieldSpec) -> Option:
@@ -197,7 +208,10 @@ def _lines(entry: Listed) -> list[str]:
     lines = [entry.name, *_wrapped(entry.summary, 2)]
     lines.append(f"  acts on {entry.acts_on}" + ("; ends by itself (no `for`)" if entry.ends_itself else ""))
     if entry.broker:
-        lines.append(f"  brokers: {', '.join(entry.brokers) or 'none'} (it needs the broker's ability {entry.broker})")
+        lines.append(f"  brokers: {', '.join(entry.brokers) or 'none'} (it needs {_of_broker(entry.broker)})")
+    if entry.broker_on_peers:
+        brokers, needs = ", ".join(entry.brokers_on_peers) or "none", _of_broker(entry.broker_on_peers)
+        lines.append(f"  brokers, on links between nodes: {brokers} (it needs {needs})")
     for ability in entry.machine:
         reasons = {why for why in ability.lacking.values() if why}
         if len(reasons) == 1 and all(ability.lacking.values()):
@@ -212,6 +226,10 @@ def _lines(entry: Listed) -> list[str]:
         lines += _wrapped(f"{option.name:<{width}}  {_facts(option)}", 2, 4 + width)
         lines += _wrapped(option.meaning, 4 + width)
     return lines
+
+
+def _of_broker(abilities: tuple[str, ...]) -> str:
+    return f"the broker's {'abilities' if len(abilities) > 1 else 'ability'} {', '.join(abilities)}"
 
 
 def _facts(option: Option) -> str:

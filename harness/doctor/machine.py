@@ -21,7 +21,7 @@ from pathlib import Path
 from harness.clock import clock_identity
 from harness.doctor.report import Item, ItemStatus
 from harness.errors import AbilityError
-from harness.runtime.abilities import why_not
+from harness.runtime.abilities import MachineAbility, why_not
 from harness.runtime.kernel.cgroup_cpu import CpuController, CpuGroup, find_controller
 from harness.runtime.kernel.disk import FILESYSTEMS, require_disk
 from harness.units import BYTES
@@ -103,7 +103,7 @@ def cpu() -> Item:
 
 def memory_limits() -> Item:
     """Tell whether a node's memory can be limited."""
-    why = why_not("memory_limits", "process")
+    why = why_not(MachineAbility.MEMORY_LIMITS, "process")
     if not why:
         return Item(name="memory limits", status=ItemStatus.OK, detail="control groups with the memory controller")
     return Item(

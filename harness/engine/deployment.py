@@ -25,7 +25,7 @@ from harness.errors import AbilityError, StartError
 from harness.history.events import NodeEvent, ProofEvent, WorkerEvent
 from harness.history.record import EventLog
 from harness.progress import Note
-from harness.runtime.abilities import why_not
+from harness.runtime.abilities import MachineAbility, why_not
 from harness.runtime.base import NodeSpec
 from harness.runtime.contract import RunNode, Runtime
 from harness.runtime.docker.runtime import DockerRuntime
@@ -61,7 +61,7 @@ class Deployment:
         bound, binaries: What to run.
         runtime: ``process`` or ``docker``.
         run_dir, ledger, ports, events: Of the run.
-        abilities: What the plan's faults need (``cpu_limits``).
+        abilities: What the plan's faults need of the machine.
         listener: For notes to the user.
     """
 
@@ -75,7 +75,7 @@ class Deployment:
         ledger: Ledger,
         ports: Ports,
         events: EventLog,
-        abilities: frozenset[str],
+        abilities: frozenset[MachineAbility],
         listener: Callable[[Note], None],
     ) -> None:
         plan, self._run_dir = bound.plan, run_dir
@@ -201,7 +201,7 @@ class Deployment:
         return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
 
     def _made(
-        self, kind: str, binaries: Binaries, drawn: NodePorts, ports: Ports, abilities: frozenset[str]
+        self, kind: str, binaries: Binaries, drawn: NodePorts, ports: Ports, abilities: frozenset[MachineAbility]
     ) -> Runtime:
         if kind == "docker":
             images = {"broker": binaries.broker.image, "toxiproxy": binaries.toxiproxy.image}
@@ -214,8 +214,8 @@ class Deployment:
             binaries.toxiproxy.command,
             self._ledger,
             ports,
-            cpu=find_controller() if "cpu_limits" in abilities else None,
-            memory=find_memory_controller() if "memory_limits" in abilities else None,
+            cpu=find_controller() if MachineAbility.CPU_LIMITS in abilities else None,
+            memory=find_memory_controller() if MachineAbility.MEMORY_LIMITS in abilities else None,
         )
 
     def _with_environment(self, spec: WorkerSpec) -> WorkerSpec:
@@ -331,8 +331,9 @@ class Deployment:
             self._listener(Note(text=text, warning=True))
 
 
-def check_abilities(needed: Mapping[str, tuple[str, ...]], runtime: str) -> None:
+def check_abilities(needed: Mapping[MachineAbility, tuple[str, ...]], runtime: str) -> None:
     """Refuse a run whose faults need what this machine cannot do in a runtime; ``needed`` is ability → fault ids."""
     for ability, faults in needed.items():
         if why := why_not(ability, runtime):
-            raise AbilityError(f"{', '.join(faults)}: {why}", hint="`harness doctor` says what this machine can do")
+            message = f"{', '.join(faults)}: this machine cannot {ability.does}: {why}"
+            raise AbilityError(message, hint="`harness doctor` says what this machine can do")

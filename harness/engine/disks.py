@@ -6,18 +6,19 @@ Knows no fault: a plan has disks because its cluster says so or because one of i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container
 
 from harness.errors import HarnessError
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import NodeSpec
 from harness.runtime.kernel.disk import LoopDisk, require_disk
 from harness.runtime.ledger import Ledger
 from harness.scenario.model import Cluster, DiskSpec
 
 
-def disk_spec(cluster: Cluster, abilities: Mapping[str, object] | frozenset[str]) -> DiskSpec | None:
+def disk_spec(cluster: Cluster, abilities: Container[MachineAbility]) -> DiskSpec | None:
     """Return what disk each node has; None when they share this machine's. Raises AbilityError where it cannot be had."""
-    spec = cluster.disk or (DiskSpec() if "disk" in abilities else None)
+    spec = cluster.disk or (DiskSpec() if MachineAbility.DISK in abilities else None)
     if spec is not None:
         require_disk(spec.filesystem)
     return spec

@@ -30,6 +30,7 @@ from harness.faults.base import FAULTS
 from harness.history.events import AuthorityEvent, PhaseEvent
 from harness.history.record import EventLog, Journal
 from harness.progress import Listener, PhaseStarted, Snapshot
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
 from harness.scenario.model import Plan
@@ -120,10 +121,10 @@ class Engine:
             self.run_dir.write_json("run.json", _document(self.record))
         return self.record
 
-    def _abilities(self) -> frozenset[str]:
-        needed: dict[str, tuple[str, ...]] = {}
+    def _abilities(self) -> frozenset[MachineAbility]:
+        needed: dict[MachineAbility, tuple[str, ...]] = {}
         for fault in self._plan.timeline:
-            for ability in FAULTS.get(fault.kind).abilities:
+            for ability in FAULTS.get(fault.kind).machine:
                 needed[ability] = (*needed.get(ability, ()), fault.id)
         check_abilities(needed, self.record.runtime)
         disk_spec(self._plan.cluster, needed)
@@ -147,7 +148,7 @@ class Engine:
             libraries={role: had[library] for role, library in libraries.items()},
         )
 
-    async def _execute(self, binaries: Binaries, abilities: frozenset[str]) -> None:
+    async def _execute(self, binaries: Binaries, abilities: frozenset[MachineAbility]) -> None:
         ledger = Ledger(self.record.run_id, self.run_dir.path)
         ports = Ports()
         try:

@@ -10,6 +10,7 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, Stage
 from harness.faults.kit import evidence
 from harness.faults.kit.cluster_commands import retry_until_accepted
 from harness.faults.kit.lifetime import OneOffFault
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.model import TOPIC
 from harness.scenario.plugins import FaultSpec
 
@@ -84,10 +85,9 @@ FAULTS.register("add_partitions")(
             acts_on="topic",
             ends_itself=True,
             span_ns=lambda _, __: _SPAN_NS,
-            needs="add_partitions",
+            needs=(BrokerAbility.ADD_PARTITIONS,),
             partitions_added=lambda options: options.count,
         ),
-        abilities=(),
         make=AddPartitions,
         describe=lambda options: f"{options.count} more",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
@@ -10,7 +10,8 @@ from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
 from harness.faults.kit.link_evidence import rate_bytes_per_s
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
-from harness.scenario.plugins import FaultSpec
+from harness.scenario.abilities import BrokerAbility
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import BYTE_RATE, ByteRate
 
 _PROXY_UNIT = 1000
@@ -79,8 +80,10 @@ def _shown(rate: int | None) -> str:
     return "too few round trips" if rate is None else BYTE_RATE.brief(rate)
 
 
-def _problem(options: BandwidthOptions) -> str:
-    return "rate must be whole KB/s" if options.rate_bytes_per_s % _PROXY_UNIT else ""
+def _validate(options: BandwidthOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    del place
+    if options.rate_bytes_per_s % _PROXY_UNIT:
+        yield Refusal("rate must be whole KB/s", "rate")
 
 
 def _describe(options: BandwidthOptions) -> str:
@@ -91,8 +94,9 @@ FAULTS.register("bandwidth")(
     FaultKind(
         name="bandwidth",
         summary="Let each connection through links carry only so much per second.",
-        spec=FaultSpec(options=BandwidthOptions, acts_on="link", problem=_problem, needs_on_peers="peer_bulk"),
-        abilities=(),
+        spec=FaultSpec(
+            options=BandwidthOptions, acts_on="link", validate=_validate, needs_on_peers=(BrokerAbility.PEER_BULK,)
+        ),
         make=Bandwidth,
         describe=_describe,
         extra_probe=_extra_probe,

@@ -17,6 +17,7 @@ from harness.faults.kit.outages import Outages
 from harness.history.events import Event
 from harness.history.record import Break
 from harness.registry import Registry
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import Identity, Link, Pausable
 from harness.runtime.contract import ProxyControl, RunNode
 from harness.scenario.model import PlannedFault
@@ -259,8 +260,8 @@ class FaultKind:
         name: Word in scenarios.
         summary: One line for docs and ``harness explain``.
         spec: For the loader.
-        abilities: What the machine must be able to do (``cpu_limits``); checked before a run starts.
         make: Builds one for a run.
+        machine: What the machine must be able to do; checked before a run starts.
         describe: Options → a few words (``50ms ± 15ms both ways``).
         extra_probe: Options → the look of the monitor's that its evidence takes beside the usual round trips; None = none.
         links_of_nodes: It acts on the links of its nodes: those between nodes are probed, too.
@@ -269,9 +270,9 @@ class FaultKind:
     name: str
     summary: str
     spec: FaultSpec
-    abilities: tuple[str, ...]
     make: Callable[[FaultContext], Fault]
     describe: Callable[[Any], str]
+    machine: tuple[MachineAbility, ...] = ()
     extra_probe: Callable[[Any], ExtraProbe] | None = None
     links_of_nodes: bool = False
 

@@ -35,7 +35,6 @@ FAULTS.register("blackhole")(
         name="blackhole",
         summary="Lose all data on links while their connections stay open; these end with the fault.",
         spec=FaultSpec(options=BlackholeOptions, acts_on="link"),
-        abilities=(),
         make=Blackhole,
         describe=lambda options: f"all data {WAYS[options.direction]} vanishes",
         extra_probe=lambda _: ExtraProbe(mode="slow"),

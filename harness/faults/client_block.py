@@ -119,7 +119,6 @@ FAULTS.register("client_block")(
         name="client_block",
         summary="The handler of consumers does not end; the process lives and sends heartbeats.",
         spec=FaultSpec(options=ClientBlockOptions, acts_on="consumer", holds_handler=True),
-        abilities=(),
         make=ClientBlock,
         describe=lambda _: "handler blocked",
     )

@@ -84,7 +84,6 @@ FAULTS.register("client_join")(
             joins=True,
             departures=1,
         ),
-        abilities=(),
         make=ClientJoin,
         describe=lambda _: "starts, and stays",
     )

@@ -27,7 +27,6 @@ FAULTS.register("client_kill")(
         name="client_kill",
         summary="SIGKILL producers or consumers; healing starts a new incarnation.",
         spec=FaultSpec(options=ClientKillOptions, acts_on="client", silences=True, departures=2),
-        abilities=(),
         make=ClientKill,
         describe=lambda _: "SIGKILL, new incarnation at the end",
     )

@@ -40,7 +40,6 @@ FAULTS.register("client_leave")(
         name="client_leave",
         summary="Producers or consumers finish and leave; healing starts a new incarnation.",
         spec=FaultSpec(options=ClientLeaveOptions, acts_on="client", departures=2),
-        abilities=(),
         make=ClientLeave,
         describe=lambda _: "told to leave, new incarnation at the end",
     )

@@ -36,7 +36,6 @@ FAULTS.register("client_pause")(
         name="client_pause",
         summary="Freeze producers or consumers (SIGSTOP).",
         spec=FaultSpec(options=ClientPauseOptions, acts_on="client", silences=True),
-        abilities=(),
         make=ClientPause,
         describe=lambda _: "frozen (SIGSTOP)",
     )

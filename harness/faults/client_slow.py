@@ -118,7 +118,6 @@ FAULTS.register("client_slow")(
         name="client_slow",
         summary="The handler of consumers takes longer for every message.",
         spec=FaultSpec(options=ClientSlowOptions, acts_on="consumer"),
-        abilities=(),
         make=ClientSlow,
         describe=lambda options: f"{format_ns(options.extra_ns)} more for every message",
     )

@@ -6,14 +6,16 @@ a part of what it was seen to use, so that the starvation is real whatever the b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.errors import AbilityError, ControlError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import HealingFault
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import CpuUse
-from harness.scenario.plugins import FaultSpec
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import Cores, Ratio, format_ns
 
 _THROTTLED_MIN = 3
@@ -153,10 +155,12 @@ class Cpu(HealingFault[CpuOptions]):
         )
 
 
-def _problem(options: CpuOptions) -> str:
+def _validate(options: CpuOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    del place
     both = options.limit is not None and options.fraction is not None
     neither = options.limit is None and options.fraction is None
-    return "exactly one of limit and fraction is needed" if both or neither else ""
+    if both or neither:
+        yield Refusal("exactly one of limit and fraction is needed")
 
 
 def _describe(options: CpuOptions) -> str:
@@ -173,8 +177,8 @@ FAULTS.register("cpu")(
     FaultKind(
         name="cpu",
         summary="Limit the CPU time of nodes, with a load of its own inside the limit when wanted.",
-        spec=FaultSpec(options=CpuOptions, acts_on="node", problem=_problem, unreplayable=_unreplayable),
-        abilities=("cpu_limits",),
+        spec=FaultSpec(options=CpuOptions, acts_on="node", validate=_validate, unreplayable=_unreplayable),
+        machine=(MachineAbility.CPU_LIMITS,),
         make=Cpu,
         describe=_describe,
     )

@@ -41,7 +41,6 @@ FAULTS.register("disconnect")(
         name="disconnect",
         summary="Shut links: their connections are cut, and new ones are refused.",
         spec=FaultSpec(options=DisconnectOptions, acts_on="link"),
-        abilities=(),
         make=Disconnect,
         describe=lambda _: "connections cut, new ones refused",
     )

@@ -15,6 +15,7 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import HealingFault
 from harness.faults.kit.node_life import NodeLife
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import Disk
 from harness.scenario.plugins import FaultSpec
 from harness.units import BYTES, Bytes
@@ -194,7 +195,7 @@ FAULTS.register("disk_full")(
         name="disk_full",
         summary="Fill the disks of nodes; what does not serve when there is room again is restarted.",
         spec=FaultSpec(options=DiskFullOptions, acts_on="node", takes_node_down=True),
-        abilities=("disk",),
+        machine=(MachineAbility.DISK,),
         make=DiskFull,
         describe=lambda options: f"disk full but for {BYTES.format(options.leave_bytes)}",
     )

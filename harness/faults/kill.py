@@ -25,7 +25,6 @@ FAULTS.register("kill")(
         name="kill",
         summary="SIGKILL nodes; healing starts them again on their data.",
         spec=FaultSpec(options=KillOptions, acts_on="node", takes_node_down=True),
-        abilities=(),
         make=Kill,
         describe=lambda _: "SIGKILL, started again at the end",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,7 +13,7 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic
 from harness.history.events import DrawEvent
-from harness.scenario.plugins import FaultSpec
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import Duration, format_ns
 
 _STEP_S = 0.25
@@ -104,8 +104,10 @@ def _describe(options: LatencyOptions) -> str:
     return f"{format_ns(options.delay_ns)}{jitter} {WAYS[options.direction]}{replay}"
 
 
-def _problem(options: LatencyOptions) -> str:
-    return "jitter must not exceed delay" if options.jitter_ns > options.delay_ns else ""
+def _validate(options: LatencyOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    del place
+    if options.jitter_ns > options.delay_ns:
+        yield Refusal("jitter must not exceed delay", "jitter")
 
 
 def _unreplayable(options: LatencyOptions) -> str:
@@ -117,8 +119,7 @@ FAULTS.register("latency")(
     FaultKind(
         name="latency",
         summary="Delay the data on links, with jitter, in one direction or both.",
-        spec=FaultSpec(options=LatencyOptions, acts_on="link", problem=_problem, unreplayable=_unreplayable),
-        abilities=(),
+        spec=FaultSpec(options=LatencyOptions, acts_on="link", validate=_validate, unreplayable=_unreplayable),
         make=Latency,
         describe=_describe,
     )

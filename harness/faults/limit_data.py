@@ -10,6 +10,7 @@ from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
 from harness.history.record import Break
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.plugins import FaultSpec
 from harness.units import BYTES, Bytes
 
@@ -97,8 +98,7 @@ FAULTS.register("limit_data")(
     FaultKind(
         name="limit_data",
         summary="End each connection through links once it has carried so many bytes.",
-        spec=FaultSpec(options=LimitDataOptions, acts_on="link", needs_on_peers="peer_guests"),
-        abilities=(),
+        spec=FaultSpec(options=LimitDataOptions, acts_on="link", needs_on_peers=(BrokerAbility.PEER_GUESTS,)),
         make=LimitData,
         describe=lambda options: f"connections end after {BYTES.format(options.bytes_)} {WAYS[options.direction]}",
         extra_probe=_extra_probe,

@@ -15,6 +15,7 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import HealingFault
 from harness.faults.kit.node_life import NodeLife
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import MemoryUse
 from harness.scenario.plugins import FaultSpec
 from harness.units import BYTES, Bytes
@@ -156,7 +157,7 @@ FAULTS.register("memory")(
         name="memory",
         summary="Limit the memory of nodes; what the kernel ends for lack of it is started again at the end.",
         spec=FaultSpec(options=MemoryOptions, acts_on="node", takes_node_down=True),
-        abilities=("memory_limits",),
+        machine=(MachineAbility.MEMORY_LIMITS,),
         make=Memory,
         describe=lambda options: f"at most {BYTES.format(options.limit_bytes)} of memory",
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness.brokers.base import Leadership
@@ -13,9 +15,9 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.cluster_commands import retry_until_accepted
 from harness.faults.kit.lifetime import OneOffFault
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.model import TOPIC
-from harness.scenario.plugins import FaultSpec
-from harness.scenario.target import TargetField
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 
 _SPAN_NS = 2 * NS_PER_S
 _SERVES_NS = 5 * NS_PER_S
@@ -96,13 +98,17 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         return f"{now.leader or 'nobody'} leads{own} (before: {self._before or 'not known'})"
 
 
-def _misfit(options: MoveLeaderOptions, place: TargetField) -> str:
-    """Return why leadership cannot be handed over here, or an empty string."""
-    if place.cluster.replicas < 2:
-        return "with 1 replica there is nobody to lead instead"
-    if options.partition >= place.workload.partitions:
-        return f"there is no partition {options.partition}, of {place.workload.partitions}"
-    return ""
+def _validate(options: MoveLeaderOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    """Yield why leadership cannot be handed over here."""
+    if place is None:
+        return
+    lacking = place.lacks(BrokerAbility.PARTITION_LEADERS) if options.partition else None
+    if lacking is not None:
+        yield dataclasses.replace(lacking, key="partition")
+    elif place.cluster.replicas < 2:
+        yield Refusal("with 1 replica there is nobody to lead instead")
+    elif options.partition >= place.workload.partitions:
+        yield Refusal(f"there is no partition {options.partition}, of {place.workload.partitions}", "partition")
 
 
 FAULTS.register("move_leader")(
@@ -114,11 +120,9 @@ FAULTS.register("move_leader")(
             acts_on="topic",
             ends_itself=True,
             span_ns=lambda _, __: _SPAN_NS,
-            needs="move_leader",
-            needs_more=lambda options: "partition_leaders" if options.partition else "",
-            misfit=_misfit,
+            needs=(BrokerAbility.MOVE_LEADER,),
+            validate=_validate,
         ),
-        abilities=(),
         make=MoveLeader,
         describe=lambda options: f"of partition {options.partition}",
     )

@@ -15,8 +15,7 @@ from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import link_evidence
 from harness.faults.kit.toxics import LinkToxic
 from harness.runtime.base import Link
-from harness.scenario.plugins import FaultSpec
-from harness.scenario.target import TargetField
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 
 _STREAMS = {
     ("from", "in"): "downstream",
@@ -95,13 +94,14 @@ class Partition(LinkToxic[PartitionOptions]):
         return tuple(sorted(_STREAMS[end, way] for way in ways))
 
 
-def _misfit(options: PartitionOptions, place: TargetField) -> str:
+def _validate(options: PartitionOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    if place is None:
+        return
     strange = [name for name in options.together_with if name not in place.topology.node_names]
     if strange:
-        return f"together_with names {', '.join(strange)}, which is no node"
-    if options.from_ != "clients" and len(place.topology.members) == 1:
-        return "one node alone has no peers"
-    return ""
+        yield Refusal(f"together_with names {', '.join(strange)}, which is no node", "together_with")
+    elif options.from_ != "clients" and len(place.topology.members) == 1:
+        yield Refusal("one node alone has no peers")
 
 
 def _describe(options: PartitionOptions) -> str:
@@ -115,8 +115,7 @@ FAULTS.register("partition")(
     FaultKind(
         name="partition",
         summary="Cut nodes off from other nodes, from clients or from both: data vanishes, and nobody is told.",
-        spec=FaultSpec(options=PartitionOptions, acts_on="node", takes_node_down=True, misfit=_misfit),
-        abilities=(),
+        spec=FaultSpec(options=PartitionOptions, acts_on="node", takes_node_down=True, validate=_validate),
         make=Partition,
         describe=_describe,
         links_of_nodes=True,

@@ -57,7 +57,6 @@ FAULTS.register("pause")(
         name="pause",
         summary="Freeze nodes (SIGSTOP): connections stay open, nothing answers.",
         spec=FaultSpec(options=PauseOptions, acts_on="node", takes_node_down=True),
-        abilities=(),
         make=Pause,
         describe=lambda _: "frozen (SIGSTOP)",
     )

@@ -16,6 +16,7 @@ from harness.faults.kit import evidence
 from harness.faults.kit.freeze import STOPPED
 from harness.faults.kit.lifetime import OneOffFault
 from harness.faults.kit.node_life import RETURN_NS, NodeLife
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import Disk
 from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
@@ -207,7 +208,7 @@ FAULTS.register("power_loss")(
             span_ns=lambda options, _: options.down_ns + RETURN_NS,
             takes_node_down=True,
         ),
-        abilities=("disk",),
+        machine=(MachineAbility.DISK,),
         make=PowerLoss,
         describe=lambda options: f"power cut, down {format_ns(options.down_ns)}",
     )

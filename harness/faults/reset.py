@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.toxics import Direction, LinkToxic
-from harness.scenario.plugins import FaultSpec
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import Duration, format_ns
 
 
@@ -86,18 +86,17 @@ def _describe(options: ResetOptions) -> str:
     return f"TCP RST every {format_ns(options.every_ns)}, for {format_ns(options.cut_ns)}"
 
 
-def _problem(options: ResetOptions) -> str:
-    return (
-        "cut must be at least 100ms shorter than every" if options.cut_ns > options.every_ns - 100 * NS_PER_MS else ""
-    )
+def _validate(options: ResetOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    del place
+    if options.cut_ns > options.every_ns - 100 * NS_PER_MS:
+        yield Refusal("cut must be at least 100ms shorter than every", "cut")
 
 
 FAULTS.register("reset")(
     FaultKind(
         name="reset",
         summary="Cut the connections of links by TCP reset, again and again.",
-        spec=FaultSpec(options=ResetOptions, acts_on="link", problem=_problem),
-        abilities=(),
+        spec=FaultSpec(options=ResetOptions, acts_on="link", validate=_validate),
         make=Reset,
         describe=_describe,
     )

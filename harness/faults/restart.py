@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +11,7 @@ from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit.lifetime import OneOffFault
 from harness.faults.kit.node_life import RETURN_NS, NodeLife, NodeLives
-from harness.scenario.plugins import FaultSpec
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import Duration, format_ns
 
 
@@ -76,8 +77,10 @@ def _describe(options: RestartOptions) -> str:
     return f"{how}, rolling with gaps of {format_ns(options.gap_ns)}" if options.rolling else how
 
 
-def _problem(options: RestartOptions) -> str:
-    return "gap needs rolling: true" if options.gap_ns and not options.rolling else ""
+def _validate(options: RestartOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    del place
+    if options.gap_ns and not options.rolling:
+        yield Refusal("gap needs rolling: true", "gap")
 
 
 FAULTS.register("restart")(
@@ -89,10 +92,9 @@ FAULTS.register("restart")(
             acts_on="node",
             ends_itself=True,
             span_ns=_span_ns,
-            problem=_problem,
+            validate=_validate,
             takes_node_down=True,
         ),
-        abilities=(),
         make=Restart,
         describe=_describe,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from harness.clock import NS_PER_MS
@@ -11,7 +11,8 @@ from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
 from harness.faults.kit.link_evidence import length_ns
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
-from harness.scenario.plugins import FaultSpec
+from harness.scenario.abilities import BrokerAbility
+from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import BYTES, Bytes, Duration, format_ns
 
 _NS_PER_US = 1000
@@ -89,12 +90,14 @@ def _extra_probe(options: SlicerOptions) -> ExtraProbe:
     return bulk_probe(options.direction, look_bytes(options))
 
 
-def _problem(options: SlicerOptions) -> str:
+def _validate(options: SlicerOptions, place: FaultPlace | None) -> Iterator[Refusal]:
+    del place
     if options.variation_bytes >= options.size_bytes:
-        return "variation must be less than size"
-    if options.delay_ns % _NS_PER_US:
-        return "delay must be whole microseconds"
-    return "pieces so large with pauses so short cannot be seen" if added_ns(options) < _LEAST_NS else ""
+        yield Refusal("variation must be less than size", "variation")
+    elif options.delay_ns % _NS_PER_US:
+        yield Refusal("delay must be whole microseconds", "delay")
+    elif added_ns(options) < _LEAST_NS:
+        yield Refusal("pieces so large with pauses so short cannot be seen")
 
 
 def _describe(options: SlicerOptions) -> str:
@@ -114,11 +117,10 @@ FAULTS.register("slicer")(
         spec=FaultSpec(
             options=SlicerOptions,
             acts_on="link",
-            problem=_problem,
+            validate=_validate,
             unreplayable=_unreplayable,
-            needs_on_peers="peer_guests",
+            needs_on_peers=(BrokerAbility.PEER_GUESTS,),
         ),
-        abilities=(),
         make=Slicer,
         describe=_describe,
         extra_probe=_extra_probe,

@@ -68,7 +68,6 @@ FAULTS.register("slow_close")(
         name="slow_close",
         summary="Let the end of a connection take longer to get through links.",
         spec=FaultSpec(options=SlowCloseOptions, acts_on="link"),
-        abilities=(),
         make=SlowClose,
         describe=lambda options: f"ends {format_ns(options.delay_ns)} late {WAYS[options.direction]}",
         extra_probe=lambda _: ExtraProbe(mode="close"),

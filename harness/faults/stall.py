@@ -35,7 +35,6 @@ FAULTS.register("stall")(
         name="stall",
         summary="Hold all data on links: nothing is lost, no connection ends, and all of it arrives afterwards.",
         spec=FaultSpec(options=StallOptions, acts_on="link"),
-        abilities=(),
         make=Stall,
         describe=lambda options: f"all data {WAYS[options.direction]} is held",
         extra_probe=lambda _: ExtraProbe(mode="slow"),

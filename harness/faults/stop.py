@@ -25,7 +25,6 @@ FAULTS.register("stop")(
         name="stop",
         summary="Stop nodes gracefully (SIGTERM); healing starts them again on their data.",
         spec=FaultSpec(options=StopOptions, acts_on="node", takes_node_down=True),
-        abilities=(),
         make=Stop,
         describe=lambda _: "SIGTERM, started again at the end",
     )

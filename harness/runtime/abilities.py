@@ -6,12 +6,35 @@ Knows no fault; a fault names the abilities it needs. Nothing that is tried here
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from functools import partial
+from typing import Self
 
 from harness.errors import AbilityError
 from harness.runtime.kernel.cgroup_cpu import find_controller
 from harness.runtime.kernel.cgroup_memory import find_memory_controller
 from harness.runtime.kernel.disk import FILESYSTEMS, require_disk
+
+
+class MachineAbility(StrEnum):
+    """What a machine can do that not every machine can.
+
+    Attributes:
+        does: What a machine without it cannot do: the end of ``this machine cannot …``.
+    """
+
+    does: str
+
+    def __new__(cls, word: str, does: str) -> Self:
+        """Return a member whose value is its word."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.does = does
+        return member
+
+    CPU_LIMITS = "cpu_limits", "limit the CPU of a node"
+    MEMORY_LIMITS = "memory_limits", "limit the memory of a node"
+    DISK = "disk", "give each node a disk of its own"
 
 
 def _cpu_limits(runtime: str) -> str:
@@ -30,18 +53,17 @@ def _disk(runtime: str) -> str:
     return "" if "" in reasons else reasons[0]
 
 
-MACHINE_ABILITIES: Mapping[str, Callable[[str], str]] = {
-    "cpu_limits": _cpu_limits,
-    "memory_limits": _memory_limits,
-    "disk": _disk,
+_EXAMINED: Mapping[MachineAbility, Callable[[str], str]] = {
+    MachineAbility.CPU_LIMITS: _cpu_limits,
+    MachineAbility.MEMORY_LIMITS: _memory_limits,
+    MachineAbility.DISK: _disk,
 }
 """Ability → (kind of runtime) → why this machine does not have it there; empty when it has."""
 
 
-def why_not(ability: str, runtime: str) -> str:
-    """Return why an ability is lacking in a runtime; empty when it is there."""
-    ask = MACHINE_ABILITIES.get(ability)
-    return f"nobody knows the ability {ability!r}" if ask is None else ask(runtime)
+def why_not(ability: MachineAbility, runtime: str) -> str:
+    """Return why this machine lacks an ability in a runtime; empty when it is there."""
+    return _EXAMINED[ability](runtime)
 
 
 def _why(probe: Callable[[], object]) -> str:

@@ -24,11 +24,6 @@ LOOKED_UP = ("leader", "coordinator")
 TOPIC = "topic"
 """The one target of faults that act on the topic."""
 
-GroupState = Literal[
-    "preparing_rebalance", "completing_rebalance", "assigning", "reconciling", "stable", "empty", "dead"
-]
-"""How a consumer group is, in the words of histories."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -59,7 +54,7 @@ class Trigger:
     """A state at which a fault is applied, in place of a time. Exactly one of the first five is given (and `is`).
 
     Attributes:
-        group: The consumer group is in this state, by its coordinator's word.
+        group: The consumer group is in this state, one of the broker's, by its coordinator's word.
         leader_of: The leader of this partition (of a broker with one leader for all: 0) is as `is` says.
         is_: With `leader_of`: `moved` (another node leads than when the timeline began; so when left out), `none`
             (nobody leads) or the name of a node that leads.
@@ -71,7 +66,7 @@ class Trigger:
             inconclusive.
     """
 
-    group: GroupState | None = None
+    group: str = ""
     leader_of: int | None = field(default=None, metadata={"minimum": 0})
     is_: str = ""
     backlog: str = ""

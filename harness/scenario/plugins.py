@@ -2,15 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.registry import BROKER_PACKAGES, PackageRegistry
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.model import Cluster, FaultEffects, Workload
 from harness.scenario.topology import Topology
 
 ActsOn = Literal["link", "node", "client", "consumer", "topic"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something that is written does not fit, as a plug-in says it; the loader adds where it is written.
+
+    Attributes:
+        message: What is wrong, and why.
+        key: What is wrong by its name in YAML: of a fault, one of its options (``jitter``); of a broker, a path from the
+            top (``workload.producer.acks``). Empty = all options, or the cluster.
+        hint: What to write in its place.
+    """
+
+    message: str
+    key: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlace:
+    """Where a fault would act.
+
+    Attributes:
+        cluster, workload: Of the variant.
+        topology: What the broker lays out for them.
+        broker: Alias or distribution as written.
+        able: Ability → kinds of broker that have it.
+        abilities: Of this broker; None when it is not known.
+    """
+
+    cluster: Cluster
+    workload: Workload
+    topology: Topology
+    broker: str = ""
+    able: Mapping[BrokerAbility, tuple[str, ...]] = field(default_factory=dict)
+    abilities: frozenset[BrokerAbility] | None = None
+
+    def lacks(self, *abilities: BrokerAbility) -> Refusal | None:
+        """Return the refusal for the first of the abilities that this broker does not have; None when it has all of them.
+
+        A broker that is not known lacks nothing: that it is unknown is said elsewhere.
+        """
+        for ability in abilities:
+            if self.abilities is not None and ability not in self.abilities:
+                kinds = ", ".join(self.able.get(ability, ())) or "no broker here"
+                return Refusal(f"{self.broker or 'the broker'} does not {ability.does}", hint=f"known: {kinds}")
+        return None
+
+
+ValidateFault = Callable[[Any, FaultPlace | None], Iterable[Refusal]]
+"""``(options, place)``: yields what does not fit; ``place`` is None while cluster or workload cannot be read."""
+
+ValidateBroker = Callable[[str, Cluster, Workload], Iterable[Refusal]]
+"""``(broker, cluster, workload)``: yields what does not fit this broker, an alias or an exact distribution."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,26 +79,22 @@ class FaultSpec(FaultEffects):
         ends_itself: True when ``for`` is not written because the fault ends by itself; then ``span_ns`` gives its
             worst-case length from its options and the number of targets.
         span_ns: ``(options, target_count) -> ns``; None unless ``ends_itself``.
-        problem: ``(options) -> str``: why the options do not fit together, or an empty string.
-        needs: Ability that the broker must have (see ``BrokerSpec``); empty = none.
+        validate: Yields why options do not fit together, this cluster, this workload or this broker; None = they always do.
+        needs: Abilities that the broker must have.
         partitions_added: ``(options) -> int``: how many partitions it adds to the topic; None = it adds none.
-        needs_on_peers: Ability that the broker must have where the fault acts on links between nodes; empty = none.
-        needs_more: ``(options) -> str``: a further ability that these options take; None = none.
-        misfit: ``(options, TargetField) -> str``: why it cannot act there, or an empty string.
+        needs_on_peers: Abilities that the broker must have where the fault acts on links between nodes.
         unreplayable: ``(options) -> str``: what of its doing cannot be replayed exactly, or an empty string; None = nothing.
     """
 
     options: type
     acts_on: ActsOn
     ends_itself: bool = False
-    span_ns: Any = None
-    problem: Any = None
-    needs: str = ""
-    partitions_added: Any = None
-    needs_on_peers: str = ""
-    needs_more: Any = None
-    misfit: Any = None
-    unreplayable: Any = None
+    span_ns: Callable[[Any, int], int] | None = None
+    validate: ValidateFault | None = None
+    needs: tuple[BrokerAbility, ...] = ()
+    partitions_added: Callable[[Any], int] | None = None
+    needs_on_peers: tuple[BrokerAbility, ...] = ()
+    unreplayable: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +106,10 @@ class BrokerSpec:
         topic, producer, consumer: Frozen dataclasses of the broker-specific options.
         node_counts: Cluster sizes it can run.
         topology: Returns what it lays out for a cluster and a workload that fit it; a pure function.
-        problem: ``(broker, cluster, workload) -> str``: why cluster and workload do not fit this broker (an alias or exact
-            distribution), or an empty string.
-        abilities: What it has that not every broker has: ``groups`` (consumer groups with a coordinator),
-            ``partition_leaders`` (each partition has a leader of its own), ``add_partitions`` (to a topic in use),
-            ``move_leader`` (leadership can be handed to another replica), ``peer_bulk`` (its ports for other nodes answer a
-            stranger with as much data as asked for).
-        group_states: ``(workload) -> states`` that a consumer group of it can be in; None = any, or there are no groups.
+        validate: Yields why cluster and workload do not fit this broker; None = they always do.
+        abilities: What it can do that not every broker can.
+        group_states: Every state that a consumer group of it can be in; empty = there are no groups.
+        group_states_of: ``(workload) -> states`` among them that its group can be in; None = all.
     """
 
     aliases: Mapping[str, str]
@@ -70,9 +118,10 @@ class BrokerSpec:
     consumer: type
     node_counts: tuple[int, ...]
     topology: Callable[[Cluster, Workload], Topology]
-    problem: Any = None
-    abilities: frozenset[str] = frozenset()
-    group_states: Any = None
+    validate: ValidateBroker | None = None
+    abilities: frozenset[BrokerAbility] = frozenset()
+    group_states: tuple[str, ...] = ()
+    group_states_of: Callable[[Workload], tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

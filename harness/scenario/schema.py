@@ -54,7 +54,8 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, object]:
     }
     keys["cluster"] |= _section(Cluster, {"topic": [spec.topic for spec in vocabulary.brokers.values()]})
     keys["workload"] |= _workload(vocabulary)
-    faults = [_fault(kind, spec) for kind, spec in sorted(vocabulary.faults.items())]
+    states = tuple(sorted({state for spec in vocabulary.brokers.values() for state in spec.group_states}))
+    faults = [_fault(kind, spec, states) for kind, spec in sorted(vocabulary.faults.items())]
     keys["faults"] |= {"type": ["array", "null"], "items": {"oneOf": faults} if faults else False}
     keys["expect"] |= {
         "type": "object",
@@ -136,13 +137,13 @@ def _of_kind(kind: str, spec: BrokerSpec) -> Schema:
     }
 
 
-def _fault(kind: str, spec: FaultSpec) -> Schema:
+def _fault(kind: str, spec: FaultSpec, states: tuple[str, ...]) -> Schema:
     options = _object(spec.options, empty=True)
     words = _object(FaultWords)
     properties: Schema = {kind: options, **words["properties"]}
     properties["at"] |= {"type": "string"}
     properties["id"] |= {"pattern": ID_PATTERN}
-    properties["when"] |= _when()
+    properties["when"] |= _when(states)
     required = [kind, "on", *words["required"]]
     if spec.acts_on == "topic":
         del properties["on"]
@@ -165,8 +166,9 @@ def _fault(kind: str, spec: FaultSpec) -> Schema:
     }
 
 
-def _when() -> Schema:
+def _when(states: tuple[str, ...]) -> Schema:
     schema = _object(Trigger)
+    schema["properties"]["group"] |= {"enum": list(states)} if states else {}
     for kind in ("backlog", "processed"):
         schema["properties"][kind] |= {"pattern": BOUND_PATTERN, "examples": ["> 1000"]}
     schema["properties"]["is"]["examples"] = [MOVED, NOBODY, "n1"]

@@ -5,18 +5,17 @@ Owns the words of ``on``. Never knows a fault; it is told what kind of thing the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import get_args
 
 from harness.errors import Location, nearest
 from harness.scenario import document
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.document import Node, Scalar
 from harness.scenario.members import worker_names, zones
-from harness.scenario.model import LOOKED_UP, TOPIC, Cluster, Mode, Target, Workload
-from harness.scenario.plugins import ActsOn
+from harness.scenario.model import LOOKED_UP, TOPIC, Mode, Target
+from harness.scenario.plugins import ActsOn, FaultPlace
 from harness.scenario.reader import NodeReader
-from harness.scenario.topology import Topology
 
 KEY = {"node": "node", "link": "link", "client": "worker", "consumer": "worker"}
 GROUPS = {
@@ -28,44 +27,18 @@ GROUPS = {
 WORKERS = ("client", "consumer")
 """What is acted on where workers are."""
 
-ABLE = {
-    "groups": "have consumer groups with a coordinator",
-    "partition_leaders": "give each partition a leader of its own",
-    "add_partitions": "add partitions to a topic in use",
-    "peer_bulk": "let strangers send much data through links between nodes, so that nothing could be proven",
-    "peer_guests": "let strangers keep a connection through links between nodes, so that nothing could be proven",
-    "move_leader": "hand leadership to another replica when asked",
-}
-"""Ability → what a broker without it does not do."""
-
 
 @dataclass(frozen=True, slots=True)
-class TargetField:
-    """What exists for targets to name.
+class TargetField(FaultPlace):
+    """What exists for targets to name, and for triggers.
 
     Attributes:
-        cluster, workload: Of the variant.
-        topology: What the broker lays out for them.
-        broker: Alias or distribution as written.
-        able: Ability → kinds of broker that have it.
-        abilities: Of this broker; None when it is not known.
-        group_states: States that its consumer group can be in; empty = any.
+        group_states: States that this variant's consumer group can be in.
+        group_words: Every state that a group of this broker can be in.
     """
 
-    cluster: Cluster
-    workload: Workload
-    topology: Topology
-    broker: str = ""
-    able: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    abilities: frozenset[str] | None = None
     group_states: tuple[str, ...] = ()
-
-    def lacks(self, ability: str) -> tuple[str, str]:
-        """Return (what this broker does not do, who does); empty when it has the ability or is not known."""
-        if not ability or self.abilities is None or ability in self.abilities:
-            return "", ""
-        kinds = ", ".join(self.able.get(ability, ())) or "no broker here"
-        return f"{self.broker or 'the broker'} does not {ABLE.get(ability, ability)}", f"known: {kinds}"
+    group_words: tuple[str, ...] = ()
 
     def members(self, group: str, zone: str) -> tuple[str, ...]:
         """Return the names a group stands for; a zone narrows the client links."""
@@ -163,9 +136,9 @@ def _fits(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reade
         reader.add(at, f"workers have no {target.mode}", f"known: {', '.join(others)}")
         return False
     if target.mode == "coordinator":
-        lacking, hint = place.lacks("groups")
-        if lacking:
-            reader.add(at, f"mode coordinator: {lacking}", hint)
+        refusal = place.lacks(BrokerAbility.COORDINATOR)
+        if refusal is not None:
+            reader.add(at, f"mode coordinator: {refusal.message}", refusal.hint)
             return False
     if target.partition is None:
         return True
@@ -173,9 +146,9 @@ def _fits(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reade
     if target.mode != "leader":
         reader.add(at, f"partitions have leaders: 'partition' does not go with mode {target.mode}", "mode: leader")
         return False
-    lacking, hint = place.lacks("partition_leaders")
-    if lacking:
-        reader.add(at, f"partition: {lacking}", hint)
+    refusal = place.lacks(BrokerAbility.PARTITION_LEADERS)
+    if refusal is not None:
+        reader.add(at, f"partition: {refusal.message}", refusal.hint)
         return False
     if target.partition >= place.workload.partitions:
         last = place.workload.partitions - 1

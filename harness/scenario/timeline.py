@@ -106,16 +106,11 @@ def _read_entry(
     words: Words, index: int, spec: FaultSpec, place: TargetField | None, reader: NodeReader
 ) -> FaultEntry | None:
     kind, path = words.kind.text, f"faults.{index}"
-    lacking, hint = place.lacks(spec.needs) if place is not None else ("", "")
-    if lacking:
-        reader.add(words.kind.at, f"{kind}: {lacking}", hint)
+    lacking = place.lacks(*spec.needs) if place is not None else None
+    if lacking is not None:
+        reader.add(words.kind.at, f"{kind}: {lacking.message}", lacking.hint)
     options = reader.build(words.options, spec.options, f"{path}.{kind}")
-    if options is not INVALID and spec.problem is not None:
-        problem = spec.problem(options)
-        if problem:
-            reader.add(words.options.at, f"{path}.{kind}: {problem}")
-            options = INVALID
-    if options is not INVALID and not lacking and place is not None and not _fits(words, spec, options, place, reader):
+    if options is not INVALID and lacking is None and not _fits(words, path, spec, options, place, reader):
         options = INVALID
     times = _times(words.entry, index, reader)
     target, names = _read_on(words, path, spec, place, reader)
@@ -127,7 +122,7 @@ def _read_entry(
     if not spec.ends_itself and for_ns is None:
         reader.add(words.entry.at, f"{path} needs 'for': {kind} does not end by itself", "e.g. for: 5s")
         return None
-    if INVALID in (options, at_ns, for_ns) or target is None or not names or place is None or lacking:
+    if INVALID in (options, at_ns, for_ns) or target is None or not names or place is None or lacking is not None:
         return None
     if spec.ends_itself:
         count = 1 if target.mode in ("random", *LOOKED_UP) else len(names)
@@ -151,14 +146,16 @@ def _read_entry(
     )
 
 
-def _fits(words: Words, spec: FaultSpec, options: Any, place: TargetField, reader: NodeReader) -> bool:
-    """Tell whether a fault with these options can act in this cluster; report when not."""
-    problem, hint = place.lacks("" if spec.needs_more is None else str(spec.needs_more(options)))
-    if not problem and spec.misfit is not None:
-        problem = str(spec.misfit(options, place))
-    if problem:
-        reader.add(words.kind.at, f"{words.kind.text}: {problem}", hint)
-    return not problem
+def _fits(
+    words: Words, path: str, spec: FaultSpec, options: Any, place: TargetField | None, reader: NodeReader
+) -> bool:
+    """Tell whether options fit together and a fault with them can act in this cluster; report when not."""
+    refusals = () if spec.validate is None else tuple(spec.validate(options, place))
+    for refusal in refusals:
+        node = words.options.get(refusal.key) if isinstance(words.options, document.Mapping) else None
+        at = words.options.at if node is None else node.at
+        reader.add(at, f"{path}.{words.kind.text}: {refusal.message}", refusal.hint)
+    return not refusals
 
 
 def _read_start(
@@ -196,9 +193,9 @@ def _read_on(
         return target, ()
     names = candidates(target, on, spec.acts_on, place, reader)
     if spec.needs_on_peers and not set(names).isdisjoint(place.members("broker-broker", "")):
-        lacking, hint = place.lacks(spec.needs_on_peers)
-        if lacking:
-            reader.add(words.at("on"), f"{kind}: {lacking}", hint)
+        lacking = place.lacks(*spec.needs_on_peers)
+        if lacking is not None:
+            reader.add(words.at("on"), f"{kind}: {lacking.message}", lacking.hint)
             return target, ()
     return target, names
 

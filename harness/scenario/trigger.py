@@ -8,12 +8,13 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from harness.errors import Location, nearest
 from harness.scenario import document
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.document import Node
-from harness.scenario.model import GroupState, Trigger
+from harness.scenario.model import Trigger
 from harness.scenario.quantity import exact
 from harness.scenario.reader import INVALID, NodeReader
 from harness.scenario.target import TargetField
@@ -59,7 +60,7 @@ def read_trigger(node: Node, path: str, place: TargetField | None, reader: NodeR
     elif kind == "leader_of":
         values["is_"] = values["is_"] or MOVED
     if place is not None and kind == "group":
-        _check_group(node, str(values[kind]), place, reader)
+        _check_group(node, str(values[kind]), path, place, reader)
     elif place is not None and kind == "leader_of":
         _check_leader(node, values, place, reader)
     return Trigger(**values) if len(reader.problems) == before else None
@@ -135,23 +136,27 @@ def _bound(node: Node, kind: str, text: str, path: str, reader: NodeReader) -> s
     return f"{match[1]} {int(match[2])}"
 
 
-def _check_group(node: Node, state: str, place: TargetField, reader: NodeReader) -> None:
+def _check_group(node: Node, state: str, path: str, place: TargetField, reader: NodeReader) -> None:
     at = _value(node, "group")
-    lacking, hint = place.lacks("groups")
-    if lacking:
-        reader.add(at, f"when group: {lacking}", hint)
+    refusal = place.lacks(BrokerAbility.GROUPS)
+    if refusal is not None:
+        reader.add(at, f"when group: {refusal.message}", refusal.hint)
+    elif place.group_words and state not in place.group_words:
+        words = ", ".join(place.group_words)
+        reader.add(at, f"{path}.group must be one of {words}, not {state}", nearest(state, place.group_words))
     elif place.group_states and state not in place.group_states:
-        words = [word for word in get_args(GroupState) if word in place.group_states]
-        reader.add(at, f"a group of this protocol is never {state}", f"known: {', '.join(words)}")
+        words = ", ".join(place.group_states)
+        reader.add(at, f"a group of this protocol is never {state}", f"known: {words}")
 
 
 def _check_leader(node: Node, values: Mapping[str, Any], place: TargetField, reader: NodeReader) -> None:
     at, partition = _value(node, "leader_of"), int(values["leader_of"])
-    lacking, hint = place.lacks("partition_leaders")
-    last = 0 if lacking else place.workload.partitions - 1
-    if partition > last:
-        message = f"leader_of: {lacking}" if lacking else f"unknown partition {partition}"
-        reader.add(at, message, f"{hint}; or leader_of: 0" if lacking else f"known: {f'0 to {last}' if last else '0'}")
+    refusal = place.lacks(BrokerAbility.PARTITION_LEADERS)
+    last = 0 if refusal is not None else place.workload.partitions - 1
+    if partition > last and refusal is not None:
+        reader.add(at, f"leader_of: {refusal.message}", f"{refusal.hint}; or leader_of: 0")
+    elif partition > last:
+        reader.add(at, f"unknown partition {partition}", f"known: {f'0 to {last}' if last else '0'}")
     names = place.topology.node_names
     wanted = str(values["is_"])
     if wanted not in (MOVED, NOBODY, *names):

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.errors import nearest
 from harness.scenario import document
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.document import Node, Scalar, Sequence, as_written
 from harness.scenario.entry import FaultEntry
 from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, VERSION_PATTERN, ZONE_PATTERN, Head
@@ -23,7 +24,7 @@ from harness.scenario.mesh import mesh
 from harness.scenario.model import Attempts, Cluster, Expectation, Workload
 from harness.scenario.plugins import BrokerSpec, Vocabulary
 from harness.scenario.reader import INVALID, NodeReader
-from harness.scenario.target import ABLE, TargetField
+from harness.scenario.target import TargetField
 from harness.scenario.timeline import read_faults
 from harness.scenario.topology import Topology
 
@@ -78,13 +79,8 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
             fits = _check_fit(root, cluster, workload, spec, reader)
             topology = _topology(root, cluster, workload, spec if fits else None, reader)
             name = values["broker"] if isinstance(values["broker"], str) else ""
-            able = {
-                ability: tuple(kind for kind, of in sorted(vocabulary.brokers.items()) if ability in of.abilities)
-                for ability in ABLE
-            }
-            abilities = None if spec is None else spec.abilities
-            states = () if spec is None or spec.group_states is None else tuple(spec.group_states(workload))
-            place = TargetField(cluster, workload, topology, name, able, abilities, states)
+            place = _place(cluster, workload, topology, name, spec, vocabulary)
+            _check_abilities(_child(root, "workload"), place, reader)
     faults = read_faults(_given(root, "faults"), vocabulary.faults, place, reader)
     expect = _expectations(root.get("expect"), vocabulary.checks, reader)
     must_fail = _must_fail(_given(root, "must_fail"), _given(root, "expect"), reader)
@@ -112,6 +108,25 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
         attempts=values["attempts"],
         topology=topology,
     )
+
+
+def _place(
+    cluster: Cluster,
+    workload: Workload,
+    topology: Topology,
+    name: str,
+    spec: BrokerSpec | None,
+    vocabulary: Vocabulary,
+) -> TargetField:
+    """Return what targets and triggers may name, and what this broker and others can do."""
+    able = {
+        ability: tuple(kind for kind, of in sorted(vocabulary.brokers.items()) if ability in of.abilities)
+        for ability in BrokerAbility
+    }
+    if spec is None:
+        return TargetField(cluster, workload, topology, name, able)
+    states = spec.group_states if spec.group_states_of is None else spec.group_states_of(workload)
+    return TargetField(cluster, workload, topology, name, able, spec.abilities, states, spec.group_states)
 
 
 def _given(root: document.Mapping, key: str) -> Node | None:
@@ -205,6 +220,13 @@ def _check_zones(node: Node, workload: Workload, reader: NodeReader) -> None:
             placed[worker] = zone
 
 
+def _check_abilities(node: Node, place: TargetField, reader: NodeReader) -> None:
+    """Report what the workload needs and this broker does not do."""
+    refusal = place.lacks(BrokerAbility.ZONES) if place.workload.zones else None
+    if refusal is not None and isinstance(node, document.Mapping):
+        reader.add((node.get("zones") or node).at, f"workload.zones: {refusal.message}", refusal.hint)
+
+
 def _check_fit(
     root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
 ) -> bool:
@@ -237,9 +259,10 @@ def _check_fit(
     message, hint = image_misfit(cluster.image, spec.aliases.get(name, name))
     if message:
         reader.add(at("cluster", "image").at, message, hint)
-    problem = spec.problem(name, cluster, workload) if spec.problem is not None else ""
-    if problem:
-        reader.add(at("cluster", "").at, str(problem))
+    for refusal in () if spec.validate is None else spec.validate(name, cluster, workload):
+        reader.add(
+            _written(root, refusal.key).at if refusal.key else at("cluster", "").at, refusal.message, refusal.hint
+        )
     return len(reader.problems) == before
 
 
@@ -258,6 +281,17 @@ def _topology(
             like = "service" if zone in topology.service_names else "node"
             reader.add(entry.key.at, f"zone {zone!r} is named like a {like}", "take another name")
     return topology
+
+
+def _written(root: document.Mapping, path: str) -> Node:
+    """Return what is written at a dotted path; where a part of it is not, the last one that is."""
+    node: Node = root
+    for key in path.split("."):
+        following = node.get(key) if isinstance(node, document.Mapping) else None
+        if following is None:
+            break
+        node = following
+    return node
 
 
 def _expectations(node: Node | None, checks: Mapping[str, type], reader: NodeReader) -> tuple[Expectation, ...]:

@@ -27,6 +27,7 @@ from harness.runtime.docker.node import ContainerNode
 from harness.runtime.kernel.disk import LoopDisk
 from harness.runtime.process.node import ProcessNode
 from harness.runtime.toxiproxy.control import ToxiproxyControl
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.plugins import BROKER_SPECS
 from harness.session.selection import select
 from harness.verdict import Verdict
@@ -289,11 +290,11 @@ CASES: dict[str, Case] = {
 }
 
 NEEDS = {
-    "add_partitions": "add_partitions",
-    "kill of the coordinator": "groups",
-    "latency to a partition's leader": "partition_leaders",
-    "move_leader of a partition": "partition_leaders",
-    "restart of the coordinator": "groups",
+    "add_partitions": BrokerAbility.ADD_PARTITIONS,
+    "kill of the coordinator": BrokerAbility.COORDINATOR,
+    "latency to a partition's leader": BrokerAbility.PARTITION_LEADERS,
+    "move_leader of a partition": BrokerAbility.PARTITION_LEADERS,
+    "restart of the coordinator": BrokerAbility.COORDINATOR,
 }
 """Case → ability of the broker that it takes."""
 

@@ -14,7 +14,7 @@ import pytest
 from support.cli_runner import Cli, cgroups, ours
 from support.required_abilities import skip_or_fail
 
-from harness.runtime.abilities import why_not
+from harness.runtime.abilities import MachineAbility, why_not
 from harness.runtime.docker import engine as docker_engine
 from harness.runtime.kernel.mounts import mounts
 
@@ -115,8 +115,11 @@ def kinds() -> list[tuple[str, str]]:
             skip_or_fail("docker", why)
         print(f"without containers: {why}")
     lacking = {
-        "node": ("cpu_limits", why_not("cpu_limits", "process") or why_not("memory_limits", "process")),
-        "disk": ("power", why_not("disk", "process")),
+        "node": (
+            "cpu_limits",
+            why_not(MachineAbility.CPU_LIMITS, "process") or why_not(MachineAbility.MEMORY_LIMITS, "process"),
+        ),
+        "disk": ("power", why_not(MachineAbility.DISK, "process")),
     }
     for name, reason in lacking.values():
         if reason and name in os.environ.get("HARNESS_REQUIRE", ""):

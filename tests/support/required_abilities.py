@@ -25,6 +25,6 @@ def require_for_faults(kinds: Iterable[str], runtime: str) -> None:
     if runtime == "docker" and (why := docker_engine.unusable()):
         skip_or_fail("docker", why)
     for kind in kinds:
-        for ability in FAULTS.get(kind).abilities:
+        for ability in FAULTS.get(kind).machine:
             if why := why_not(ability, runtime):
                 skip_or_fail({"disk": "power"}.get(ability, ability), why)

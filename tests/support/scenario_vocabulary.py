@@ -5,13 +5,14 @@ Stands in for what the registered brokers, faults and checks would add; knows no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
-from harness.scenario.plugins import BrokerSpec, FaultSpec, Vocabulary
+from harness.scenario.plugins import BrokerSpec, FaultPlace, FaultSpec, Refusal, Vocabulary
 from harness.units import Bytes, Cores, Duration, Rate, Ratio
 
 
@@ -256,14 +257,16 @@ class LatencyLimits:
     during: Literal["faults", "run"] = "run"
 
 
-def _stream_problem(_: str, cluster: Cluster, workload: Workload) -> str:
+def _validate_stream(_: str, cluster: Cluster, workload: Workload) -> Iterator[Refusal]:
     if cluster.nodes == 3 and cluster.replicas == 2:
-        return "2 replicas have no majority"
-    return "more consumers than partitions" if workload.consumers > workload.partitions + 8 else ""
+        yield Refusal("2 replicas have no majority")
+    if workload.consumers > workload.partitions + 8:
+        yield Refusal("more consumers than partitions")
 
 
-def _latency_problem(options: Any) -> str:
-    return "the jitter is larger than the delay" if options.jitter_ns > options.delay_ns else ""
+def _validate_latency(options: Any, _: FaultPlace | None) -> Iterator[Refusal]:
+    if options.jitter_ns > options.delay_ns:
+        yield Refusal("the jitter is larger than the delay")
 
 
 def _restart_span(options: Any, count: int) -> int:
@@ -281,7 +284,8 @@ def vocabulary() -> Vocabulary:
                 consumer=StreamConsumer,
                 node_counts=(1, 3, 5),
                 topology=mesh,
-                problem=_stream_problem,
+                validate=_validate_stream,
+                abilities=frozenset({BrokerAbility.ZONES}),
             ),
             "kafka": BrokerSpec(
                 aliases={"kafka-4": "kafka-4.1.1"},
@@ -290,15 +294,32 @@ def vocabulary() -> Vocabulary:
                 consumer=LogConsumer,
                 node_counts=(1, 2, 3, 4, 5),
                 topology=mesh,
-                abilities=frozenset({"groups", "partition_leaders", "add_partitions"}),
-                group_states=lambda _: ("preparing_rebalance", "completing_rebalance", "stable", "empty", "dead"),
+                abilities=frozenset(
+                    {
+                        BrokerAbility.GROUPS,
+                        BrokerAbility.COORDINATOR,
+                        BrokerAbility.ZONES,
+                        BrokerAbility.PARTITION_LEADERS,
+                        BrokerAbility.ADD_PARTITIONS,
+                    }
+                ),
+                group_states=(
+                    "preparing_rebalance",
+                    "completing_rebalance",
+                    "assigning",
+                    "reconciling",
+                    "stable",
+                    "empty",
+                    "dead",
+                ),
+                group_states_of=lambda _: ("preparing_rebalance", "completing_rebalance", "stable", "empty", "dead"),
             ),
         },
         faults={
             "latency": FaultSpec(
                 options=Latency,
                 acts_on="link",
-                problem=_latency_problem,
+                validate=_validate_latency,
                 unreplayable=lambda options: "its jitter cannot be seeded" if options.jitter_ns else "",
             ),
             "bandwidth": FaultSpec(options=Bandwidth, acts_on="link"),
@@ -320,7 +341,7 @@ def vocabulary() -> Vocabulary:
                 acts_on="topic",
                 ends_itself=True,
                 span_ns=lambda _, __: 2_000_000_000,
-                needs="add_partitions",
+                needs=(BrokerAbility.ADD_PARTITIONS,),
                 partitions_added=lambda options: options.count,
             ),
         },

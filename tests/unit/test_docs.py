@@ -54,7 +54,7 @@ def test_every_fault_stands_in_docs_with_its_options_and_nothing_else(name: str)
     assert list(rows) == [option.name for option in options]
     assert ("No options." in section) == (not options)
     assert ("(no `for`)" in section) == kind.spec.ends_itself
-    for ability in kind.abilities:
+    for ability in kind.machine:
         assert f"`{ability}`" in section
     for option in options:
         assert option.meaning, f"the dataclass says nothing of {option.name}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from harness.brokers.kafka.aliases import ALIASES
 from harness.brokers.kafka.options import ConsumerOptions, ProducerOptions, TopicOptions
 from harness.history.facts import StateMeaning
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.members import zones
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
-from harness.scenario.plugins import BROKER_SPECS, BrokerSpec
+from harness.scenario.plugins import BROKER_SPECS, BrokerSpec, Refusal
 from harness.scenario.topology import ChannelSpec, Topology
 
 _LASTING: Final[Mapping[str, StateMeaning]] = {"stable": "settled", "empty": "empty", "dead": "gone"}
@@ -26,49 +27,47 @@ GROUP_STATES: Final[Mapping[str, Mapping[str, StateMeaning]]] = {
 _CLIENT = re.compile(r"confluent-kafka-\d+\.\d+\.\d+")
 
 
-def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
-    """Return why cluster and workload do not fit Kafka, or an empty string."""
-    consumer, producer, topic = workload.consumer, workload.producer, cluster.topic
-    allowed = {"classic": {"cooperative-sticky", "range", "roundrobin"}, "consumer": {"uniform", "range"}}
-    for options, who in ((consumer, "consumer"), (producer, "producer")):
+_ASSIGNORS: Final = {"classic": {"cooperative-sticky", "range", "roundrobin"}, "consumer": {"uniform", "range"}}
+
+
+def _validate(broker: str, cluster: Cluster, workload: Workload) -> Iterator[Refusal]:
+    """Yield why cluster and workload do not fit Kafka."""
+    for options, role in ((workload.consumer, "consumer"), (workload.producer, "producer")):
         if options.client and not _CLIENT.fullmatch(options.client):
-            return f"workload.{who}.client: {options.client!r} is not like confluent-kafka-2.8.0"
-    return next(
-        (
-            said
-            for wrong, said in (
-                (
-                    consumer.strategy not in allowed[consumer.protocol],
-                    f"assignor {consumer.strategy} does not exist in the {consumer.protocol} protocol",
-                ),
-                (
-                    consumer.protocol == "consumer" and _version(broker) < (4, 0),
-                    f"protocol: consumer needs Kafka 4.0 or newer, not {broker}",
-                ),
-                (
-                    consumer.heartbeat_interval_ns >= consumer.session_timeout_ns,
-                    "heartbeat_interval must be shorter than session_timeout",
-                ),
-                (
-                    consumer.protocol == "classic" and consumer.session_timeout_ns > consumer.max_poll_interval_ns,
-                    "session_timeout must not exceed max_poll_interval",
-                ),
-                (producer.idempotent and producer.acks != "all", "idempotent: true needs acks: all"),
-                (
-                    producer.idempotent and producer.in_flight_max > 5,
-                    "idempotent: true needs in_flight_max of 5 at most",
-                ),
-                (bool(producer.transaction) and not producer.idempotent, "transaction needs idempotent: true"),
-                (bool(producer.abort_every) and not producer.transaction, "abort_every needs transaction"),
-                (
-                    topic.min_insync > cluster.replicas,
-                    f"min_insync {topic.min_insync} exceeds {cluster.replicas} replicas",
-                ),
+            yield Refusal(
+                f"workload.{role}.client: {options.client!r} is not like confluent-kafka-2.8.0",
+                f"workload.{role}.client",
             )
-            if wrong
-        ),
-        "",
-    )
+    yield from _of_consumer(broker, workload.consumer)
+    yield from _of_producer(workload.producer)
+    if cluster.topic.min_insync > cluster.replicas:
+        message = f"min_insync {cluster.topic.min_insync} exceeds {cluster.replicas} replicas"
+        yield Refusal(message, "cluster.topic.min_insync")
+
+
+def _of_consumer(broker: str, consumer: ConsumerOptions) -> Iterator[Refusal]:
+    at = "workload.consumer"
+    if consumer.protocol == "consumer" and _version(broker) < (4, 0):
+        yield Refusal(f"protocol: consumer needs Kafka 4.0 or newer, not {broker}", f"{at}.protocol")
+    if consumer.strategy not in _ASSIGNORS[consumer.protocol]:
+        message = f"assignor {consumer.strategy} does not exist in the {consumer.protocol} protocol"
+        yield Refusal(message, f"{at}.assignor")
+    if consumer.heartbeat_interval_ns >= consumer.session_timeout_ns:
+        yield Refusal("heartbeat_interval must be shorter than session_timeout", f"{at}.heartbeat_interval")
+    if consumer.protocol == "classic" and consumer.session_timeout_ns > consumer.max_poll_interval_ns:
+        yield Refusal("session_timeout must not exceed max_poll_interval", f"{at}.session_timeout")
+
+
+def _of_producer(producer: ProducerOptions) -> Iterator[Refusal]:
+    at = "workload.producer"
+    if producer.idempotent and producer.acks != "all":
+        yield Refusal("idempotent: true needs acks: all", f"{at}.acks")
+    if producer.idempotent and producer.in_flight_max > 5:
+        yield Refusal("idempotent: true needs in_flight_max of 5 at most", f"{at}.in_flight_max")
+    if producer.transaction and not producer.idempotent:
+        yield Refusal("transaction needs idempotent: true", f"{at}.transaction")
+    if producer.abort_every and not producer.transaction:
+        yield Refusal("abort_every needs transaction", f"{at}.abort_every")
 
 
 def _version(broker: str) -> tuple[int, ...]:
@@ -104,8 +103,19 @@ BROKER_SPECS.register("kafka")(
         consumer=ConsumerOptions,
         node_counts=(1, 3),
         topology=topology,
-        problem=problem,
-        abilities=frozenset({"groups", "partition_leaders", "add_partitions", "move_leader", "peer_bulk"}),
-        group_states=lambda workload: tuple(GROUP_STATES[workload.consumer.protocol]),
+        validate=_validate,
+        abilities=frozenset(
+            {
+                BrokerAbility.GROUPS,
+                BrokerAbility.COORDINATOR,
+                BrokerAbility.ZONES,
+                BrokerAbility.PARTITION_LEADERS,
+                BrokerAbility.ADD_PARTITIONS,
+                BrokerAbility.MOVE_LEADER,
+                BrokerAbility.PEER_BULK,
+            }
+        ),
+        group_states=tuple(dict.fromkeys(state for states in GROUP_STATES.values() for state in states)),
+        group_states_of=lambda workload: tuple(GROUP_STATES[workload.consumer.protocol]),
     )
 )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from harness.brokers.nats.aliases import ALIASES
 from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.scenario.abilities import BrokerAbility
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
-from harness.scenario.plugins import BROKER_SPECS, BrokerSpec
+from harness.scenario.plugins import BROKER_SPECS, BrokerSpec, Refusal
 from harness.scenario.topology import ChannelSpec, Topology
 
 
-def problem(broker: str, cluster: Cluster, workload: Workload) -> str:
-    """Return why cluster and workload do not fit NATS, or an empty string."""
+def _validate(broker: str, cluster: Cluster, workload: Workload) -> Iterator[Refusal]:
+    """Yield why cluster and workload do not fit NATS."""
     del broker  # every version takes the same
     if cluster.replicas not in {1, 3}:
-        return f"a stream has 1 or 3 replicas here, not {cluster.replicas}"
+        yield Refusal(f"a stream has 1 or 3 replicas here, not {cluster.replicas}", "cluster.replicas")
     if workload.consumer.ack == "none" and workload.consumer.ack_confirm:
-        return "ack_confirm needs ack: explicit"
-    return ""
+        yield Refusal("ack_confirm needs ack: explicit", "workload.consumer.ack_confirm")
 
 
 def topology(cluster: Cluster, workload: Workload) -> Topology:
@@ -40,7 +42,7 @@ BROKER_SPECS.register("nats")(
         consumer=ConsumerOptions,
         node_counts=(1, 3),
         topology=topology,
-        problem=problem,
-        abilities=frozenset({"move_leader"}),
+        validate=_validate,
+        abilities=frozenset({BrokerAbility.ZONES, BrokerAbility.MOVE_LEADER}),
     )
 )

@@ -105,3 +105,12 @@ def test_the_command_speaks_json_and_knows_the_nearest_word() -> None:
     assert {option["name"]: option["default"] for option in data[0]["options"]}["signal"] == "TERM"
     with pytest.raises(UsageError, match="did you mean 'pause'"):
         list_faults(["pase"], _usable)
+
+
+def test_what_links_between_nodes_need_of_the_broker_is_listed() -> None:
+    (limited,) = list_faults(["bandwidth"], _usable)
+    assert (limited.broker, limited.brokers) == ((), ("kafka", "nats"))
+    assert (limited.broker_on_peers, limited.brokers_on_peers) == (("peer_bulk",), ("kafka",))
+    assert "brokers, on links between nodes: kafka (it needs the broker's ability peer_bulk)" in render([limited])
+    (cut,) = list_faults(["limit_data"], _usable)
+    assert cut.brokers_on_peers == ()

@@ -439,5 +439,6 @@ def test_one_node_alone_has_no_peers_to_be_cut_off_from() -> None:
 
 def test_pieces_of_a_size_that_the_proxy_draws_are_said_not_to_be_replayable() -> None:
     spec = FAULTS.get("slicer").spec
+    assert spec.unreplayable is not None
     assert spec.unreplayable(spec.options(size_bytes=512, variation_bytes=100))
     assert not spec.unreplayable(spec.options(size_bytes=512))

@@ -270,7 +270,8 @@ def test_cpu_on_a_node_that_is_restarted_meanwhile_adds_its_counts_up() -> None:
 )
 def test_cpu_takes_a_limit_or_a_fraction(options: dict[str, float], problem: bool) -> None:
     spec = FAULTS.get("cpu").spec
-    assert bool(spec.problem(spec.options(**options))) is problem
+    assert spec.validate is not None
+    assert bool([*spec.validate(spec.options(**options), None)]) is problem
 
 
 class Leaders:
@@ -322,10 +323,20 @@ def test_a_leader_has_moved_by_most_nodes_word_and_its_own(
     [
         ("nats-2", "{nodes: 3, replicas: 3}", 0, ""),
         ("kafka-4", "{nodes: 3, replicas: 3}", 1, ""),
-        ("nats-2", "{nodes: 3, replicas: 1}", 0, "8:5: move_leader: with 1 replica there is nobody to lead instead"),
-        ("kafka-4", "{nodes: 1}", 0, "8:5: move_leader: with 1 replica there is nobody to lead instead"),
-        ("kafka-4", "{nodes: 3, replicas: 3}", 2, "8:5: move_leader: there is no partition 2, of 2"),
-        ("nats-2", "{nodes: 3, replicas: 3}", 1, "8:5: move_leader: nats-2 does not give each partition a leader"),
+        (
+            "nats-2",
+            "{nodes: 3, replicas: 1}",
+            0,
+            "8:18: faults.0.move_leader: with 1 replica there is nobody to lead instead",
+        ),
+        ("kafka-4", "{nodes: 1}", 0, "8:18: faults.0.move_leader: with 1 replica there is nobody to lead instead"),
+        ("kafka-4", "{nodes: 3, replicas: 3}", 2, "8:30: faults.0.move_leader: there is no partition 2, of 2"),
+        (
+            "nats-2",
+            "{nodes: 3, replicas: 3}",
+            1,
+            "8:30: faults.0.move_leader: nats-2 does not give each partition a leader",
+        ),
     ],
 )
 def test_a_lead_that_cannot_be_handed_over_is_refused(broker: str, cluster: str, partition: int, told: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.errors import AbilityError
 from harness.runtime import abilities
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.kernel import disk, mounts
 from harness.runtime.kernel.cgroup_memory import MemoryController, MemoryGroup, find_memory_controller
 from harness.runtime.limits import Limits
@@ -149,7 +150,7 @@ def test_only_loop_devices_of_our_own_image_are_ours(tmp_path: Path) -> None:
 
 def test_disks_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.runtime.kernel.disk.os.geteuid", lambda: 1000)
-    assert "needs root" in abilities.why_not("disk", "docker")
+    assert "needs root" in abilities.why_not(MachineAbility.DISK, "docker")
     monkeypatch.setattr("harness.runtime.kernel.disk.os.geteuid", lambda: 0)
     monkeypatch.setattr(disk, "why_no_disks", lambda: "")
     monkeypatch.setattr("harness.runtime.kernel.disk.shutil.which", lambda name: None if name == "mkfs.xfs" else name)
@@ -158,8 +159,9 @@ def test_disks_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> N
     ):
         disk.require_disk("xfs")
     disk.require_disk("ext4")
-    assert abilities.why_not("disk", "process") == "", "one kind of file system is enough"
+    assert abilities.why_not(MachineAbility.DISK, "process") == "", "one kind of file system is enough"
 
 
-def test_an_ability_that_nobody_knows_is_not_there() -> None:
-    assert "nobody knows" in abilities.why_not("teleportation", "process")
+def test_every_ability_of_a_machine_is_examined() -> None:
+    for ability in MachineAbility:
+        assert isinstance(abilities.why_not(ability, "process"), str)
