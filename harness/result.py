@@ -92,6 +92,7 @@ class Band:
             state as observed; of ``stall`` and ``still``, the cause of this slice; of ``owner``, the worker (several at
             once joined by ``+``).
         start_ns, end_ns: After the start of the timeline.
+        meaning: Of ``group``, what the state means: ``settled``, ``rebalancing``, ``empty`` or ``gone``; empty when that is not known.
     """
 
     lane: str
@@ -99,6 +100,7 @@ class Band:
     label: str
     start_ns: int
     end_ns: int
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

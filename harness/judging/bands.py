@@ -6,6 +6,7 @@ Owns how events of a history become bands: bounded in number whatever the run's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -144,10 +145,14 @@ def _group(history: History, zero: int, closing: int) -> Iterator[Band]:
         if now == state or event.t >= closing:
             continue
         if state:
-            yield _band("group", "group", state, (since, event.t), zero)
+            yield _group_band(history, state, (since, event.t), zero)
         state, since = now, event.t
     if state:
-        yield _band("group", "group", state, (since, closing), zero)
+        yield _group_band(history, state, (since, closing), zero)
+
+
+def _group_band(history: History, state: str, span: tuple[int, int], zero: int) -> Band:
+    return replace(_band("group", "group", state, span, zero), meaning=history.facts.meaning(state) or "")
 
 
 def _owners(history: History, zero: int, closing: int) -> Iterator[Band]:

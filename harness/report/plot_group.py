@@ -18,8 +18,8 @@ _BANDS_MAX: Final = 200
 _HEIGHT: Final = 14.0
 _EDGE: Final = WIDTH - RIGHT
 
-_QUIET: Final = frozenset({"absent", "left", "stable", "empty", "unknown"})
-"""Labels that are no trouble in themselves; drawn pale."""
+_QUIET: Final = frozenset({"absent", "left"})
+"""Labels of workers that are no trouble in themselves; drawn pale."""
 _CSS: Final = {
     "blocked": "trouble",
     "paused": "trouble",
@@ -28,15 +28,16 @@ _CSS: Final = {
     "absent": "away",
     "left": "away",
     "joining": "unsettled",
-    "stable": "settled",
-    "preparing_rebalance": "unsettled",
-    "completing_rebalance": "unsettled deep",
-    "assigning": "unsettled deep",
-    "reconciling": "unsettled",
-    "empty": "away",
-    "dead group": "trouble",
-    "unknown": "away",
 }
+_QUIET_MEANINGS: Final = frozenset({"", "settled", "empty"})
+_CSS_OF_MEANING: Final = {
+    "": "away",
+    "settled": "settled",
+    "rebalancing": "unsettled",
+    "empty": "away",
+    "gone": "trouble",
+}
+"""What a group's state means → how it is drawn; two rebalancing states in turn differ in depth."""
 
 
 def draw_workers(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline, at_fault: Collection[str]) -> None:
@@ -69,37 +70,54 @@ def _shown(axis: TimeAxis, timeline: ReportTimeline, kind: str) -> list[Band]:
 def _draw(canvas: Canvas, axis: TimeAxis, bands: list[Band]) -> None:
     """Draw one row of bands; what does not fit into a band of trouble is written over the quiet one after it."""
     canvas.line(LEFT, canvas.y + _HEIGHT / 2, _EDGE, canvas.y + _HEIGHT / 2, "rule")
+    styles = _styles(bands)
     for band in bands:
         left, right = axis.x(band.start_ns), axis.x(band.end_ns)
         length = format_ns(band.end_ns - band.start_ns)
         title = f"{band.lane}: {_words(band)}: {offset_time(band.start_ns)} to {offset_time(band.end_ns)}, {length}"
-        canvas.rect(left, canvas.y, max(right - left, 1.5), _HEIGHT, f"state {_css(band)}", title=title)
+        canvas.rect(left, canvas.y, max(right - left, 1.5), _HEIGHT, f"state {styles[band.label]}", title=title)
     taken = LEFT
     for index, band in enumerate(bands):
         left, right = max(axis.x(band.start_ns), taken), axis.x(band.end_ns)
-        if band.label in _QUIET:
+        if _quiet(band):
             if text_width(_words(band)) <= right - left - 12:
                 canvas.text((left + right) / 2, canvas.y + 11, _words(band), "note", anchor="middle")
             continue
-        loud = next((other for other in bands[index + 1 :] if other.label not in _QUIET), None)
+        loud = next((other for other in bands[index + 1 :] if not _quiet(other)), None)
         room = (_EDGE if loud is None else axis.x(loud.start_ns)) - right - 12
         length = format_ns(band.end_ns - band.start_ns)
         wanted = f"{_words(band)} {length}"
         inside = next((text for text in (wanted, length) if text_width(text) <= right - left - 6), "")
-        after_loud = index > 0 and bands[index - 1].label not in _QUIET  # a short step after a long one says little
+        after_loud = index > 0 and not _quiet(bands[index - 1])  # a short step after a long one says little
         if inside != wanted and text_width(wanted) <= room and right >= taken and not after_loud:
             canvas.text(right + 5, canvas.y + 11, wanted, "note on-ground")
             taken = right + 5 + text_width(wanted)
         elif inside:
-            canvas.text((left + right) / 2, canvas.y + 11, inside, f"on-{_css(band).split()[0]}", anchor="middle")
+            canvas.text(
+                (left + right) / 2, canvas.y + 11, inside, f"on-{styles[band.label].split()[0]}", anchor="middle"
+            )
 
 
 def _words(band: Band) -> str:
     return band.label.replace("_", " ")
 
 
-def _css(band: Band) -> str:
-    return _CSS.get("dead group" if band.kind == "group" and band.label == "dead" else band.label, "unsettled")
+def _quiet(band: Band) -> bool:
+    return band.meaning in _QUIET_MEANINGS if band.kind == "group" else band.label in _QUIET
+
+
+def _styles(bands: list[Band]) -> dict[str, str]:
+    """Return label → style; of rebalancing states, in order of appearance, every second one is drawn deeper."""
+    rebalancing = list(dict.fromkeys(band.label for band in bands if band.meaning == "rebalancing"))
+    found = {}
+    for band in bands:
+        if band.kind != "group":
+            found[band.label] = _CSS.get(band.label, "unsettled")
+        elif band.meaning == "rebalancing" and rebalancing.index(band.label) % 2:
+            found[band.label] = f"{_CSS_OF_MEANING[band.meaning]} deep"
+        else:
+            found[band.label] = _CSS_OF_MEANING.get(band.meaning, "away")
+    return found
 
 
 def _label(canvas: Canvas, text: str, css: str) -> None:

@@ -39,6 +39,9 @@ _WORDS = frozenset(
 _OF_THE_JUDGEMENT = frozenset({"run_dir", "reproduce", "judge", "beyond_declared"})
 """Keys that say where and how fast a run was judged."""
 
+_LATER = frozenset({"meaning"})
+"""Keys of pictures that the recorded results do not have yet."""
+
 
 def differing(run_dir: Path) -> list[str]:
     """Return where a run is judged otherwise than its ``result.json`` says, one line each, wording apart."""
@@ -59,7 +62,7 @@ def trim(run_dir: Path, to: Path) -> None:
 
 def _judged(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {key: _judged(item) for key, item in value.items() if key not in _WORDS | _OF_THE_JUDGEMENT}
+        kept = {key: _judged(item) for key, item in value.items() if key not in _WORDS | _OF_THE_JUDGEMENT | _LATER}
         # Sentences, of which only the number can be compared.
         return kept | {key: len(value[key]) for key in ("blocking",) if key in value}
     return [_judged(item) for item in value] if isinstance(value, list) else value

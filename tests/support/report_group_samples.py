@@ -23,6 +23,15 @@ BIN_MS = 150
 Spans = tuple[tuple[str, int, int], ...]
 """(who or what, from, to) in ms after the start of the timeline."""
 
+MEANINGS = {
+    "stable": "settled",
+    "preparing_rebalance": "rebalancing",
+    "completing_rebalance": "rebalancing",
+    "assigning": "rebalancing",
+    "reconciling": "rebalancing",
+}
+"""State of the group → what it means."""
+
 RANGE_GROUP: Spans = (
     ("stable", START, 3_210),
     ("preparing_rebalance", 3_210, 17_020),
@@ -275,7 +284,7 @@ def _timeline(group: Spans, owners: dict[int, Spans], joined: int, *, blocked: b
     bands = [_band("phase", "phase", name, a, b) for name, a, b in (
         ("warmup", START, 0), ("faults", 0, 25_000), ("drain", 25_000, 30_000), ("audit", 30_000, END)
     )]  # fmt: skip
-    bands += [_band("group", "group", state, a, b) for state, a, b in group]
+    bands += [replace(_band("group", "group", state, a, b), meaning=MEANINGS[state]) for state, a, b in group]
     if blocked:
         bands.append(_band("c0", "worker", "blocked", 2_010, 17_015))
     bands += [_band("c2", "worker", "absent", START, 3_004), _band("c2", "worker", "joining", 3_004, joined)]

@@ -143,6 +143,8 @@ def test_the_group_is_shown_by_state_not_by_observation() -> None:
         ("group", "stable", 17_100, 22_000),
     ]
     assert _drawn(_history(), "group") == []
+    bands = [band for band in bands_of(_history(*RANGE), (), ZERO * MS) if band.kind == "group"]
+    assert [band.meaning for band in bands] == ["settled", "rebalancing", "rebalancing", "settled"]
 
 
 def test_workers_in_trouble_have_a_lane_and_others_none() -> None:

@@ -204,7 +204,10 @@ def test_the_picture_tells_who_held_the_group_up() -> None:
 
 def test_a_dead_group_is_no_dead_worker() -> None:
     assert CANARY.timeline is not None
-    bands = (replace(CANARY.timeline.bands[4], label="dead"), replace(CANARY.timeline.bands[8], label="dead"))
+    bands = (
+        replace(CANARY.timeline.bands[4], label="dead", meaning="gone"),
+        replace(CANARY.timeline.bands[8], label="dead"),
+    )
     assert [band.kind for band in bands] == ["group", "worker"]
     picture = timeline_svg(replace(CANARY, timeline=replace(CANARY.timeline, bands=bands)))
     assert picture.count("state trouble") == 2
