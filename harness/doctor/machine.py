@@ -21,6 +21,7 @@ from pathlib import Path
 from harness.clock import clock_identity
 from harness.doctor.report import Item, ItemStatus
 from harness.errors import AbilityError
+from harness.faults.base import FAULTS
 from harness.runtime.abilities import MachineAbility, why_not
 from harness.runtime.kernel.cgroup_cpu import CpuController, CpuGroup, find_controller
 from harness.runtime.kernel.disk import FILESYSTEMS, require_disk
@@ -60,6 +61,12 @@ def cpu_limits(
     return True, f"control groups version {controller.version} in {controller.parent}"
 
 
+def _faults_that_need(ability: MachineAbility) -> str:
+    """Return the registered faults that need an ability (``faults disk_full, power_loss``)."""
+    names = [name for name, kind in FAULTS.items() if ability in kind.machine]
+    return f"fault{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
 def system() -> Item:
     """Tell the operating system."""
     found = f"{platform.system()} {platform.release()} on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
@@ -97,7 +104,7 @@ def cpu() -> Item:
         status=ItemStatus.LIMITED,
         detail=detail,
         remedy="run as root, or in a control group with the cpu controller that is delegated to this user",
-        affects="fault cpu",
+        affects=_faults_that_need(MachineAbility.CPU_LIMITS),
     )
 
 
@@ -111,7 +118,7 @@ def memory_limits() -> Item:
         status=ItemStatus.LIMITED,
         detail=why,
         remedy="run as root, or in a control group with the memory controller that is delegated to this user",
-        affects="fault memory in processes",
+        affects=f"{_faults_that_need(MachineAbility.MEMORY_LIMITS)} in processes",
     )
 
 
@@ -131,7 +138,7 @@ def node_disks(require: Callable[[str], None] = require_disk) -> Item:
         status=ItemStatus.LIMITED,
         detail="\n".join(dict.fromkeys(lacking.values())),
         remedy="run as root on a machine with loop devices, xfsprogs and e2fsprogs",
-        affects=f"faults that act on a node's disk, and cluster.disk ({', '.join(lacking)})",
+        affects=f"{_faults_that_need(MachineAbility.DISK)}, and cluster.disk ({', '.join(lacking)})",
     )
 
 

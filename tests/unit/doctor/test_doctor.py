@@ -226,7 +226,7 @@ def test_disks_of_nodes_are_told_for_each_file_system() -> None:
 
     found = doctor_machine.node_disks(lacks)
     assert (found.status, found.detail) == (Status.LIMITED, "no mkfs.xfs")
-    assert found.affects.endswith("(xfs)")
+    assert found.affects == "faults disk_full, power_loss, and cluster.disk (xfs)"
     assert doctor_machine.node_disks(lambda _: None).status is Status.OK
 
 
