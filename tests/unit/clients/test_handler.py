@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,38 @@ def session(tmp_path: Path) -> Session:
     return made(tmp_path)
 
 
-def _timed(handler: Handler) -> float:
-    begun = time.monotonic()
-    handler.run()
-    return time.monotonic() - begun
+class Script(threading.Condition):
+    """The condition that a handler waits on: before each wait it carries out the next order, as another thread would."""
+
+    def __init__(self, *orders: Callable[[], object]) -> None:
+        super().__init__()
+        self._orders = list(orders)
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.waits.append(timeout)
+        if not self._orders:
+            return super().wait(timeout)
+        self._orders.pop(0)()
+        return True
+
+
+def _ended(handler: Handler, session: Session, order: Callable[[], object]) -> bool:
+    """Run a handler in a thread, give an order while it waits, and tell whether it ended long before its block would."""
+    thread = threading.Thread(target=handler.run, daemon=True)
+    thread.start()
+    _wait_until(lambda: session.control.handling == 1)
+    order()
+    thread.join(30)
+    return not thread.is_alive()
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def _kinds(folder: Path) -> list[str]:
@@ -35,14 +64,15 @@ def _kinds(folder: Path) -> list[str]:
 def test_it_takes_its_time_and_what_a_fault_adds(session: Session) -> None:
     handler = Handler(session, 10 * MS)
     assert handler.due_ns() == pytest.approx(10 * MS, abs=1)
-    assert 0.01 <= _timed(handler) < 0.1
+    handler.run()
+    assert session.counters.handler_ns >= 10 * MS
     session.control.set_handler(extra_ns=40 * MS)
     assert handler.due_ns() == pytest.approx(50 * MS, abs=1)
-    assert 0.05 <= _timed(handler) < 0.2
+    handler.run()
+    assert session.counters.handler_ns >= 60 * MS
     session.control.set_handler(extra_ns=0)
     assert handler.due_ns() == pytest.approx(10 * MS, abs=1)
     assert session.counters.handled == 2
-    assert session.counters.handler_ns >= 60 * MS
 
 
 def test_without_a_fault_a_handler_that_takes_no_time_owes_none(session: Session) -> None:
@@ -66,36 +96,37 @@ def test_a_block_ends_when_it_is_lifted_or_the_worker_leaves(session: Session, l
         "leave": session.control.leave,
         "abandon": lambda: session.control.leave(abandoned=True),
     }
-    timer = threading.Timer(0.1, acts[lift])
-    timer.start()
-    assert 0.09 <= _timed(handler) < 2
-    timer.join()
+    assert _ended(handler, session, acts[lift])
     assert handler.due_ns() == 0
     assert _kinds(tmp_path) == ["blocked", "polling"]
 
 
 def test_a_block_reaches_the_handler_that_runs(session: Session) -> None:
-    handler = Handler(session, 50 * MS)
-    timer = threading.Timer(0.01, lambda: session.control.set_handler(block_ns=300 * MS))
-    timer.start()
-    assert 0.3 <= _timed(handler) < 2
-    timer.join()
+    control = session.control
+    block, end = (lambda: control.set_handler(block_ns=60_000 * MS)), (lambda: control.leave(abandoned=True))
+    control.changed = script = Script(block, end)
+    Handler(session, 20_000 * MS).run()
+    own, blocked = script.waits
+    assert own <= 20
+    assert blocked > 20
 
 
 def test_a_worker_that_leaves_takes_its_own_time_for_the_message_in_hand(session: Session) -> None:
     handler = Handler(session, 30 * MS)
-    session.control.set_handler(extra_ns=5_000 * MS, block_ns=5_000 * MS)
+    session.control.set_handler(extra_ns=60_000 * MS, block_ns=60_000 * MS)
     session.control.leave()
-    assert 0.03 <= _timed(handler) < 1
+    session.control.changed = script = Script()
+    handler.run()
+    assert session.counters.handler_ns >= 30 * MS
+    assert all(wait <= 0.03 for wait in script.waits)
 
 
 def test_beside_the_loop_it_keeps_nobody_from_polling(tmp_path: Path) -> None:
     session = made(tmp_path, handler_in="worker")
     session.control.set_handler(block_ns=60_000 * MS)
-    timer = threading.Timer(0.05, lambda: session.control.set_handler(block_ns=0))
-    timer.start()
+    session.control.changed = script = Script(lambda: session.control.set_handler(block_ns=0))
     Handler(session, 0).run()
-    timer.join()
+    assert len(script.waits) == 1
     assert _kinds(tmp_path) == []
 
 
