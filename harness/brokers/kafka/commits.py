@@ -5,15 +5,14 @@ Owns which errors are definite. A commit that failed otherwise may have taken ef
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from harness.brokers.kafka.errors import error_text
 from harness.clients.base import Session
-from harness.clock import monotonic_ns
-from harness.history.record import Flag, Outcome, RecordKind
+from harness.clients.recording import DeliveryRecorder
+from harness.history.record import Outcome
 
 _FENCED_MEMBER_EPOCH, _STALE_MEMBER_EPOCH = 110, 113
 
@@ -35,33 +34,22 @@ _DEFINITE = frozenset(
 """Refusals by the coordinator, or by the library before anything was sent: the commit did not happen."""
 
 
-class CommitRecorder:
-    """Journals the commits of one consumer.
+class Commits:
+    """The commits of one consumer.
 
     Args:
         session: Of the consumer.
         mode: Commit mode of the scenario.
-        lock: Of the journal.
+        recorder: Of the consumer.
     """
 
-    def __init__(self, session: Session, mode: str, lock: threading.RLock) -> None:
-        self._session, self._mode, self._lock = session, mode, lock
-        self._begun: dict[tuple[int, int], int] = {}
+    def __init__(self, session: Session, mode: str, recorder: DeliveryRecorder) -> None:
+        self._session, self._mode, self._recorder = session, mode, recorder
         self._failed: dict[int, int] = {}
-
-    def stored(self, positions: Mapping[int, int]) -> None:
-        """Note that the library may commit these positions from now on; the caller flushes the journal."""
-        now = monotonic_ns()
-        for partition, offset in positions.items():
-            self._begin(partition, offset, now)
 
     def commit(self, consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:
         """Commit, and with mode ``sync`` wait for the answer; a failed commit is journaled, never raised."""
-        now = monotonic_ns()
-        with self._lock:
-            for item in offsets:
-                self._begin(item.partition, item.offset, now)
-            self._session.journal.flush()
+        self._recorder.begin_commit({item.partition: item.offset for item in offsets})
         try:
             if self._mode == "async":
                 consumer.commit(offsets=list(offsets), asynchronous=True)
@@ -74,8 +62,7 @@ class CommitRecorder:
         else:
             for item in answered or ():
                 self._end(item.partition, item.offset, item.error)
-        with self._lock:
-            self._session.journal.flush()
+        self._recorder.flush()
 
     def take_failed(self) -> dict[int, int]:
         """Return the positions that were refused or lost and are still owed, and forget them: who polls idly tries again."""
@@ -94,27 +81,14 @@ class CommitRecorder:
         for item in partitions:
             if item.offset >= 0:
                 self._end(item.partition, item.offset, error if error is not None else item.error)
-        with self._lock:
-            self._session.journal.flush()
-
-    def _begin(self, partition: int, offset: int, now: int) -> None:
-        self._begun[partition, offset] = now
-        self._session.journal.add(
-            RecordKind.COMMIT, t=now, outcome=Outcome.UNKNOWN, partition=partition, seq=now, offset=offset
-        )
+        self._recorder.flush()
 
     def _end(self, partition: int, offset: int, error: KafkaError | None) -> None:
-        now = monotonic_ns()
         if error is not None:
             self._failed[partition] = max(offset, self._failed.get(partition, -1))
         elif self._failed.get(partition, -1) <= offset:
             self._failed.pop(partition, None)
-        begun = self._begun.pop((partition, offset), -1)  # an automatic commit may name a position that nobody stored
-        if error is None:
-            outcome, flags = Outcome.OK, Flag.CONFIRMED
-        else:
-            outcome, flags = Outcome.FAIL if error.code() in _DEFINITE else Outcome.UNKNOWN, Flag(0)
-        with self._lock:
-            self._session.journal.add(
-                RecordKind.COMMIT, t=now, outcome=outcome, flags=flags, partition=partition, seq=begun, offset=offset
-            )
+        outcome = Outcome.OK
+        if error is not None:
+            outcome = Outcome.FAIL if error.code() in _DEFINITE else Outcome.UNKNOWN
+        self._recorder.end_commit(partition, offset, outcome)

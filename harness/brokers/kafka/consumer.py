@@ -8,24 +8,23 @@ stored), and with its outcome once that is known, so that a process that is kill
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from harness.brokers.kafka.commits import CommitRecorder
+from harness.brokers.kafka.commits import Commits
 from harness.brokers.kafka.errors import error_text
-from harness.brokers.kafka.handler_thread import HandlerThread, Records
+from harness.brokers.kafka.handler_thread import HandlerThread
 from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions
 from harness.clients.base import Session
 from harness.clients.handler import Handler
 from harness.clients.payload import decode_all
+from harness.clients.recording import Batch, DeliveryRecorder, Records, deliveries, positions
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
 from harness.history.events import AssignEvent, LostEvent, OwnershipEvent, RevokeEvent
-from harness.history.record import RECORD_DTYPE, Outcome, RecordKind
 
 _CONNECT_S = 120.0
 """A worker starts beside the nodes; on a starved machine they take long, and the topic is created after them."""
@@ -52,14 +51,13 @@ class KafkaConsumer:
     ) -> None:
         self._session, self._options = session, options
         self.counters = session.counters
-        self._lock = threading.RLock()  # of the journal: a handler beside the loop records too
-        self._commits = CommitRecorder(session, options.commit, self._lock)
+        self._recorder = DeliveryRecorder(session.journal, early=options.commit == "auto-before")
+        self._commits = Commits(session, options.commit, self._recorder)
         configuration = {**common, **_configuration(session, options), "on_commit": self._commits.answered}
         self._consumer = Consumer(configuration, logger=logger)
         self.handler = Handler(session, options.handler_time_ns)
-        self._ordinal = 0
         self._work: HandlerThread | None = None
-        self._waiting: Records = np.empty(0, RECORD_DTYPE)
+        self._waiting: Records = _records(())
         self._paused: set[int] = set()
         self._returned_ns = self._told_ns = monotonic_ns()
         self._gap_ns = self._polls = 0
@@ -98,8 +96,7 @@ class KafkaConsumer:
             # Revocation is called back from here, and an automatic commit made.
             self._consumer.close()
             self._tell_polls()
-            with self._lock:
-                self._session.journal.flush()
+            self._recorder.flush()
 
     def _poll(self) -> list[Message]:
         """Poll once; journal how long the application kept away from it."""
@@ -115,24 +112,21 @@ class KafkaConsumer:
         return list(messages)
 
     def _tell_polls(self) -> None:
-        with self._lock:
-            self._session.journal.poll(monotonic_ns(), self._polls, self._gap_ns)
-            self._session.journal.flush()
+        self._recorder.polled(self._polls, self._gap_ns)
         self._told_ns, self._gap_ns, self._polls = monotonic_ns(), 0, 0
 
     def _take(self, messages: Sequence[Message]) -> None:
         good = [message for message in messages if message.error() is None]
         if len(good) < len(messages):
             self._complain(messages)
-        deliveries = _records(good)
+        records = _records(good)
         if good and self._options.commit == "auto-before":
-            with self._lock:  # the library stored these offsets when it handed the messages over
-                self._commits.stored(_positions(deliveries))
-                self._session.journal.flush()
+            # The library stored these offsets when it handed the messages over.
+            self._recorder.begin_commit(positions(records))
         if self._options.handler_in == "worker":
-            self._take_beside(deliveries)
+            self._take_beside(records)
         elif good:
-            self._handle(deliveries, self._deliver(deliveries))
+            self._handle(self._deliver(records))
 
     def _complain(self, messages: Sequence[Message]) -> None:
         """Journal what polls told of errors; raises KafkaException for one that ends this consumer."""
@@ -143,44 +137,39 @@ class KafkaConsumer:
                 if error.fatal():
                     raise KafkaException(error)
 
-    def _deliver(self, deliveries: Records) -> int:
-        """Journal a batch as handed over; return the ordinal of its first delivery."""
-        deliveries["t"] = monotonic_ns()
-        with self._lock:
-            self._session.journal.extend(deliveries)
-            self._session.journal.flush()
-        first, self._ordinal = self._ordinal, self._ordinal + deliveries.size
-        self.counters.delivered += deliveries.size
-        return first
+    def _deliver(self, records: Records) -> Batch:
+        """Journal a batch as handed over."""
+        batch = self._recorder.deliver(records)
+        self.counters.delivered += batch.size
+        return batch
 
-    def _handle(self, deliveries: Records, first: int) -> None:
+    def _handle(self, batch: Batch) -> None:
         """Run the handler for a batch in the poll loop, then commit."""
         if not self.handler.due_ns():
-            self.processed(first, deliveries.size)
+            self.processed(batch.first, batch.size)
         else:
-            for index in range(deliveries.size):
+            for index in range(batch.size):
                 self.handler.run()
-                self.processed(first + index, 1)
-        self._commit(_positions(deliveries))
+                self.processed(batch.first + index, 1)
+        self._commit(batch.positions)
 
     def processed(self, first: int, count: int) -> None:
         """Journal that the handlers of a range of deliveries have ended."""
-        with self._lock:
-            self._session.journal.add(
-                RecordKind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first
-            )
-            self._session.journal.flush()
+        self._recorder.processed(first, count)
         self.counters.processed += count
 
-    def _commit(self, positions: Mapping[int, int]) -> None:
+    def give_back(self, ordinal: int) -> None:
+        """Note that the handler of a delivery never begins."""
+        self._recorder.give_back(ordinal)
+        self.counters.returned += 1
+
+    def _commit(self, wanted: Mapping[int, int]) -> None:
         """Commit what was processed, as the scenario wants it."""
-        if not positions or self._options.commit in {"none", "auto-before"}:
+        if not wanted or self._options.commit in {"none", "auto-before"}:
             return
-        offsets = [TopicPartition(TOPIC, partition, offset) for partition, offset in sorted(positions.items())]
+        offsets = [TopicPartition(TOPIC, partition, offset) for partition, offset in sorted(wanted.items())]
         if self._options.commit == "auto-after":
-            with self._lock:
-                self._commits.stored(positions)
-                self._session.journal.flush()
+            self._recorder.begin_commit(wanted)
             try:
                 self._consumer.store_offsets(offsets=offsets)
             except KafkaException as error:  # revoked meanwhile: nothing is committed then
@@ -188,16 +177,16 @@ class KafkaConsumer:
             return
         self._commits.commit(self._consumer, offsets)
 
-    def _take_beside(self, deliveries: Records) -> None:
+    def _take_beside(self, records: Records) -> None:
         """Hand a batch to the handler's thread, with the partitions paused until it is done; then commit."""
         if self._work is not None and self._work.done.is_set():
             self._done_beside()
-        self._waiting = np.concatenate([self._waiting, deliveries])
+        self._waiting = np.concatenate([self._waiting, records])
         if not self._waiting.size:
             return
         if self._work is None:
             batch, self._waiting = self._waiting, self._waiting[:0]
-            self._work = HandlerThread(self, batch, self._deliver(batch))
+            self._work = HandlerThread(self, batch, self._deliver(batch).first)
         self._pause()
 
     def _pause(self) -> None:
@@ -247,8 +236,7 @@ class KafkaConsumer:
 
     def _owns(self, kind: type[OwnershipEvent], partitions: Sequence[TopicPartition]) -> None:
         spec = self._session.spec
-        with self._lock:
-            self._session.journal.flush()
+        self._recorder.flush()
         self._session.events.write(
             kind(
                 worker=spec.worker,
@@ -261,20 +249,10 @@ class KafkaConsumer:
 
 
 def _records(messages: Sequence[Message]) -> Records:
-    """Return messages as DELIVERED records; their time is set when they are handed over."""
-    records = np.zeros(len(messages), RECORD_DTYPE)
-    records["kind"], records["ref"] = RecordKind.DELIVERED, -1
-    records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
-    records["partition"] = [message.partition() for message in messages]
-    records["offset"] = [message.offset() for message in messages]
-    return records
-
-
-def _positions(deliveries: Records) -> dict[int, int]:
-    """Return partition → the offset behind the last of these deliveries."""
-    partitions = deliveries["partition"]
-    last = {index: int(np.flatnonzero(partitions == index)[-1]) for index in set(partitions.tolist())}
-    return {index: int(deliveries["offset"][row]) + 1 for index, row in last.items()}
+    """Return messages as deliveries to be recorded."""
+    keys, seqs = decode_all([message.value() or b"" for message in messages])
+    partitions, offsets = [message.partition() for message in messages], [message.offset() for message in messages]
+    return deliveries(keys, seqs, partitions, offsets)
 
 
 def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]:

@@ -9,24 +9,21 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from harness.clients.base import Counters
 from harness.clients.handler import Handler
-
-Records = NDArray[np.void]
-"""Of ``RECORD_DTYPE``."""
+from harness.clients.recording import Records
 
 
 class Owner(Protocol):
     """The consumer whose batch it is."""
 
-    counters: Counters
     handler: Handler
 
     def processed(self, first: int, count: int) -> None:
         """Journal that the handlers of a range of deliveries have ended."""
+        ...
+
+    def give_back(self, ordinal: int) -> None:
+        """Note that the handler of a delivery never begins."""
         ...
 
 
@@ -73,7 +70,7 @@ class HandlerThread:
             for index, (partition, offset) in enumerate(self._places):
                 with self._changed:
                     if partition in self._taken:
-                        self._owner.counters.returned += 1
+                        self._owner.give_back(self._first + index)
                         continue
                     self._running = partition
                 self._owner.handler.run()

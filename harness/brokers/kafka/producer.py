@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from harness.brokers.kafka.errors import error_text
@@ -21,9 +20,10 @@ from harness.brokers.kafka.options import TOPIC, ProducerOptions
 from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import encode_all
+from harness.clients.recording import SendRecorder
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
-from harness.history.record import RECORD_DTYPE, Outcome, RecordKind
+from harness.history.record import Outcome
 
 _CONNECT_S = 120.0
 """A worker starts beside the nodes; on a starved machine they take long."""
@@ -67,7 +67,7 @@ class KafkaProducer:
         self._session, self._options = session, options
         self._producer = Producer({**common, **_configuration(session, options)}, logger=logger)
         self._generator = Generator(session.spec.keys, session.spec.incarnation, session.spec.rate_per_s)
-        self._ordinal = 0
+        self._sends = SendRecorder(session.journal)
         self._outstanding = 0
         self._done: list[int] = []
         self._offsets: list[int | None] = []
@@ -112,16 +112,16 @@ class KafkaProducer:
             self._end_transaction()
         while self._outstanding and not control.stop.is_set():
             self._serve(_WAIT_S)
-        self._session.journal.flush()
+        self._sends.flush()
 
     def _finished(self) -> bool:
         limit = self._session.spec.messages_max
-        return bool(limit) and self._ordinal >= limit
+        return bool(limit) and self._sends.recorded >= limit
 
     def _due(self) -> int:
         room = min(_BATCH, _OUTSTANDING_MAX - self._outstanding)
         if self._session.spec.messages_max:
-            room = min(room, self._session.spec.messages_max - self._ordinal)
+            room = min(room, self._session.spec.messages_max - self._sends.recorded)
         if self._options.transaction:
             room = min(room, self._options.transaction - len(self._transaction))
         return max(0, self._generator.due(monotonic_ns() - self._session.control.start_ns, room))
@@ -138,13 +138,7 @@ class KafkaProducer:
         session, spec = self._session, self._session.spec
         keys, seqs = self._generator.take(count)
         partitions = keys % spec.partitions
-        records = np.zeros(count, RECORD_DTYPE)
-        records["kind"], records["count"], records["t"] = RecordKind.SEND, 1, monotonic_ns()
-        records["key"], records["seq"], records["partition"] = keys, seqs, partitions
-        records["offset"] = records["ref"] = -1
-        session.journal.extend(records)
-        session.journal.flush()
-        first, self._ordinal = self._ordinal, self._ordinal + count
+        first = self._sends.record_all(keys, seqs, partitions)
         session.counters.sent += count
         self._outstanding += count
         if self._options.transaction and not self._transaction:
@@ -203,16 +197,11 @@ class KafkaProducer:
             self._settle(done, Outcome.OK if told else Outcome.UNKNOWN, offsets if told else None)
         for ordinal, code in failed:
             self._settle([ordinal], Outcome.FAIL if code in _DEFINITE else Outcome.UNKNOWN)
-        self._session.journal.flush()
+        self._sends.flush()
 
     def _settle(self, ordinals: list[int], outcome: Outcome, offsets: Sequence[int | None] | None = None) -> None:
         """Journal the outcome of messages."""
-        records = np.zeros(len(ordinals), RECORD_DTYPE)
-        records["kind"], records["count"], records["t"] = RecordKind.SENT, 1, monotonic_ns()
-        records["outcome"], records["ref"] = outcome, ordinals
-        records["key"] = records["partition"] = records["seq"] = -1
-        records["offset"] = -1 if offsets is None else offsets
-        self._session.journal.extend(records)
+        self._sends.settle_all(ordinals, outcome, offsets)
         self._outstanding -= len(ordinals)
         counters = self._session.counters
         if outcome is Outcome.OK:
@@ -277,7 +266,7 @@ class KafkaProducer:
             self._settle(list(stored), outcome, list(stored.values()))
         else:
             self._settle(ordinals, outcome)
-        self._session.journal.flush()
+        self._sends.flush()
 
 
 def _configuration(session: Session, options: ProducerOptions) -> dict[str, Any]:

@@ -19,11 +19,10 @@ from harness.brokers.nats.options import STREAM, ConsumerOptions, durable
 from harness.clients.base import Session
 from harness.clients.handler import Handler
 from harness.clients.payload import decode
-from harness.clock import monotonic_ns
+from harness.clients.recording import DeliveryRecorder
 from harness.history.events import AssignEvent, RevokeEvent
-from harness.history.record import Flag, Outcome, RecordKind
+from harness.history.record import Outcome
 
-_REDELIVERED = int(Flag.REDELIVERED)
 _TOKENS_V1 = 9
 _FLUSH_S = 2
 """As a reconnection drops what was waiting for the server's answer, a longer wait would only hold the partition up."""
@@ -51,9 +50,11 @@ class NatsConsumer:
     def __init__(self, session: Session, client: Client) -> None:
         self._session = session
         self._client = client
-        self._options = ConsumerOptions(**session.spec.options)
-        self._handler = Handler(session, self._options.handler_time_ns)
-        self._ordinal = 0
+        self._options = options = ConsumerOptions(**session.spec.options)
+        self._handler = Handler(session, options.handler_time_ns)
+        self._recorder = DeliveryRecorder(
+            session.journal, acknowledged=options.ack != "none", early=options.ack_when == "before"
+        )
 
     async def run(self) -> None:
         """Consume every owned partition until told to stop."""
@@ -69,7 +70,7 @@ class NatsConsumer:
         finally:
             for loop in loops:
                 loop.cancel()
-            self._session.journal.flush()
+            self._recorder.flush()
         self._session.events.write(
             RevokeEvent(worker=spec.worker, incarnation=spec.incarnation, partitions=owned, start=start)
         )
@@ -113,17 +114,13 @@ class NatsConsumer:
 
     def _deliver(self, partition: int, messages: Sequence[Msg]) -> int:
         """Journal a batch as handed over; return the ordinal of its first delivery."""
-        session = self._session
-        delivered = session.journal.delivered
-        now = monotonic_ns()
+        rows = []
         for message in messages:
             key, seq = decode(message.data)
             attempt, offset, consumer = ack_subject(message.reply)
-            flags = _REDELIVERED if attempt > 1 else 0
-            delivered(now, flags, attempt, key, partition, seq, offset, consumer)
-        session.journal.flush()
-        first, self._ordinal = self._ordinal, self._ordinal + len(messages)
-        session.counters.delivered += len(messages)
+            rows.append((key, seq, partition, offset, attempt, consumer))
+        first = self._recorder.deliver_each(rows)
+        self._session.counters.delivered += len(messages)
         return first
 
     async def _work(self) -> None:
@@ -135,13 +132,13 @@ class NatsConsumer:
         await asyncio.sleep(0)
 
     def _processed(self, first: int, count: int) -> None:
-        self._session.journal.add(RecordKind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, count=count, ref=first)
-        self._session.journal.flush()
+        self._recorder.processed(first, count)
         self._session.counters.processed += count
 
     async def _acknowledge(self, messages: Sequence[Msg], first: int) -> None:
         if self._options.ack == "none":
             return
+        self._recorder.acknowledge(first, len(messages))
         if not self._options.ack_confirm:
             outcome = Outcome.OK
             try:
@@ -150,11 +147,11 @@ class NatsConsumer:
             except (nats.errors.Error, OSError) as error:
                 self._session.errors.add(f"ack: {error!r}")
                 outcome = Outcome.UNKNOWN
-            self._acked(first, len(messages), outcome, confirmed=False)
+            self._recorder.acknowledged(first, len(messages), outcome, confirmed=False)
             return
         outcomes = await asyncio.gather(*(self._confirm(message) for message in messages))
         for index, outcome in enumerate(outcomes):
-            self._acked(first + index, 1, outcome, confirmed=outcome is Outcome.OK)
+            self._recorder.acknowledged(first + index, 1, outcome, confirmed=outcome is Outcome.OK)
 
     async def _confirm(self, message: Msg) -> Outcome:
         try:
@@ -163,10 +160,3 @@ class NatsConsumer:
             self._session.errors.add(f"ack: {error!r}")
             return Outcome.UNKNOWN
         return Outcome.OK
-
-    def _acked(self, first: int, count: int, outcome: Outcome, *, confirmed: bool) -> None:
-        # Reaches the file with the next batch: nothing is decided by an acknowledgement that was not yet recorded.
-        flags = Flag.CONFIRMED if confirmed else 0
-        self._session.journal.add(
-            RecordKind.ACKED, t=monotonic_ns(), outcome=outcome, flags=flags, count=count, ref=first
-        )

@@ -20,13 +20,13 @@ from harness.brokers.nats.options import ProducerOptions, subject
 from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import encode
+from harness.clients.recording import SendRecorder
 from harness.clock import monotonic_ns
-from harness.history.record import Flag, Outcome
+from harness.history.record import Outcome
 
 _MSG_ID = "Nats-Msg-Id"
 _SWEEP_S = 0.02
 _QUEUED_MAX = 4096
-_DUPLICATE = int(Flag.DUPLICATE)
 
 _DEFINITE = frozenset({10002, 10023, 10028, 10047, 10054, 10060, 10070, 10071, 10097, 10109, 10164})
 """JetStream error codes with which the server refuses a message before its log: resources, limits, a sealed stream, an
@@ -68,11 +68,11 @@ class NatsProducer:
         self._waiting: dict[int, deque[_Send]] = {}
         self._retrying: list[_Send] = []
         self._queued = 0
-        self._ordinal = 0
+        self._begun = 0
         self._sleeper: asyncio.Future[None] | None = None
         self._subjects = tuple(subject(partition) for partition in range(session.spec.partitions))
         self._publish = self._js.publish_async
-        self._journal = session.journal
+        self._sends = SendRecorder(session.journal)
         self._size = session.spec.payload_bytes
 
     async def run(self) -> None:
@@ -86,22 +86,23 @@ class NatsProducer:
         while (self._in_flight or self._retrying) and not control.stop.is_set():
             await self._pump()
             await self._rest(until_ns=monotonic_ns() + 10_000_000_000)
-        for send in self._in_flight.values():
+        left, self._in_flight = self._in_flight, {}  # an answer that is late finds nothing to settle
+        for send in left.values():
             self._settle(send, Outcome.UNKNOWN)
         for send in self._retrying:
             self._settle(send, Outcome.UNKNOWN if send.maybe_stored else Outcome.FAIL)
-        self._session.journal.flush()
+        self._sends.flush()
 
     def _finished(self) -> bool:
         limit = self._session.spec.messages_max
-        return bool(limit) and self._ordinal >= limit
+        return bool(limit) and self._begun >= limit
 
     def _draw(self) -> None:
         """Queue what is due; a key that has a message on its way waits for it."""
         spec = self._session.spec
         room = _QUEUED_MAX - self._queued
         if spec.messages_max:
-            room = min(room, spec.messages_max - self._ordinal - self._queued)
+            room = min(room, spec.messages_max - self._begun - self._queued)
         for _ in range(self._generator.due(monotonic_ns() - self._session.control.start_ns, room)):
             key, seq = self._generator.draw()
             send = _Send(-1, key, seq, key % spec.partitions)
@@ -137,16 +138,16 @@ class NatsProducer:
         batch: list[_Send] = []
         while self._ready and len(self._in_flight) + len(self._retrying) + len(batch) < self._in_flight_max:
             batch.append(self._begin(self._ready.popleft()))
-        self._session.journal.flush()  # before the first attempt of any of them
-        for send in batch:
+        first = self._sends.record()  # before the first attempt of any of them
+        for ordinal, send in enumerate(batch, first):
+            send.ordinal = ordinal
             await self._attempt(send)
 
     def _begin(self, send: _Send) -> _Send:
-        send.ordinal = self._ordinal
-        self._ordinal += 1
+        self._begun += 1
         self._queued -= 1
         self._session.counters.sent += 1
-        self._journal.send(monotonic_ns(), send.key, send.seq, send.partition)
+        self._sends.add(send.key, send.seq, send.partition)
         return send
 
     async def _attempt(self, send: _Send) -> None:
@@ -190,7 +191,7 @@ class NatsProducer:
         self._retrying.append(send)
 
     def _settle(self, send: _Send, outcome: Outcome, *, offset: int = -1, duplicate: bool = False) -> None:
-        self._journal.sent(monotonic_ns(), outcome, _DUPLICATE if duplicate else 0, offset, send.ordinal)
+        self._sends.settle(send.ordinal, outcome, offset=offset, duplicate=duplicate)
         counters = self._session.counters
         if outcome is Outcome.OK:
             counters.acknowledged += 1

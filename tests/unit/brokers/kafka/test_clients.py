@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +14,12 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from harness.brokers.kafka.client import KafkaClient
-from harness.brokers.kafka.commits import CommitRecorder
+from harness.brokers.kafka.commits import Commits
 from harness.brokers.kafka.errors import error_text
 from harness.brokers.kafka.options import TOPIC, ConsumerOptions, ProducerOptions
 from harness.brokers.kafka.producer import KafkaProducer
 from harness.clients.base import Control, Counters, ErrorCollapse, Session, WorkerSpec
+from harness.clients.recording import DeliveryRecorder, deliveries
 from harness.errors import StartError
 from harness.history.facts import Facts, Settling
 from harness.history.read import History
@@ -184,6 +184,7 @@ def test_a_committed_message_of_unknown_offset_is_committed_and_a_refused_one_fa
     options = ProducerOptions(transaction=10)
     given = session(tmp_path, "p0", mock, options)
     producer = KafkaProducer(given, options, {"bootstrap.servers": mock}, logging.getLogger("test"))
+    producer._sends.record_all(np.arange(3), np.zeros(3, np.int64), np.zeros(3, np.int64))
     producer._stored = {0: 7, 1: -1}  # 1: a retry that the broker knew already; 2 has no report at all
     producer._settle_transaction([0, 1, 2], Outcome.OK)
     given.journal.close()
@@ -215,7 +216,10 @@ class FakeConsumer:
 
 def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_gone(tmp_path: Path) -> None:
     takes = session(tmp_path, "c0", "", ConsumerOptions())
-    commits, consumer = CommitRecorder(takes, "sync", threading.RLock()), FakeConsumer()
+    recorder, consumer = DeliveryRecorder(takes.journal), FakeConsumer()
+    batch = recorder.deliver(deliveries(np.arange(2), np.zeros(2, np.int64), [0, 1], [4, 6]))
+    recorder.processed(batch.first, batch.size)
+    commits = Commits(takes, "sync", recorder)
     commits.commit(consumer, [TopicPartition(TOPIC, 0, 5), TopicPartition(TOPIC, 1, 7)])  # type: ignore[arg-type]
     commits.forget({1})
     owed = commits.take_failed()
