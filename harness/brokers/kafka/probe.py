@@ -2,93 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 
-from harness.brokers.connection import CountingConnection
-from harness.brokers.kafka.wire import API_VERSIONS, CLIENT_ID, METADATA, TIMEOUT_S, Writer
-from harness.clock import monotonic_ns
+from harness.brokers.kafka.wire import API_VERSIONS, CLIENT_ID, METADATA, Writer
+from harness.brokers.probe import ConnectionProbe
 
 _NAME_BYTES = 30_000
 _UNKNOWN_TAG = 9999
 
 
-class KafkaProbe:
+class KafkaProbe(ConnectionProbe):
     """ApiVersions and its answer.
 
-    Args:
-        address: ``host:port``.
-        keep: Keep the connection between round trips.
-        timeout_s: How long each call may take.
+    Data goes up in a tagged field of ApiVersions that brokers do not know, and so skip. It comes down as the metadata of topics that
+    cannot exist, which are answered with their names; where they cannot be asked for (``keep`` False: a port of nodes, which may be a
+    controller's), as many small answers.
     """
 
-    def __init__(self, address: str, *, keep: bool = True, timeout_s: float = TIMEOUT_S) -> None:
-        self._line = CountingConnection(address)
-        self._keep, self._timeout_s = keep, timeout_s
-        self._correlation = 0
+    _correlation = 0
 
-    @property
-    def sent(self) -> int:
-        """Bytes sent on the present connection, or on the last one."""
-        return self._line.sent
+    async def exchange(self, up_bytes: int, down_bytes: int) -> None:
+        """Ask with so much data, for so much."""
+        echo = down_bytes if self.keep else 0
+        if up_bytes > echo:
+            self._ask(_padded(self._next(), up_bytes - echo))
+            await self._answer()
+        if echo:
+            self._ask(_echoed(self._next(), echo))
+            await self._answer()
+        elif down_bytes:
+            await self._many(down_bytes)
+        elif not up_bytes:
+            await self.answered()
 
-    @property
-    def received(self) -> int:
-        """Bytes received on it."""
-        return self._line.received
-
-    async def round_trip(self) -> int:
-        """Return the length of one round trip in ns; opening the connection is not counted."""
-        return await self._exchange(0, 0)
-
-    async def bulk(self, up_bytes: int, down_bytes: int) -> int:
-        """Return the length in ns of a round trip that takes so many bytes towards the node, and so many back.
-
-        Up: ApiVersions with a tagged field that nobody knows, which brokers skip. Down: the metadata of topics that cannot
-        exist, which come back with their names; where they cannot be asked for (``keep`` False: a port of nodes, which
-        may be a controller's), many small answers.
-        """
-        return await self._exchange(up_bytes, down_bytes)
-
-    async def closing(self) -> int:
-        """Return how long after this side's end the connection's other side ends, in ns."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._line.open()
-                self._ask(_versions(self._next()))
-                await self._answer()
-                return await self._line.closing()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._line.drop()
-
-    async def _exchange(self, up_bytes: int, down_bytes: int) -> int:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._line.open()
-                start = monotonic_ns()
-                echo = down_bytes if self._keep else 0
-                if up_bytes > echo:
-                    self._ask(_padded(self._next(), up_bytes - echo))
-                    await self._answer()
-                if echo:
-                    self._ask(_echoed(self._next(), echo))
-                    await self._answer()
-                elif down_bytes:
-                    await self._many(down_bytes)
-                elif not up_bytes:
-                    self._ask(_versions(self._next()))
-                    await self._answer()
-                elapsed = monotonic_ns() - start
-        except BaseException:
-            self.close()
-            raise
-        if not self._keep:
-            self.close()
-        return elapsed
+    async def answered(self) -> None:
+        """Ask for the versions and wait for the answer."""
+        self._ask(_versions(self._next()))
+        await self._answer()
 
     async def _many(self, down_bytes: int) -> None:
         self._ask(_versions(self._next()))
@@ -103,12 +53,12 @@ class KafkaProbe:
         return self._correlation
 
     def _ask(self, request: Writer) -> None:
-        self._line.write(struct.pack(">i", len(request.data)) + request.data)
+        self.line.write(struct.pack(">i", len(request.data)) + request.data)
 
     async def _answer(self, behind: int = 0) -> int:
         """Read one answer, to the request that ``behind`` others followed; return its size in bytes."""
-        (length,) = struct.unpack(">i", await self._line.exactly(4))
-        data = await self._line.exactly(length)
+        (length,) = struct.unpack(">i", await self.line.exactly(4))
+        data = await self.line.exactly(length)
         if struct.unpack(">i", data[:4])[0] != self._correlation - behind:
             self.close()
             raise ConnectionResetError("an answer to another request")
