@@ -6,18 +6,16 @@ Owns bringing them up, the proof that no client bypasses its links, and taking e
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from harness.brokers.base import Addresses, Admin, BoundBroker, NodePorts
+from harness.brokers.base import Addresses, Admin, BoundBroker
 from harness.clients.base import WorkerSpec
 from harness.distributions.base import Installation
-from harness.engine.bypass import Processes, bypasses
+from harness.engine.bypass import Processes
 from harness.engine.disks import Disks, disk_spec
+from harness.engine.parts import Binaries, Parts, RunWorker, Site
 from harness.engine.probes import JournalProbes
 from harness.engine.rundir import RunDir
 from harness.engine.topology import draw_links, monitor_targets, worker_specs
@@ -27,31 +25,14 @@ from harness.history.record import EventLog
 from harness.progress import Note
 from harness.runtime.abilities import MachineAbility, why_not
 from harness.runtime.base import NodeSpec
-from harness.runtime.contract import RunNode, Runtime
-from harness.runtime.docker.runtime import DockerRuntime
+from harness.runtime.contract import RunNode
 from harness.runtime.kernel import procfs
-from harness.runtime.kernel.cgroup_cpu import find_controller
-from harness.runtime.kernel.cgroup_memory import find_memory_controller
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
-from harness.runtime.process.runtime import ProcessRuntime
-from harness.runtime.process.supervised import SupervisedProcess
 from harness.scenario.members import absent_workers, zones
-from harness.workload.launcher import SILENT_S, Worker
+from harness.workload.launcher import SILENT_S
 
 READY_S = 60.0
-_PROOF_S = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binaries:
-    """Software of one run: the broker, Toxiproxy's server (both on this machine, or both in images), and role → client
-    library to use in place of the installed one.
-    """
-
-    broker: Installation
-    toxiproxy: Installation
-    libraries: Mapping[str, Installation]
 
 
 class Deployment:
@@ -59,6 +40,7 @@ class Deployment:
 
     Args:
         bound, binaries: What to run.
+        parts: Makes the runtime, workers and monitor.
         runtime: ``process`` or ``docker``.
         run_dir, ledger, ports, events: Of the run.
         abilities: What the plan's faults need of the machine.
@@ -70,6 +52,7 @@ class Deployment:
         *,
         bound: BoundBroker,
         binaries: Binaries,
+        parts: Parts,
         runtime: str,
         run_dir: RunDir,
         ledger: Ledger,
@@ -78,7 +61,7 @@ class Deployment:
         abilities: frozenset[MachineAbility],
         listener: Callable[[Note], None],
     ) -> None:
-        plan, self._run_dir = bound.plan, run_dir
+        plan, self._run_dir, self._parts = bound.plan, run_dir, parts
         self._plan, self.topology = plan, plan.topology
         self._ledger, self._events, self._listener = ledger, events, listener
         self._libraries = binaries.libraries
@@ -88,7 +71,8 @@ class Deployment:
         self._late = absent_workers(plan)
         members = self.topology.members
         drawn = {member.name: {role: ports.draw() for role in member.ports} for member in members}
-        self.runtime = self._made(runtime, binaries, drawn, ports, abilities)
+        site = Site(self.topology, drawn)
+        self.runtime = parts.runtime(runtime, binaries, site, ledger, ports, abilities)
         peer_hosts = {member.name: self.runtime.peer_host(member.name) for member in members}
         self.links = draw_links(self.topology, drawn, ports, peer_hosts)
         self._addresses = Addresses(ports=drawn, links=self.links, bind=self.runtime.bind)
@@ -96,10 +80,10 @@ class Deployment:
         self.disks = Disks(disk_spec(plan.cluster, abilities), ledger)
         self.nodes = {spec.name: self._node(spec) for spec in self._node_specs(binaries.broker)}
         self.workers = {
-            spec.worker: Worker(self._with_environment(spec), run_dir.path, ledger, self._worker_changed)
+            spec.worker: parts.worker(self._with_environment(spec), run_dir.path, ledger, self._worker_changed)
             for spec in worker_specs(plan, self.links, run_dir.history.resolve())
         }
-        self._monitor = SupervisedProcess("monitor", ledger, run_dir.logs / "monitor.log", self._monitor_died)
+        self._monitor = parts.monitor(run_dir.path, ledger, self._monitor_died)
         self._monitor_targets = monitor_targets(plan, self._addresses)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
         self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
@@ -118,15 +102,16 @@ class Deployment:
         starting = [asyncio.create_task(worker.start()) for worker in first]
         await asyncio.gather(*(self._node_up(name) for name in nodes))
         await asyncio.gather(*starting)
-        await self._start_monitor()
+        await self._monitor.start(self._monitor_spec())
         await self.admin.create_topic(self._plan)
         await asyncio.gather(*(worker.wait_ready() for worker in first))
         await self._settled()
         await self.prove_no_bypass()
 
-    async def prove_no_bypass(self, within_s: float = _PROOF_S) -> None:
+    async def prove_no_bypass(self) -> None:
         """Prove that every connection of workers and between nodes runs through its link; raises StartError."""
         loop = asyncio.get_running_loop()
+        within_s = self._parts.proof_s
         deadline = loop.time() + within_s
         wanted = set(self.workers) - self._late
         earlier: tuple[list[str], set[str]] | None = None
@@ -175,7 +160,7 @@ class Deployment:
         for worker in self.workers.values():
             worker.expect_end()
         await asyncio.gather(*(worker.kill() for worker in self.workers.values() if worker.pid))
-        await self._end_monitor()
+        await self._monitor.end()
         await asyncio.gather(*(node.kill() for node in self.nodes.values()))
         await self.runtime.stop()
         for node in self.nodes.values():
@@ -199,24 +184,6 @@ class Deployment:
         pids |= {name: node.pid for name, node in self.nodes.items()}
         found = {f"cpu_s.{name}": round(procfs.cpu_seconds(pid), 3) for name, pid in pids.items() if pid}
         return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
-
-    def _made(
-        self, kind: str, binaries: Binaries, drawn: NodePorts, ports: Ports, abilities: frozenset[MachineAbility]
-    ) -> Runtime:
-        if kind == "docker":
-            images = {"broker": binaries.broker.image, "toxiproxy": binaries.toxiproxy.image}
-            asked = {
-                member.name: tuple(drawn[member.name][role] for role in member.asked)
-                for member in self.topology.members
-            }
-            return DockerRuntime(images, binaries.toxiproxy.command, asked, self._ledger, ports)
-        return ProcessRuntime(
-            binaries.toxiproxy.command,
-            self._ledger,
-            ports,
-            cpu=find_controller() if MachineAbility.CPU_LIMITS in abilities else None,
-            memory=find_memory_controller() if MachineAbility.MEMORY_LIMITS in abilities else None,
-        )
 
     def _with_environment(self, spec: WorkerSpec) -> WorkerSpec:
         folder = self._run_dir.path.resolve() / "workers" / spec.worker
@@ -245,38 +212,14 @@ class Deployment:
             await asyncio.sleep(0.03)
         self.node_state(name, "ready")
 
-    async def _start_monitor(self) -> None:
-        spec = {
+    def _monitor_spec(self) -> Mapping[str, object]:
+        return {
             "history_dir": str(self._run_dir.history.resolve()),
             "broker": self._bound.broker.kind,
             "ports": self._addresses.ports,
             "options": dict(self._bound.admin_options),
             "targets": self._monitor_targets,
         }
-        path = self._run_dir.path / "workers" / "monitor.1.json"
-        path.write_text(json.dumps(spec), encoding="utf-8")
-        argv = (sys.executable, "-m", "harness.workload.monitor", str(path))
-        await self._monitor.launch(argv, {}, pipes=True)
-        stdout = self._monitor.process.stdout
-        try:
-            line = b"" if stdout is None else await asyncio.wait_for(stdout.readline(), READY_S)
-        except TimeoutError as error:
-            raise StartError(f"the monitor did not start within {READY_S:g} s") from error
-        if b"ready" not in line:
-            raise StartError(f"the monitor did not start\n{self._monitor.logs()}")
-
-    async def _end_monitor(self) -> None:
-        """Let the monitor close its journal by ending its stdin."""
-        self._monitor.expect_end()
-        if not self._monitor.pid:
-            return
-        stdin = self._monitor.process.stdin
-        if stdin is not None:
-            stdin.close()
-        try:
-            await asyncio.wait_for(self._monitor.wait(), 3)
-        except TimeoutError:
-            await self._monitor.end(signal.SIGKILL, 1)
 
     def _bypasses(self) -> tuple[list[str], set[str]]:
         """Return what is wrong, and which workers have a connection."""
@@ -286,7 +229,7 @@ class Deployment:
             nodes={name: node.pid for name, node in self.nodes.items()},
             sources={name: self.runtime.sources(name, (os.getpid(), self._monitor.pid)) for name in self.nodes},
         )
-        return bypasses(self.topology, self._addresses, processes)
+        return self._parts.bypasses(self.topology, self._addresses, processes)
 
     async def _settled(self) -> None:
         """Wait until the broker says that consumers own what they should; raises StartError."""
@@ -308,7 +251,7 @@ class Deployment:
     def _monitor_died(self, code: int) -> None:
         self._trouble(f"the monitor died (exit status {code}): stalls and faults cannot be attributed")
 
-    def _worker_changed(self, worker: Worker, state: str, code: int | None) -> None:
+    def _worker_changed(self, worker: RunWorker, state: str, code: int | None) -> None:
         self._events.write(
             WorkerEvent(
                 worker=worker.name,

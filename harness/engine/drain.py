@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.brokers.base import Admin, BoundBroker, PartitionState
+from harness.engine.parts import RunWorker
 from harness.errors import ControlError
 from harness.history.events import DrainEvent
 from harness.history.record import EventLog
-from harness.workload.launcher import Worker
 
 _POLL_S = 0.1
 _QUIET_S = 0.6
@@ -26,7 +26,7 @@ class Drain:
         events: Of the run.
     """
 
-    def __init__(self, bound: BoundBroker, admin: Admin, workers: dict[str, Worker], events: EventLog) -> None:
+    def __init__(self, bound: BoundBroker, admin: Admin, workers: Mapping[str, RunWorker], events: EventLog) -> None:
         self._bound = bound
         self._admin = admin
         self._producers = [worker for worker in workers.values() if worker.spec.role == "producer"]
@@ -120,7 +120,7 @@ class Drain:
             )
 
 
-async def _finished(workers: Sequence[Worker], timeout_s: float) -> list[str]:
+async def _finished(workers: Sequence[RunWorker], timeout_s: float) -> list[str]:
     """Wait until workers have finished; return a sentence for each that did not.
 
     What it held is no finding: it was cut off by us, or broke down as it ended.

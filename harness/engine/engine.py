@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import __version__
-from harness.brokers.base import BROKERS, Admin
+from harness.brokers.base import Admin
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.distributions.base import resolve
-from harness.distributions.toxiproxy.aliases import DEFAULT as TOXIPROXY
-from harness.engine.deployment import Binaries, Deployment, check_abilities
+from harness.engine.deployment import Deployment, check_abilities
 from harness.engine.disks import disk_spec
 from harness.engine.drain import Drain
 from harness.engine.fault_schedule import FaultSchedule, sleep_until
-from harness.engine.fetching import fetch_images, fetch_installations
+from harness.engine.parts import Binaries, MachineParts, Parts
 from harness.engine.rundir import RunDir
 from harness.errors import ControlError, HarnessError
 from harness.faults.base import FAULTS
@@ -77,12 +75,23 @@ class Engine:
         run_id: From ``rundir.new_run_id``.
         runtime: ``process`` or ``docker``.
         listener: For progress.
+        parts: What the run is put together from; None = this machine's.
     """
 
-    def __init__(self, plan: Plan, source: str, reports: Path, run_id: str, runtime: str, listener: Listener) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        source: str,
+        reports: Path,
+        run_id: str,
+        runtime: str,
+        listener: Listener,
+        parts: Parts | None = None,
+    ) -> None:
         self._plan = plan
         self._listener = listener
-        self._bound = BROKERS.get(plan.broker_kind).bind(plan)
+        self._parts = parts or MachineParts()
+        self._bound = self._parts.broker(plan.broker_kind).bind(plan)
         self.record = RunRecord(
             run_id=run_id, runtime=runtime, started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         )
@@ -132,21 +141,7 @@ class Engine:
 
     async def _fetch(self) -> Binaries:
         self._enter("fetch")
-        broker, toxiproxy = resolve(self._plan.broker), resolve(TOXIPROXY)
-        libraries = {role: resolve(name) for role, name in self._bound.client_libraries.items()}
-        self.record.versions = {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
-        wanted = list(dict.fromkeys((broker, toxiproxy, *libraries.values())))
-        had = dict(zip(wanted, await fetch_installations(wanted, self._listener), strict=True))
-        if self.record.runtime == "docker":
-            official = {broker: self._plan.cluster.image, toxiproxy: ""}
-            had |= await fetch_images(official, self._listener)
-        self.record.versions |= {**had[broker].versions, **had[toxiproxy].versions}
-        self.record.versions |= {f"{library.kind} ({role})": library.version for role, library in libraries.items()}
-        return Binaries(
-            broker=had[broker],
-            toxiproxy=had[toxiproxy],
-            libraries={role: had[library] for role, library in libraries.items()},
-        )
+        return await self._parts.software(self._bound, self.record.runtime, self._listener, self.record.versions)
 
     async def _execute(self, binaries: Binaries, abilities: frozenset[MachineAbility]) -> None:
         ledger = Ledger(self.record.run_id, self.run_dir.path)
@@ -155,6 +150,7 @@ class Engine:
             deployment = Deployment(
                 bound=self._bound,
                 binaries=binaries,
+                parts=self._parts,
                 runtime=self.record.runtime,
                 run_dir=self.run_dir,
                 ledger=ledger,

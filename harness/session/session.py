@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.engine.engine import Engine, RunRecord
+from harness.engine.parts import Parts
 from harness.engine.rundir import RunDir, new_run_id
 from harness.engine.runtimes import runtimes_of
 from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative
@@ -38,7 +39,13 @@ _THREADS = 64
 
 
 def run_all(
-    selected: Sequence[Selected], *, repeat: int, runtime: str, reports: Path, listener: Listener
+    selected: Sequence[Selected],
+    *,
+    repeat: int,
+    runtime: str,
+    reports: Path,
+    listener: Listener,
+    parts: Parts | None = None,
 ) -> list[RunResult]:
     """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
 
@@ -60,7 +67,7 @@ def run_all(
     where = runtimes_of([item.plan for item in todo], runtime, listener)
     return in_turn(
         [item.plan.scenario for item in todo],
-        lambda index: _run_one(todo[index], index + 1, len(todo), where[index], reports, listener),
+        lambda index: _run_one(todo[index], index + 1, len(todo), where[index], reports, listener, parts),
         write_beside,
         listener,
     )
@@ -146,9 +153,17 @@ def reproduce_command(plan: Plan, runtime: str) -> str:
     return shlex.join(words)
 
 
-def _run_one(item: Selected, position: int, total: int, runtime: str, reports: Path, listener: Listener) -> RunResult:
+def _run_one(
+    item: Selected,
+    position: int,
+    total: int,
+    runtime: str,
+    reports: Path,
+    listener: Listener,
+    parts: Parts | None = None,
+) -> RunResult:
     plan = item.plan
-    engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener)
+    engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener, parts)
     workload = plan.workload
     listener(
         RunStarted(

@@ -18,6 +18,7 @@ from harness.clock import monotonic_ns
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.supervised import SupervisedProcess
+from harness.workload.environment import with_import_path
 
 READY_S = 60.0
 SILENT_S = 5.0
@@ -117,7 +118,7 @@ class Worker:
         self._ready.clear()
         self._finished.clear()
         argv = (sys.executable, "-m", "harness.workload.worker", str(path))
-        await self._process.launch(argv, spec.env, pipes=True)
+        await self._process.launch(argv, with_import_path(spec.env), pipes=True)
         self._on_change(self, "started", None)
         self._reader = asyncio.create_task(self._read(), name=f"read {spec.worker}")
         if self._watcher is not None:

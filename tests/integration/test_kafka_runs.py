@@ -15,6 +15,7 @@ from support.in_process import last_run_dir, run_text, run_twice_at_most
 
 from harness.brokers.base import Launch
 from harness.brokers.kafka import config as kafka_config
+from harness.engine.parts import MachineParts, Parts
 from harness.history.events import AuthorityEvent, DrainEvent, GroupEvent
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -54,11 +55,11 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
 
 
-def run(tmp_path: Path, *, once: bool = False, **changes: str) -> tuple[RunResult, History]:
+def run(tmp_path: Path, *, once: bool = False, parts: Parts | None = None, **changes: str) -> tuple[RunResult, History]:
     """Make a run; ``once``: also if it has no verdict."""
     given = {"broker": "kafka-4", "cluster": "{nodes: 1}", "duration": "4s", "producer": "{}", "consumer": "{}"}
     text = SCENARIO.format(**(given | {"faults": "", "expect": ""} | changes))
-    result = run_text(text, tmp_path)[0] if once else run_twice_at_most(text, tmp_path, "process")
+    result = run_text(text, tmp_path, parts=parts)[0] if once else run_twice_at_most(text, tmp_path, "process")
     return result, History.load(last_run_dir(tmp_path))
 
 
@@ -128,22 +129,20 @@ def test_a_worker_that_somebody_else_kills_costs_that_worker_only(
 def test_clients_that_are_told_the_nodes_own_addresses_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.engine.deployment._PROOF_S", 1.0)
     original = kafka_config.server_properties
 
     def without_links(name: str, launch: Launch) -> dict[str, str]:
         return original(name, replace(launch, addresses=replace(launch.addresses, links={})))
 
     monkeypatch.setattr(kafka_config, "server_properties", without_links)
-    result, _ = run(tmp_path, once=True)
+    result, _ = run(tmp_path, once=True, parts=MachineParts(proof_s=1.0))
     assert result.exit_code == 7
     assert re.search(r"a connection bypasses its link: .*\b[pc]\d to 127\.0\.0\.1:", result.error), result.error
 
 
 def test_nodes_that_know_each_other_directly_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.engine.deployment._PROOF_S", 1.0)
     monkeypatch.setattr(kafka_config, "pair_address", lambda *_: "127.0.0.1")
-    result, _ = run(tmp_path, once=True, cluster="{nodes: 3, replicas: 3}")
+    result, _ = run(tmp_path, once=True, parts=MachineParts(proof_s=1.0), cluster="{nodes: 3, replicas: 3}")
     assert result.exit_code == 7
     assert "a connection bypasses its link" in result.error
     assert " to the peer port of n" in result.error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,23 +9,42 @@ import pytest
 from support.in_process import run_text, scenario
 
 from harness.clients.base import WorkerSpec
-from harness.engine.topology import worker_specs
-from harness.runtime.base import Link
-from harness.scenario.model import Plan
+from harness.engine.parts import Binaries, MachineParts, RunWorker, Site, WorkerChange
+from harness.runtime.abilities import MachineAbility
+from harness.runtime.contract import Runtime
+from harness.runtime.kernel.ports import Ports
+from harness.runtime.ledger import Ledger
 from harness.verdict import Verdict
+
+
+class AroundTheLink(MachineParts):
+    """Tells one worker the node's own address."""
+
+    def __init__(self) -> None:
+        super().__init__(proof_s=1.0)
+        self._direct: tuple[str, ...] = ()
+
+    def runtime(
+        self,
+        kind: str,
+        binaries: Binaries,
+        site: Site,
+        ledger: Ledger,
+        ports: Ports,
+        abilities: frozenset[MachineAbility],
+    ) -> Runtime:
+        self._direct = (f"127.0.0.1:{site.ports['n1']['client']}",)
+        return super().runtime(kind, binaries, site, ledger, ports, abilities)
+
+    def worker(self, spec: WorkerSpec, run_dir: Path, ledger: Ledger, on_change: WorkerChange) -> RunWorker:
+        told = replace(spec, addresses=self._direct) if spec.worker == "c0" else spec
+        return super().worker(told, run_dir, ledger, on_change)
 
 
 def test_a_worker_that_dials_the_node_itself_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr("harness.engine.deployment._PROOF_S", 1.0)
-
-    def around(plan: Plan, links: Mapping[str, Link], history: Path) -> list[WorkerSpec]:
-        direct = (links["clients->n1"].upstream,)
-        specs = worker_specs(plan, links, history)
-        return [replace(spec, addresses=direct) if spec.worker == "c0" else spec for spec in specs]
-
-    monkeypatch.setattr("harness.engine.deployment.worker_specs", around)
-    result, _ = run_text(scenario("latency: {delay: 40ms}", "{link: client-broker}"), tmp_path)
+    text = scenario("latency: {delay: 40ms}", "{link: client-broker}")
+    result, _ = run_text(text, tmp_path, parts=AroundTheLink())
     assert result.exit_code == 7
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "bypasses its link" in result.error

@@ -7,6 +7,7 @@ from pathlib import Path
 from support.broker_profiles import profiles
 from support.jvm_slots import jvm_slot
 
+from harness.engine.parts import Parts
 from harness.errors import ExitCode
 from harness.progress import Event
 from harness.result import RunResult
@@ -16,7 +17,9 @@ from harness.session.selection import select
 NO_VERDICT = {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}
 
 
-def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResult, list[Event]]:
+def run_text(
+    text: str, folder: Path, runtime: str = "process", parts: Parts | None = None
+) -> tuple[RunResult, list[Event]]:
     """Run one scenario and return its result and everything the engine told."""
     path = folder / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
@@ -24,7 +27,7 @@ def run_text(text: str, folder: Path, runtime: str = "process") -> tuple[RunResu
     selected = select([path])
     with jvm_slot(text):
         (result,) = session.run_all(
-            selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append
+            selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append, parts=parts
         )
     return result, events
 

@@ -199,10 +199,11 @@ def test_only_a_connection_that_stays_bypasses_its_link(
     fake = SimpleNamespace(
         workers={"c0": None},
         _late=set(),
+        _parts=SimpleNamespace(proof_s=0.2),
         _bypasses=lambda: next(script, last),
         _events=SimpleNamespace(write=proofs.append),
     )
-    proof = deployment.Deployment.prove_no_bypass(cast("Any", fake), within_s=0.2)
+    proof = deployment.Deployment.prove_no_bypass(cast("Any", fake))
     if bypassed:
         with pytest.raises(StartError, match="bypasses its link: c0"):
             asyncio.run(proof)

@@ -1,4 +1,4 @@
-"""How results become one exit code, races included; and the command that reproduces a run."""
+"""How plans run one after the other and results become one exit code, races included; and the command that reproduces a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from support import report_samples as samples
+from support.in_memory import MemoryParts, memory_plan
 
-from harness.engine.engine import Engine
+from harness.brokers.base import BoundBroker
+from harness.engine.parts import Binaries
 from harness.errors import ExitCode
+from harness.progress import Event, Listener, RunFinished
 from harness.result import RunResult
 from harness.session import session
 from harness.session.selection import Selected, replan, select
@@ -79,14 +82,42 @@ def test_a_plan_is_made_again_from_its_text(tmp_path: Path) -> None:
     assert edited.digest not in {item.plan.digest for item in _selected(tmp_path, RACE)}
 
 
-def test_a_run_directory_that_is_full_is_the_environment_s_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def full(_: Engine) -> None:
+class FullDisk(MemoryParts):
+    """Whatever is fetched finds the disk full."""
+
+    async def software(
+        self, bound: BoundBroker, runtime: str, listener: Listener, versions: dict[str, str]
+    ) -> Binaries:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Engine, "run", full)
-    item = _selected(tmp_path, RACE)[0]
-    result = session._run_one(item, 1, 1, "process", tmp_path / "reports", lambda _: None)
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where runs land; their leases lie in a directory of the test's own."""
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "reports"
+
+
+def test_plans_run_one_after_the_other_and_count_together(reports: Path) -> None:
+    plans = [memory_plan(), memory_plan(examined_min=1_000_000)]
+    parts, told = MemoryParts(), list[Event]()
+    results = session.run_all(plans, repeat=1, runtime="process", reports=reports, listener=told.append, parts=parts)
+    assert [result.exit_code for result in results] == [ExitCode.PASS, ExitCode.INCONCLUSIVE], results[0].headline
+    assert exit_code(results, plans) is ExitCode.INCONCLUSIVE
+    assert [event.result for event in told if isinstance(event, RunFinished)] == results
+    assert sorted(path.parent.name for path in reports.glob("*/result.json")) == sorted(
+        Path(result.run_dir).name for result in results
+    )
+
+
+def test_a_run_directory_that_is_full_is_the_environment_s_fault(reports: Path) -> None:
+    (result,) = session.run_all(
+        [memory_plan()],
+        repeat=1,
+        runtime="process",
+        reports=reports,
+        listener=lambda _: None,
+        parts=FullDisk(),
+    )
     assert result.exit_code == ExitCode.ENVIRONMENT
     assert result.error == "the run directory cannot be written: No space left on device"

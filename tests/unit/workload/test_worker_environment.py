@@ -13,6 +13,7 @@ from harness.brokers.base import BROKERS
 from harness.clients.base import WorkerSpec
 from harness.distributions.base import Installation
 from harness.runtime.ledger import Ledger
+from harness.workload.environment import with_import_path
 from harness.workload.launcher import Worker
 
 # Python runs a module of this name first of all, so the worker itself never begins.
@@ -84,3 +85,12 @@ def test_another_version_of_the_client_is_found_before_the_installed_one(tmp_pat
     library = Installation(command=(), directory=tmp_path / "library", versions={"confluent-kafka": "2.8.0"})
     environment = BROKERS.get("kafka").worker_environment(library, tmp_path / "c0")
     assert environment == {"PYTHONPATH": str(tmp_path / "library")}
+
+
+def test_what_the_harness_finds_its_own_processes_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/plug-ins")
+    assert with_import_path({"PYTHONPATH": "/library", "A": "b"}) == {"PYTHONPATH": "/library:/plug-ins", "A": "b"}
+    assert with_import_path({}) == {"PYTHONPATH": "/plug-ins"}
+    monkeypatch.delenv("PYTHONPATH")
+    assert with_import_path({"PYTHONPATH": "/library"}) == {"PYTHONPATH": "/library"}
+    assert with_import_path({}) == {}

@@ -1,0 +1,240 @@
+"""What a run is put together from: a broker, its software, a runtime, workers, a monitor, and the look for ways around links.
+
+The engine takes these from outside, so that it can be tested without processes. Here are the parts that real runs have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.brokers.base import BROKERS, Addresses, BoundBroker, Broker, NodePorts
+from harness.clients.base import Counters, WorkerSpec
+from harness.distributions.base import Installation, resolve
+from harness.distributions.toxiproxy.aliases import DEFAULT as TOXIPROXY
+from harness.engine.bypass import Processes, bypasses
+from harness.engine.fetching import fetch_images, fetch_installations
+from harness.faults.base import FaultWorker
+from harness.progress import Listener
+from harness.runtime.abilities import MachineAbility
+from harness.runtime.contract import Runtime
+from harness.runtime.docker.runtime import DockerRuntime
+from harness.runtime.kernel.cgroup_cpu import find_controller
+from harness.runtime.kernel.cgroup_memory import find_memory_controller
+from harness.runtime.kernel.ports import Ports
+from harness.runtime.ledger import Ledger
+from harness.runtime.process.runtime import ProcessRuntime
+from harness.scenario.topology import Topology
+from harness.workload.launcher import Worker
+from harness.workload.monitor_launcher import MonitorProcess
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binaries:
+    """Software of one run: the broker, Toxiproxy's server (both on this machine, or both in images), and role → client
+    library to use in place of the installed one.
+    """
+
+    broker: Installation
+    toxiproxy: Installation
+    libraries: Mapping[str, Installation]
+
+
+class RunWorker(FaultWorker, Protocol):
+    """A worker as the engine sees it, over all its incarnations."""
+
+    spec: WorkerSpec
+
+    @property
+    def name(self) -> str:
+        """``p0``, ``c0``…"""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 when none runs."""
+        ...
+
+    @property
+    def counters(self) -> Counters:
+        """Cumulative over all incarnations, as last reported."""
+        ...
+
+    async def start(self) -> None:
+        """Start the current incarnation; returns when it runs."""
+        ...
+
+    async def wait_ready(self) -> None:
+        """Wait until it is connected; raises StartError."""
+        ...
+
+    def order(self, order: str, **fields: int) -> None:
+        """Send one order (see ``workload/worker.py``)."""
+        ...
+
+    def expect_end(self) -> None:
+        """From now on its end is not a surprise."""
+        ...
+
+    async def finish(self, timeout_s: float) -> bool:
+        """Wait for it to finish by itself; SIGKILL after ``timeout_s`` and some more. Return False if it ran and did not."""
+        ...
+
+    def logs(self) -> str:
+        """Return the end of its log."""
+        ...
+
+
+class RunMonitor(Protocol):
+    """The monitor as the engine sees it."""
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 when it does not run."""
+        ...
+
+    async def start(self, spec: Mapping[str, Any]) -> None:
+        """Start it with what it looks at; raises StartError."""
+        ...
+
+    async def end(self) -> None:
+        """Let it close its journal; returns when it is gone."""
+        ...
+
+
+WorkerChange = Callable[[RunWorker, str, int | None], None]
+"""Called with a worker, its state (see ``WorkerEvent``) and its exit status, None while it has none."""
+
+
+class Parts(Protocol):
+    """What a run is put together from.
+
+    Attributes:
+        proof_s: How long the proof that nothing bypasses a link may take.
+    """
+
+    proof_s: float
+
+    def broker(self, kind: str) -> Broker:
+        """Return the broker of a kind."""
+        ...
+
+    async def software(
+        self, bound: BoundBroker, runtime: str, listener: Listener, versions: dict[str, str]
+    ) -> Binaries:
+        """Return everything to run, building what is missing; raises DownloadError, UnfitEnvironmentError.
+
+        ``versions`` receives software → exact version, of everything that takes part, as it becomes known.
+        """
+        ...
+
+    def runtime(
+        self,
+        kind: str,
+        binaries: Binaries,
+        site: Site,
+        ledger: Ledger,
+        ports: Ports,
+        abilities: frozenset[MachineAbility],
+    ) -> Runtime:
+        """Return where nodes and proxies will live; ``kind`` is ``process`` or ``docker``."""
+        ...
+
+    def worker(self, spec: WorkerSpec, run_dir: Path, ledger: Ledger, on_change: WorkerChange) -> RunWorker:
+        """Return a worker that is not started yet."""
+        ...
+
+    def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunMonitor:
+        """Return the monitor, not started yet; ``on_death`` is called with its exit status when it ends unexpectedly."""
+        ...
+
+    def bypasses(self, topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
+        """Return which connections bypass a link, one sentence each, and which workers have a connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is laid out, and at which ports.
+
+    Attributes:
+        topology: Of the run.
+        ports: Of its nodes and services.
+    """
+
+    topology: Topology
+    ports: NodePorts
+
+
+class MachineParts:
+    """The parts of real runs: registered brokers, processes or containers of this machine, and its kernel's table of sockets.
+
+    Args:
+        proof_s: See ``Parts``.
+    """
+
+    def __init__(self, proof_s: float = 20.0) -> None:
+        self.proof_s = proof_s
+
+    def broker(self, kind: str) -> Broker:
+        """Return a registered broker."""
+        return BROKERS.get(kind)
+
+    async def software(
+        self, bound: BoundBroker, runtime: str, listener: Listener, versions: dict[str, str]
+    ) -> Binaries:
+        """Return distributions from the cache, or their images."""
+        broker, toxiproxy = resolve(bound.plan.broker), resolve(TOXIPROXY)
+        libraries = {role: resolve(name) for role, name in bound.client_libraries.items()}
+        versions |= {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
+        wanted = list(dict.fromkeys((broker, toxiproxy, *libraries.values())))
+        had = dict(zip(wanted, await fetch_installations(wanted, listener), strict=True))
+        if runtime == "docker":
+            official = {broker: bound.plan.cluster.image, toxiproxy: ""}
+            had |= await fetch_images(official, listener)
+        versions |= {**had[broker].versions, **had[toxiproxy].versions}
+        versions |= {f"{library.kind} ({role})": library.version for role, library in libraries.items()}
+        return Binaries(
+            broker=had[broker],
+            toxiproxy=had[toxiproxy],
+            libraries={role: had[library] for role, library in libraries.items()},
+        )
+
+    def runtime(
+        self,
+        kind: str,
+        binaries: Binaries,
+        site: Site,
+        ledger: Ledger,
+        ports: Ports,
+        abilities: frozenset[MachineAbility],
+    ) -> Runtime:
+        """Return supervised processes, or containers."""
+        if kind == "docker":
+            images = {"broker": binaries.broker.image, "toxiproxy": binaries.toxiproxy.image}
+            asked = {
+                member.name: tuple(site.ports[member.name][role] for role in member.asked)
+                for member in site.topology.members
+            }
+            return DockerRuntime(images, binaries.toxiproxy.command, asked, ledger, ports)
+        return ProcessRuntime(
+            binaries.toxiproxy.command,
+            ledger,
+            ports,
+            cpu=find_controller() if MachineAbility.CPU_LIMITS in abilities else None,
+            memory=find_memory_controller() if MachineAbility.MEMORY_LIMITS in abilities else None,
+        )
+
+    def worker(self, spec: WorkerSpec, run_dir: Path, ledger: Ledger, on_change: WorkerChange) -> RunWorker:
+        """Return an OS process."""
+        return Worker(spec, run_dir, ledger, on_change)
+
+    def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunMonitor:
+        """Return an OS process."""
+        return MonitorProcess(run_dir, ledger, on_death)
+
+    def bypasses(self, topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
+        """Ask the kernel."""
+        return bypasses(topology, addresses, processes)

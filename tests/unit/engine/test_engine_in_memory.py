@@ -1,0 +1,118 @@
+"""The engine on the fake broker, runtime and workers of ``support/in_memory``: what it makes of what happens in a run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+from support.in_memory import MemoryParts, memory_plan
+from support.in_memory_runtime import MemoryCluster
+
+from harness.engine.engine import Engine
+from harness.engine.rundir import new_run_id
+from harness.errors import HarnessError
+from harness.judging.judge import judge
+from harness.progress import Event, Listener, PhaseStarted
+from harness.result import RunResult
+from harness.verdict import Verdict
+
+KILL = """
+  - kill: {}
+    on: {node: n1}
+    at: 200ms
+    for: 400ms"""
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+
+
+def engine_of(tmp_path: Path, parts: MemoryParts, faults: str = "[]", told: Listener = lambda _: None) -> Engine:
+    item = memory_plan(faults)
+    return Engine(item.plan, item.source, tmp_path, new_run_id(), "process", told, parts)
+
+
+def judged(engine: Engine, faults: str = "[]") -> RunResult:
+    """Run an engine to its end and judge what it recorded."""
+    with contextlib.suppress(HarnessError):
+        asyncio.run(engine.run())
+    return judge(memory_plan(faults).plan, engine.run_dir, engine.record, "")
+
+
+def verdict_of(result: RunResult, check: str) -> Verdict:
+    return next(found.verdict for found in result.checks if found.check == check)
+
+
+def test_a_run_without_faults_passes(tmp_path: Path) -> None:
+    parts = MemoryParts()
+    result = judged(engine_of(tmp_path, parts))
+    assert result.verdict is Verdict.PASS, (result.headline, result.blocking)
+    assert all(not worker.pid for worker in parts.workers)
+    assert [monitor.ended for monitor in parts.monitors] == [True]
+
+
+def test_a_fault_that_acts_is_proven(tmp_path: Path) -> None:
+    result = judged(engine_of(tmp_path, MemoryParts(), KILL), KILL)
+    (fault,) = result.faults
+    assert fault.proven, fault.evidence
+    assert result.verdict is Verdict.PASS, (result.headline, result.blocking)
+
+
+def test_a_message_that_is_acknowledged_and_lost_fails(tmp_path: Path) -> None:
+    result = judged(engine_of(tmp_path, MemoryParts(MemoryCluster(loses=frozenset({10})))))
+    assert verdict_of(result, "loss") is Verdict.FAIL
+    assert result.verdict is Verdict.FAIL
+
+
+def test_a_fault_whose_effect_no_probe_sees_is_inconclusive(tmp_path: Path) -> None:
+    result = judged(engine_of(tmp_path, MemoryParts(MemoryCluster(blind=True)), KILL), KILL)
+    (fault,) = result.faults
+    assert not fault.proven
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert any("kill-1" in reason for reason in result.blocking)
+
+
+def test_a_node_that_dies_by_itself_is_a_problem(tmp_path: Path) -> None:
+    parts = MemoryParts()
+
+    def told(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.phase == "faults":
+            assert parts.cluster.node is not None
+            parts.cluster.node.die()
+
+    engine = engine_of(tmp_path, parts, told=told)
+    result = judged(engine)
+    assert engine.record.problems[0] == "node n1 died by itself (exit status 139)"
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert any("n1 died by itself" in reason for reason in result.blocking)
+
+
+def test_an_interrupted_run_leaves_nothing_running(tmp_path: Path) -> None:
+    parts = MemoryParts()
+    begun = asyncio.Event()
+
+    def told(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.phase == "faults":
+            begun.set()
+
+    engine = engine_of(tmp_path, parts, KILL, told)
+
+    async def interrupted() -> None:
+        running = asyncio.create_task(engine.run())
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(interrupted())
+    assert engine.record.error == "interrupted"
+    assert len(parts.workers) == 2
+    assert all(not worker.pid for worker in parts.workers)
+    assert parts.cluster.node is not None
+    assert not parts.cluster.node.alive()
+    assert [runtime.stopped for runtime in parts.runtimes] == [True]
+    assert [monitor.ended for monitor in parts.monitors] == [True]
+    assert (engine.run_dir.path / "run.json").exists()
