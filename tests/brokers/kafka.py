@@ -15,4 +15,5 @@ PROFILE = BrokerProfile(
     duration_with_restart="14s",
     jvm=True,
     admin=KafkaAdmin,
+    client_library="confluent_kafka",
 )

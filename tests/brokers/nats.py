@@ -12,4 +12,5 @@ PROFILE = BrokerProfile(
     node_memory="128MiB",
     down="300ms",
     admin=NatsAdmin,
+    client_library="nats",
 )

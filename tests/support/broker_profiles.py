@@ -26,6 +26,7 @@ class BrokerProfile:
         duration_with_restart: Of a workload in which a node dies and returns; empty = no longer than any other.
         jvm: Its nodes are JVMs: several at once take all of a small machine's CPUs.
         admin: The class of its administration, whose acts are taken away to sabotage faults.
+        client_library: The package that its reference clients import, and no other broker's.
     """
 
     alias: str
@@ -35,6 +36,7 @@ class BrokerProfile:
     duration_with_restart: str = ""
     jvm: bool = False
     admin: type
+    client_library: str
 
 
 @cache

@@ -1,0 +1,125 @@
+"""What a third party's broker may import: specification, administration, probe, facts, and its software as files and as an image.
+
+Its client, and the options that the client reads, import ``client`` instead: a worker loads nothing of this.
+"""
+
+from __future__ import annotations
+
+from harness.brokers.base import (
+    BROKERS,
+    Addresses,
+    Admin,
+    BoundBroker,
+    Broker,
+    Launch,
+    Leadership,
+    LogExtent,
+    NodePorts,
+    PartitionState,
+    Probe,
+)
+from harness.brokers.connection import CountingConnection
+from harness.clients.payload import decode, decode_all
+from harness.clock import monotonic_ns
+from harness.distributions.base import DISTRIBUTIONS, DistributionKind, Installation, Progress
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry
+from harness.distributions.go_modules import GoModule
+from harness.distributions.image_java import JavaImage, OfficialJavaImage
+from harness.distributions.image_official import require_version
+from harness.distributions.image_static import StaticImage
+from harness.distributions.images import IMAGES, Build, Content, ImageKind
+from harness.distributions.java import JavaRange
+from harness.distributions.java_software import JavaLine, JavaSoftware
+from harness.distributions.python_packages import PythonPackage
+from harness.distributions.toolchains import Need
+from harness.errors import ControlError, DownloadError, HarnessError, RefusedError, StartError, UnfitEnvironmentError
+from harness.history.events import Event, GroupEvent, GroupMember, LeaderEvent, OffsetsEvent
+from harness.history.facts import Acknowledged, Facts, GroupFacts, Settling
+from harness.history.record import RECORD_DTYPE, Journal, RecordKind
+from harness.runtime.base import Channel, Link, NodeSpec
+from harness.runtime.docker.engine import Client
+from harness.scenario.abilities import BrokerAbility
+from harness.scenario.members import worker_names, zones
+from harness.scenario.mesh import mesh
+from harness.scenario.model import Cluster, Plan, PlannedFault, Workload
+from harness.scenario.plugins import BROKER_SPECS, BrokerSpec, Refusal
+from harness.scenario.topology import ChannelSpec, LinkSpec, Member, Topology
+from harness.units import format_ns
+
+__all__ = [
+    "BROKERS",
+    "BROKER_SPECS",
+    "DISTRIBUTIONS",
+    "IMAGES",
+    "RECORD_DTYPE",
+    "Acknowledged",
+    "Addresses",
+    "Admin",
+    "BoundBroker",
+    "Broker",
+    "BrokerAbility",
+    "BrokerSpec",
+    "Build",
+    "BuildContext",
+    "BuildResult",
+    "Cache",
+    "CachedEntry",
+    "Channel",
+    "ChannelSpec",
+    "Client",
+    "Cluster",
+    "Content",
+    "ControlError",
+    "CountingConnection",
+    "DistributionKind",
+    "DownloadError",
+    "Event",
+    "Facts",
+    "GoModule",
+    "GroupEvent",
+    "GroupFacts",
+    "GroupMember",
+    "HarnessError",
+    "ImageKind",
+    "Installation",
+    "JavaImage",
+    "JavaLine",
+    "JavaRange",
+    "JavaSoftware",
+    "Journal",
+    "Launch",
+    "LeaderEvent",
+    "Leadership",
+    "Link",
+    "LinkSpec",
+    "LogExtent",
+    "Member",
+    "Need",
+    "NodePorts",
+    "NodeSpec",
+    "OfficialJavaImage",
+    "OffsetsEvent",
+    "PartitionState",
+    "Plan",
+    "PlannedFault",
+    "Probe",
+    "Progress",
+    "PythonPackage",
+    "RecordKind",
+    "Refusal",
+    "RefusedError",
+    "Settling",
+    "StartError",
+    "StaticImage",
+    "Topology",
+    "UnfitEnvironmentError",
+    "Workload",
+    "decode",
+    "decode_all",
+    "format_ns",
+    "mesh",
+    "monotonic_ns",
+    "require_version",
+    "worker_names",
+    "zones",
+]

@@ -1,0 +1,199 @@
+"""Administration of a Tinylog node, past every link; and its probe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.plugin_api.broker import (
+    ControlError,
+    CountingConnection,
+    Event,
+    Journal,
+    LeaderEvent,
+    LogExtent,
+    PartitionState,
+    Plan,
+    RecordKind,
+    StartError,
+    decode,
+    monotonic_ns,
+)
+from tinylog_chaos.protocol import Connection
+
+_ANSWER_S = 2.0
+_READ_MOST = 1_000
+
+
+class TinylogAdmin:
+    """Administration of the one node.
+
+    Args:
+        node: Its name.
+        address: ``host:port`` of its own listener.
+    """
+
+    def __init__(self, node: str, address: str) -> None:
+        self._node = node
+        self._connection = Connection(address)
+        self._lock = asyncio.Lock()
+
+    async def create_topic(self, plan: Plan) -> None:
+        """Create the partitions; raises StartError."""
+        try:
+            await self._call("create", partitions=plan.workload.partitions)
+        except OSError as error:
+            raise StartError(f"{self._node} did not create the partitions: {error!r}") from error
+
+    async def leader(self, partition: int = 0) -> str:
+        """Return the one node."""
+        del partition
+        return self._node
+
+    async def coordinator(self) -> str:
+        """Return nothing: there are no groups."""
+        return ""
+
+    async def group_state(self) -> str:
+        """Return ``unknown``: there are no groups."""
+        return "unknown"
+
+    async def settled(self) -> str:
+        """Return nothing: every consumer owns its partitions from the start."""
+        return ""
+
+    async def observe(self) -> Sequence[Event]:
+        """Return that the node leads, if it answers."""
+        return [] if await self.node_ready(self._node) else [LeaderEvent(partition=-1, leader=self._node)]
+
+    async def node_ready(self, node: str) -> str:
+        """Return an empty string when the node answers."""
+        try:
+            await self._call("ping")
+        except OSError as error:
+            return f"{node} does not answer: {error!r}"
+        return ""
+
+    async def partitions(self) -> list[PartitionState] | None:
+        """Return the state of every partition; raises ControlError when the node does not answer."""
+        return [
+            PartitionState(
+                partition=index,
+                end_offset=state["last"],
+                consumed_offset=state["position"] - 1,
+                pending=max(0, state["last"] + 1 - state["position"]),
+                ack_pending=0,
+            )
+            for index, state in enumerate(await self._states())
+        ]
+
+    async def audit(self, journal: Journal) -> Sequence[LogExtent]:
+        """Read every log into ``journal``."""
+        said = []
+        for index, state in enumerate(await self._states()):
+            offset, count = 0, 0
+            try:
+                while messages := (await self._call("read", partition=index, offset=offset, most=_READ_MOST))[
+                    "messages"
+                ]:
+                    for place, body in messages:
+                        key, seq = decode(body.encode("ascii"))
+                        journal.add(
+                            RecordKind.STORED, t=monotonic_ns(), key=key, seq=seq, partition=index, offset=place
+                        )
+                    journal.flush()
+                    offset, count = messages[-1][0] + 1, count + len(messages)
+                audit = "complete" if count == state["count"] else "partial"
+            except OSError:
+                audit = "partial"
+            said.append(
+                LogExtent(
+                    partition=index,
+                    exists=True,
+                    first_offset=state["first"],
+                    last_offset=state["last"],
+                    audit=audit,
+                    detail=f"read {count} of {state['count']} messages",
+                )
+            )
+        return said
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    async def _states(self) -> list[dict[str, int]]:
+        try:
+            states: list[dict[str, int]] = (await self._call("state"))["partitions"]
+        except OSError as error:
+            raise ControlError(f"{self._node} does not answer: {error!r}") from error
+        return states
+
+    async def _call(self, op: str, **fields: Any) -> Mapping[str, Any]:
+        async with self._lock:
+            return await self._connection.call(op, _ANSWER_S, **fields)
+
+
+class TinylogProbe:
+    """``ping`` and its answer.
+
+    Args:
+        address: ``host:port``.
+        keep: Keep the connection between round trips.
+        timeout_s: How long each call may take.
+    """
+
+    def __init__(self, address: str, *, keep: bool, timeout_s: float) -> None:
+        self._line = CountingConnection(address)
+        self._keep, self._timeout_s = keep, timeout_s
+
+    @property
+    def sent(self) -> int:
+        """Bytes sent on the present connection, or on the last one."""
+        return self._line.sent
+
+    @property
+    def received(self) -> int:
+        """Bytes received on it."""
+        return self._line.received
+
+    async def round_trip(self) -> int:
+        """Return the length of one round trip in ns."""
+        return await self.bulk(0, 0)
+
+    async def bulk(self, up_bytes: int, down_bytes: int) -> int:
+        """Return the length in ns of a round trip that takes so many bytes up, and so many down."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._line.open()
+                start = monotonic_ns()
+                request = {"op": "ping", "bytes": down_bytes, "padding": "x" * up_bytes}
+                self._line.write(json.dumps(request).encode() + b"\n")
+                await self._answer(down_bytes)
+                return monotonic_ns() - start
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            if not self._keep:
+                self.close()
+
+    async def closing(self) -> int:
+        """Return how long after this side's end the connection's other side ends, in ns."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._line.open()
+                return await self._line.closing()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._line.drop()
+
+    async def _answer(self, down_bytes: int) -> None:
+        # ``line`` takes 64 KiB at most; what stands around the padding is known.
+        await self._line.exactly(len('{"pong": "') + down_bytes)
+        await self._line.line()
