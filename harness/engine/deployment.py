@@ -274,9 +274,22 @@ class Deployment:
             self._listener(Note(text=text, warning=True))
 
 
-def check_abilities(needed: Mapping[MachineAbility, tuple[str, ...]], runtime: str) -> None:
-    """Refuse a run whose faults need what this machine cannot do in a runtime; ``needed`` is ability → fault ids."""
+def check_abilities(
+    needed: Mapping[MachineAbility, tuple[str, ...]],
+    runtime: str,
+    machine_lacks: Callable[[MachineAbility, str], str] = why_not,
+) -> None:
+    """Refuse a run whose faults need what this machine cannot do.
+
+    Args:
+        needed: Ability → ids of the faults that need it.
+        runtime: Where the nodes run.
+        machine_lacks: (ability, runtime) → why this machine does not have it; empty when it has.
+
+    Raises:
+        AbilityError: Names the faults, what the machine cannot do, and why.
+    """
     for ability, faults in needed.items():
-        if why := why_not(ability, runtime):
-            message = f"{', '.join(faults)}: this machine cannot {ability.does}: {why}"
+        if why := machine_lacks(ability, runtime):
+            message = f"{', '.join(faults)}: this machine cannot {ability.does} ({why})"
             raise AbilityError(message, hint="`harness doctor` says what this machine can do")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import checks_oracle as oracle
-from support.history_builder import HistoryBuilder, facts
+from support.history_builder import MS, HistoryBuilder, facts
 
 from harness.checks.analysis.inversions import in_epochs
 from harness.checks.analysis.missing import MissingAt, classify
@@ -21,10 +24,13 @@ EXAMPLES = settings(max_examples=200, deadline=None)
 END_MS = 400
 
 
-def messy(rng: random.Random) -> History:
-    """Return a small history of a group in which anything may have happened."""
+BOTH = {"acknowledged": {"wait_ns": 100 * MS}, "positions": True}
+
+
+def messy(rng: random.Random, settling: Mapping[str, Any] = MappingProxyType({"positions": True})) -> History:
+    """Return a small history of a group in which anything may have happened, settled as the facts say."""
     partitions, workers = rng.randint(1, 2), [f"c{index}" for index in range(rng.randint(1, 3))]
-    builder = HistoryBuilder(facts(partitions=partitions, settling={"positions": True}, group={"rounds_per_change": 2}))
+    builder = HistoryBuilder(facts(partitions=partitions, settling=settling, group={"rounds_per_change": 2}))
     for partition in range(partitions):
         for offset in range(rng.randint(1, 6)):
             told = f" @{offset}" if rng.random() < 0.8 else ""
@@ -46,6 +52,10 @@ def messy(rng: random.Random) -> History:
             records.append((t, f"{worker}.1 {t} got {value} p{partition} @{offset}{again}"))
             if rng.random() < 0.7:
                 records.append((t + 1, f"{worker}.1 {t + 1} done {value}"))
+            if "acknowledged" in settling and rng.random() < 0.5:
+                later = t + rng.choice([2, 2, 150])
+                said = rng.choice(["ack {} confirmed", "ack {} confirmed", "ack {}", "ack-unknown {}", "ack-fail {}"])
+                records.append((later, f"{worker}.1 {later} {said.format(value)}"))
         for _ in range(rng.randint(0, 6)):
             begun, partition, position = rng.randint(10, 300), rng.randrange(partitions), rng.randint(0, 6)
             known = begun + rng.choice([0, 1, 5, 50])
@@ -113,6 +123,17 @@ def test_starts_and_redeliveries_agree(rng: random.Random) -> None:
 
 @EXAMPLES
 @given(st.randoms(use_true_random=False))
+def test_what_is_settled_both_ways_is_forbidden_and_given_up_by_either(rng: random.Random) -> None:
+    history = messy(rng, BOTH)
+    run, again = oracle.plain(history), find_redeliveries(history)
+    by_itself, by_position = oracle.illegal_redeliveries(run), oracle.illegal_by_position(run)
+    assert _deliveries(history, again.row[again.illegal].tolist()) == by_itself | by_position
+    assert _deliveries(history, again.row[again.by_position].tolist()) == by_position - by_itself
+    assert _places(history) == oracle.missing(run)
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
 def test_zombies_agree(rng: random.Random) -> None:
     history = messy(rng)
     commits = history.index.commits
@@ -124,13 +145,15 @@ def test_zombies_agree(rng: random.Random) -> None:
 @given(st.randoms(use_true_random=False))
 def test_places_of_what_is_missing_agree(rng: random.Random) -> None:
     history = messy(rng)
-    missing = classify(history)
-    sends = history.index.sends
-    found = {
+    assert _places(history) == oracle.missing(oracle.plain(history))
+
+
+def _places(history: History) -> dict[tuple[int, int], str]:
+    missing, sends = classify(history), history.index.sends
+    return {
         (int(sends.key[row]), int(sends.seq[row])): MissingAt(place).name.lower()
         for row, place in zip(history.index.send_of[missing.values].tolist(), missing.place.tolist(), strict=True)
     }
-    assert found == oracle.missing(oracle.plain(history))
 
 
 def test_messy_histories_are_messy() -> None:
@@ -149,7 +172,11 @@ def test_messy_histories_are_messy() -> None:
         seen |= set(oracle.missing(run).values())
         seen |= {tenure.end for tenure in history.ownership_spans}
         seen |= {"one by one"} if np.diff(history.epochs.number).any() else set()
+        both = find_redeliveries(messy(random.Random(seed), BOTH))
+        seen |= {"illegal by position"} if both.by_position.any() else set()
+        seen |= {"illegal by itself"} if (both.illegal & ~both.by_position).any() else set()
     assert seen >= {
         *("regression", "skip", "illegal", "legal", "outside", "straddling", "abandoned", "unproven", "one by one"),
+        *("illegal by position", "illegal by itself"),
         *("after it was revoked or lost", "while another one owned it", "revoke", "lost", "assign", "dead", "open"),
     }
