@@ -182,11 +182,11 @@ class ReferenceClient(Protocol):
     """The reference producer and consumer of one broker kind."""
 
     async def produce(self, session: Session) -> None:
-        """Run a producer until told to stop; every send is journaled before and after."""
+        """Run a producer until told to stop; every send is recorded by a ``SendRecorder``."""
         ...
 
     async def consume(self, session: Session) -> None:
-        """Run a consumer until told to stop; deliveries are journaled before the handler sees them."""
+        """Run a consumer until told to stop; deliveries are recorded by a ``DeliveryRecorder``."""
         ...
 
 
