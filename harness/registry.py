@@ -1,7 +1,7 @@
 """Registries: what plug-ins of one kind there are, found by name. Knows no concrete entry.
 
-A fault or a check is one file, and all of a kind are loaded together (``Registry``). A broker is a package of several parts, of
-which a process loads the ones it needs, one package at a time (``PackageRegistry``).
+A fault or a check is one file, and all of a kind are loaded together (``Registry``). A broker is a package of several
+parts, of which a process loads the ones it needs, one package at a time (``PackageRegistry``).
 """
 
 from __future__ import annotations
@@ -161,14 +161,18 @@ class PackageRegistry(_Named[T]):
 
 
 BROKER_PACKAGES = Packages(("harness.brokers",), "broker_chaos_harness.brokers")
-"""A broker is one package; its parts are ``spec``, ``broker``, ``client``, ``aliases``, ``distribution`` and ``image``."""
+"""A broker is one package; its parts are ``spec``, ``broker``, ``client``, ``aliases``, ``distribution``
+and ``image``.
+"""
 
 SOFTWARE_PACKAGES = Packages(("harness.brokers", "harness.distributions"), "broker_chaos_harness.brokers")
 """What brings software to run: the brokers' packages, and those of tools that every run needs."""
 
 
 def software_modules(table: str) -> Callable[[], Mapping[str, str]]:
-    """Return a function that finds kind → module by a table (``DISTRIBUTIONS``, ``IMAGES``) of the packages' ``aliases``."""
+    """Return a function that finds kind → module by a table (``DISTRIBUTIONS``, ``IMAGES``) of the packages'
+    ``aliases``.
+    """
 
     def find() -> Mapping[str, Any]:
         tables = SOFTWARE_PACKAGES.tables("aliases", table)

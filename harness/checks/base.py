@@ -111,7 +111,7 @@ class ResultBuilder:
         )
         blocking = list(self.blocking)
         if not judged:
-            blocking.append("no limit is given: measured, not judged")
+            blocking.append("no limit is given, so it is measured and not judged")
         if not self.examined:
             blocking.append(f"nothing was examined: the history holds no {self.examined_unit}")
         elif limits.examined_min is not None and self.examined < limits.examined_min:
@@ -187,12 +187,12 @@ def metric_name(limits: type[Any], metric: str) -> str:
 
 
 def excused(limits: Any, metric: str, measure: Measure) -> list[str]:
-    """Return, in a sentence, that a limit is exceeded only with the time in which the machine itself stood still; else nothing."""
+    """Return, in a sentence, that a limit is exceeded only with the time in which the machine stalled; else nothing."""
     limit = getattr(limits, metric)
     if limit is None or not measure.proven <= limit < measure.possible:
         return []
     possible, proven = format_ns(int(measure.possible)), format_ns(int(measure.proven))
-    name = f"{metric_name(type(limits), metric)}: {possible} with the time in which the machine itself stood still"
+    name = f"{metric_name(type(limits), metric)}: {possible} with the time in which this machine stalled"
     return [f"{name}, {proven} without; the limit is {format_ns(limit)}"]
 
 

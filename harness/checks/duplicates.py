@@ -64,14 +64,14 @@ class DuplicatesCheck:
     name = "duplicates"
     guarantee = "A message is in the log once, and is not delivered again once its acknowledgement is confirmed."
     blind_spots = (
-        "Copies that were neither delivered nor found by an audit. A client that hands over what it had buffered before "
-        "another one acknowledged it is told apart only where the broker tells delivery attempts."
+        "Copies that were neither delivered nor found by an audit. A message that a client buffered before another one "
+        "acknowledged it is recognised only where the broker reports delivery attempts."
     )
     limits = DuplicatesLimits
     findings: Mapping[str, str] = {
         "copy": "one value at two places in the log",
         "redelivered-after-ack": "one place delivered again after the broker had confirmed its acknowledgement",
-        "redelivered-often": "more redeliveries, legal ones too, than the scenario allows",
+        "redelivered-often": "more redeliveries, legal ones included, than the scenario allows",
         "redelivered-without-acks": "one place delivered again to running consumers although the policy is ack none",
     }
 
@@ -162,6 +162,7 @@ def _copy_findings(history: History, copies: _Copies) -> list[Finding]:
         for row in rows[: OPERATIONS_MAX // 2].tolist():
             named += _operation(history, int(copies.original[row])), _operation(history, int(copies.copy[row]))
         first, second = named[:2]
+        elsewhere = "" if second.partition == first.partition else f" of partition {second.partition}"
         start, end = operations.span_of(operation.t_ns for operation in named)
         found.append(
             Finding(
@@ -169,7 +170,7 @@ def _copy_findings(history: History, copies: _Copies) -> list[Finding]:
                 message=(
                     f"partition {partition}: {plural(rows.size, 'copy', 'copies')} in the log: first "
                     f"{operations.message_name(first.key, first.seq)} at offset {first.offset} and again at offset "
-                    f"{second.offset}{'' if second.partition == first.partition else f' of partition {second.partition}'}"
+                    f"{second.offset}{elsewhere}"
                 ),
                 operations=tuple(named),
                 start_ns=start,
@@ -237,7 +238,8 @@ def _often(history: History, again: Redeliveries, distinct: int) -> Finding:
     return Finding(
         type="redelivered-often",
         message=(
-            f"{plural(again.row.size, 'redelivery', 'redeliveries')} of {plural(distinct, 'message')}, legal ones included: first "
+            f"{plural(again.row.size, 'redelivery', 'redeliveries')} of {plural(distinct, 'message')}, legal ones "
+            "included: first "
             f"{operations.message_name(named[1].key, named[1].seq)} at offset {named[1].offset}, delivered again to "
             f"{named[1].journal} at {operations.when(history, named[1].t_ns)}"
         ),

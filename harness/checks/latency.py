@@ -1,7 +1,7 @@
 """Latency: from just before the send of a message to its first delivery, in exact percentiles.
 
-Must never leave out what it has samples of: no histogram, no sampling. Must never blame a broker for a machine that stood
-still.
+Must never leave out what it has samples of: no histogram, no sampling. Must never blame a broker for a machine that
+stalled.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class LatencyCheck:
     name = "latency"
     guarantee = "Messages reach a consumer for the first time within the limits, counted from just before their send."
     blind_spots = (
-        "Messages that were never delivered have no latency (see loss and stall). A producer that sends late delays the "
-        "measurement's start: the schedule is not known here."
+        "Messages that were never delivered have no latency (see loss and stall). A producer that sends late delays "
+        "the "
+        "start of the measurement, because the schedule is not known here."
     )
     limits = LatencyLimits
     findings: Mapping[str, str] = {"slow": "the first delivery came later after the send than the limit"}
@@ -129,14 +130,14 @@ def _latencies(history: History, during: str) -> tuple[Int64, Int64]:
 
 
 def _without_stalls(history: History, rows: Int64, latency: Int64) -> Int64:
-    """Return the latencies less the time in which the machine itself stood still meanwhile."""
+    """Return the latencies less the time in which the machine stalled meanwhile."""
     stalls = union(history.machine_stalls())
     if not stalls or not rows.size:
         return latency
     spans = np.array(stalls, np.int64)
     lengths = np.cumsum(spans[:, 1] - spans[:, 0])
-    # How long it had stood still until a time: flat between stalls, rising by one ns per ns in each. Exact in floats from the
-    # first stall on, as a run is shorter than 2**53 ns.
+    # How long it had stalled until a time: flat between stalls, rising by one ns per ns in each. Exact in floats from
+    # the first stall on, as a run is shorter than 2**53 ns.
     origin = spans[0, 0]
     at = (spans - origin).ravel()
     stood = np.stack([np.concatenate([[0], lengths[:-1]]), lengths], axis=1).ravel()
@@ -172,7 +173,8 @@ def _findings(
                 message=(
                     f"{metric_name(LatencyLimits, metric).removesuffix('_max')} is {format_ns(value)}, the limit "
                     f"{format_ns(limit)}: {over:,} of {latency.size:,} messages took longer, the slowest "
-                    f"{format_ns(int(latency[slowest[0]]))} ({operations.message_name(named[0].key, named[0].seq)}, sent at "
+                    f"{format_ns(int(latency[slowest[0]]))} ({operations.message_name(named[0].key, named[0].seq)}, "
+                    "sent at "
                     f"{operations.when(history, named[0].t_ns)})"
                 ),
                 operations=tuple(named),

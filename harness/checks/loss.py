@@ -1,4 +1,4 @@
-"""Loss: every acknowledged message is processed by somebody.
+"""Loss: every acknowledged message is processed by a consumer.
 
 Owns the words for what is missing; where it is and how far that is proven is ``missing.classify``'s. Must never take a
 client's error for proof.
@@ -44,7 +44,7 @@ _WORDS: Final = {
     MissingAt.ABANDONED: ("abandoned", "were delivered and never processed, and will not be delivered again"),
     MissingAt.MISSING: (
         "missing",
-        "were never delivered though the log was drained; without a full audit nobody knows where they are",
+        "were never delivered though the log was drained; without a full audit their place is unknown",
     ),
 }
 
@@ -55,15 +55,17 @@ class LossCheck:
     name = "loss"
     guarantee = "Every message whose send the broker acknowledged is processed by a consumer."
     blind_spots = (
-        "Sends with outcome unknown or fail are not owed. What a worker did after its last recorded batch is not seen. "
+        "Sends with outcome unknown or fail never count as lost. Work after a worker's last recorded batch is not "
+        "seen. "
         "A message that was processed and then vanished from the broker is counted (vanished), not judged."
     )
     limits = LossLimits
     findings: Mapping[str, str] = {
-        "lost": "acknowledged, and absent from the broker by its own word or by a complete audit",
-        "skipped": "acknowledged and stored, but passed over: never delivered though the drain is proven",
-        "abandoned": "delivered, never processed, and never to be delivered again (acknowledged, or the drain is proven)",
-        "missing": "acknowledged and never delivered though the drain is proven; place unknown for want of an audit",
+        "lost": "acknowledged, and absent from the broker according to the broker itself or to a complete audit",
+        "skipped": "acknowledged and stored, but skipped: never delivered though the drain is proven",
+        "abandoned": "delivered, never processed, and never to be delivered again (acknowledged, or the drain is "
+        "proven)",
+        "missing": "acknowledged and never delivered though the drain is proven; place unknown without an audit",
     }
 
     def judge(self, history: History, limits: LossLimits) -> CheckResult:
@@ -105,7 +107,8 @@ def _findings(history: History, missing: Missing) -> list[Finding]:
                     type=kind,
                     message=(
                         f"partition {partition}: {plural(values.size, 'acknowledged message')} {words}: first "
-                        f"{operations.message_name(first.key, first.seq)}, sent at {operations.when(history, first.t_ns)}"
+                        f"{operations.message_name(first.key, first.seq)}, sent at "
+                        f"{operations.when(history, first.t_ns)}"
                         f"{f', offset {first.offset}' if first.offset >= 0 else ''} (in their keys: {where})"
                     ),
                     operations=operations.sends_of(history, values),
@@ -151,7 +154,7 @@ def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
         if not authority.drained[:-1].all():
             return ["the drain is not proven, but every acknowledged message was processed"]
         return []
-    promise = [] if history.facts.durable else ["this configuration does not promise durability under these faults"]
+    promise = [] if history.facts.durable else ["this configuration does not guarantee durability under these faults"]
     if not unproven:
         return promise
     waiting = missing.place == MissingAt.UNPROVEN
@@ -159,8 +162,9 @@ def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
     named = ", ".join(map(str, partitions[:10])) + (", …" if len(partitions) > 10 else "")
     delivered = int(np.count_nonzero(missing.delivered & waiting))
     words = (
-        f"{plural(unproven, 'acknowledged message')} of partition {named} not processed ({delivered} of them delivered), "
-        "but neither a proven drain nor the broker's word shows that they never will be"
+        f"{plural(unproven, 'acknowledged message')} of partition {named} not processed ({delivered} of them "
+        "delivered), "
+        "but neither a proven drain nor the broker's answer shows that they never will be"
     )
     died = (
         f"worker {event.worker} died unexpectedly at {operations.when(history, event.t)}"

@@ -39,17 +39,20 @@ class OrderCheck:
 
     name = "order"
     guarantee = (
-        "Messages of a key reach consumers for the first time in the order in which they were sent. Within one ownership "
+        "Messages of a key reach consumers for the first time in the order in which they were sent. Within one "
+        "ownership "
         "of a partition offsets only increase. The log holds the sends of a key in order."
     )
     blind_spots = (
-        "A send of unknown outcome may take effect late: it is never out of order itself. Deliveries of different workers at "
+        "A send of unknown outcome may take effect late, so it is never out of order itself. Deliveries of different "
+        "workers at "
         "the same nanosecond are concurrent. What a worker does with messages after they were handed over is not seen. "
-        "The order of the log is only known where the broker told offsets or an audit read them."
+        "The order of the log is only known where the broker reported offsets or an audit read them."
     )
     limits = OrderLimits
     findings: Mapping[str, str] = {
-        "inversion": "a message delivered for the first time after a later one of its key (scope partition: of its partition)",
+        "inversion": "a message delivered for the first time after a later one of its key (scope partition: of its "
+        "partition)",
         "nonmonotonic": "within one ownership of a partition, a first attempt at a lower offset than one before",
         "log-inversion": "a later acknowledged send of the same key at a lower offset",
     }
@@ -97,7 +100,8 @@ def _findings(history: History, kind: str, found: Inversions) -> list[Finding]:
         findings.append(
             Finding(
                 type=kind,
-                message=f"partition {partition}: {plural(rows.size, 'message')} out of order: first {words[0]} {verb} {words[1]}",
+                message=f"partition {partition}: {plural(rows.size, 'message')} out of order: first {words[0]} {verb} "
+                f"{words[1]}",
                 operations=tuple(named),
                 start_ns=start,
                 end_ns=end,

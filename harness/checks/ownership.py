@@ -1,4 +1,4 @@
-"""Ownership: at most one consumer works on a partition, somebody does, and each begins where the group had got to.
+"""Ownership: at most one consumer works on a partition, one does, and each begins where the group had got to.
 
 Owns the limits and the words; what is a violation is found by ``tenancy`` (who owned what), ``trespass`` (who worked
 where they did not own) and ``starts`` (where they began). Must never blame a member that could not know that it had
@@ -26,7 +26,7 @@ class OwnershipLimits:
 
     Attributes:
         dual_ns_max: Longest time in which two incarnations worked on one partition although the earlier owner was well.
-        unowned_ns_max: Longest time in which nobody owned a partition.
+        unowned_ns_max: Longest time in which a partition had no owner.
         outside_max: Deliveries to an incarnation that did not own the partition.
         zombie_commits_max: Commits confirmed to an incarnation that had lost the partition or was no member.
         regressions_max: Epochs that began below every position possibly in force.
@@ -55,17 +55,19 @@ class OwnershipCheck:
         "Each owner begins at a position that the group had committed."
     )
     blind_spots = (
-        "Ownership is what consumers tell of it, membership what the broker told the observer. A member that was "
-        "paused, blocked or cut off may still hand over what it had fetched: that is legal and shows as "
-        "redeliveries. Of a commit that began before a partition changed hands and was confirmed after it, nobody "
-        "knows which came first: it is counted (straddling), not judged. Positions skipped within an epoch are "
-        "loss, not here."
+        "Ownership rests on the events of consumers, membership on the broker's answers to the observer. A member that "
+        "was "
+        "paused, blocked or cut off may still hand over messages that it had fetched. That is legal and shows as "
+        "redeliveries. "
+        "When a commit began before a partition changed hands and was confirmed after it, their order is unknown: it "
+        "is "
+        "counted (straddling), not judged. Positions skipped within an epoch are loss."
     )
     limits = OwnershipLimits
     findings: Mapping[str, str] = {
         "dual-ownership": "two incarnations worked on a partition at once for longer than the limit, the earlier "
         "one being well",
-        "unowned": "nobody owned a partition for longer than the limit",
+        "unowned": "a partition had no owner for longer than the limit",
         "outside-assignment": "a message delivered to an incarnation that did not own its partition",
         "zombie-commit": "a commit confirmed to an incarnation that had lost the partition or was no member of the "
         "group",
@@ -135,7 +137,7 @@ def _derived(history: History, limits: OwnershipLimits) -> tuple[OwnershipLimits
         session, rebalance = facts.group.session_timeout_ns, facts.group.rebalance_timeout_ns
         detection = facts.detection_bound_ns
         given["dual_ns_max"] = session
-        origins["dual_ns_max"] = f"session timeout {format_ns(session)}: a member hears of its expulsion by then"
+        origins["dual_ns_max"] = f"session timeout {format_ns(session)}: a member learns of its expulsion by then"
         if session:
             given["unowned_ns_max"] = session + rebalance + detection
             origins["unowned_ns_max"] = (

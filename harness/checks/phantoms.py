@@ -23,7 +23,7 @@ class PhantomsLimits:
     """Limits of ``phantoms``.
 
     Attributes:
-        messages_max: Messages that nobody sent, or whose send failed, that may appear; 0 unless given.
+        messages_max: Messages that no producer sent, or whose send failed, that may appear; 0 unless given.
         examined_min: Messages delivered or found below which nothing is concluded.
     """
 
@@ -37,8 +37,9 @@ class PhantomsCheck:
     name = "phantoms"
     guarantee = "Every message delivered or stored was sent, and its send did not fail for certain."
     blind_spots = (
-        "A message is known by its key and sequence number: a changed body is not seen. When a producer's journal is torn, "
-        "messages that nobody sent are not proven to be phantoms."
+        "A message is identified by key and sequence number, so a changed body is not seen. When a producer's journal "
+        "is "
+        "torn, messages without a send are not proven to be phantoms."
     )
     limits = PhantomsLimits
     findings: Mapping[str, str] = {
@@ -64,7 +65,9 @@ class PhantomsCheck:
         draft.measures = {"phantoms": phantoms, "resurrected": failed.size}
         draft.findings = capped(found)
         if torn and phantoms:
-            draft.reasons.append(f"the journal of {', '.join(torn)} is torn: what nobody sent may have been sent there")
+            draft.reasons.append(
+                f"the journal of {', '.join(torn)} is torn, so a message without a send may have been sent there"
+            )
         return draft.conclude(self.name, or_default(limits, messages_max=0))
 
 
@@ -79,7 +82,7 @@ def _distinct(history: History, delivered: Int64, stored: Int64) -> int:
 
 
 def _phantom(history: History, delivered: Int64, stored: Int64, count: int) -> Finding:
-    """Return the finding for messages that nobody sent."""
+    """Return the finding for messages that no producer sent."""
     named: tuple[Operation, ...] = (
         *(operations.delivered(history, int(row)) for row in delivered[:OPERATIONS_MAX]),
         *(operations.stored(history, int(row)) for row in stored[:OPERATIONS_MAX]),
@@ -89,7 +92,8 @@ def _phantom(history: History, delivered: Int64, stored: Int64, count: int) -> F
     return Finding(
         type="phantom",
         message=(
-            f"{plural(count, 'message')} appeared that nobody sent: first {operations.message_name(first.key, first.seq)}, "
+            f"{plural(count, 'message')} appeared that no producer sent: first "
+            f"{operations.message_name(first.key, first.seq)}, "
             f"{first.kind} in partition {first.partition} at offset {first.offset}"
         ),
         operations=named,

@@ -1,6 +1,6 @@
 """Rebalances: no more often, no more densely and for no longer than members' coming and going asks for.
 
-Must never count what the end of the run does: once the drain is over, consumers are told to leave.
+Must never count what the end of the run does: once the drain is over, consumers are ordered to leave.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class RebalancesCheck:
         "when the drain ends."
     )
     blind_spots = (
-        "The observer asks every 100 to 250 ms: a rebalance between two of its questions is seen only where an "
-        "eager member told of it, and two that follow each other closely are one. Counts are therefore lower "
-        "bounds. Why a member left is not seen."
+        "The observer asks every 100 to 250 ms. A rebalance between two of its questions is seen only where an "
+        "eager member's events show it, and two that follow each other closely are one. So counts are lower "
+        "bounds. The check does not see why a member left."
     )
     limits = RebalancesLimits
     findings: Mapping[str, str] = {
@@ -100,9 +100,9 @@ class RebalancesCheck:
 
 
 def _doubt(history: History, answers: tuple[group.GroupReport, ...], end_ns: int) -> str:
-    """Return why nobody knows whether the group had settled when the drain ended; empty when it is known."""
+    """Return why it is unknown whether the group was stable when the drain ended; empty when it is known."""
     if history.window("drain") is None:
-        return "the run ended before its drain: nobody knows whether the group would have settled"
+        return "the run ended before the drain, so it is unknown whether the group would have stabilised"
     if any(answer.start_ns < end_ns <= answer.end_ns and not answer.known for answer in answers):
         return "the group's coordinator did not answer when the drain ended"
     return ""

@@ -39,11 +39,9 @@ class RecoveryCheck:
 
     name = "recovery"
     guarantee = "Once the last fault is healed, every message acknowledged before is processed in time."
-    blind_spots = (
-        "Only the last healing counts. Messages proven lost, skipped or abandoned are not waited for (see loss)."
-    )
+    blind_spots = "Only the last healing counts. Messages proven lost, skipped or abandoned are left out (see loss)."
     limits = RecoveryLimits
-    findings: Mapping[str, str] = {"slow-recovery": "the backlog of the faults was gone later than the limit"}
+    findings: Mapping[str, str] = {"slow-recovery": "the backlog of the faults was processed later than the limit"}
 
     def judge(self, history: History, limits: RecoveryLimits) -> CheckResult:
         """Judge the guarantee; without a healed fault there is nothing to recover from."""
@@ -81,8 +79,10 @@ class RecoveryCheck:
                 Finding(
                     type="slow-recovery",
                     message=(
-                        f"{format_ns(took)} after the last fault was healed at {operations.when(history, zero)} the backlog of "
-                        f"{plural(never.size + late.size, 'message')} was {'not yet' if never.size else 'only just'} gone; "
+                        f"{format_ns(took)} after the last fault was healed at {operations.when(history, zero)} the "
+                        "backlog of "
+                        f"{plural(never.size + late.size, 'message')} was {'not yet' if never.size else 'only just'} "
+                        "processed; "
                         f"the limit is {format_ns(limit)}; last {operations.message_name(named[0].key, named[0].seq)}"
                     ),
                     operations=tuple(named),

@@ -1,7 +1,7 @@
 """Stall: while messages wait in a partition, some are delivered, with no pause beyond the limits.
 
 Owns the limits by cause and what a stall of the machine excuses; finding pauses and explaining them is ``pauses``' and
-``causes``'. Must never blame a broker for a machine that stood still.
+``causes``'. Must never blame a broker for a machine that stalled.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class StallLimits:
         pause_ns_max: A partition with waiting messages without a delivery, whatever the cause.
         fault_ns_max: The part while its leader was unreachable, and until that could be noticed.
         owner_ns_max: The part while its owner was dead, paused, blocked or targeted by a fault.
-        collateral_ns_max: The part of a rebalance while its last and next owner were well.
+        collateral_ns_max: The part of a rebalance while its last and next owner were healthy.
         rebalance_ns_max: The rest of rebalances.
         unexplained_ns_max: The rest.
         examined_min: Deliveries below which nothing is concluded.
@@ -70,7 +70,7 @@ class _Explained:
         row: Position among the pauses.
         before, after: Workers that got the deliveries around it; empty when there was none.
         slices: By cause.
-        proven, possible: By cause and for ``pause``: ns without and with the time in which the machine stood still.
+        proven, possible: By cause and for ``pause``: ns without and with the time in which the machine stalled.
     """
 
     row: int
@@ -87,9 +87,11 @@ class StallCheck:
     name = "stall"
     guarantee = "While acknowledged messages of a partition wait, deliveries do not pause for longer than the limits."
     blind_spots = (
-        "Sends of unknown outcome do not count as waiting: a broker that takes no publishes makes nothing wait, which shows "
-        "in latency and throughput. Causes are only as sharp as the probes and the observer's polls. "
-        "One message that waits while others of its partition are delivered is not a stall (see latency). Without a known "
+        "Sends of unknown outcome do not count as waiting. A broker that refuses publishes makes nothing wait, which "
+        "shows "
+        "in latency and throughput. Causes are only as precise as the probes and the observer's polls. "
+        "One message that waits while others of its partition are delivered is not a stall (see latency). Without a "
+        "known "
         "leader any unreachable link of the owner's zone counts as a fault."
     )
     limits = StallLimits
@@ -97,9 +99,10 @@ class StallCheck:
         "pause": "no delivery for longer than the limit while messages waited",
         "fault-pause": "the leader was unreachable for longer than the limit",
         "owner-pause": "the owner was dead, paused, blocked or targeted for longer than the limit",
-        "collateral-pause": "the group was not stable for longer than the limit although last and next owner were well",
+        "collateral-pause": "the group was not stable for longer than the limit although last and next owner were "
+        "healthy",
         "rebalance-pause": "the group was not stable for longer than the limit",
-        "unexplained-pause": "no delivery for longer than the limit, and nothing seen explains it",
+        "unexplained-pause": "no delivery for longer than the limit, and nothing observed explains it",
     }
 
     def judge(self, history: History, limits: StallLimits) -> CheckResult:
@@ -126,7 +129,8 @@ class StallCheck:
             baseline = max((item.proven[cause] for item in warm), default=0)
             if baseline > limit:
                 draft.blocking.append(
-                    f"baseline not met: in warm-up {metric_name(StallLimits, metric)} was {format_ns(baseline)}, the limit "
+                    f"baseline not met: in warm-up {metric_name(StallLimits, metric)} was {format_ns(baseline)}, the "
+                    "limit "
                     f"is {format_ns(limit)}"
                 )
         draft.findings = capped(draft.findings)

@@ -37,7 +37,7 @@ class ThroughputCheck:
     """See ``guarantee``."""
 
     name = "throughput"
-    guarantee = "Consumers process at least so many messages per second, on average over the timeline."
+    guarantee = "Consumers process at least this many messages per second, on average over the timeline."
     blind_spots = "An average hides pauses (see stall). Messages processed in the drain do not count."
     limits = ThroughputLimits
     findings: Mapping[str, str] = {"slow-processing": "fewer messages per second were processed than the limit"}

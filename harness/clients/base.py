@@ -1,4 +1,4 @@
-"""What a reference client is told and what it tells back. Knows no broker by name, no fault and no check."""
+"""What a reference client receives and what it reports back. Knows no broker by name, no fault and no check."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class WorkerSpec:
         rate_per_s: This producer's share of the rate; 0 = as fast as it can.
         payload_bytes: Body size.
         options: The broker's client options, as a mapping of field names.
-        messages_max: Stop after this many sends (0 = until told); used by benchmarks.
-        env: Environment variables of its process, besides the few that every process of a run inherits, and in their place
-            where they have the same name (``PYTHONPATH``: a client library at another version; ``HOME``).
+        messages_max: Stop after this many sends (0 = until asked to stop); used by benchmarks.
+        env: Environment variables of its process, besides the few that every process of a run inherits, and in their
+            place where they have the same name (``PYTHONPATH``: a client library at another version; ``HOME``).
     """
 
     worker: str
@@ -89,10 +89,10 @@ class WorkerStats:
 
 @dataclass(slots=True)
 class Control:
-    """What the engine has told a worker so far.
+    """What the engine has ordered a worker so far.
 
-    The events belong to the worker's event loop. The rest is set by another thread, since a handler may hold the loop, and is
-    read by whichever thread runs the handler.
+    The events belong to the worker's event loop. The rest is set by another thread, since a handler may hold the loop,
+    and is read by whichever thread runs the handler.
 
     Attributes:
         start_ns: Monotonic time at which producers begin; set once ``go`` is.
@@ -102,7 +102,7 @@ class Control:
         changed: Guards what follows, and is notified when it changes.
         block_until_ns: Monotonic time before which no handler ends.
         extra_ns: Added to the time of every handler.
-        leaving: Told to stop; set before ``stop`` is.
+        leaving: Asked to stop; set before ``stop`` is.
         abandoned: The harness is gone: nothing is worth waiting for.
         handling: Handlers that hold the loop just now.
     """
@@ -119,7 +119,9 @@ class Control:
     handling: int = 0
 
     def set_handler(self, *, block_ns: int | None = None, extra_ns: int | None = None) -> None:
-        """Hold handlers for ``block_ns`` from now on, or slow each of them by ``extra_ns``; 0 lifts, None changes nothing."""
+        """Hold handlers for ``block_ns`` from now on, or slow each of them by ``extra_ns``; 0 lifts, None changes
+        nothing.
+        """
         with self.changed:
             if block_ns is not None:
                 self.block_until_ns = monotonic_ns() + block_ns if block_ns else 0
@@ -182,11 +184,11 @@ class ReferenceClient(Protocol):
     """The reference producer and consumer of one broker kind."""
 
     async def produce(self, session: Session) -> None:
-        """Run a producer until told to stop; every send is recorded by a ``SendRecorder``."""
+        """Run a producer until asked to stop; every send is recorded by a ``SendRecorder``."""
         ...
 
     async def consume(self, session: Session) -> None:
-        """Run a consumer until told to stop; deliveries are recorded by a ``DeliveryRecorder``."""
+        """Run a consumer until asked to stop; deliveries are recorded by a ``DeliveryRecorder``."""
         ...
 
 

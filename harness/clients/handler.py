@@ -1,7 +1,7 @@
 """The application's handler as every reference consumer runs it: it takes its time, and a fault may make it take more.
 
-Blocks the thread it is called in. What it takes from the engine stands in ``Control`` and may change while it runs. Knows no
-broker and no fault.
+Blocks the thread it is called in. What it takes from the engine stands in ``Control`` and may change while it runs.
+Knows no broker and no fault.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Handler:
             self._session.events.write(PollingEvent(worker=self._session.spec.worker))
 
     def _end_ns(self, begun: int) -> int:
-        """Return when a handler that began then ends. A worker that leaves finishes its message, and no fault holds it."""
+        """Return when a handler that began then ends. A worker that leaves finishes its message, and no
+        fault holds it.
+        """
         control = self._session.control
         if control.abandoned:
             return begun

@@ -1,7 +1,7 @@
 """The body of a message: its identity as text, padded to the wanted size.
 
-Text and no NUL: one broker's client library ends bodies at NUL. Of fixed width, so that a batch is written and read as one
-matrix of digits.
+Text and no NUL: one broker's client library ends bodies at NUL. Of fixed width, so that a batch is written and read as
+one matrix of digits.
 """
 
 from __future__ import annotations

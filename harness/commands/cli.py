@@ -1,6 +1,7 @@
 """The command line: one file per command, and one outer handler that maps every way out to its exit code.
 
-Owns which commands there are. A command's module is loaded when that command is asked for, and loads only what it needs.
+Owns which commands there are. A command's module is loaded when that command is asked for, and loads only what it
+needs.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _guarded(command: Callable[[], Any]) -> int:
 
             traceback.print_exc()
         else:
-            click.echo("  hint: set HARNESS_DEBUG=1 to see where it happened", err=True)
+            click.echo("  hint: set HARNESS_DEBUG=1 to see the traceback", err=True)
         return ExitCode.INTERNAL
 
 

@@ -15,7 +15,7 @@ from harness.errors import ExitCode
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @reports_option
 def doctor(*, as_json: bool, reports: Path) -> int:
-    """Tell what this machine can do, what it cannot, and why."""
+    """Report what this machine can do, what it cannot do, and why."""
     from harness.doctor.examine import ItemStatus, examine  # noqa: PLC0415
 
     report = examine(_leftovers, reports=reports)

@@ -1,4 +1,5 @@
-"""What ``harness faults`` tells: every registered fault, its options, and whether this machine and the brokers are able to do it.
+"""What ``harness faults`` lists: every registered fault, its options, and whether this machine and the brokers are able
+to do it.
 
 Owns the words and the layout; everything said is read from the registries and asked of the machine. Applies nothing.
 """
@@ -40,7 +41,8 @@ class Option:
         name: Key in a scenario.
         takes: What it may be (``duration in ns, us, ms, s, m, h``; ``up, down or both``).
         required: It has no default.
-        default: As it is written in a scenario; empty when it has none, or when leaving it out means something of its own.
+        default: As it is written in a scenario; empty when it has none, or when leaving it out means something of its
+            own.
         minimum, maximum: Inclusive bounds as they are written in a scenario; empty when there is none.
         meaning: One sentence or more.
     """
@@ -69,7 +71,7 @@ class Ability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One fault as it is told.
+    """One fault as it is listed.
 
     Attributes:
         name, summary: Of the kind.
@@ -100,11 +102,11 @@ def list_faults(
     engine_unusable: Callable[[], str] = docker_engine.unusable,
     machine_lacks: Callable[[MachineAbility, str], str] = why_not,
 ) -> list[Listed]:
-    """Return what there is to tell of faults; raises UsageError for a name that is not registered.
+    """Return the description of faults; raises UsageError for a name that is not registered.
 
     Args:
         names: Of faults; empty = all.
-        engine_unusable: Tells why containers cannot serve here; asked at most once.
+        engine_unusable: Says why containers cannot serve here; asked at most once.
         machine_lacks: (ability, runtime) → why this machine does not have it; empty when it has.
     """
     kinds = [FAULTS.get(name) for name in names] or [kind for _, kind in FAULTS.items()]

@@ -8,7 +8,7 @@ import click
 
 EXIT_CODES = (
     "Exit codes: 0 pass, 1 expectation violated, 2 interrupted, 3 internal error, 4 usage or invalid scenario, "
-    "5 nothing selected, 6 inconclusive, 7 environment. Of several runs, the first of 1 > 3 > 7 > 6 > 2 that occurred."
+    "5 nothing selected, 6 inconclusive, 7 environment. With several runs: the most severe, in the order 1, 3, 7, 6, 2."
 )
 reports_option = click.option(
     "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Where runs land."

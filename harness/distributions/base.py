@@ -60,8 +60,8 @@ class Installation:
         directory: Where it lies; of a Python package: what goes on ``PYTHONPATH``.
         versions: Software → exact version, of everything that takes part (``{"kafka": "4.1.1", "java": "25.0.2"}``).
         parts: Further files, by a name that its kind defines.
-        image: Of an installation in an image: its tag; ``command`` and ``directory`` are then inside it, and ``parts`` on this
-            machine. Empty for one on this machine.
+        image: Of an installation in an image: its tag; ``command`` and ``directory`` are then inside it, and ``parts``
+            on this machine. Empty for one on this machine.
     """
 
     command: tuple[str, ...]

@@ -89,8 +89,8 @@ class BuildContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
-    """What a making yields: the version that the software tells of itself, what built it, and its program (below ``out``)
-    when it is one.
+    """What a making yields: the version that the software reports of itself, what built it, and its program (below
+    ``out``) when it is one.
     """
 
     version: str
@@ -258,7 +258,10 @@ class Cache:
         if code in {errno.ENOSPC, errno.EDQUOT}:
             free = _free_bytes(self.root)
             room = f" ({free // 2**20} MiB are free)" if free is not None else ""
-            return f"a first build needs about 1 GiB: make room there{room}, or set {CACHE_VARIABLE} to another file system"
+            return (
+                f"a first build needs about 1 GiB: make room there{room}, or set {CACHE_VARIABLE} to another file "
+                "system"
+            )
         return f"set {CACHE_VARIABLE} to a directory that can be written"
 
     @contextlib.contextmanager
@@ -294,7 +297,7 @@ def _slug(entry: CacheEntry) -> str:
 
 
 def _free_bytes(path: Path) -> int | None:
-    """Return what is free where ``path`` is or would be created; None when that cannot be told."""
+    """Return what is free where ``path`` is or would be created; None when that cannot be determined."""
     for place in (path, *path.parents):
         if place.exists():
             return shutil.disk_usage(place).free

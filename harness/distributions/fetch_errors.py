@@ -52,7 +52,7 @@ def no_such_version(
     """Return the error for a version that does not exist, naming the nearest ones that do."""
     near = nearest_versions(version, released)
     return DownloadError(
-        f"there is no {title} {version}, as far as {source} tells\n{failure.tail()}".rstrip(),
+        f"there is no {title} {version}, according to {source}\n{failure.tail()}".rstrip(),
         hint=f"nearest released versions: {', '.join(near)}" if near else "",
     )
 

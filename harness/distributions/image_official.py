@@ -1,7 +1,7 @@
 """Images of others: which command line serves in them, and whether they hold the version that is asked for.
 
-A tag is a name that its owner moves at will (``nats:2.12`` is the newest patch of the day), so the program inside is asked. An
-image is asked once in a process: what its id stands for does not change. Knows no kind of distribution.
+A tag is a name that its owner moves at will (``nats:2.12`` is the newest patch of the day), so the program inside is
+asked. An image is asked once in a process: what its id stands for does not change. Knows no kind of distribution.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def require_version(
     *,
     head: str = "",
 ) -> tuple[str, ...]:
-    """Return the first of ``commands`` that exists in an image; raises UnfitEnvironmentError unless it tells ``version``.
+    """Return the first of ``commands`` that exists in an image; raises UnfitEnvironmentError unless it reports
+    ``version``.
 
     Args:
         client: Of the engine, which holds the image.
@@ -39,8 +40,8 @@ def require_version(
         kind: For messages.
         version: Exact.
         commands: Command lines that may serve.
-        tells: Further words that make it tell its version and end.
-        head: Regular expression that stands before the version in what it tells.
+        tells: Further words that make it report its version and end.
+        head: Regular expression that stands before the version in what it reports.
     """
     command, told = _asked(client.images.get(image).id, tuple(commands), tells)
     require_told(image, kind, version, command, told, head)
@@ -48,13 +49,13 @@ def require_version(
 
 
 def require_told(image: str, kind: str, version: str, command: Sequence[str], told: str, head: str = "") -> None:
-    """Raise UnfitEnvironmentError unless what an image told is ``version``; see ``require_version``.
+    """Raise UnfitEnvironmentError unless what an image reported is ``version``; see ``require_version``.
 
     Args:
         image: Tag or id.
         kind: For messages.
         version: Exact.
-        command: That made it tell; empty when none could be started.
+        command: That made it report; empty when none could be started.
         told: By it; or why none could be started.
         head: Regular expression that stands before the version.
     """
@@ -65,7 +66,7 @@ def require_told(image: str, kind: str, version: str, command: Sequence[str], to
         )
     found = re.search(head + _VERSION, told, re.MULTILINE)
     if found is None:
-        raise UnfitEnvironmentError(f"the image {image} does not tell its version, but {told.strip()!r}")
+        raise UnfitEnvironmentError(f"the image {image} does not report its version, but {told.strip()!r}")
     if found[1] != version:
         raise UnfitEnvironmentError(
             f"the image {image} holds {kind} {found[1]}, and the broker asked for is {kind}-{version}",
@@ -75,7 +76,7 @@ def require_told(image: str, kind: str, version: str, command: Sequence[str], to
 
 @lru_cache(maxsize=64)
 def _asked(image_id: str, commands: tuple[tuple[str, ...], ...], tells: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """Return (the command line that exists, what it told); with an empty one, why none can be started."""
+    """Return (the command line that exists, what it reported); with an empty one, why none can be started."""
     from docker.errors import APIError  # noqa: PLC0415  only with an engine
 
     why = ""

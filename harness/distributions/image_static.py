@@ -22,7 +22,7 @@ class StaticImage:
         recipe: Folder of its Dockerfile.
         command: Command line inside our own image.
         officials: Command lines inside the project's official images, of which each image has one.
-        tells: Argument with which it tells its version.
+        tells: Argument with which it reports its version.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class StaticImage:
         return _installation(content, image, self.command)
 
     def official(self, client: Client, content: Content, image: str) -> Installation:
-        """Return the official image, once it has told its version; raises UnfitEnvironmentError."""
+        """Return the official image, once it has reported its version; raises UnfitEnvironmentError."""
         version = content.versions[self.kind]
         command = require_version(client, image, self.kind, version, self.officials, (self.tells,))
         return _installation(content, image, command)

@@ -1,7 +1,7 @@
 """The images of ours that the engine holds: built ahead of time, listed, and removed.
 
-An image is ours when it bears our label and a name below ours: one that somebody made *from* ours inherits the label, but not
-the name, and is left alone.
+An image is ours when it bears our label and a name below ours: one that a user made *from* ours inherits the label, but
+not the name, and is left alone.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ def _held(client: Client, cache: Cache) -> Iterator[HeldImage]:
 
 
 def _outdated(client: Client, tag: str, kind: str, version: str, cache: Cache) -> bool:
-    """Tell whether another image would be built now; what cannot be told without building counts as not outdated."""
+    """Return whether another image would be built now; what cannot be determined without building counts as not
+    outdated.
+    """
     if tag.startswith(f"{BASE}:"):
         return tag != own_tag()
     now = tag_of(client, Distribution(kind, version), cache=cache)

@@ -1,8 +1,8 @@
 """Distributions as images: the same bits that the process runtime uses, built from ``docker/`` and cached by content.
 
-Owns tags, labels and building. An image's tag ends in a digest of everything that goes into it, so that one that exists is
-the right one, and what changed is built anew. What a kind of distribution puts in, and how it is started inside, is its own
-``ImageKind``'s. Knows nothing of runs.
+Owns tags, labels and building. An image's tag ends in a digest of everything that goes into it, so that one that exists
+is the right one, and what changed is built again. What a kind of distribution puts in, and how it is started inside, is
+its own ``ImageKind``'s. Knows nothing of runs.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def ensure_image(
 
 
 def has_image(distribution: Distribution, *, cache: Cache | None = None) -> bool:
-    """Tell whether the image of a distribution is built; neither fetches nor builds anything."""
+    """Return whether the image of a distribution is built; neither fetches nor builds anything."""
     try:
         with engine() as client:
             tag = tag_of(client, distribution, cache=cache)
@@ -167,7 +167,9 @@ def has_image(distribution: Distribution, *, cache: Cache | None = None) -> bool
 
 
 def tag_of(client: Client, distribution: Distribution, *, cache: Cache | None = None) -> str:
-    """Return the tag that a distribution's image has, or would get; empty when that cannot be told without fetching."""
+    """Return the tag that a distribution's image has, or would get; empty when that cannot be determined without
+    fetching.
+    """
     cache = cache or Cache()
     if distribution.kind not in IMAGES.names():
         return ""
@@ -242,7 +244,7 @@ def _present(client: Client, image: str, progress: Progress) -> None:
 
 
 def has_tag(client: Client, image: str) -> bool:
-    """Tell whether the engine holds an image."""
+    """Return whether the engine holds an image."""
     from docker.errors import ImageNotFound  # noqa: PLC0415
 
     try:

@@ -1,8 +1,8 @@
 """Jars by Maven coordinates: with the ``mvn`` on PATH, else with the Python package ``jgo``.
 
-Owns how the two clients are called and what they say of a version that does not exist. Each is used as the user configured
-it. jgo is installed into the cache like a toolchain, not with the harness: only a first fetch on a machine without Maven
-needs it, and it would bring a dozen packages along. Knows no concrete artifact.
+Owns how the two clients are called and what they say of a version that does not exist. Each is used as the user
+configured it. jgo is installed into the cache like a toolchain, not with the harness: only a first fetch on a machine
+without Maven needs it, and it would bring a dozen packages along. Knows no concrete artifact.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: P
 
 
 def jar_versions(group: str, artifact: str, tool: Tool, cache: Cache) -> tuple[str, ...]:
-    """Return every version that the repositories list, in no certain order; asks only a client that is there already."""
+    """Return every version that the repositories list, in no certain order; asks only a client that is
+    there already.
+    """
     mvn, _ = mvn_on_path(tool)
     if mvn is not None:
         return mvn.versions(group, artifact, tool)
@@ -155,7 +157,7 @@ def mvn_on_path(tool: Tool) -> tuple[Mvn | None, str]:
     except ToolFailure as failure:
         return None, f"{path} does not work: it {failure.reason}"
     match = re.search(r"Apache Maven (\S+)", re.sub(r"\x1b\[[\d;]*m", "", said))
-    return (Mvn(path=path, version=match[1]), "") if match else (None, f"{path} does not tell its version")
+    return (Mvn(path=path, version=match[1]), "") if match else (None, f"{path} does not report its version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,19 +213,23 @@ def _install(workshop: BuildContext, reason: str) -> BuildResult:
         pip_install(workshop, f"jgo=={JGO_VERSION}", dependencies=True)
     except ToolFailure as failure:
         raise DownloadError(
-            f"{reason}, and jgo {JGO_VERSION} could not be installed: {failure.command} {failure.reason}\n{failure.tail()}",
+            f"{reason}, and jgo {JGO_VERSION} could not be installed: {failure.command} "
+            f"{failure.reason}\n{failure.tail()}",
             hint="is this machine offline? Install Maven, or copy the cache from another machine",
         ) from failure
     return BuildResult(version=JGO_VERSION, built_with=f"pip, jgo {JGO_VERSION}")
 
 
 def _missing(failure: ToolFailure, coordinates: Sequence[Coordinate]) -> bool:
-    """Tell whether a client says of one of ``coordinates`` itself, not of what it needs, that it does not exist."""
+    """Return whether a client says of one of ``coordinates`` itself, not of what it needs, that it does not exist."""
     output = re.sub(r"\s+", " ", failure.output)
     for wanted in coordinates:
         name = rf"{re.escape(f'{wanted.group}:{wanted.artifact}')}:(jar|pom):{re.escape(wanted.version)}"
         # Maven's words, also for what it remembers and for mirrors that answer 403 instead of 404; jgo's words.
-        said = rf"Could not find artifact {name}\b|{name} was not found in|{name} from/to .{{0,300}}?\b40[34]\b|{name} not found"
+        said = (
+            rf"Could not find artifact {name}\b|{name} was not found in|{name} from/to .{{0,300}}?\b40[34]\b|{name} "
+            rf"not found"
+        )
         if re.search(said, output):
             return True
     return False

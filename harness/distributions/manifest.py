@@ -47,10 +47,10 @@ class Manifest:
 
     Attributes:
         name: Of the entry.
-        version: As the software itself tells it.
+        version: As the software itself reports it.
         executable: Relative to the entry's directory; empty when the entry is no single program.
-        files: Path relative to the entry's directory → the file. What else lies there later (Python's bytecode) is not of
-            the entry.
+        files: Path relative to the entry's directory → the file. What else lies there later (Python's bytecode) is not
+            of the entry.
         built_with: ``go 1.26.8``.
         built_wall: ISO 8601 UTC.
         build_ns: How long it took.

@@ -1,7 +1,7 @@
 """Distributions that are Python packages: a client library at any released version, in a directory of its own.
 
-Owns the installation, the proof that the package is the version asked for, and the words for what can go wrong. Knows no
-concrete package. What a package depends on is not installed: it is what the harness itself runs with.
+Owns the installation, the proof that the package is the version asked for, and the words for what can go wrong. Knows
+no concrete package. What a package depends on is not installed: it is what the harness itself runs with.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tools: runs one external program (go, pip, java) with a deadline, a log and a process group that never outlives us.
 
-Owns the child's life: its group is ended on a deadline, on Ctrl-C, on any other exception, when ``STOP`` is set, and by the
-kernel when this process is killed. Knows nothing of what the program is for.
+Owns the child's life: its group is ended on a deadline, on Ctrl-C, on any other exception, when ``STOP`` is set, and by
+the kernel when this process is killed. Knows nothing of what the program is for.
 """
 
 from __future__ import annotations

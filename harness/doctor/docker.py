@@ -20,14 +20,14 @@ _AFFECTS = "runs with --runtime docker, and scenarios that name an image"
 
 
 def runtime(deadline_s: float = _DEADLINE_S) -> Item:
-    """Tell whether a Docker engine answers within ``deadline_s``, and whether its containers can serve as nodes."""
+    """Return whether a Docker engine answers within ``deadline_s``, and whether its containers can serve as nodes."""
 
     def limited(detail: str) -> Item:
         return Item(
             name="docker runtime",
             status=ItemStatus.LIMITED,
             detail=detail,
-            remedy="none needed: the process runtime serves; otherwise start a Docker engine that this user may use",
+            remedy="not needed for the process runtime; for containers start a Docker engine that this user may use",
             affects=_AFFECTS,
         )
 
@@ -45,7 +45,7 @@ def runtime(deadline_s: float = _DEADLINE_S) -> Item:
 
 
 def images() -> Item:
-    """Tell which default images are built; what is missing is built by the first run that needs it."""
+    """Return which default images are built; what is missing is built by the first run that needs it."""
 
     def look(client: docker_engine.Client) -> Item:
         from harness.distributions.base import resolve  # noqa: PLC0415  only with an engine
@@ -64,14 +64,14 @@ def images() -> Item:
             status=ItemStatus.LIMITED if missing else ItemStatus.OK,
             detail="; ".join(detail),
             remedy="harness images build",
-            affects="--runtime auto, which takes processes until they are there",
+            affects="--runtime auto, which uses processes until they are built",
         )
 
     return _asked("images", look)
 
 
 def base_image() -> Item:
-    """Tell on what the images are made that need a C library."""
+    """Report on which the images are made that need a C library."""
 
     def look(client: docker_engine.Client) -> Item:
         from harness.distributions.image_base import known_base, why_not_made  # noqa: PLC0415  only with an engine
@@ -84,7 +84,7 @@ def base_image() -> Item:
 
 
 def base_image_item(known: str, lacking: Sequence[str], based: Sequence[str]) -> Item:
-    """Tell on what the images are made that need a C library.
+    """Report on which the images are made that need a C library.
 
     Args:
         known: The base that the engine has; empty = none.
@@ -96,27 +96,27 @@ def base_image_item(known: str, lacking: Sequence[str], based: Sequence[str]) ->
     if known:
         return Item(name="base image", status=ItemStatus.OK, detail=known)
     if not lacking:
-        detail = f"none yet: {PULLED} will be pulled, or one made from Debian's packages, when it is needed"
+        detail = f"none yet: {PULLED} will be pulled, or a base made from Debian's packages, when it is needed"
         return Item(name="base image", status=ItemStatus.OK, detail=detail)
     return Item(
         name="base image",
         status=ItemStatus.LIMITED,
-        detail=f"none, and unless {PULLED} can be pulled none can be had: {'; '.join(lacking)}",
+        detail=f"no base image: {PULLED} is not present, and one cannot be built here: {'; '.join(lacking)}",
         remedy=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
         affects=f"{' and '.join(based)} in containers",
     )
 
 
 def reaper() -> Item:
-    """Tell whether testcontainers' reaper would run beside containers."""
+    """Return whether testcontainers' reaper would run in addition."""
 
     def look(client: docker_engine.Client) -> Item:
         from testcontainers.core.config import testcontainers_config  # noqa: PLC0415  only with an engine
 
         name = testcontainers_config.ryuk_image
         there = bool(client.images.list(name=name))
-        detail = f"{name} is there, and runs beside containers" if there else f"{name} is not there, and not needed"
-        return Item(name="reaper", status=ItemStatus.OK, detail=f"{detail}: what a dead run left is found by its label")
+        detail = f"{name} is present, and runs in addition" if there else f"{name} is not present, and not needed"
+        return Item(name="reaper", status=ItemStatus.OK, detail=f"{detail}: leftovers of a dead run are found by label")
 
     return _asked("reaper", look)
 

@@ -21,7 +21,7 @@ def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Pa
     """Examine this machine.
 
     Args:
-        leftovers: Tells what dead runs left behind, one line each; None = not examined.
+        leftovers: Says what dead runs left behind, one line each; None = not examined.
         reports: Directory in which run directories will be made.
     """
     examinations: list[Callable[[], Item]] = [

@@ -1,7 +1,7 @@
 """The doctor's examinations of the machine: one function an item.
 
-Every item is found out by trying or by reading, never guessed from a name, and nothing that is tried outlives its item. They
-must never fetch, build or clean anything.
+Every item is found out by trying or by reading, never guessed from a name, and nothing that is tried outlives its item.
+They must never fetch, build or clean anything.
 """
 
 from __future__ import annotations
@@ -68,21 +68,25 @@ def _faults_that_need(ability: MachineAbility) -> str:
 
 
 def system() -> Item:
-    """Tell the operating system."""
-    found = f"{platform.system()} {platform.release()} on {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    """Report the operating system."""
+    found = (
+        f"{platform.system()} {platform.release()} on {platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}"
+    )
     if sys.platform.startswith("linux"):
         return Item(name="system", status=ItemStatus.OK, detail=found)
     return Item(
         name="system",
         status=ItemStatus.MISSING,
-        detail=f"{found}: faults, evidence and cleaning up read /proc and control groups, and journals need a clock that all "
+        detail=f"{found}: faults, evidence and cleaning up read /proc and control groups, and journals need a clock "
+        "that all "
         "processes share; only Linux has these",
         remedy="run in a Linux machine or container",
     )
 
 
 def process_runtime() -> Item:
-    """Tell whether processes can be supervised."""
+    """Return whether processes can be supervised."""
     if hasattr(os, "pidfd_open") and Path("/proc/self/stat").exists():
         return Item(name="process runtime", status=ItemStatus.OK, detail="usable; the default")
     return Item(
@@ -109,7 +113,7 @@ def cpu() -> Item:
 
 
 def memory_limits() -> Item:
-    """Tell whether a node's memory can be limited."""
+    """Return whether a node's memory can be limited."""
     why = why_not(MachineAbility.MEMORY_LIMITS, "process")
     if not why:
         return Item(name="memory limits", status=ItemStatus.OK, detail="control groups with the memory controller")
@@ -123,7 +127,9 @@ def memory_limits() -> Item:
 
 
 def node_disks(require: Callable[[str], None] = require_disk) -> Item:
-    """Tell whether nodes can have disks of their own, with each file system; ``require`` raises AbilityError for one."""
+    """Return whether nodes can have disks of their own, with each file system; ``require`` raises
+    AbilityError for one.
+    """
     lacking = {}
     for filesystem in FILESYSTEMS:
         try:
@@ -143,10 +149,10 @@ def node_disks(require: Callable[[str], None] = require_disk) -> Item:
 
 
 def memory(least_bytes: int = _MEMORY_BYTES_MIN) -> Item:
-    """Tell how much memory is left, and whether that is at least ``least_bytes``."""
+    """Report how much memory is left, and whether that is at least ``least_bytes``."""
     available = _available_memory_bytes()
     if available is None:
-        return Item(name="memory", status=ItemStatus.LIMITED, detail="cannot be told: no MemAvailable in /proc/meminfo")
+        return Item(name="memory", status=ItemStatus.LIMITED, detail="unknown: no MemAvailable in /proc/meminfo")
     detail = f"{_size(available)} available"
     if available >= least_bytes:
         return Item(name="memory", status=ItemStatus.OK, detail=detail)
@@ -185,7 +191,10 @@ def disk(name: str, directory: Path, elsewhere: str, least_bytes: int = _DISK_BY
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        why = f"{directory} cannot be {'written' if place == directory.absolute() else f'made in {place}'}: {error.strerror}"
+        why = (
+            f"{directory} cannot be {'written' if place == directory.absolute() else f'made in {place}'}: "
+            f"{error.strerror}"
+        )
         return Item(name=name, status=ItemStatus.MISSING, detail=why, remedy=elsewhere)
     free = shutil.disk_usage(place).free
     if free < least_bytes:
@@ -199,12 +208,12 @@ def disk(name: str, directory: Path, elsewhere: str, least_bytes: int = _DISK_BY
 
 
 def open_files() -> Item:
-    """Tell how many files a process may open."""
+    """Report how many files a process may open."""
     return open_files_item(*resource.getrlimit(resource.RLIMIT_NOFILE))
 
 
 def open_files_item(soft: int, hard: int) -> Item:
-    """Tell whether a process may open enough files; ``hard`` is how far ``soft`` may be raised."""
+    """Return whether a process may open enough files; ``hard`` is how far ``soft`` may be raised."""
     if soft == resource.RLIM_INFINITY or soft >= _OPEN_FILES_MIN:
         return Item(
             name="open files",
@@ -221,7 +230,7 @@ def open_files_item(soft: int, hard: int) -> Item:
 
 
 def clock() -> Item:
-    """Tell the clock of journals."""
+    """Report the clock of journals."""
     try:
         identity = clock_identity()
     except OSError as error:
@@ -244,7 +253,7 @@ def ports() -> Item:
                 return Item(
                     name="loopback ports",
                     status=ItemStatus.MISSING,
-                    detail=f"only {count} can be had: {error.strerror}",
+                    detail=f"only {count} are available: {error.strerror}",
                     remedy="is the loopback interface up, and what holds the ports?",
                     affects="every run",
                 )
@@ -252,7 +261,7 @@ def ports() -> Item:
 
 
 def leftovers(find: Callable[[], Sequence[str]]) -> Item:
-    """Tell what dead runs left behind, as ``find`` says it."""
+    """Report what dead runs left behind, as ``find`` says it."""
     left = find()
     if not left:
         return Item(name="leftovers", status=ItemStatus.OK, detail="no dead run left anything behind")

@@ -34,7 +34,7 @@ def _not_cached(toolchain: Toolchain) -> str:
 
 
 def go() -> Item:
-    """Tell what builds Go modules."""
+    """Report what builds Go modules."""
     with _tool() as tool:
         found, reason = go_on_path(tool)
         if found is not None:
@@ -58,7 +58,7 @@ def go() -> Item:
 
 
 def java() -> Item:
-    """Tell what Java software runs on, each line of its versions."""
+    """Report what Java software runs on, each line of its versions."""
     with _tool() as tool:
         ranges = {need.whose: need.java for need in _needs(Toolchain.JAVA) if need.java is not None}
         answers = {name: _java(wanted, tool) for name, wanted in ranges.items()}
@@ -102,7 +102,7 @@ def _java(wanted: JavaRange, tool: Tool) -> tuple[str, bool]:
 
 
 def jars() -> Item:
-    """Tell what fetches the jars of Java software."""
+    """Report what fetches the jars of Java software."""
     with _tool() as tool:
         found, reason = mvn_on_path(tool)
         if found is not None:
@@ -123,7 +123,7 @@ def jars() -> Item:
 
 
 def pip() -> Item:
-    """Tell what installs Python packages: client libraries, and toolchains that this machine lacks."""
+    """Report what installs Python packages: client libraries, and toolchains that this machine lacks."""
     with _tool() as tool:
         problem = pip_usable(tool)
     if not problem:

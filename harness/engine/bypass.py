@@ -36,8 +36,9 @@ class Processes:
 def bypasses(topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
     """Return what is wrong, one sentence each, and which workers have a connection.
 
-    A worker may be connected to the links of its zone alone. What a node has accepted must come from a socket of Toxiproxy
-    (or, at its administration port, from the harness; or from itself), and what it dialled must lead to a link of its own.
+    A worker may be connected to the links of its zone alone. What a node has accepted must come from a socket of
+    Toxiproxy (or, at its administration port, from the harness; or from itself), and what it dialled must lead to a
+    link of its own.
     """
     wrong, seen = [], set()
     links = addresses.links

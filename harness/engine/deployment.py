@@ -117,7 +117,8 @@ class Deployment:
         earlier: tuple[list[str], set[str]] | None = None
         while True:
             found, seen = await asyncio.to_thread(self._bypasses)
-            # One that opened or closed between the tables that are compared is gone at the next look; one that bypasses stays.
+            # One that opened or closed between the tables that are compared is gone at the next look; one that bypasses
+            # stays.
             wrong = found if earlier is None else [sentence for sentence in found if sentence in earlier[0]]
             proven = set[str]()
             if not found:
@@ -126,7 +127,8 @@ class Deployment:
                 proven = earlier[1]
             if proven >= wanted:
                 detail = (
-                    f"{len(proven)} workers' connections and all those between nodes end in Toxiproxy's own sockets"
+                    f"{len(proven)} workers' connections and all connections between nodes end in Toxiproxy's own "
+                    "sockets"
                 )
                 self._events.write(ProofEvent(proof="no-bypass", proven=True, detail=detail))
                 return
@@ -140,7 +142,7 @@ class Deployment:
             await asyncio.sleep(0.05)
 
     async def recheck_bypass(self) -> None:
-        """Look again after the faults: they made clients and nodes connect anew. What bypasses a link is a problem."""
+        """Look again after the faults: they made clients and nodes connect again. What bypasses a link is a problem."""
         wrong, _ = await asyncio.to_thread(self._bypasses)
         for _ in range(3):
             if not wrong:
@@ -242,7 +244,7 @@ class Deployment:
 
     def _node_died(self, name: str, code: int) -> None:
         self.node_state(name, "died")
-        self._trouble(f"node {name} died by itself (exit status {code})")
+        self._trouble(f"node {name} exited unexpectedly (exit status {code})")
 
     def _toxiproxy_died(self, code: int) -> None:
         self._trouble(f"Toxiproxy died (exit status {code})")
@@ -264,9 +266,9 @@ class Deployment:
         )
         if state == "died":
             last = worker.logs().strip().splitlines()[-1:] or ["no message"]
-            self._trouble(f"worker {worker.name} died by itself (exit status {code}): {last[0]}")
+            self._trouble(f"worker {worker.name} exited unexpectedly (exit status {code}): {last[0]}")
         elif state == "silent":
-            self._trouble(f"worker {worker.name} hangs: it runs, and has reported nothing for {SILENT_S:g} s")
+            self._trouble(f"worker {worker.name} hangs: its process runs, but has reported nothing for {SILENT_S:g} s")
 
     def _trouble(self, text: str) -> None:
         if not self._closing:

@@ -37,7 +37,7 @@ class Disks:
         self._disks: list[LoopDisk] = []
 
     def of(self, spec: NodeSpec) -> LoopDisk | None:
-        """Return a node's disk, which is not made yet: it will hold the data directory, and lie beside it."""
+        """Return a node's disk, which is not made yet: it will hold the data directory, and lie next to it."""
         if self._spec is None:
             return None
         image = spec.data_dir.parent / "disk.img"
@@ -50,7 +50,9 @@ class Disks:
         await asyncio.gather(*(asyncio.to_thread(disk.create) for disk in self._disks))
 
     async def sync(self) -> None:
-        """Write everything to the devices: a power cut soon after a node was formatted would leave it unable to start."""
+        """Write everything to the devices: a power cut soon after a node was formatted would leave it
+        unable to start.
+        """
         await asyncio.gather(*(asyncio.to_thread(disk.sync) for disk in self._disks))
 
     async def destroy(self) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""The drain: producers settle what is in flight, then consumers must reach the end of the log by the broker's own word."""
+"""The drain: producers settle what is in flight, then consumers must reach the end of the log by the
+broker's own word.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Drain:
         self._events = events
 
     async def settle_producers(self) -> list[str]:
-        """Stop sending and wait until every producer has settled its last message; return the problems of those that did not."""
+        """Stop sending and wait until every producer has settled its last message; return the problems of those that
+        did not.
+        """
         for producer in self._producers:
             producer.order("stop_sending")
         timeout = self._bound.settle_ns / 1e9
@@ -73,10 +77,10 @@ class Drain:
         behind = [state for state in states or [] if not state.drained]
         return (
             "; ".join(
-                f"partition {state.partition}: {state.pending} not handed out, {state.ack_pending} not acknowledged"
+                f"partition {state.partition}: {state.pending} undelivered, {state.ack_pending} unacknowledged"
                 for state in behind[:4]
             )
-            or "no partition could be asked"
+            or "the broker did not answer for any partition"
         )
 
     async def stop_consumers(self) -> list[str]:
@@ -127,7 +131,7 @@ async def _finished(workers: Sequence[RunWorker], timeout_s: float) -> list[str]
     """
     finished = await asyncio.gather(*(worker.finish(timeout_s) for worker in workers))
     return [
-        f"worker {worker.name} did not finish what it held (exit status {worker.returncode})"
+        f"worker {worker.name} did not finish its messages (exit status {worker.returncode})"
         for worker, ended in zip(workers, finished, strict=True)
         if not ended
     ]

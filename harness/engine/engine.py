@@ -1,7 +1,7 @@
 """The engine: one run, from a plan to a complete run directory.
 
-Owns the order of phases: up → warm-up → timeline → drain → audit. Judges nothing; whatever happens, what was recorded so
-far stays in the run directory and nothing of ours stays running.
+Owns the order of phases: up → warm-up → timeline → drain → audit. Judges nothing; whatever happens, what was recorded
+so far stays in the run directory and nothing of ours stays running.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _START_DELAY_NS = NS_PER_S // 10
 
 @dataclass(slots=True)
 class RunRecord:
-    """What the engine tells about a run beside its history; saved as ``run.json``.
+    """What the engine records about a run in addition to its history; saved as ``run.json``.
 
     Attributes:
         run_id, runtime, versions, started_wall: Identity.
@@ -235,7 +235,7 @@ class Engine:
             self._events.write(AuthorityEvent(**dataclasses.asdict(authority)))
 
     async def _watch(self, deployment: Deployment) -> None:
-        """Tell the listener how far things are, twice a second."""
+        """Report the listener how far things are, twice a second."""
         last_sent = last_processed = 0
         last = monotonic_ns()
         while True:

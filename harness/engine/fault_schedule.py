@@ -1,7 +1,8 @@
-"""Carries the plan's faults out: each at its time, or at the state it waits for, with its evidence gathered while it acts and after it is healed.
+"""Carries the plan's faults out: each at its time, or at the state it waits for, with its evidence gathered while it
+acts and after it is healed.
 
-Every fault that was applied is healed, whatever happens in between; what could not be proven is journaled as unproven and
-makes the run inconclusive.
+Every fault that was applied is healed, whatever happens in between; what could not be proven is journaled as unproven
+and makes the run inconclusive.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class FaultSchedule:
         context = self._context(planned, targets)
         fault = kind.make(context)
         if not targets:
-            self._changed(planned, "failed", targets, f"there is no {planned.on.mode} to act on")
+            self._changed(planned, "failed", targets, f"the cluster has no {planned.on.mode} to act on")
             return
         if sighting is not None:
             self._fired(planned, sighting)
@@ -159,7 +160,9 @@ class FaultSchedule:
         return True
 
     async def _prove_healing(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> None:
-        """Look until healing is proven, up to ``HEAL_S`` after the last fault that keeps an end of its links down is over."""
+        """Look until healing is proven, up to ``HEAL_S`` after the last fault that keeps an end of its links down is
+        over.
+        """
         links = self._deployment.links
         needed = {end for name in targets if name in links for end in (links[name].node, links[name].source)}
         loop = asyncio.get_running_loop()
@@ -282,7 +285,9 @@ class FaultSchedule:
 
 
 async def _heal_with_retry(fault: Fault) -> None:
-    """Heal; where a control port did not answer, again until ``HEAL_S`` have passed. Raises what the last attempt did."""
+    """Heal; where a control port did not answer, again until ``HEAL_S`` have passed. Raises what the
+    last attempt did.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + HEAL_S
     while True:

@@ -19,7 +19,7 @@ class ContainerEngine:
     """What decides between containers and processes.
 
     Attributes:
-        unusable: Tells why containers cannot serve as nodes here; empty when they can.
+        unusable: Says why containers cannot serve as nodes here; empty when they can.
         has_image: Whether the image of a distribution is there.
     """
 
@@ -37,7 +37,7 @@ _DOCKER = ContainerEngine(unusable=cache(docker_engine.unusable), has_image=_has
 
 
 def runtimes_of(plans: Sequence[Plan], wanted: str, listener: Listener) -> list[str]:
-    """Return the runtime of each plan, see ``runtime_of``; what ``auto`` has chosen, and why, is told once."""
+    """Return the runtime of each plan, see ``runtime_of``; what ``auto`` has chosen, and why, is reported once."""
     told: set[str] = set()
 
     def once(event: Event) -> None:
@@ -49,13 +49,14 @@ def runtimes_of(plans: Sequence[Plan], wanted: str, listener: Listener) -> list[
 
 
 def runtime_of(plan: Plan, wanted: str, listener: Listener, engine: ContainerEngine | None = None) -> str:
-    """Return ``process`` or ``docker``; raises UnfitEnvironmentError with the reason when the one asked for is not to be had.
+    """Return ``process`` or ``docker``; raises UnfitEnvironmentError with the reason when the one asked for is not to
+    be had.
 
     Args:
         plan: To run.
-        wanted: ``process``, ``docker`` or ``auto``: containers where an engine has the plan's images, so that nothing is
-            built unasked.
-        listener: Told what ``auto`` has chosen, and why.
+        wanted: ``process``, ``docker`` or ``auto``: containers where an engine has the plan's images, so that nothing
+            is built unasked.
+        listener: Receives what ``auto`` has chosen, and why.
         engine: What is asked of containers; None = this machine's engine.
     """
     engine = engine or _DOCKER
@@ -81,4 +82,4 @@ def runtime_of(plan: Plan, wanted: str, listener: Listener, engine: ContainerEng
 def _lacks(plan: Plan, engine: ContainerEngine) -> str:
     """Return which image is not built yet; empty when all are."""
     missing = [name for name in (plan.broker, TOXIPROXY) if not engine.has_image(resolve(name))]
-    return f"no image yet of {', '.join(missing)}: `harness images build` makes it" if missing else ""
+    return f"no image of {', '.join(missing)} yet; build it with `harness images build`" if missing else ""

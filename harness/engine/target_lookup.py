@@ -1,4 +1,6 @@
-"""Whom a fault strikes that aims at a role: the leader's or the coordinator's node, or the links to it, looked up just then."""
+"""Whom a fault strikes that aims at a role: the leader's or the coordinator's node, or the links to it, looked up just
+then.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ from harness.engine.deployment import Deployment
 from harness.scenario.model import PlannedFault
 
 _FIND_S = 10.0
-"""How long a leader or coordinator is looked for: during an election there is none, and a busy node may not answer at once."""
+"""How long a leader or coordinator is looked for: during an election there is none, and a busy node may not answer at
+once.
+"""
 _POLL_S = 0.1
 
 
 async def resolve_targets(planned: PlannedFault, deployment: Deployment) -> tuple[str, ...]:
-    """Return the targets of a mode as they are now; none when nobody leads or coordinates, or nobody tells."""
+    """Return the targets of a mode as they are now; none when no node leads or coordinates, or no node answers."""
     admin = deployment.admin
     if planned.on.mode == "coordinator":
         node = await admin.coordinator()

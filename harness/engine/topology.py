@@ -24,7 +24,8 @@ PATIENCE_S = 600.0
 def draw_links(
     topology: Topology, node_ports: NodePorts, ports: Ports, peer_hosts: Mapping[str, str]
 ) -> dict[str, Link]:
-    """Return every link of a run; each channel listens on a port drawn free, or on its target's own at the pair's address.
+    """Return every link of a run; each channel listens on a port drawn free, or on its target's own at the pair's
+    address.
 
     Args:
         topology: Of the run.
@@ -62,7 +63,8 @@ def _channel(
 
 
 def worker_specs(plan: Plan, links: Mapping[str, Link], history: Path) -> list[WorkerSpec]:
-    """Return the first incarnation of every worker: what it owns, and where it begins: addresses of its zone's links alone.
+    """Return the first incarnation of every worker: what it owns, and where it begins: addresses of its zone's links
+    alone.
 
     Args:
         plan: Of the run.
@@ -106,8 +108,8 @@ def worker_specs(plan: Plan, links: Mapping[str, Link], history: Path) -> list[W
 def monitor_targets(plan: Plan, addresses: Addresses) -> list[dict[str, object]]:
     """Return what the monitor looks at.
 
-    It probes client links, nodes and services, and the links that start from nodes where a fault of the plan acts on them; and has a
-    look of its own for each fault whose evidence takes one.
+    It probes client links, nodes and services, and the links that start from nodes where a fault of the plan acts on
+    them; and has a look of its own for each fault whose evidence takes one.
     """
     topology, links = plan.topology, addresses.links
     targets: list[dict[str, object]] = [
@@ -131,7 +133,7 @@ def monitor_targets(plan: Plan, addresses: Addresses) -> list[dict[str, object]]
 
 
 def _acts_on(fault: PlannedFault, others: set[str]) -> bool:
-    """Tell whether a fault acts on links that start from nodes."""
+    """Return whether a fault acts on links that start from nodes."""
     return (
         FAULTS.get(fault.kind).links_of_nodes
         or fault.on.link == "broker-broker"

@@ -29,7 +29,7 @@ class TriggerSources:
     Attributes:
         group_state: The consumer group's state, by its coordinator's word.
         leader: Partition → node that leads it; empty when there is none.
-        counters: What all workers together have done so far, as they told last.
+        counters: What all workers together have done so far, as they reported last.
         healed: Fault → set once it was applied and has been healed.
     """
 
@@ -55,7 +55,7 @@ class Sighting:
 async def wait_for(trigger: Trigger, sources: TriggerSources, start_ns: int) -> Sighting:
     """Look until the state is seen or its time, counted from ``start_ns``, is over."""
     deadline_ns = start_ns + trigger.within_ns
-    observed = "it was never looked at"
+    observed = "it was never examined"
     look = _look(trigger, sources)
     while (rest_ns := deadline_ns - monotonic_ns()) > 0:
         try:
@@ -67,7 +67,7 @@ async def wait_for(trigger: Trigger, sources: TriggerSources, start_ns: int) -> 
         except TimeoutError:
             continue  # the time is over, or a look had a limit of its own
         except (HarnessError, OSError) as error:
-            observed = f"it could not be looked at: {error}"
+            observed = f"it could not be examined: {error}"
             await asyncio.sleep(POLL_S)
     return Sighting(seen_ns=0, observed=observed)
 
@@ -99,7 +99,7 @@ def _leader(partition: int, wanted: str, sources: TriggerSources) -> StateQuery:
         first = first or now
         held = {MOVED: now not in ("", first), NOBODY: not now}.get(wanted, now == wanted)
         before = f" (first {first})" if wanted == MOVED else ""
-        return held, f"partition {partition} was led by {now or 'nobody'}{before}"
+        return held, f"partition {partition} was led by {now or 'no node'}{before}"
 
     return look
 

@@ -19,7 +19,7 @@ from harness.history.columns import Bytes, Columns, Int32, Int64, Mask, Part, Wo
 from harness.history.record import Flag, Outcome, RecordKind
 
 NOWHERE: Final = -1
-"""A position that no commit has told: the group may begin anywhere its configuration says."""
+"""A position that no commit has set: the group may begin anywhere its configuration says."""
 
 _NEVER: Final = np.iinfo(np.int64).max
 
@@ -81,7 +81,7 @@ class CommitIndex:
 
 
 def _neighbours(order: Int64, *columns: Int64 | Int32 | NDArray[np.int16]) -> Mask:
-    """Tell of each row, in this order, whether it equals the one before it in all these columns."""
+    """Return for each row, in this order, whether it equals the one before it in all these columns."""
     same = np.zeros(order.size, np.bool_)
     if order.size > 1:
         same[1:] = True
@@ -146,7 +146,7 @@ class Positions:
 
 
 def covered(partition: Int32, offset: Int64, furthest: Int64) -> Mask:
-    """Tell which places lie below the furthest position of their partition."""
+    """Return which places lie below the furthest position of their partition."""
     if not furthest.size:
         return np.zeros(partition.size, np.bool_)
     inside = (partition >= 0) & (partition < furthest.size)

@@ -30,8 +30,8 @@ class Epochs:
         rows: Rows of deliveries by journal, partition and record.
         number: Epoch of each of ``rows``, ascending.
         first: Position in ``rows`` of each epoch's first delivery.
-        assigned_ns: When each epoch was assigned; ``UNKNOWN_NS`` when nobody told.
-        owned: Whether the incarnation owned the partition; an incarnation that tells of no assignment at all owns what
+        assigned_ns: When each epoch was assigned; ``UNKNOWN_NS`` when none is recorded.
+        owned: Whether the incarnation owned the partition; an incarnation that records no assignment at all owns what
             it is given.
     """
 
@@ -100,7 +100,7 @@ def _labels(journal: NDArray[np.int16], partition: Int32) -> NDArray[np.int16] |
 
 
 def _cuts(journals: Sequence[tuple[str, int]], events: Iterable[OwnershipEvent]) -> tuple[Cuts, set[int]]:
-    """Return the cuts, and the journals whose incarnations tell of assignments."""
+    """Return the cuts, and the journals whose incarnations record assignments."""
     index = {who: position for position, who in enumerate(journals)}
     cuts: Cuts = {}
     telling: set[int] = set()

@@ -1,7 +1,7 @@
 """How an event lies in its file: one JSON object a line, with the version of its form.
 
-Owns what is refused: a kind or a field that this harness does not know may say what a verdict rests on, so it is never skipped.
-Must never know what an event means.
+Owns what is refused: a kind or a field that this harness does not know may say what a verdict rests on, so it is never
+skipped. Must never know what an event means.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The events of a history: one class for each kind, used by whoever writes one and by whoever reads one.
 
-Owns the kinds and their fields; ``docs/history.md`` says the same, and a test holds it to these classes. Must never know how an
-event lies in a file (``event_form``), nor which kinds of faults, brokers and checks there are. Times are monotonic ns.
+Owns the kinds and their fields; ``docs/history.md`` says the same, and a test holds it to these classes. Must never
+know how an event lies in a file (``event_form``), nor which kinds of faults, brokers and checks there are. Times are
+monotonic ns.
 """
 
 from __future__ import annotations
@@ -173,7 +174,9 @@ class LeaderEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverEvent(Event):
-    """What observing the broker cost: number of ``polls``, their median and longest time, CPU time of the monitor in all."""
+    """What observing the broker cost: number of ``polls``, their median and longest time, CPU time of the monitor in
+    all.
+    """
 
     kind: ClassVar[str] = "observer"
     polls: int
@@ -214,7 +217,7 @@ class AuthorityEvent(Event):
     Attributes:
         partition: -1 = all of them.
         exists: False only when the broker itself said so.
-        first_offset, last_offset: -1 = none, or not told.
+        first_offset, last_offset: -1 = none, or not reported.
         audit: ``complete``, ``partial`` or ``none``: how much of it was read.
         detail: A sentence.
     """

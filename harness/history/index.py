@@ -44,7 +44,7 @@ class Sends:
         t: Before the send, monotonic ns.
         outcome: What is known in the end: of the last SENT; ``UNKNOWN`` without one.
         t_done: Time of that SENT, -1 without one.
-        offset: As told by the broker, -1 when not.
+        offset: As reported by the broker, -1 when not.
         duplicate: The broker said that it had the message already.
         value: Dense value id.
         journal: Index of the journal in the history.
@@ -69,8 +69,8 @@ class Deliveries:
     """Columns of all DELIVERED records, journal by journal.
 
     Attributes:
-        attempt: As told by the broker: 1 = first, 0 = not told.
-        value: Dense value id, ``PHANTOM`` when nobody sent it.
+        attempt: As reported by the broker: 1 = first, 0 = not reported.
+        value: Dense value id, ``PHANTOM`` when no producer sent it.
         t_processed: When its handler finished with outcome ok, -1 when it never did.
         t_acked: When it was acknowledged, -1 when never.
         ack_outcome: Of the last ACKED, ``NONE`` without one.

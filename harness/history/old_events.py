@@ -1,7 +1,7 @@
 """Events of version 1, as run directories recorded before hold them: their fields in the form of today.
 
-Owns what was left unsaid then. What a fault does was known by its kind alone: this is the one place that knows kinds of faults by
-name, and only those of that time. Must never be asked of an event that names its version.
+Owns what was left unsaid then. What a fault does was known by its kind alone: this is the one place that knows kinds of
+faults by name, and only those of that time. Must never be asked of an event that names its version.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ OLD_FAULT_KINDS: Final[Mapping[str, Mapping[str, bool | int]]] = {
     "stall": _NOTHING,
     "stop": _NODE_DOWN,
 }
-"""Kind of a fault → what of its effects is not false or 0. A kind that is not named came from elsewhere: of it nothing is known."""
+"""Kind of a fault → what of its effects is not false or 0. A kind that is not named came from elsewhere: of it nothing
+is known.
+"""
 
 _EFFECTS: Final = {
     "takes_node_down": False,

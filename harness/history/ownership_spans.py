@@ -1,6 +1,6 @@
-"""Who owned which partition when, as assignments, revocations, losses and ends of processes tell.
+"""Who owned which partition when, as assignments, revocations, losses and ends of processes show.
 
-Owns how those events become spans. A cooperative member is told only what is added or taken, an eager one gives back
+Owns how those events become spans. A cooperative member receives only what is added or taken, an eager one gives back
 everything: the lists in the events say what. Knows no columns and no checks. Times are monotonic ns, spans half-open.
 """
 

@@ -212,7 +212,7 @@ class History:
         return leader_spans(self.of_kind(LeaderEvent), self.facts.partitions, self.span.end_ns)
 
     def machine_stalls(self) -> tuple[Span, ...]:
-        """Return when the whole machine stood still: what the monitor's ticks came late by, where above 50 ms."""
+        """Return when the whole machine stalled: what the monitor's ticks came late by, where above 50 ms."""
         return machine_stalls(
             view.select(RecordKind.TICK) for view in self.journals if (view.kinds == RecordKind.TICK).any()
         )

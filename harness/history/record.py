@@ -14,7 +14,7 @@ SEND        operation    t = before the send; key, seq, partition
 SENT        completion   of the SENDs [ref, ref + count): t, outcome; offset (of the first) when known;
                          flag DUPLICATE when the broker said it had the message already
 DELIVERED   operation    t = handed to the application; key, seq, partition, offset; count = delivery attempt as
-                         told by the broker (1 = first, 0 = not told); ref = consumer sequence (-1 = none);
+                         reported by the broker (1 = first, 0 = not reported); ref = consumer sequence (-1 = none);
                          flag REDELIVERED when the broker or client said so
 PROCESSED   completion   of the DELIVEREDs [ref, ref + count): t = handler finished; outcome ok or fail
 ACKED       completion   of the DELIVEREDs [ref, ref + count): t, outcome; flag CONFIRMED when the broker confirmed
@@ -24,7 +24,7 @@ TICK        operation    monitor only: t, offset = nanoseconds since the tick be
 PROBE       operation    monitor only: partition = index of the target in header ``targets``; t = answer or timeout,
                          seq = start of the round trip (monotonic ns), offset = round trip in ns; outcome ok or fail;
                          count = how it failed (``Break``); key, ref = bytes sent and received on its connection so far
-GAUGE       operation    monitor only: as PROBE, of a look that serves one fault's evidence and tells of no outage
+GAUGE       operation    monitor only: as PROBE, of a look that serves one fault's evidence and shows no outage
 COMMIT      operation    of a position: t = its outcome was known, seq = it began (monotonic ns), partition, offset =
                          the position (next offset to be read), outcome; flag CONFIRMED when the broker said so
 POLL        operation    consumer only, at most every 100 ms: t = a poll returned; count = polls since the last POLL,
@@ -254,7 +254,9 @@ class EventLog:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def write(self, event: Event) -> None:
-        """Append one event, stamped with now where it has no time. Raises JournalError when it could not be written whole."""
+        """Append one event, stamped with now where it has no time. Raises JournalError when it could not be written
+        whole.
+        """
         t = monotonic_ns() if event.t == UNSTAMPED else event.t
         line = to_line(dataclasses.replace(event, t=t, source=self.source))
         try:

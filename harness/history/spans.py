@@ -24,7 +24,9 @@ MACHINE_STALL_FLOOR_NS: Final = 50_000_000
 
 
 _AT_ONCE_NS: Final = 300_000_000
-"""A round trip of a link that is not held up any more, on a busy machine too; one with a fault's delay on it takes longer."""
+"""A round trip of a link that is not held up any more, on a busy machine too; one with a fault's delay on it takes
+longer.
+"""
 
 
 class Span(NamedTuple):
@@ -72,7 +74,8 @@ class Outage:
         start_ns: Inclusive.
         end_ns: Exclusive.
         lone: One round trip alone had no answer in time, no connection ended, and the next answer came at once: a late
-            answer, after which nobody has anything to notice. (What goes on longer holds up the next round trip too.)
+            answer, after which no client has anything to notice. (What goes on longer holds up the next round trip
+            too.)
     """
 
     target: str
@@ -152,7 +155,7 @@ def outages(probes: Iterable[tuple[tuple[str, ...], NDArray[np.void]]], last_ns:
 
 
 def _break(count: int) -> Break:
-    """Return how a probe failed; some other count is of a journal that did not tell, which is not taken for silence."""
+    """Return how a probe failed; some other count is of a journal that did not say, which is not taken for silence."""
     return Break(count) if 0 < count <= max(Break) else Break.CUT
 
 

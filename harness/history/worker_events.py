@@ -1,4 +1,4 @@
-"""The events that tell of workers and of their group; import them from ``events``. Times are monotonic ns."""
+"""The events of workers and of their group; import them from ``events``. Times are monotonic ns."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class WorkerEvent(Event):
     Attributes:
         worker, incarnation: Whose.
         role: ``producer``, ``consumer`` or ``monitor``.
-        state: ``started``, ``ready``, ``finished``, ``killed``, ``paused``, ``resumed``, ``died`` (unexpected) or ``silent`` (it
-            hangs: it runs and reports nothing).
+        state: ``started``, ``ready``, ``finished``, ``killed``, ``paused``, ``resumed``, ``died`` (unexpected) or
+            ``silent`` (it hangs: it runs and reports nothing).
         exit: Its exit status, None while it has none.
         planned: A fault of the plan did it, or the run itself.
     """
@@ -38,9 +38,10 @@ class OwnershipEvent(Event):
     Attributes:
         worker, incarnation: Whose.
         partitions: What is added or taken; None = everything it holds.
-        start: First offset to read of each, -1 = not told.
-        generation: Generation or member epoch of the group, -1 = not told.
-        whole: Each rebalance of the group takes everything from each member, and gives it again; None = no group deals out.
+        start: First offset to read of each, -1 = not reported.
+        generation: Generation or member epoch of the group, -1 = not reported.
+        whole: Each rebalance of the group takes everything from each member, and gives it again; None = no group deals
+            out.
     """
 
     worker: str

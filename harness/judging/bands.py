@@ -1,6 +1,7 @@
 """The spans that the report's timeline shows: phases, faults, outages, who was in trouble, the group, owners, stalls.
 
-Owns how events of a history become bands: bounded in number whatever the run's length. Must never know how a band is drawn.
+Owns how events of a history become bands: bounded in number whatever the run's length. Must never know how a band is
+drawn.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def bands_of(history: History, checks: Iterable[CheckResult], zero: int) -> tupl
 
 
 def _closing(history: History) -> int:
-    """Return when consumers were told to finish: from then on nobody owns anything, and that is no finding."""
+    """Return when consumers were ordered to finish: from then on no consumer owns a partition, and that
+    is no finding.
+    """
     faults = history.window("faults")
     ended = [event.t for event in history.of_kind(WorkerEvent) if _leaves(event) and faults and event.t >= faults[1]]
     return min([settled_end(history), *ended])
@@ -156,7 +159,7 @@ def _group_band(history: History, state: str, span: tuple[int, int], zero: int) 
 
 
 def _owners(history: History, zero: int, closing: int) -> Iterator[Band]:
-    """Yield who owned each partition, and where nobody did; what a finishing run gives back is no gap."""
+    """Yield who owned each partition, and where none did; what a finishing run gives back is no gap."""
     busy_until = (history.window("faults") or history.span)[1]
     for span in ownership(history, closing):
         given_back = not span.owners and span.end_ns == closing and span.start_ns >= busy_until

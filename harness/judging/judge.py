@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.checks.base import plural
 from harness.checks.judge import judge_all
 from harness.clock import monotonic_ns
 from harness.engine.engine import RunRecord
@@ -34,7 +35,7 @@ _SENT_SHARE_MIN = 0.25
 """Below this share of the messages due, a pass would be green by absence. (An outage that stops producers for most of a
 run stays above it; a broker that refuses everything does not.)"""
 
-SHORT_OF_CPU = "short of CPU"
+CPU_CONTENTION = "CPU contention"
 _SHORT_SHARE = 0.7
 """From this share of the time on, a limit on time may have been missed for the machine's sake."""
 
@@ -180,7 +181,7 @@ def _evidence(event: EvidenceEvent) -> EvidenceItem:
 
 
 def _blocking(history: History, record: RunRecord, faults: Iterable[FaultResult]) -> Iterable[str]:
-    """Yield everything that forbids a pass, whatever the checks say."""
+    """Yield everything that makes a pass impossible, whatever the checks say."""
     if record.error:
         yield f"the run did not complete: {record.error.splitlines()[0]}"
     yield from record.problems
@@ -189,9 +190,9 @@ def _blocking(history: History, record: RunRecord, faults: Iterable[FaultResult]
             yield f"fault {fault.id} is not proven: {_unproven(fault)}"
     proofs = [event for event in history.of_kind(ProofEvent) if event.proof == "no-bypass"]
     if not proofs:
-        yield "it was not proven that clients use their links"
+        yield "no proof that all client traffic went through Toxiproxy"
     if record.drain and not record.error:
-        yield f"the drain is not proven: {record.drain}"
+        yield f"drain incomplete: {record.drain}"
     monitor = next((view for view in history.journals if view.role == "monitor"), None)
     if monitor is None or not monitor.records.size:
         yield "the monitor recorded nothing: stalls of the machine and outages are unknown"
@@ -208,7 +209,7 @@ def _unproven(fault: FaultResult) -> str:
 
 
 def _idle(plan: Plan, history: History) -> Iterable[str]:
-    """Yield a sentence when hardly anything of the workload was sent: guarantees over next to nothing say nothing."""
+    """Yield a sentence when too little of the workload was sent for the guarantees to mean anything."""
     workload = plan.workload
     due = workload.rate_per_s * (workload.warmup_ns + workload.duration_ns) / 1e9
     sent = int(history.index.sends.t.size)
@@ -217,7 +218,7 @@ def _idle(plan: Plan, history: History) -> Iterable[str]:
 
 
 def _client_errors(history: History) -> Iterable[str]:
-    """Yield what clients complained of most, once the workload had begun: before, nodes were still starting."""
+    """Yield the most frequent errors of clients since the workload began; before, nodes were still starting."""
     told: Counter[str] = Counter()
     warmup = history.window("warmup")
     for event in history.of_kind(ErrorEvent):
@@ -232,11 +233,13 @@ def _machine(history: History) -> Iterable[str]:
     stalls = history.machine_stalls()
     total = sum(stall.end_ns - stall.start_ns for stall in stalls)
     if total:
-        yield f"this machine itself stood still {len(stalls)} times, {format_ns(total)} in all"
+        yield f"this machine stalled {plural(len(stalls), 'time')} ({format_ns(total)} in total)"
     for event in history.of_kind(MachineEvent):
         share = event.short_ns / max(1, event.of_ns)
         if share >= _SHORT_SHARE:
-            yield f"this machine was {SHORT_OF_CPU}: something waited for one in {min(share, 1.0):.0%} of the time"
+            yield (
+                f"{CPU_CONTENTION} on this machine: for {min(share, 1.0):.0%} of the run some process waited for a CPU"
+            )
 
 
 def _lateness(faults: Iterable[FaultResult]) -> Iterable[str]:
@@ -246,7 +249,7 @@ def _lateness(faults: Iterable[FaultResult]) -> Iterable[str]:
 
 
 def _outcome(plan: Plan, checks: Iterable[CheckResult], verdict: Verdict, *, blocked: bool) -> Verdict:
-    """Return the verdict as the exit code tells it: a canary passes when exactly its declared checks fail."""
+    """Return the verdict as the exit code says it: a canary passes when exactly its declared checks fail."""
     if not plan.must_fail:
         return verdict
     expected = [result for result in checks if result.expected]
@@ -284,9 +287,9 @@ def _headline(
     if record.error and not failed:
         return f"{verdict}: {record.error.splitlines()[0]}"
     if plan.must_fail and outcome is Verdict.PASS:
-        return f"failed as it must: {told}"
+        return f"failed as expected: {told}"
     if plan.must_fail and not failed and verdict is Verdict.PASS:
-        return f"should have failed ({', '.join(plan.must_fail)}) and did not"
+        return f"expected {', '.join(plan.must_fail)} to fail, but it passed"
     if failed:
         return f"fail: {told}"
     if verdict is Verdict.INCONCLUSIVE:

@@ -12,7 +12,7 @@ from harness.history.read import History
 
 
 class OwnerCounts(NamedTuple):
-    """``owners`` held ``partition`` over a half-open span of monotonic ns; nobody did where there are none."""
+    """``owners`` held ``partition`` over a half-open span of monotonic ns; none did where there are none."""
 
     partition: int
     owners: tuple[str, ...]

@@ -1,4 +1,6 @@
-"""What the report plots of a history: rates, backlog, latency and deliveries in bins; bounded whatever the run's length."""
+"""What the report plots of a history: rates, backlog, latency and deliveries in bins; bounded whatever the run's
+length.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ def _first_processed(history: History) -> NDArray[np.int64]:
 
 
 def _latency(history: History, edges: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the 99th percentile of publish → first delivery of what was published in each bin; NaN where nothing was."""
+    """Return the 99th percentile of publish → first delivery of what was published in each bin; NaN
+    where nothing was.
+    """
     index = history.index
     sends, deliveries = index.sends, index.deliveries
     known = deliveries.value >= 0

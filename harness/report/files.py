@@ -19,14 +19,14 @@ RESULT_FILE: Final = "result.json"
 REPORT_FILE: Final = "report.html"
 JUNIT_FILE: Final = "junit.xml"
 BESIDE_FILE: Final = "beside.json"
-"""Which run directories lie beside this one in its report, relative to it; only where there are any."""
+"""Which run directories lie next to this one in its report, relative to it; only where there are any."""
 
 
 def write_all(result: RunResult, run_dir: Path) -> None:
     """Write ``result.json``, ``junit.xml`` and ``report.html`` into ``run_dir``, each whole or not at all.
 
     The machine-readable ones come first, so that they exist even when the page cannot be made. Twins that a session put
-    beside this run stay in its page.
+    next to this run stay in its page.
 
     Raises:
         UnfitEnvironmentError: The directory does not exist, is not writable, or the disk is full.
@@ -37,7 +37,7 @@ def write_all(result: RunResult, run_dir: Path) -> None:
 
 
 def write_beside(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResult, Path]]) -> None:
-    """Write the page of a canary anew, with its twins beside it, and remember where they lie.
+    """Write the page of a canary again, with its twins next to it, and remember where they lie.
 
     Args:
         result: The canary.
@@ -53,7 +53,7 @@ def write_beside(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResu
 
 
 def _beside(run_dir: Path) -> list[RunResult]:
-    """Return the twins that a session put beside this run, as far as their results can still be read."""
+    """Return the twins that a session put next to this run, as far as their results can still be read."""
     found: list[RunResult] = []
     try:
         places = json.loads((run_dir / BESIDE_FILE).read_text(encoding="utf-8"))["runs"]

@@ -36,7 +36,7 @@ def format_value(value: float, unit: str) -> str:
 
 
 def unit_of(name: str) -> str:
-    """Return the unit that the name of a measure, count or overhead tells (``pause_ns_max`` → ``ns``)."""
+    """Return the unit that the name of a measure, count or overhead says (``pause_ns_max`` → ``ns``)."""
     words = re.split(r"[_.]", name)
     for word in ("ns", "ratio", "bytes"):
         if word in words:
@@ -72,7 +72,7 @@ def describe_limit(limit: Limit) -> str:
 
 
 def measured(limit: Limit) -> str:
-    """Return the measured value, short, unless only its further digits tell it from the limit."""
+    """Return the measured value, short, unless only its further digits distinguish it from the limit."""
     shown = format_value(limit.measured, limit.unit)
     alike = limit.measured != limit.limit and shown == format_value(limit.limit, limit.unit)
     return _exact_value(limit.measured, limit.unit) if alike else shown

@@ -1,4 +1,5 @@
-"""What a run says as a whole, in words: the first sentence, what was violated, what weakens it, and what became of a canary.
+"""What a run says as a whole, in words: the first sentence, what was violated, what weakens it, and what became of a
+canary.
 
 Pure text without markup or colour. Must never know on what medium it is shown, nor how a run is made.
 """
@@ -32,7 +33,7 @@ class RunStatus:
 
     Attributes:
         word: In capitals (``FAIL``).
-        tone: Tells the colour.
+        tone: Decides the colour.
         sentence: What happened, without repeating the word.
     """
 
@@ -55,37 +56,45 @@ def status(result: RunResult) -> RunStatus:
 
 
 def why_incomplete(result: RunResult) -> str:
-    """Return why there is no complete run, line breaks kept; of a bare interruption, when it came and what was judged."""
+    """Return why there is no complete run, line breaks kept; of a bare interruption, when it came and
+    what was judged.
+    """
     error = clean_lines(result.error)
     if error.strip().lower() != "interrupted":
         return error
     bands = result.timeline.bands if result.timeline is not None else ()
     phases = [band for band in bands if band.kind == "phase"]
     when = f" during {clean(max(phases, key=lambda band: band.end_ns).label)}" if phases else ""
-    judged = "judged as far as it came" if result.checks else "nothing was judged"
+    judged = "the recorded part was judged" if result.checks else "nothing was judged"
     return f"stopped by a signal{when}; {judged}"
 
 
 def canary(result: RunResult) -> str:
-    """Return what became of a canary, as a sentence; empty when the run is none."""
+    """Return how a canary ended, as a sentence; empty when the run is none."""
     if not result.must_fail:
         return ""
     judged = {check.check: check for check in result.checks if check.expected}
     failed = {name for name, check in judged.items() if check.verdict is Verdict.FAIL}
     if result.outcome is Verdict.PASS:
         shown = "; ".join(_failure(judged[name]) for name in result.must_fail if name in judged)
-        return f"canary: failed as it must: {shown or ', '.join(result.must_fail)}"
+        return f"canary: failed as expected: {shown or ', '.join(result.must_fail)}"
     must = ", ".join(result.must_fail)
     if result.outcome is Verdict.INCONCLUSIVE:
-        return f"canary: it is not known whether it fails as it must ({must})"
+        return f"canary: inconclusive; expected to fail: {must}"
     wrong = [
-        f"{name} had to fail, but "
-        + (f"its verdict is {judged[name].verdict.value}" if name in judged else "was not judged")
+        f"expected {name} to fail, but it {_ended(judged[name].verdict) if name in judged else 'was not judged'}"
         for name in result.must_fail
         if name not in failed
     ]
-    wrong += [f"{_failure(judged[name])} failed, but only {must} must" for name in sorted(failed - {*result.must_fail})]
-    return f"canary: did not fail as it must: {'; '.join(wrong) or must}"
+    wrong += [
+        f"{_failure(judged[name])} failed unexpectedly (expected to fail: {must})"
+        for name in sorted(failed - {*result.must_fail})
+    ]
+    return f"canary: did not fail as expected: {'; '.join(wrong) or must}"
+
+
+def _ended(verdict: Verdict) -> str:
+    return "passed" if verdict is Verdict.PASS else f"is {verdict.value}"
 
 
 def _failure(check: CheckResult) -> str:
@@ -102,7 +111,7 @@ def violated(result: RunResult) -> tuple[CheckResult, ...]:
 def check_word(result: RunResult, check: CheckResult) -> str:
     """Return the verdict in words.
 
-    Of a canary's check, whether that is what it must be; of a check that the scenario does not name, what it would be,
+    Of a canary's check, whether it ended as expected; of a check that the scenario does not name, what it would be,
     or that it only measured.
     """
     if not check.expected:
@@ -111,7 +120,7 @@ def check_word(result: RunResult, check: CheckResult) -> str:
         would = {Verdict.PASS: "would pass", Verdict.FAIL: "would fail", Verdict.INCONCLUSIVE: "not known"}
         return f"not judged: {would[check.verdict]}"
     if check.check in result.must_fail:
-        return "fail, as it must" if check.verdict is Verdict.FAIL else f"{check.verdict.value}, had to fail"
+        return "fail, as expected" if check.verdict is Verdict.FAIL else f"{check.verdict.value}, expected to fail"
     return check.verdict.value
 
 

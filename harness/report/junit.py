@@ -1,8 +1,8 @@
 """JUnit XML for continuous integration: one suite per scenario file, one case per check, one for trustworthiness.
 
 Follows the schema of the Jenkins xUnit plug-in (junit-10.xsd), which other readers accept as well. Fail → failure;
-inconclusive and environment → error. What a case says always agrees with the run's ``outcome``, so a canary that failed as it
-must is green. Must never know how a run is made.
+inconclusive and environment → error. What a case says always agrees with the run's ``outcome``, so a canary that failed
+as it must is green. Must never know how a run is made.
 """
 
 from __future__ import annotations
@@ -116,11 +116,11 @@ def _judgement(result: RunResult, check: CheckResult) -> tuple[_Tag, str]:
         told = limits or every or values.main_measures(check)
         return "skipped", f"{judgement.check_word(result, check)}{f': {told}' if told else ''}"
     if result.outcome is Verdict.PASS:
-        return "", f"failed as it must: {shown}" if check.check in result.must_fail else shown
+        return "", f"failed as expected: {shown}" if check.check in result.must_fail else shown
     if check.check in result.must_fail and check.verdict is not Verdict.INCONCLUSIVE:
         if check.verdict is Verdict.FAIL:
-            return "", f"failed as it must: {shown}"
-        return "failure", f"had to fail in this canary, but its verdict is {check.verdict.value}"
+            return "", f"failed as expected: {shown}"
+        return "failure", f"expected to fail in this canary, but its verdict is {check.verdict.value}"
     if check.verdict is Verdict.FAIL:
         # A canary of which nothing is proven yet: the failure is shown as what it is, but does not outrank the outcome.
         return "failure" if result.outcome is Verdict.FAIL else "error", shown

@@ -1,6 +1,6 @@
-"""How the parts of a result are put into words: times, findings, operations, faults. Shared by every report.
+"""Puts the parts of a result into words: times, findings, operations, faults. Shared by every report.
 
-Pure text without markup or colour. Must never know on what medium it is shown, nor how a run is made.
+Pure text without markup or colour. Must never know the medium that shows it, nor how a run is made.
 """
 
 from __future__ import annotations
@@ -78,17 +78,21 @@ def operation_line(result: RunResult, operation: Operation) -> str:
 OPERATION_COLUMNS: Final = ("time", "operation", "key", "seq", "partition", "offset", "journal", "record")
 
 
+CAUSED_BY: Final = "caused by"
+AFFECTED: Final = "affected"
+
+
 def blame(findings: Iterable[Finding]) -> tuple[tuple[str, str], ...]:
-    """Return (``at fault`` or ``paid``, workers) of findings that name any, none twice (``at fault``, ``c0``)."""
-    named = {"at fault": dict[str, None](), "paid": dict[str, None]()}
+    """Return (``caused by`` or ``affected``, workers) of findings that name any, none twice (``caused by``, ``c0``)."""
+    named = {CAUSED_BY: dict[str, None](), AFFECTED: dict[str, None]()}
     for finding in findings:
-        named["at fault"] |= dict.fromkeys(finding.at_fault)
-        named["paid"] |= dict.fromkeys(finding.paid)
+        named[CAUSED_BY] |= dict.fromkeys(finding.at_fault)
+        named[AFFECTED] |= dict.fromkeys(finding.paid)
     return tuple((word, clip(clean(", ".join(workers)), 200)) for word, workers in named.items() if workers)
 
 
 def fault_span(fault: FaultResult) -> str:
-    """Return when a fault acted (``+10.004s to +25.020s``), or what became of it."""
+    """Return when a fault acted (``+10.004s to +25.020s``), or that it never did."""
     if fault.applied_at_ns is None:
         return f"planned at {offset_time(fault.planned_at_ns)}, never applied"
     if fault.healed_at_ns is None:
@@ -111,6 +115,6 @@ def variant_text(result: RunResult) -> str:
 
 
 def wall_ns(result: RunResult) -> int:
-    """Return how long the run took: ``total``, else the sum of what was timed."""
+    """Return the length of the run: ``total``, else the sum of the timings."""
     timings = result.timings_ns
     return timings.get("total", sum(value for name, value in timings.items() if name != "beyond_declared"))

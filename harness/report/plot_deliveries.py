@@ -1,4 +1,5 @@
-"""The heat strip of the timeline: deliveries per partition, stalls hatched over them, owners beneath, gaps between owners.
+"""The heat strip of the timeline: deliveries per partition, stalls hatched over them, owners beneath, gaps between
+owners.
 
 Bounded in size whatever the run's length: bins are merged, runs of one shade are one element, rows are capped. Must
 never know faults or checks.
@@ -93,7 +94,7 @@ def _rows(timeline: ReportTimeline) -> tuple[list[_Row], int, int]:
     for band in sorted(lasting, key=lambda band: (band.kind != "stall", band.kind != "still"))[:_BANDS_MAX]:
         bands.setdefault(_partition(band.lane), []).append(band)
     names = sorted(timeline.deliveries, key=natural)
-    if len(names) > _ROWS_MAX:  # the ones that stood still say more than the rest
+    if len(names) > _ROWS_MAX:  # the ones that stalled say more than the rest
         telling = [n for n in names if any(band.kind == "stall" for band in bands.get(_partition(n), ()))]
         chosen = {*telling[:_ROWS_MAX]}
         chosen |= {*[name for name in names if name not in chosen][: _ROWS_MAX - len(chosen)]}
@@ -159,7 +160,7 @@ def _draw_stalls(canvas: Canvas, axis: TimeAxis, row: _Row, height: float) -> No
     for band in row.stalls:
         left, right = axis.x(band.start_ns), axis.x(band.end_ns)
         length = format_ns(band.end_ns - band.start_ns)
-        title = f"partition {row.name} stood still: {band.label}, {offset_time(band.start_ns)} to "
+        title = f"partition {row.name} stalled: {band.label}, {offset_time(band.start_ns)} to "
         canvas.rect(
             left, canvas.y, right - left, height, band.kind, title=f"{title}{offset_time(band.end_ns)}, {length}"
         )
@@ -184,7 +185,7 @@ def _draw_owners(
     for band in row.gaps:
         left, right = axis.x(band.start_ns), axis.x(band.end_ns)
         length = format_ns(band.end_ns - band.start_ns)
-        title = f"partition {row.name} owned by nobody, {offset_time(band.start_ns)} to {offset_time(band.end_ns)}"
+        title = f"partition {row.name} without an owner, {offset_time(band.start_ns)} to {offset_time(band.end_ns)}"
         canvas.rect(left, y + 0.5, right - left - 1, height - 1, "unowned", title=f"{title}, {length}")
         if height > 8:
             shown = (f"unowned {length}", "unowned", length)
@@ -201,7 +202,7 @@ def _draw_legend(canvas: Canvas, top_rate: float, hidden: int, pauses: Collectio
     if hidden:
         canvas.text(LEFT + text_width(heading) + 16, canvas.y, f"{hidden} more partitions are not drawn", "note")
     x = WIDTH - RIGHT
-    for kind, words in (("stall", "stood still too long"), ("still", "stood still, as allowed")):
+    for kind, words in (("stall", "stalled too long"), ("still", "stalled, within the limit")):
         if kind in pauses:
             x -= text_width(words)
             canvas.text(x, canvas.y, words, "note")

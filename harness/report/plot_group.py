@@ -1,4 +1,4 @@
-"""The lanes that tell who held a consumer group up: one for each worker in trouble, one for the group's state.
+"""The lanes that show who held a consumer group up: one for each worker in trouble, one for the group's state.
 
 Must never know faults, deliveries or how a state was observed.
 """
@@ -47,7 +47,7 @@ def draw_workers(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline, at_fa
         :_LANES_MAX
     ]:
         blamed = lane in at_fault
-        _label(canvas, f"{lane} at fault" if blamed else lane, "lane alarm" if blamed else "lane")
+        _label(canvas, f"{lane} (cause)" if blamed else lane, "lane alarm" if blamed else "lane")
         _draw(canvas, axis, [band for band in bands if band.lane == lane])
         canvas.y += _HEIGHT + 5
 

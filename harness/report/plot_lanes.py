@@ -34,7 +34,9 @@ def draw_phases(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline) -> Non
 
 
 def draw_faults(canvas: Canvas, axis: TimeAxis, result: RunResult, timeline: ReportTimeline) -> None:
-    """Draw one row per fault: planned outline, measured band, evidence; then lanes of fault bands that are no fault's."""
+    """Draw one row per fault: planned outline, measured band, evidence; then lanes of fault bands that
+    are no fault's.
+    """
     for fault in result.faults[:_BANDS_MAX]:
         _draw_fault(canvas, axis, fault)
     known = {f"fault {fault.id}" for fault in result.faults}

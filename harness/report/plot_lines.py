@@ -89,7 +89,9 @@ def _path(axis: TimeAxis, scale: ValueAxis, series: Series) -> str:
 
 
 def _thinned(series: Series) -> list[tuple[int, float]]:
-    """Return at most about ``_POINTS_MAX`` points; of each group the lowest and the highest, so that no peak is lost."""
+    """Return at most about ``_POINTS_MAX`` points; of each group the lowest and the highest, so that no
+    peak is lost.
+    """
     points = list(zip(series.t_ns, series.y, strict=False))
     group = math.ceil(2 * len(points) / _POINTS_MAX)
     if group <= 2:
@@ -105,7 +107,7 @@ def _thinned(series: Series) -> list[tuple[int, float]]:
 
 
 def _draw_hovers(canvas: Canvas, axis: TimeAxis, lines: list[Series], scale: ValueAxis) -> None:
-    """Lay invisible columns over a panel whose titles tell the values of every line."""
+    """Lay invisible columns over a panel whose titles show the values of every line."""
     count = max(len(series.t_ns) for series in lines)
     step = max(1, math.ceil(count / _HOVERS_MAX))
     times = max((series.t_ns for series in lines), key=len)

@@ -70,7 +70,7 @@ def _print_violations(result: RunResult, console: Console) -> None:
         if failed:
             heading.append(f"  {'; '.join(failed)}")
         if check.check in result.must_fail:
-            heading.append("  (must fail in this canary)", style="dim")
+            heading.append("  (expected to fail in this canary)", style="dim")
         console.print(heading)
         for finding in check.findings[:_FINDINGS_MAX]:
             _print_finding(result, finding, console)
@@ -87,7 +87,7 @@ def _print_finding(result: RunResult, finding: Finding, console: Console) -> Non
     if context:
         _print_indented(console, Text(context), 4)
     blamed = Text("; ").join(
-        Text.assemble(f"{word} ", (workers, "bold red" if word == "at fault" else "bold"))
+        Text.assemble(f"{word} ", (workers, "bold red" if word == wording.CAUSED_BY else "bold"))
         for word, workers in wording.blame([finding])
     )
     if blamed:

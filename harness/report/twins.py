@@ -1,7 +1,7 @@
-"""A canary beside its twins: which results belong together, and the numbers in which they differ.
+"""A canary next to its twins: which results belong together, and the numbers in which they differ.
 
-A canary ``X`` and its twins ``X-twin`` and ``X-twin-<what differs>`` are known by their names. Must never know how results
-are made, nor on what medium they are shown.
+A canary ``X`` and its twins ``X-twin`` and ``X-twin-<what differs>`` are known by their names. Must never know how
+results are made, nor on what medium they are shown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ROUND: Final = {"s": 1e9, "ms": 1e6, "µs": 1e3}
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One number that tells a canary from its twins: a limit of a check that must fail.
+    """One number that distinguishes a canary from its twins: a limit of a check that must fail.
 
     Attributes:
         check, metric: As in the scenario (``stall``, ``collateral_max``).
@@ -44,7 +44,9 @@ class Column:
 
     @property
     def brief(self) -> str:
-        """The name, with the check before it where it would say too little alone (``collateral``, ``loss messages``)."""
+        """The name, with the check before it where it would say too little alone (``collateral``,
+        ``loss messages``).
+        """
         return self.name if self.unit == "ns" else f"{self.check} {self.name}"
 
 
@@ -79,10 +81,10 @@ def is_twin(name: str, of: str) -> bool:
 
 
 def twins_of(canary: RunResult, results: Iterable[RunResult]) -> tuple[RunResult, ...]:
-    """Return the runs to show beside one run of a canary, one for each twin and variant, in order of name.
+    """Return the runs to show next to one run of a canary, one for each twin and variant, in order of name.
 
     A twin's variant must agree with the canary's wherever both choose. Of repeated runs the same one is taken: the
-    canary's second run is shown beside the twin's second, or its last when it has fewer.
+    canary's second run is shown next to the twin's second, or its last when it has fewer.
     """
     if not canary.must_fail:
         return ()
@@ -117,9 +119,10 @@ def compare(canary: RunResult, twins: Sequence[RunResult]) -> Comparison:
 
 
 def comparison_lines(results: Sequence[RunResult]) -> tuple[str, ...]:
-    """Return a line for each canary that ran with its twins (``collateral-stall: collateral 11.0s; cooperative twin 0.1s``).
+    """Return a line for each canary that ran with its twins
+    (``collateral-stall: collateral 11.0s; cooperative twin 0.1s``).
 
-    Of repeated runs the least and the most are told.
+    Of repeated runs the least and the most are shown.
     """
     plans: dict[tuple[str, str], list[Comparison]] = {}
     for result in results:
@@ -164,9 +167,9 @@ def _value(result: RunResult, column: Column) -> tuple[float, str]:
 
 def _verdict(result: RunResult) -> str:
     if result.must_fail and result.outcome is Verdict.PASS:
-        return "fail, as it must"
+        return "fail, as expected"
     if result.must_fail and result.outcome is Verdict.FAIL and result.verdict is Verdict.PASS:
-        return "pass, had to fail"
+        return "pass, expected to fail"
     return status(result).word.lower()
 
 

@@ -113,8 +113,8 @@ class MemoryUse:
     Attributes:
         limit_bytes: In force; None without one.
         used_bytes: Just now.
-        most_bytes: Most that was in use since the limit was last set; 0 where the kernel cannot tell.
-        at_limit: How often the limit was hit so far. A container's counters begin anew with each of its starts.
+        most_bytes: Most that was in use since the limit was last set; 0 where the kernel cannot say.
+        at_limit: How often the limit was hit so far. A container's counters begin again with each of its starts.
         killed: How many of its processes the kernel has ended for lack of memory so far.
     """
 
@@ -156,7 +156,7 @@ class Node(Protocol):
         ...
 
     def alive(self) -> bool:
-        """Tell whether the process exists (a paused one does)."""
+        """Return whether the process exists (a paused one does)."""
         ...
 
     def identity(self) -> Identity | None:
@@ -177,7 +177,7 @@ class Pausable(Protocol):
     """A node (or worker) that can be frozen; pauses of several holders nest."""
 
     def pause(self, holder: str) -> None:
-        """SIGSTOP; stays paused until every holder has resumed, also when it is started anew meanwhile."""
+        """SIGSTOP; stays paused until every holder has resumed, also when it is started again meanwhile."""
         ...
 
     def resume(self, holder: str) -> None:
@@ -185,7 +185,7 @@ class Pausable(Protocol):
         ...
 
     def state(self) -> str:
-        """Return the scheduler state as the operating system tells it (``T`` = stopped; empty when gone)."""
+        """Return the scheduler state as the operating system reports it (``T`` = stopped; empty when gone)."""
         ...
 
 
@@ -211,7 +211,9 @@ class MemoryLimited(Protocol):
     """A node whose memory can be limited."""
 
     def limit_memory(self, holder: str, limit_bytes: int | None) -> None:
-        """Limit to so many bytes (the smallest of all holders' limits counts), or lift this holder's limit with None."""
+        """Limit to so many bytes (the smallest of all holders' limits counts), or lift this holder's
+        limit with None.
+        """
         ...
 
     def memory_use(self) -> MemoryUse:
@@ -243,7 +245,7 @@ class Disk(Protocol):
         ...
 
     def marked(self) -> bool:
-        """Tell whether that file is there."""
+        """Return whether that file is there."""
         ...
 
     def cut(self) -> None:
@@ -275,7 +277,7 @@ class Disk(Protocol):
         ...
 
     def takes(self, size_bytes: int) -> bool:
-        """Tell whether it would take a file of this size just now."""
+        """Return whether it would take a file of this size just now."""
         ...
 
     def destroy(self) -> None:

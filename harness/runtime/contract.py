@@ -1,7 +1,7 @@
 """What the engine and the faults need of a runtime: the place where the nodes and proxies of one run live.
 
-Two fulfil it: supervised processes and containers. Both carry out the same ``NodeSpec`` and ``Link``, so that a scenario
-means the same in both. Knows no broker, no fault and not the engine.
+Two fulfil it: supervised processes and containers. Both carry out the same ``NodeSpec`` and ``Link``, so that a
+scenario means the same in both. Knows no broker, no fault and not the engine.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SourceAddresses:
     gateways: frozenset[str]
 
     def are_harness(self, remote: Address) -> bool:
-        """Tell whether a remote address may be the harness."""
+        """Return whether a remote address may be the harness."""
         return remote in self.harness or remote[0] in self.gateways
 
 

@@ -1,4 +1,6 @@
-"""Processes that use all the CPU time they get, next to a node in its control group: its limit then binds at any load."""
+"""Processes that use all the CPU time they get, next to a node in its control group: its limit then
+binds at any load.
+"""
 
 from __future__ import annotations
 

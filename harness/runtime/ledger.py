@@ -126,7 +126,9 @@ def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
 
 
 def _sweep_hidden(entry: Path) -> None:
-    """Remove the directory of a run that died before it had its lease: it had created nothing yet. One that is young may live."""
+    """Remove the directory of a run that died before it had its lease: it had created nothing yet. One that is young
+    may live.
+    """
     with contextlib.suppress(OSError):  # it got its name just now
         if time.time() - entry.stat().st_mtime > _SWEEP_SECONDS:
             shutil.rmtree(entry, ignore_errors=True)

@@ -28,8 +28,8 @@ class Limits(Generic[T]):
         return min(self._of.values(), default=None)
 
     def set(self, holder: str, limit: T | None) -> None:
-        """Set a holder's limit, or lift it with None. One that is refused leaves the others in force; so does one that cannot be
-        lifted, until it is lifted again.
+        """Set a holder's limit, or lift it with None. One that is refused leaves the others in force; so does one that
+        cannot be lifted, until it is lifted again.
         """
         if limit is None:
             others = {name: value for name, value in self._of.items() if name != holder}

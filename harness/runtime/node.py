@@ -96,7 +96,7 @@ class BrokerNode(abc.ABC):
 
     @abc.abstractmethod
     def _ended_for_memory(self, code: int) -> bool:
-        """Tell whether the kernel has ended it for lack of memory."""
+        """Return whether the kernel has ended it for lack of memory."""
 
     @abc.abstractmethod
     def _cpu_group(self) -> CpuGroup:

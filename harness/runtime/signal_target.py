@@ -1,4 +1,6 @@
-"""What a process of a run and a container of a run have in common: pauses with holders, and what the kernel says of the process."""
+"""What a process of a run and a container of a run have in common: pauses with holders, and what the kernel says of the
+process.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ class SignalTarget(abc.ABC):
         """Send a signal to this process only, if it still runs."""
 
     def pause(self, holder: str) -> None:
-        """SIGSTOP; it stays stopped until every holder has resumed it, also when it is started anew meanwhile."""
+        """SIGSTOP; it stays stopped until every holder has resumed it, also when it is started again meanwhile."""
         self._pauses.add(holder)
         self.send(signal.SIGSTOP)
 
@@ -51,7 +53,7 @@ class SignalTarget(abc.ABC):
         return procfs.identity(self.pid) if self.pid else None
 
     def alive(self) -> bool:
-        """Tell whether the process exists (a paused one does)."""
+        """Return whether the process exists (a paused one does)."""
         return self.identity() is not None
 
     def logs(self, lines: int = 20) -> str:

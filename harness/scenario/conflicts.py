@@ -31,7 +31,9 @@ def check_together(found: Found, place: TargetField | None, reader: NodeReader) 
 
 
 def ordered(found: Found, ids: list[str], reader: NodeReader) -> Found:
-    """Return the faults with their earliest times, now that those that they wait for are known; report what cannot be."""
+    """Return the faults with their earliest times, now that those that they wait for are known; report
+    what cannot be.
+    """
     by_id = {entry.id: entry for entry, _ in found}
     after = {entry.id: entry.when.after for entry, _ in found if entry.when is not None and entry.when.after}
     sound: dict[str, bool] = {}
@@ -50,7 +52,7 @@ def ordered(found: Found, ids: list[str], reader: NodeReader) -> Found:
         if first is not None and entry.when is not None and entry.when.within_ns < first.until_ns:
             latest = exact(DURATION, first.until_ns)
             message = f"{first.id} may last until {latest}, past the {exact(DURATION, entry.when.within_ns)} allowed"
-            reader.add(words.start, message, f"within: {latest} or more: the end of healing is waited for")
+            reader.add(words.start, message, f"within: {latest} or more, because this waits for the end of healing")
         result.append((dataclasses.replace(entry, earliest_ns=earliest, follows=frozenset(follows)), words))
     return result
 
@@ -72,7 +74,7 @@ def _check_overlap(first: FaultEntry, second: FaultEntry, at: Location, reader: 
         at,
         f"{second.id} {'may overlap' if drawn and not single else 'overlaps'} {first.id} on {names}"
         f" from {exact(DURATION, start)} to {exact(DURATION, end)}",
-        "one fault of a kind at a time on each target: move one, or merge their options",
+        "move one, or merge their options: a target has one fault of a kind at a time",
     )
 
 
@@ -95,7 +97,7 @@ def _check_presence(first: FaultEntry, second: FaultEntry, at: Location, reader:
 
 
 def _check_somebody(found: Found, place: TargetField, reader: NodeReader) -> None:
-    """Report when nobody of a role would be there at first."""
+    """Report when no worker of a role would run at first."""
     joins = [(entry, words) for entry, words in found if entry.joins]
     for group in ("consumer", "producer"):
         everybody = set(place.members(group, ""))
@@ -104,6 +106,6 @@ def _check_somebody(found: Found, place: TargetField, reader: NodeReader) -> Non
             members = [name for name in entry.candidates if name in everybody]
             late |= set(members if entry.on.mode != "random" or len(members) == 1 else ())
             if late >= everybody:
-                message = f"every {group} would join later: warm-up needs one that is there from the start"
+                message = f"every {group} would join later, but warm-up needs one that runs from the start"
                 reader.add(words.at("on"), message, "name those that join, e.g. {worker: c1}")
                 break

@@ -173,7 +173,7 @@ def _compose(text: str, file: str) -> yaml_nodes.Node | None:
         several = "another document" in (error.problem or "")
         message = "a file holds one scenario: a second document starts here" if several else _sentence(error)
         compared = "character '>'" in message or "block scalar" in message
-        hint = 'a comparison stands in quotes, e.g. "> 1000"' if compared else ""
+        hint = 'write a comparison in quotes, e.g. "> 1000"' if compared else ""
         raise ScenarioError([Problem(where, message, hint)]) from error
     except RecursionError as error:
         raise ScenarioError([Problem(Location(file, 1, 1), f"nested deeper than {DEPTH_MAX} levels")]) from error

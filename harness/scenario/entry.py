@@ -42,7 +42,7 @@ class FaultEntry(FaultEffects):
     follows: frozenset[str] = frozenset()
 
     def never_beside(self, other: FaultEntry) -> bool:
-        """Tell whether one of the two is over before the other begins, whenever they are applied."""
+        """Return whether one of the two is over before the other begins, whenever they are applied."""
         ordered = self.id in other.follows or other.id in self.follows
         return ordered or self.earliest_ns >= other.until_ns or other.earliest_ns >= self.until_ns
 

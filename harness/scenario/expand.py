@@ -1,6 +1,6 @@
 """From a scenario as written to its variants: every combination of the matrix, each read and checked.
 
-Owns that all problems of all variants are told at once, each once.
+Owns that all problems of all variants are reported at once, each once.
 """
 
 from __future__ import annotations

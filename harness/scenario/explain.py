@@ -108,7 +108,7 @@ def unreplayable(fault: PlannedFault) -> list[str]:
     """Return what of a planned fault is not settled by the plan, and so not the same in every run of it."""
     found = []
     if fault.when is not None:
-        found.append(f"applied {in_words(fault.when)}: seen while it runs, not replayable to the microsecond")
+        found.append(f"applied {in_words(fault.when)}: its time depends on the run and is not replayable")
     if fault.on.mode in LOOKED_UP:
         found.append(f"its target, the {fault.on.mode}, is looked up when it is applied")
     if fault.unreplayable:
@@ -121,7 +121,7 @@ def _unreplayable(plan: Plan) -> list[str]:
     if not rows:
         return []
     width = max(len(name) for name, _ in rows) + 2
-    return ["", "Not settled by the plan (all else is replayed as it stands)"] + [
+    return ["", "Not determined by the plan (all else is replayed exactly)"] + [
         f"  {line}" for line in _rows(rows, width, COLUMNS - 2)
     ]
 

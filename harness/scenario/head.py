@@ -1,4 +1,6 @@
-"""The top level of a scenario file and the words of a fault entry, as dataclasses that the loader and the schema share."""
+"""The top level of a scenario file and the words of a fault entry, as dataclasses that the loader and
+the schema share.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultWords:
-    """The keys of a fault entry beside the fault itself.
+    """The keys of a fault entry other than the fault itself.
 
     Attributes:
         on: Where it acts; not written for faults that act on the topic.

@@ -18,7 +18,8 @@ def mesh(
     client: Callable[[str], str] = lambda _: "client",
     peers: tuple[ChannelSpec, ...] = (ChannelSpec(role="peer"),),
 ) -> Topology:
-    """Return the common case: nodes ``n1``…, a link from each client zone to each node and from each node to each other one.
+    """Return the common case: nodes ``n1``…, a link from each client zone to each node and from each node to each other
+    one.
 
     Args:
         cluster: Of the variant.

@@ -32,7 +32,8 @@ class Target:
     Attributes:
         node: ``broker`` (any node, narrowed by ``mode``) or the name of a node (``n1``…) or of a service.
         link: ``client-broker``, ``broker-broker`` (links to nodes), or one link's name (``clients->n1``, ``n1->n2``).
-        worker: ``consumer`` or ``producer`` (any worker of the role, narrowed by ``mode``) or a worker's name (``c0``…).
+        worker: ``consumer`` or ``producer`` (any worker of the role, narrowed by ``mode``) or a worker's name
+            (``c0``…).
         zone: With ``client-broker``: only the links of this client zone; empty = every zone.
         mode: ``all``; ``one`` (the first by name); ``random`` (one, drawn from the seed when planned);
             ``leader`` (the leader of the stream or partition, looked up when the fault is applied: its node, the
@@ -57,13 +58,13 @@ class Trigger:
         group: The consumer group is in this state, one of the broker's, by its coordinator's word.
         leader_of: The leader of this partition (of a broker with one leader for all: 0) is as `is` says.
         is_: With `leader_of`: `moved` (another node leads than when the timeline began; so when left out), `none`
-            (nobody leads) or the name of a node that leads.
+            (no node leads) or the name of a node that leads.
         backlog: How many messages are acknowledged and not yet processed: `"> 1000"`, with one of `> >= < <=`.
         processed: How many messages have been processed since the workload started, in the same way.
         after: Another fault, by its id, has been healed.
         delay_ns: How long after that the fault is applied.
-        within_ns: How long after the end of warm-up it may take to be seen; then the fault is not applied, and the run is
-            inconclusive.
+        within_ns: How long after the end of warm-up it may take to be seen; then the fault is not applied, and the run
+            is inconclusive.
     """
 
     group: str = ""
@@ -98,8 +99,10 @@ class Cluster:
         replicas: Copies of each stream or partition.
         topic: Options of the stream or topic; shape from the broker (``storage``, ``duplicate_window``…).
         config: Passed through verbatim into the broker's configuration.
-        image: Image that serves instead of our own (``apache/kafka:4.1.1``); the run then takes containers. Empty = our own.
-        disk: A disk of its own for each node. Without it nodes share this machine's, unless a fault needs one: then `{}`.
+        image: Image that serves instead of our own (``apache/kafka:4.1.1``); the run then takes containers. Empty = our
+            own.
+        disk: A disk of its own for each node. Without it nodes share this machine's, unless a fault needs one: then
+            `{}`.
     """
 
     nodes: int = field(default=1, metadata={"minimum": 1, "maximum": 64})
@@ -147,7 +150,7 @@ class FaultEffects:
     """What a kind of fault does to nodes and to the membership of consumers, for those who know no kind by name.
 
     Attributes:
-        takes_node_down: Its nodes serve nobody while it lasts.
+        takes_node_down: Its nodes serve no client while it lasts.
         silences: Its workers send no heartbeats while it lasts; the group may expel them.
         holds_handler: Its workers' handlers do not end while it lasts; the group may expel who does not poll.
         joins: Its workers are not there at first; it starts them.
@@ -230,8 +233,8 @@ class Plan:
         must_fail: Canary: exactly these checks of ``expect`` must fail; empty for ordinary scenarios.
         attempts: For races, else None.
         topology: What the broker lays out for this cluster and workload.
-        digest: SHA-256 over everything that a scenario says: all but ``file``, ``broker_kind`` and ``topology``; equal plans have
-            equal digests.
+        digest: SHA-256 over everything that a scenario says: all but ``file``, ``broker_kind`` and ``topology``; equal
+            plans have equal digests.
     """
 
     scenario: str

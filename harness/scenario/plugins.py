@@ -1,4 +1,6 @@
-"""What the loader must know of a broker kind and of a fault kind, and the vocabulary that they make: handed to it, never imported."""
+"""What the loader must know of a broker kind and of a fault kind, and the vocabulary that they make: handed to it,
+never imported.
+"""
 
 from __future__ import annotations
 
@@ -74,8 +76,8 @@ class FaultSpec(FaultEffects):
 
     Attributes:
         options: Frozen dataclass of its options; its YAML form is a mapping (``latency: {delay: 50ms}``).
-        acts_on: ``link``, ``node``, ``client`` (any worker), ``consumer`` (workers that consume) or ``topic`` (``on`` is
-            then not written: there is one).
+        acts_on: ``link``, ``node``, ``client`` (any worker), ``consumer`` (workers that consume) or ``topic`` (``on``
+            is then not written: there is one).
         ends_itself: True when ``for`` is not written because the fault ends by itself; then ``span_ns`` gives its
             worst-case length from its options and the number of targets.
         span_ns: ``(options, target_count) -> ns``; None unless ``ends_itself``.

@@ -10,7 +10,8 @@ _CLOCK_UNITS = ("m", "h")
 
 
 def exact(unit: Unit, value: float) -> str:
-    """Return the shortest natural unit string that stands for exactly ``value`` (``90s``, not ``1.5m`` nor ``90000ms``).
+    """Return the shortest natural unit string that stands for exactly ``value`` (``90s``, not ``1.5m`` nor
+    ``90000ms``).
 
     Args:
         unit: Kind of quantity.

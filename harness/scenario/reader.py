@@ -96,7 +96,7 @@ class NodeReader:
         return values
 
     def unknown(self, key: Scalar, path: str, known: Iterable[str]) -> None:
-        """Report a key that nobody knows, with the nearest one that is known."""
+        """Report an unknown key, with the nearest one that is known."""
         where = f"in {path}" if path else "at the top level"
         self.add(key.at, f"unknown key {key.text!r} {where}", nearest(key.text, known) or "it takes no keys")
 

@@ -1,6 +1,6 @@
 """What a target means in a cluster: the names it may come down to.
 
-Owns the words of ``on``. Never knows a fault; it is told what kind of thing the fault acts on.
+Owns the words of ``on``. Never knows a fault; it receives what kind of thing the fault acts on.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: NodeR
 def candidates(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reader: NodeReader) -> tuple[str, ...]:
     """Return the names that the target may come down to, in order; empty when there is a problem (reported).
 
-    With mode ``random``, ``leader`` and ``coordinator`` one of them is chosen later; with ``all`` and ``one`` these are the
-    targets.
+    With mode ``random``, ``leader`` and ``coordinator`` one of them is chosen later; with ``all`` and ``one`` these are
+    the targets.
     """
     if acts_on == "topic":
         return (TOPIC,)
@@ -95,7 +95,7 @@ def candidates(target: Target, node: Node, acts_on: ActsOn, place: TargetField, 
         return _single(word, node, acts_on, place, reader)
     zone_at = _value_at(node, "zone")
     if target.zone and word != "client-broker":
-        reader.add(zone_at, f"zones are of clients: {word!r} has none", "zone goes with {link: client-broker}")
+        reader.add(zone_at, f"zones belong to clients, so {word!r} has none", "zone goes with {link: client-broker}")
         return ()
     if target.zone and target.zone not in zones(place.workload):
         reader.add(zone_at, f"unknown zone {target.zone!r}", nearest(target.zone, zones(place.workload)))
@@ -129,7 +129,7 @@ def _single(word: str, node: Node, acts_on: ActsOn, place: TargetField, reader: 
 
 
 def _fits(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reader: NodeReader) -> bool:
-    """Tell whether mode and partition go with the group, the broker and each other; report what does not."""
+    """Return whether mode and partition go with the group, the broker and each other; report what does not."""
     at = _value_at(node, "mode")
     if target.mode in LOOKED_UP and acts_on in WORKERS:
         others = [mode for mode in get_args(Mode) if mode not in LOOKED_UP]

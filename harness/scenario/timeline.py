@@ -1,7 +1,7 @@
 """The faults of a variant: each read, placed and timed, and together a possible timeline.
 
-Owns ``id``, ``at``, ``for`` and ``on``; ``when`` is read next door (trigger). Never knows a fault by name: its shape says what it acts on and whether it ends by
-itself.
+Owns ``id``, ``at``, ``for`` and ``on``; ``when`` is read next door (trigger). Never knows a fault by name: its shape
+says what it acts on and whether it ends by itself.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _read_entry(
 def _fits(
     words: Words, path: str, spec: FaultSpec, options: Any, place: TargetField | None, reader: NodeReader
 ) -> bool:
-    """Tell whether options fit together and a fault with them can act in this cluster; report when not."""
+    """Return whether options fit together and a fault with them can act in this cluster; report when not."""
     refusals = () if spec.validate is None else tuple(spec.validate(options, place))
     for refusal in refusals:
         node = words.options.get(refusal.key) if isinstance(words.options, document.Mapping) else None
@@ -161,7 +161,9 @@ def _fits(
 def _read_start(
     words: Words, path: str, times: Mapping[str, Any], place: TargetField | None, reader: NodeReader
 ) -> tuple[Any, Trigger | None]:
-    """Return when the fault is applied at the latest (INVALID when there is a problem, reported), and what it waits for."""
+    """Return when the fault is applied at the latest (INVALID when there is a problem, reported), and what it waits
+    for.
+    """
     at_ns, node = times.get("at_ns", INVALID), words.entry.get("when")
     if node is None or (isinstance(node, Scalar) and node.kind == "null"):
         if at_ns is None:
@@ -169,7 +171,9 @@ def _read_start(
             return INVALID, None
         return at_ns, None
     if words.entry.get("at") is not None:
-        reader.add(words.at("when"), f"{path} has both 'at' and 'when'", "a time or a state: leave one out")
+        reader.add(
+            words.at("when"), f"{path} has both 'at' and 'when'", "give a time or a state, and leave the other out"
+        )
         return INVALID, None
     when = read_trigger(node, f"{path}.when", place, reader)
     return (INVALID, None) if when is None else (when.within_ns + when.delay_ns, when)
@@ -201,7 +205,7 @@ def _read_on(
 
 
 def _lasts(words: Words, spec: FaultSpec, place: TargetField, span: tuple[int, int], reader: NodeReader) -> bool:
-    """Tell whether a fault is over before the workload is; report one that is not."""
+    """Return whether a fault is over before the workload is; report one that is not."""
     at_ns, until_ns = span
     if until_ns <= place.workload.duration_ns:
         return True

@@ -1,7 +1,7 @@
 """What a broker lays out: its nodes, the services next to them, and the links that lead to both. Pure data.
 
-A broker's specification gives the topology of a cluster and a workload, so that the loader can check targets without the broker's
-code. Owns names and what leads where; never knows a port number, a process or a broker.
+A broker's specification gives the topology of a cluster and a workload, so that the loader can check targets without
+the broker's code. Owns names and what leads where; never knows a port number, a process or a broker.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Listens = Literal["drawn", "own port"]
-"""Where the proxy of a channel listens: on a port drawn free, or on the member's own port at an address of the pair's own."""
+"""Where the proxy of a channel listens: on a port drawn free, or on the member's own port at an address of the pair's
+own.
+"""
 
 LinkRole = Literal["client", "peer", "service"]
 """From a client zone, from node to node, or from a node to a service."""
@@ -172,8 +174,8 @@ class Topology:
 def pair_address(topology: Topology, source: str, target: str) -> str:
     """Return the loopback address at which ``source`` alone dials ``target``.
 
-    From a member: ``127.<100 + its number>.<target's number>.1``, numbered from 1 in order of the topology. From a client zone:
-    ``127.<200…>.<target's number>.<1…>``.
+    From a member: ``127.<100 + its number>.<target's number>.1``, numbered from 1 in order of the topology. From a
+    client zone: ``127.<200…>.<target's number>.<1…>``.
     """
     names = [member.name for member in topology.members]
     at = names.index(target) + 1

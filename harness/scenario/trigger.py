@@ -38,7 +38,7 @@ _COMPARE: Final[Mapping[str, Callable[[int, int], bool]]] = {
 def read_trigger(node: Node, path: str, place: TargetField | None, reader: NodeReader) -> Trigger | None:
     """Return the trigger as written when it can come true here; otherwise report and return None.
 
-    Whether a fault of the id in ``after`` exists is for the caller to tell.
+    Whether a fault of the id in ``after`` exists is for the caller to check.
     """
     before = len(reader.problems)
     values = reader.fields(node, Trigger, path)
@@ -67,7 +67,7 @@ def read_trigger(node: Node, path: str, place: TargetField | None, reader: NodeR
 
 
 def holds(bound: str, value: int) -> bool:
-    """Tell whether a value meets a comparison (``> 1000``)."""
+    """Return whether a value meets a comparison (``> 1000``)."""
     match = re.match(BOUND_PATTERN, bound)
     return match is not None and _COMPARE[match[1]](value, int(match[2]))
 
@@ -92,7 +92,7 @@ def in_words(trigger: Trigger, *, deadline: bool = True) -> str:
 
 
 def check_after(at: Location, entry_id: str, after: Mapping[str, str], ids: Sequence[str], reader: NodeReader) -> bool:
-    """Tell whether what a fault waits for exists and does not wait for it in turn; report when not.
+    """Return whether what a fault waits for exists and does not wait for it in turn; report when not.
 
     Args:
         at: Of the word after ``after``.

@@ -230,7 +230,9 @@ def _check_abilities(node: Node, place: TargetField, reader: NodeReader) -> None
 def _check_fit(
     root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
 ) -> bool:
-    """Tell whether everything fits together (replicas and nodes, keys and producers, the broker's own rules); report what does not."""
+    """Return whether everything fits together (replicas and nodes, keys and producers, the broker's own rules); report
+    what does not.
+    """
     before = len(reader.problems)
 
     def at(section: str, key: str) -> document.Node:
@@ -269,7 +271,9 @@ def _check_fit(
 def _topology(
     root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
 ) -> Topology:
-    """Return what the broker lays out, or the common case where it is not known; report a zone that is named like a member."""
+    """Return what the broker lays out, or the common case where it is not known; report a zone that is named like a
+    member.
+    """
     if spec is None:
         return mesh(cluster, workload)
     topology = spec.topology(cluster, workload)

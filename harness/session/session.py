@@ -49,8 +49,8 @@ def run_all(
 ) -> list[RunResult]:
     """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
 
-    ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``run/runtimes.py``); raises UnfitEnvironmentError when the one
-    asked for is not to be had.
+    ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``run/runtimes.py``); raises UnfitEnvironmentError when the
+    one asked for is not to be had.
     An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
     """
     for leftover in sweep():
@@ -79,13 +79,14 @@ def in_turn(
     show: Callable[[RunResult, Path, Sequence[tuple[RunResult, Path]]], None],
     listener: Listener,
 ) -> list[RunResult]:
-    """Run one plan after the other and show the twins of each canary once the last of them has ended; return the results.
+    """Run one plan after the other and show the twins of each canary once the last of them has ended; return the
+    results.
 
     Args:
         scenarios: The scenario of each plan, in their order.
         run_one: Index of a plan → its result.
         show: Writes a canary's page again, in its run directory, with its twins and theirs.
-        listener: Told of every result.
+        listener: Hears of every result.
 
     An interrupted run ends it; results so far are returned.
     """
@@ -135,7 +136,7 @@ def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
     plan = replan(text, saved["file"], saved["variant"], saved["seed"])
     if plan.digest != saved["digest"]:
         raise UnfitEnvironmentError(
-            "the plan made from scenario.yaml is not the one that was run",
+            "scenario.yaml gives another plan than the one that was run",
             hint="scenario.yaml was edited, or another version of the harness made this run",
         )
     result = judge(plan, run_dir, record, reproduce_command(plan, record.runtime))
@@ -207,14 +208,14 @@ def _show_beside(
     show: Callable[[RunResult, Path, Sequence[tuple[RunResult, Path]]], None],
     listener: Listener,
 ) -> None:
-    """Put the twins of each canary beside it once the last of them all has ended.
+    """Add the twins of each canary to its page once the last of them all has ended.
 
     Args:
         results: Of this session so far.
         ended: The scenario that has just ended.
         later: Scenarios that are still to run.
         show: See ``in_turn``.
-        listener: Told when a page cannot be written; the one that was there stays.
+        listener: Hears when a page cannot be written; the one that was there stays.
     """
     for result in results:
         family = [name for name in (ended, *later) if name == result.scenario or is_twin(name, result.scenario)]
@@ -224,14 +225,16 @@ def _show_beside(
         try:
             show(result, Path(result.run_dir), [(twin, Path(twin.run_dir)) for twin in twins])
         except (HarnessError, OSError) as error:
-            listener(Note(text=f"the twins of {result.scenario} could not be shown: {error}", warning=True))
+            listener(
+                Note(text=f"the report of {result.scenario} could not be updated with its twins: {error}", warning=True)
+            )
 
 
 async def _interruptible(engine: Engine) -> None:
     """Run the engine; a signal cancels it, and it then takes everything down before it returns."""
     loop = asyncio.get_running_loop()
-    # Calls to a server that hangs hold their threads for seconds; the default's few (six on two cores) would then be taken, and
-    # everything else that needs one would stand still. ``asyncio.run`` shuts it down.
+    # Calls to a server that hangs hold their threads for seconds; the default's few (six on two cores) would then be
+    # taken, and everything else that needs one would stop. ``asyncio.run`` shuts it down.
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="run"))
     running = asyncio.create_task(engine.run())
     for number in _SIGNALS:

@@ -126,7 +126,9 @@ class Worker:
         self._watcher = asyncio.create_task(self._watch(), name=f"listen for {spec.worker}")
 
     async def wait_ready(self) -> None:
-        """Wait until it is connected, time in which it is paused not counted; raises StartError with the end of its log."""
+        """Wait until it is connected, time in which it is paused not counted; raises StartError with the end of its
+        log.
+        """
         waiting = asyncio.create_task(self._ready.wait())
         ending = asyncio.create_task(self._process.wait())
         pending = {waiting, ending}
@@ -160,7 +162,7 @@ class Worker:
         self.order("go", start_ns=go_ns)
 
     async def leave(self, timeout_s: float) -> None:
-        """Tell it to finish what it holds and leave; SIGKILL after ``timeout_s``."""
+        """Ask it to finish what it holds and leave; SIGKILL after ``timeout_s``."""
         self.order("stop_sending" if self.spec.role == "producer" else "stop")
         await self.finish(timeout_s)
 
@@ -188,7 +190,9 @@ class Worker:
         self._process.expect_end()
 
     async def finish(self, timeout_s: float) -> bool:
-        """Wait for it to finish by itself; SIGKILL after ``timeout_s`` and some more. Return False if it ran and did not."""
+        """Wait for it to finish by itself; SIGKILL after ``timeout_s`` and some more. Return False if it ran and did
+        not.
+        """
         self._process.expect_end()
         if not self.pid:
             return True
@@ -256,9 +260,9 @@ class Worker:
                     self._finished.set()
 
     async def _watch(self) -> None:
-        """Tell once when it hangs: it neither reports, nor ends, nor is paused.
+        """Report once when it hangs: it neither reports, nor ends, nor is paused.
 
-        Counts looks, not time: while this process itself does not run, nobody is to blame for what it has not read.
+        Counts looks, not time: while this process itself does not run, no worker is to blame for what it has not read.
         """
         await self._ready.wait()
         heard, silent = self._heard, 0

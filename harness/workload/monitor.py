@@ -1,7 +1,8 @@
 """The monitor: one process that no fault touches.
 
-Ticks every 100 ms, and so measures stalls of the machine itself; makes round trips through every link and to every node;
-and asks the broker who leads and how the consumer group is. All of it is journaled, and is what evidence and the attribution of stalls rest on.
+Ticks every 100 ms, and so measures stalls of the machine itself; makes round trips through every link and to every
+node; and asks the broker who leads and how the consumer group is. All of it is journaled, and is what evidence and the
+attribution of stalls rest on.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ async def _monitor(spec: dict[str, Any]) -> int:
 
 
 def short_of_cpu_ns(pressure: Path = Path("/proc/pressure/cpu")) -> int | None:
-    """Return for how long, since this machine's start, something has waited for a CPU; None where the kernel does not tell.
+    """Return for how long, since this machine's start, something has waited for a CPU; None where the kernel does not
+    say.
 
     Source: the kernel's Documentation/accounting/psi.rst: ``some avg10=… avg60=… avg300=… total=<microseconds>``.
     """

@@ -1,9 +1,9 @@
 """A worker: one OS process that runs one incarnation of a reference producer or consumer.
 
-Control comes as JSON lines on stdin (``go``, ``stop_sending``, ``stop``, ``handler``) and answers go as JSON lines to stdout
-(``ready``, ``counters``, ``finished``); stderr is the log. When stdin ends, the harness is gone and the worker leaves. Both ends
-have a thread of their own, since a handler may hold the event loop: orders reach it all the same, and counters go on. A loop that
-anything else holds is told by silence. Knows no fault, no check and no proxy.
+Control comes as JSON lines on stdin (``go``, ``stop_sending``, ``stop``, ``handler``) and answers go as JSON lines to
+stdout (``ready``, ``counters``, ``finished``); stderr is the log. When stdin ends, the harness is gone and the worker
+leaves. Both ends have a thread of their own, since a handler may hold the event loop: orders reach it all the same, and
+counters go on. A loop that anything else holds shows as silence. Knows no fault, no check and no proxy.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class _Pulse:
             await asyncio.sleep(COUNTERS_S)
 
     def felt(self) -> bool:
-        """Tell whether the loop has gone round lately; one that a handler holds is not asked."""
+        """Return whether the loop has gone round lately; one that a handler holds is not asked."""
         if self._control.handling:
             self._last_ns = monotonic_ns()
         return monotonic_ns() - self._last_ns < _BEAT_LATE_NS
@@ -127,7 +127,9 @@ def _listen(control: Control, loop: asyncio.AbstractEventLoop, work: asyncio.Tas
 
 
 def _lines() -> Iterator[bytes]:
-    """Yield lines of stdin. Straight from the descriptor: a thread inside a buffered read would hinder the interpreter's end."""
+    """Yield lines of stdin. Straight from the descriptor: a thread inside a buffered read would hinder the
+    interpreter's end.
+    """
     pending = b""
     while chunk := os.read(0, 65_536):
         *lines, pending = (pending + chunk).split(b"\n")

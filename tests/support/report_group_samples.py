@@ -107,7 +107,8 @@ def collateral() -> RunResult:
         result,
         verdict=Verdict.FAIL,
         must_fail=("stall",),
-        headline="failed as it must: stall: partition 3 of c1 stood still for 11s: the group waited for c0, blocked for 15s",
+        headline="failed as expected: stall: partition 3 of c1 stalled for 11s: the group waited for c0, blocked for "
+        "15s",
         checks=(_stall(11_000, failed=(3, 4, 5)), *result.checks[1:]),
         timeline=replace(result.timeline, bands=(*result.timeline.bands, *stalls)),
     )
@@ -207,7 +208,8 @@ def _pause(partition: int) -> Finding:
     taker = "c1.1" if partition == 3 else "c2.1"
     return Finding(
         type="collateral-pause",
-        message=f"partition {partition} of c1 had 184 messages waiting and none was delivered for 11s from +6.090s: the "
+        message=f"partition {partition} of c1 had 184 messages waiting and none was delivered for 11s from +6.090s: "
+        "the "
         "group waited for c0, which was blocked in its handler for 15s (collateral 11s)",
         operations=(
             _delivered("c1.1", 2_201 + partition, 6_081, partition, 1_840),

@@ -38,7 +38,7 @@ def failing() -> RunResult:
         must_fail=(),
         outcome=Verdict.FAIL,
         exit_code=ExitCode.VIOLATED,
-        headline="fail: loss: 3 acknowledged messages were never processed; stall: partition 4 stood still for 7.9s",
+        headline="fail: loss: 3 acknowledged messages were never processed; stall: partition 4 stalled for 7.9s",
         checks=(_loss(), _stall(), _order(), _duplicates(), _latency(), _recovery(inconclusive=False)),
         faults=(_kill(), _client_latency()),
         weaknesses=(
@@ -397,7 +397,7 @@ def inconclusive() -> RunResult:
 
 
 def canary() -> RunResult:
-    """Return a canary that failed exactly as it must."""
+    """Return a canary that failed exactly as expected."""
     result = failing()
     return replace(
         result,
@@ -420,7 +420,7 @@ def broken_canary() -> RunResult:
         outcome=Verdict.FAIL,
         exit_code=ExitCode.VIOLATED,
         checks=(loss, _stall(), _order()),
-        headline="fail: stall: partition 4 stood still for 7.9s",
+        headline="fail: stall: partition 4 stalled for 7.9s",
     )
 
 

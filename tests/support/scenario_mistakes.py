@@ -186,11 +186,11 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "zone of a peer link": (
         "{link: client-broker}",
         "{link: broker-broker, zone: «clients}",
-        "zones are of clients",
+        "zones belong to clients",
         "",
     ),
     "zone of one link": ("{link: client-broker}", "{link: n1->n2, zone: «clients}", "'zone' narrows a group", ""),
-    "zone of a node": (LATENCY, "  - kill:\n    on: {node: broker, zone: «clients}\n", "zones are of clients", ""),
+    "zone of a node": (LATENCY, "  - kill:\n    on: {node: broker, zone: «clients}\n", "zones belong to clients", ""),
     "mode": ("{link: client-broker}", "{link: client-broker, mode: «al}", "one of all, one, random, leader", "'all'"),
     "mode of one node": (
         LATENCY,

@@ -1,7 +1,7 @@
-"""Who held a group up, and who paid for it: the members behind a pause that was not its owner's own.
+"""Names the members that caused a pause which was not its owner's own, and the healthy ones that it affected.
 
-Owns the rule of blame: whoever was impaired while the group waited is at fault; when nobody was, whose coming or going
-began the rebalance. Must never blame a member for what another one of its group did.
+Owns the rule of blame: the cause is whichever member was impaired while the group waited; without one, the member whose
+join, leave, death or expulsion began the rebalance. Must never blame a member for what another one of its group did.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.history.read import History
 from harness.units import format_ns
 
 _SHARE_MIN = 10
-"""Who was impaired for less than a tenth of what the worst one was did not hold the group up."""
+"""A member impaired for less than a tenth of the longest impairment did not hold the group up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Blame:
     """Names for a finding.
 
     Attributes:
-        at_fault: Workers, the one most to blame first.
-        paid: Workers that were well and whose partition stood still.
+        at_fault: Workers that caused it, the one with the longest time first.
+        paid: Healthy workers whose partition stalled.
         words: What follows in the message; empty when there is nothing to say.
     """
 
@@ -45,11 +45,11 @@ class Blaming:
         self._rebalances = group.unstable(history)
 
     def of(self, spans: Intervals, owner: str) -> Blame:
-        """Return who is to blame for slices in which the group was not stable.
+        """Return the cause of slices in which the group was not stable.
 
         Args:
             spans: The slices.
-            owner: Last owner of the partition that stood still; empty when nobody had it.
+            owner: Last owner of the partition that stalled; empty when it had none.
         """
         if not length(spans):
             return Blame()
@@ -66,7 +66,7 @@ class Blaming:
         if began:
             words += f"; it began with the {' and the '.join(f'{what} of {worker}' for worker, what in began[:3])}"
         if paid:
-            words += f"; {paid[0]} owned the partition, was well, and paid"
+            words += f"; {paid[0]}, healthy, owned the partition and was stalled"
         at_fault = tuple(holders) or tuple(worker for worker, _ in began)
         return Blame(at_fault, tuple(name for name in paid if name not in at_fault), words)
 
@@ -77,7 +77,7 @@ class Blaming:
 
     def _said(self, worker: str, spans: Intervals) -> str:
         kinds = {kind: length(intersect(spans, found)) for kind, found in self._impaired[worker].items()}
-        # The first one tells most: a fault's window is a little longer than what it did.
+        # The first one is the most precise: a fault's window is a little longer than its effect.
         kind = next(kind for kind, took in kinds.items() if 2 * took >= max(kinds.values()))
         return f"{worker} was {kind} for {format_ns(kinds[kind])}"
 

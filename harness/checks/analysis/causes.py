@@ -1,10 +1,10 @@
-"""Why a partition stood still: cuts an interval into slices with one cause each.
+"""Why a partition stalled: cuts an interval into slices with one cause each.
 
-Precedence: ``fault`` (a probe saw the partition's leader unreachable from its owner's zone, or nobody led it, plus the
+Precedence: ``fault`` (a probe saw the partition's leader unreachable from its owner's zone, or no node led it, plus the
 time to notice that derived from the configuration), ``owner`` (its owner was dead, paused, blocked or targeted),
-``collateral`` (the group was not stable, or nobody owned the partition yet again, while last and next owner were well),
-``rebalance`` (the rest of that), ``unexplained``. Must never take the plan's word for a fault: only what a probe saw
-counts.
+``collateral`` (the group was not stable, or the partition was still without an owner, while last and next owner were
+healthy), ``rebalance`` (the rest of that), ``unexplained``. Must never take the plan's word for a fault: only what a
+probe saw counts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class OwnershipSpan(NamedTuple):
         worker: The owner; while there is none, the last one.
         owned: False between a revocation or loss and the next assignment.
         dead: The incarnation that owned it has ended; a new one of the same worker owns nothing yet.
-        following: Who was assigned the partition next; empty when nobody was.
+        following: Who was assigned the partition next; empty when none was.
     """
 
     worker: str
@@ -67,7 +67,7 @@ class Causes:
         """Return the slices of [start, end) by cause; together they cover it once.
 
         Args:
-            partition: Which stood still.
+            partition: Which stalled.
             start: Monotonic ns.
             end: Monotonic ns.
             before: Worker that got the delivery before it; empty when there was none.
@@ -118,7 +118,7 @@ class Causes:
         return held
 
     def _ill(self, item: OwnershipSpan) -> Intervals:
-        """Return when the last owner of a partition that nobody owns was impaired, or the one that got it next."""
+        """Return when the last owner of a partition without an owner was impaired, or the one that got it next."""
         if item.owned:
             return []
         span = [(item.start_ns, item.end_ns)]
@@ -211,7 +211,8 @@ def _owners(history: History) -> dict[int, list[OwnershipSpan]]:
     """Return by partition who owned it from the beginning to the end of time, in order of time.
 
     The last one assigned owns it until it was revoked or lost; the first one owned it before its assignment too, so
-    that what was never told is nobody's fault. Death does not end it, as the group knows nothing of it yet.
+    that no worker is blamed for an assignment that it was never given. Death does not end it, as the group knows
+    nothing of it yet.
     """
     by_partition: dict[int, list[OwnershipTenure]] = {}
     for tenure in history.ownership_spans:

@@ -9,7 +9,7 @@ from harness.history.read import History
 
 
 def first_processed(history: History) -> Int64:
-    """Return the time of each value's first completed processing, -1 when nobody processed it."""
+    """Return the time of each value's first completed processing, -1 when no consumer processed it."""
     index = history.index
     deliveries = index.deliveries
     table = np.full(index.values + 1, -1, np.int64)

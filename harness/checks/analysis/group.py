@@ -18,7 +18,7 @@ from harness.history.read import History
 UNKNOWN: Final = "unknown"
 
 _SLACK_NS: Final = 1_000_000_000
-"""How much later than what caused it the group may be seen to rebalance, beside its session timeout."""
+"""How much later than what caused it the group may be seen to rebalance, in addition to its session timeout."""
 
 
 class GroupReport(NamedTuple):
@@ -50,7 +50,7 @@ def absences(history: History) -> Mapping[str, Intervals]:
     """Return by worker when it was not a member by the broker's word.
 
     Proven from when an answer without it came until the next one with it was asked for; groups whose members were never
-    told prove nothing.
+    reported prove nothing.
     """
     events = history.of_kind(GroupEvent)
     if not any(event.members for event in events):
@@ -70,7 +70,7 @@ def absences(history: History) -> Mapping[str, Intervals]:
 
 
 def eager_spans(history: History) -> Intervals:
-    """Return when a member of an eager group had given everything back and was not assigned anew."""
+    """Return when a member of an eager group had given everything back and was not assigned again."""
     found = []
     since: dict[tuple[str, int], int] = {}
     for event in history.of_kind(OwnershipEvent, WorkerEvent):
@@ -103,7 +103,7 @@ def rebalances(history: History) -> Intervals:
 
 
 def settled_end(history: History) -> int:
-    """Return until when the group is judged: once the drain is over its consumers are told to leave."""
+    """Return until when the group is judged: once the drain is over its consumers are ordered to leave."""
     end = drain_end(history)
     drained = [event.t for event in history.of_kind(DrainEvent) if event.t <= end]
     return max(drained) if drained and history.window("drain") is not None else end
@@ -112,7 +112,7 @@ def settled_end(history: History) -> int:
 def beginnings(history: History, span: tuple[int, int]) -> list[tuple[str, str]]:
     """Return (worker, what it did) of what began a rebalance: joins, leaves, deaths and expulsions, the latest first.
 
-    The broker's members before, during and after it tell who came and who went; without them, the processes' own events
+    The broker's members before, during and after it show who came and who went; without them, the processes' own events
     do.
     """
     start, end = span

@@ -1,7 +1,7 @@
 """When a worker could not do its work, and why: its process, its loop, or a fault aimed at it.
 
 Must never count a fault that only changes who is a member: a consumer that joins or leaves on purpose is well while it
-runs, and its process's own events tell the rest.
+runs, and its process's own events show the rest.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class Inversions:
     """Operations out of order: parallel arrays in order of discovery.
 
     Attributes:
-        value: Value of the late operation, -1 for one that nobody sent.
+        value: Value of the late operation, -1 for one that no producer sent.
         partition: Of the late operation.
         late, early: Rows of ``deliveries`` (of ``sends`` when ``of_sends``): ``late`` belongs before ``early``.
     """
@@ -124,7 +124,7 @@ def of_partitions(history: History) -> Inversions:
 
 
 def _before(history: History, early: Int64, late: Int64) -> Mask:
-    """Tell which deliveries came before others for certain: not at the same nanosecond to different workers.
+    """Return which deliveries came before others for certain: not at the same nanosecond to different workers.
 
     The rows of the early ones precede those of the late ones in the order of time, then journal, then record.
     """
@@ -136,7 +136,7 @@ def _before(history: History, early: Int64, late: Int64) -> Mask:
 def in_epochs(history: History) -> Inversions:
     """Return first attempts at a lower offset than one before in the same epoch (``History.epochs``).
 
-    Redeliveries, told as such by the broker or the client, stand apart.
+    Redeliveries, marked as such by the broker or the client, stand apart.
     """
     deliveries, epochs = history.index.deliveries, history.epochs
     told_again = (deliveries.attempt > 1) | deliveries.redelivered | (deliveries.offset < 0)

@@ -29,7 +29,7 @@ class MissingAt(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Missing:
-    """Acknowledged messages that nobody processed.
+    """Acknowledged messages that no consumer processed.
 
     Attributes:
         values: Their ids, ascending (so in order of key, then sequence).
@@ -50,7 +50,7 @@ class LogWord:
     Attributes:
         gone: The broker says that the log does not exist.
         audited: The audit read the whole log.
-        first_offset, last_offset: As told by the broker, -1 when not.
+        first_offset, last_offset: As reported by the broker, -1 when not.
         drained: Consumers reached the end of the log, with nothing pending.
     """
 
@@ -84,7 +84,7 @@ class LogWord:
 
 
 def classify(history: History) -> Missing:
-    """Return every acknowledged message that nobody processed, with its place."""
+    """Return every acknowledged message that no consumer processed, with its place."""
     index, authority = history.index, LogWord(history)
     values = np.flatnonzero((index.outcome_of == Outcome.OK) & ~index.processed)
     rows = index.send_of[values]

@@ -1,4 +1,4 @@
-"""Partitions that two incarnations owned at once, and partitions that nobody owned.
+"""Partitions that two incarnations owned at once, and partitions without an owner.
 
 Owns what of it is proven. Two claims are no proof: a member that cannot reach its group does not know yet that it lost
 a partition; that it *worked* while the next owner did, and was well, is. Must never know a limit's default.
@@ -29,7 +29,7 @@ class Overlap:
         earlier, later: Their tenures, in order of assignment.
         start_ns, end_ns: Of the overlap.
         proven_ns: From the later one's first delivery in it to the earlier one's last one, less the time in which the
-            earlier one was impaired or cut off, or the machine stood still; 0 when only one of them worked.
+            earlier one was impaired or cut off, or the machine stalled; 0 when only one of them worked.
         possible_ns: The overlap less the same.
         rows: The two deliveries; empty when there are none.
     """
@@ -45,11 +45,11 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Nobody owned a partition.
+    """A partition had no owner.
 
     Attributes:
-        last: Worker that owned it last; empty when nobody had.
-        proven_ns, possible_ns: Its length without and with the time in which the machine stood still.
+        last: Worker that owned it last; empty when none had.
+        proven_ns, possible_ns: Its length without and with the time in which the machine stalled.
     """
 
     partition: int
@@ -123,7 +123,7 @@ def _deliveries_of(history: History, tenure: OwnershipTenure, start_ns: int, end
 
 
 def gaps(history: History) -> list[Gap]:
-    """Return when nobody owned each partition, within timeline and drain, once anybody owned anything."""
+    """Return when no consumer owned each partition, within timeline and drain, once anybody owned anything."""
     owners = by_partition(history)
     window = history.window("faults")
     formed = history.ownership_spans[0].start_ns
@@ -179,7 +179,7 @@ def dual_findings(history: History, found: list[Overlap], limit_ns: int) -> list
                 f"partition {partition}: {item.earlier.journal} (since "
                 f"{operations.when(history, item.earlier.start_ns)}) and {item.later.journal} (since "
                 f"{operations.when(history, item.later.start_ns)}) both worked on it for {format_ns(item.proven_ns)} "
-                f"in which {item.earlier.worker} was well; the limit is {format_ns(limit_ns)}"
+                f"in which {item.earlier.worker} was healthy; the limit is {format_ns(limit_ns)}"
             ),
             operations=tuple(operations.delivered(history, row) for row in item.rows),
             start_ns=item.start_ns,
@@ -204,7 +204,7 @@ def gap_findings(history: History, found: list[Gap], limit_ns: int) -> list[Find
         Finding(
             type="unowned",
             message=(
-                f"partition {partition}: nobody owned it for {format_ns(item.end_ns - item.start_ns)} from "
+                f"partition {partition}: no owner for {format_ns(item.end_ns - item.start_ns)} from "
                 f"{operations.when(history, item.start_ns)}, "
                 f"{f'after {item.last}' if item.last else 'from the start'}; the limit is {format_ns(limit_ns)}"
             ),

@@ -102,7 +102,7 @@ def _forbidding_by_position(history: History, rows: Int64, group: Int64) -> Int6
 def start_of(history: History, epoch: int) -> InForce:
     """Return the committed positions at which an epoch may have begun.
 
-    Its owner asked for them after its assignment (where nobody told of one, after it was started) and before its first
+    Its owner asked for them after its assignment (where none was reported, after it was started) and before its first
     delivery.
     """
     epochs, deliveries = history.epochs, history.index.deliveries
@@ -119,14 +119,14 @@ def _earliest_acknowledged(history: History, rows: Int64, group: Int64) -> Int64
     by_time = np.argsort(acked, kind="stable")
     rank = np.empty(rows.size, np.int64)
     rank[by_time] = np.arange(rows.size)
-    # Later groups lie lower, so that the running minimum starts anew with each.
+    # Later groups lie lower, so that the running minimum starts again with each.
     running = np.minimum.accumulate(rank + (int(group[-1]) - group) * rows.size)
     earliest: Int64 = by_time[running % rows.size]
     return earliest
 
 
 def _binding(history: History, rows: Int64) -> Mask:
-    """Tell which deliveries were acknowledged so that the broker must not deliver them again."""
+    """Return which deliveries were acknowledged so that the broker must not deliver them again."""
     deliveries = history.index.deliveries
     confirmed: Mask = deliveries.ack_confirmed[rows] & (deliveries.ack_outcome[rows] == Outcome.OK)
     acknowledged = history.facts.settling.acknowledged
@@ -136,7 +136,7 @@ def _binding(history: History, rows: Int64) -> Mask:
 
 
 def _forbidden(history: History, later: Int64, earlier: Int64) -> Mask:
-    """Tell for pairs of deliveries of one place whether the earlier one forbids the later one."""
+    """Return for pairs of deliveries of one place whether the earlier one forbids the later one."""
     deliveries = history.index.deliveries
     if history.facts.settling.on_delivery:
         started = np.array([int(view.header.get("mono_ns", 0)) for view in history.journals], np.int64)
@@ -151,7 +151,7 @@ def _forbidden(history: History, later: Int64, earlier: Int64) -> Mask:
 
 
 def _paused(history: History, rows: Int64) -> Mask:
-    """Tell whether the worker of each delivery was paused or dead between delivery and acknowledgement."""
+    """Return whether the worker of each delivery was paused or dead between delivery and acknowledgement."""
     deliveries = history.index.deliveries
     found = np.zeros(rows.size, np.bool_)
     for event in history.of_kind(WorkerEvent):

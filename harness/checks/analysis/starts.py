@@ -67,7 +67,7 @@ def judge_starts(history: History) -> Starts:
 
 
 class _Log:
-    """The offsets at which messages are known to lie: told by the broker, or found by the audit."""
+    """The offsets at which messages are known to lie: reported by the broker, or found by the audit."""
 
     def __init__(self, history: History) -> None:
         self._index = history.index

@@ -90,7 +90,7 @@ def _taken(own: list[OwnershipTenure], ownership_spans: Iterable[OwnershipTenure
 
 
 def _within(begun: Int64, known: Int64, spans: Intervals) -> tuple[Mask, Mask]:
-    """Tell which [begun, known] lie within one of the spans, and which touch any."""
+    """Return which [begun, known] lie within one of the spans, and which touch any."""
     within, across = np.zeros(begun.size, np.bool_), np.zeros(begun.size, np.bool_)
     for start, end in spans:
         within |= (begun >= start) & (known < end)

@@ -1,6 +1,7 @@
 """Names of Toxiproxy's versions.
 
-The module proxy's list stops at 2.5.0 although newer versions exist under the same module path: the project's releases decide.
+The module proxy's list stops at 2.5.0 although newer versions exist under the same module path: the project's releases
+decide.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""One container of a run: started through testcontainers, signalled and watched as the process of this machine that it is.
+"""One container of a run: started through testcontainers, signalled and watched as the process of this machine that it
+is.
 
-Signals go to the process itself through its pidfd, so that a pause or a kill takes effect at once and at the same instant
-for several nodes; the engine is asked where its own state matters (start, limits, removal). Knows no broker.
+Signals go to the process itself through its pidfd, so that a pause or a kill takes effect at once and at the same
+instant for several nodes; the engine is asked where its own state matters (start, limits, removal). Knows no broker.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Container(SignalTarget):
 
     @property
     def returncode(self) -> int | None:
-        """Exit status of the last start as the engine tells it; None while it runs or before the first start."""
+        """Exit status of the last start as the engine reports it; None while it runs or before the first start."""
         return self._returncode
 
     @property
@@ -171,7 +172,7 @@ class Container(SignalTarget):
         return self._box.get_wrapped_container()
 
     def _watch(self, pid: int) -> None:
-        """Have the kernel tell us when its process ends."""
+        """Have the kernel signal when its process ends."""
         self._drop_handle()
         try:
             self._handle = os.pidfd_open(pid) if pid else -1
@@ -192,7 +193,7 @@ class Container(SignalTarget):
         self._task = asyncio.create_task(self._gone())
 
     async def _told(self) -> None:
-        """Wait until the engine has told of the last end, if there was one."""
+        """Wait until the engine has reported the last end, if there was one."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
@@ -246,7 +247,8 @@ def _removed(box: Any) -> None:
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:
-        # What is still there then, the ledger removes when the run ends, or the next sweep. (OSError: requests' time-outs.)
+        # What is still there then, the ledger removes when the run ends, or the next sweep. (OSError: requests'
+        # time-outs.)
         with contextlib.suppress(DockerException, OSError):
             box.stop(force=True, delete_volume=True)
     finally:

@@ -1,7 +1,7 @@
 """A container's output as a file: every byte once, over all its starts.
 
-The engine's log is read, not the attached streams: whoever attaches to a container that is just starting, or whose engine is
-slow, misses what it says between being answered and being heard.
+The engine's log is read, not the attached streams: whoever attaches to a container that is just starting, or whose
+engine is slow, misses what it says between being answered and being heard.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ContainerOutput:
             self._append(container.logs(stream=True, follow=False))
 
     def _append(self, chunks: Any) -> None:
-        """Append what is new; the engine tells its log from the first start on."""
+        """Append what is new; the engine sends its log from the first start on."""
         at = 0
         with contextlib.closing(chunks), self._log.open("ab", buffering=0) as file:
             for chunk in chunks:

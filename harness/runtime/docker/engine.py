@@ -1,7 +1,8 @@
 """The Docker engine: whether it can be used here, the labels that make things ours, and what a dead run left in it.
 
-Everything that a run creates bears its label from the moment it exists, so that a sweep needs no list of names and works
-without the reaper's image. The docker package is loaded only where an engine is talked to. Knows no node and no broker.
+Everything that a run creates bears its label from the moment it exists, so that a sweep needs no list of names and
+works without the reaper's image. The docker package is loaded only where an engine is talked to. Knows no node and no
+broker.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any
 from harness.errors import UnfitEnvironmentError
 
 Client = Any
-"""A client of the engine. The package has no types; and to a type checker its name is that of our folder of Dockerfiles."""
+"""A client of the engine. The package has no types; and to a type checker its name is that of our folder of
+Dockerfiles.
+"""
 
 LABEL = "broker-chaos-harness.run"
 """Label of every container and network of a run; its value is the run's id."""
@@ -51,7 +54,7 @@ def engine() -> Iterator[Client]:
         yield client
     except (DockerException, RequestException) as error:
         raise UnfitEnvironmentError(
-            f"the Docker engine did not do what it was asked: {error}", hint="is it overloaded, or being restarted?"
+            f"a request to the Docker engine failed: {error}", hint="is it overloaded, or being restarted?"
         ) from error
     finally:
         client.close()
@@ -60,8 +63,8 @@ def engine() -> Iterator[Client]:
 def unusable() -> str:
     """Return why containers cannot serve as nodes here; empty when they can.
 
-    Evidence of what faults do is read from the kernel (process states, sockets, throttling): the engine's processes must be
-    this machine's own.
+    Evidence of what faults do is read from the kernel (process states, sockets, throttling): the engine's processes
+    must be this machine's own.
     """
     if not _may_answer():
         return "no Docker engine answers here"
@@ -70,7 +73,7 @@ def unusable() -> str:
             if client.info().get("OSType") != "linux":
                 return "the Docker engine runs no Linux containers"
             if _elsewhere(client):
-                return "the Docker engine runs on another machine, whose processes cannot be looked at"
+                return "the Docker engine runs on another machine, whose processes are not visible here"
     except UnfitEnvironmentError as error:
         return error.message
     return ""
@@ -89,7 +92,8 @@ def leftovers(run_id: str) -> tuple[str, ...]:
 
 
 def remove(run_id: str, *, quiet_s: float = 0.0) -> tuple[str, ...]:
-    """Remove every container, with its anonymous volumes, and every network of a run; return a line for each that was seen.
+    """Remove every container, with its anonymous volumes, and every network of a run; return a line for each that was
+    seen.
 
     Args:
         run_id: Whose.
@@ -132,13 +136,13 @@ def _lines(containers: Iterable[Any], networks: Iterable[Any]) -> tuple[str, ...
 
 
 def _may_answer() -> bool:
-    """Tell whether looking for an engine is worth loading the package: one is named, or its socket is there."""
+    """Return whether looking for an engine is worth loading the package: one is named, or its socket is there."""
     homes = (Path("/var/run/docker.sock"), Path.home() / ".docker" / "run" / "docker.sock")
     return bool(os.environ.get("DOCKER_HOST")) or any(path.exists() for path in homes)
 
 
 def _elsewhere(client: Client) -> bool:
-    """Tell whether the engine runs on another machine (or in a virtual one): its kernel would not be ours."""
+    """Return whether the engine runs on another machine (or in a virtual one): its kernel would not be ours."""
     told: dict[str, Any] = client.info()
     kernel = Path("/proc/sys/kernel/osrelease").read_text(encoding="ascii").strip()
     host = Path("/proc/sys/kernel/hostname").read_text(encoding="ascii").strip()

@@ -78,7 +78,9 @@ class ContainerNode(Container, BrokerNode):
             raise AbilityError(f"{self.name} is ending: the kernel keeps no account of it") from error
 
     def memory_use(self) -> MemoryUse:
-        """Return the kernel's accounting, or, once it has ended, the last that was seen and the engine's word of why."""
+        """Return the kernel's accounting, or, once it has ended, the last that was seen and the engine's
+        word of why.
+        """
         if self.pid:
             # It may be ending just now, and its group with it.
             with contextlib.suppress(OSError, AbilityError):
@@ -99,7 +101,8 @@ class ContainerNode(Container, BrokerNode):
     def _set_memory_limit(self, limit_bytes: int | None) -> None:
         from docker.errors import APIError  # noqa: PLC0415  only runs with containers load it
 
-        # The engine can lift no limit of memory (−1 is refused, 0 means "leave it"): one beyond all memory stands for none.
+        # The engine can lift no limit of memory (−1 is refused, 0 means "leave it"): one beyond all memory stands for
+        # none.
         value = NO_LIMIT if limit_bytes is None else limit_bytes
         try:
             self.update(mem_limit=value, memswap_limit=value)
@@ -116,7 +119,7 @@ class ContainerNode(Container, BrokerNode):
         return self._was_short_of_memory()
 
     def _was_short_of_memory(self) -> bool:
-        """Tell whether the kernel has ended it for lack of memory: its group is gone, and the engine remembers."""
+        """Return whether the kernel has ended it for lack of memory: its group is gone, and the engine remembers."""
         if self.returncode is None:
             return False
         if self._short_of_memory is None:

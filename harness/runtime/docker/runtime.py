@@ -1,9 +1,10 @@
 """The Docker runtime: each node is a *pod*, two containers that share one network namespace.
 
 Toxiproxy's container owns the namespace, the node's name on the run's network and every published port; the broker's
-container joins it. So a node that is killed and started again finds its addresses, its configuration is the one of the process
-runtime but for the address it listens on, and what it dials on loopback addresses is its own pod's Toxiproxy. Pod ``n1``
-carries the links ``clients->n1``, ``n1->n2``, ``n1->n3``. Ports are published on loopback addresses of this machine alone.
+container joins it. So a node that is killed and started again finds its addresses, its configuration is the one of the
+process runtime but for the address it listens on, and what it dials on loopback addresses is its own pod's Toxiproxy.
+Pod ``n1`` carries the links ``clients->n1``, ``n1->n2``, ``n1->n3``. Ports are published on loopback addresses of this
+machine alone.
 """
 
 from __future__ import annotations

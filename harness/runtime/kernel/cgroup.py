@@ -1,4 +1,5 @@
-"""Control groups, version 2 or 1: where they can be made, making and removing them. What they limit: ``cgroup_cpu``, ``cgroup_memory``.
+"""Control groups, version 2 or 1: where they can be made, making and removing them. What they limit: ``cgroup_cpu``,
+``cgroup_memory``.
 
 https://docs.kernel.org/admin-guide/cgroup-v2.html and https://docs.kernel.org/admin-guide/cgroup-v1/cgroups.html
 """
@@ -32,7 +33,8 @@ class Controller:
 
 
 def place_for(root: Path, what: str, mounts: tuple[str, ...], files: Mapping[int, str]) -> tuple[Path, int]:
-    """Return the first (parent, version) in which a new group has the file that limits it; raises AbilityError when none has.
+    """Return the first (parent, version) in which a new group has the file that limits it; raises AbilityError when
+    none has.
 
     Args:
         root: Of all hierarchies.
@@ -104,7 +106,7 @@ class ControlGroup:
 
     @classmethod
     def at(cls, path: Path) -> Self:
-        """Return a group that somebody else has made (an engine, for a container)."""
+        """Return a group that another program has made (an engine, for a container)."""
         group = cls(Controller(path.parent, 2 if (path / cls.LIMIT[2]).exists() else 1), "")
         group.path = path
         return group
@@ -118,7 +120,7 @@ class ControlGroup:
         (self.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
     def remove(self) -> bool:
-        """Remove the group if it is empty of processes; tell whether it is gone."""
+        """Remove the group if it is empty of processes; return whether it is gone."""
         return remove_group(self.path)
 
     def _write(self, name: str, text: str) -> None:
@@ -129,7 +131,7 @@ class ControlGroup:
 
 
 def remove_group(path: Path, deadline_s: float = 3.0) -> bool:
-    """Remove a control group once its last process is reaped; tell whether it is gone."""
+    """Remove a control group once its last process is reaped; return whether it is gone."""
     deadline = time.monotonic() + deadline_s
     while path.exists():
         try:

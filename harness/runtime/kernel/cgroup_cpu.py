@@ -15,8 +15,10 @@ from harness.runtime.kernel.cgroup import ROOT, ControlGroup, Controller, place_
 
 PERIOD_US = 100_000
 _TASKS = 3
-"""As how many tasks a node counts when CPUs are short: about as many threads as a starting JVM has running. A group counts as one
-by default, however many it runs, and other processes on the machine would then starve a node more than its limit does."""
+"""As how many tasks a node counts when CPUs are short: about as many threads as a starting JVM has running. A group
+counts as one by default, however many it runs, and other processes on the machine would then starve a node more than
+its limit does.
+"""
 
 
 class CpuController(Controller):

@@ -42,7 +42,7 @@ class MemoryGroup(ControlGroup):
         self.forget_most()
 
     def forget_most(self) -> None:
-        """Let the most that was in use begin anew; some kernels count no hits of the limit, and it stands for them."""
+        """Let the most that was in use begin again; some kernels count no hits of the limit, and it stands for them."""
         if self._version == 1:
             self._write("memory.max_usage_in_bytes", "0")
 
@@ -68,7 +68,7 @@ class MemoryGroup(ControlGroup):
             used = BYTES.format(int(self._read("memory.usage_in_bytes")))
             raise AbilityError(
                 f"the kernel (control groups version 1) refuses a memory limit of {BYTES.format(limit_bytes)}: "
-                f"{used} are in use and cannot be taken back",
+                f"{used} are in use and cannot be reclaimed",
                 hint="choose a limit above what the node uses: it is reached as the node grows",
             ) from error
 
@@ -81,7 +81,7 @@ class MemoryGroup(ControlGroup):
             return MemoryUse(
                 limit_bytes=None if limit >= NO_LIMIT else limit,
                 used_bytes=int(self._read("memory.current")),
-                most_bytes=0,  # memory.peak cannot begin anew in every kernel, and events count every hit
+                most_bytes=0,  # memory.peak cannot begin again in every kernel, and events count every hit
                 at_limit=int(events["max"]) + int(events["oom"]),
                 killed=int(events["oom_kill"]),
             )

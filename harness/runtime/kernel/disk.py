@@ -1,8 +1,8 @@
 """A node's own disk: a file system in an image file, mounted by a loop device, whose power can be cut.
 
-The cut is the file system's own shutdown without a flush of its log: what was not synced is gone at the next mount, as it is when
-a machine loses its power, on a real journaling file system. What the kernel had written back by itself stays, as it does on
-real hardware. Linux only; needs root. Knows no broker.
+The cut is the file system's own shutdown without a flush of its log: what was not synced is gone at the next mount, as
+it is when a machine loses its power, on a real journaling file system. What the kernel had written back by itself
+stays, as it does on real hardware. Linux only; needs root. Knows no broker.
 
 ``XFS_IOC_GOINGDOWN`` (man 2 ioctl_xfs_goingdown) and ``EXT4_IOC_SHUTDOWN`` (fs/ext4/ext4.h) are the same number:
 ``_IOR('X', 125, __u32)``; the value 2 is ``NOLOGFLUSH`` in both.
@@ -90,7 +90,9 @@ class LoopDisk:
         self.generation += 1
 
     def mark(self) -> None:
-        """Write a file and sync nothing: a power cut right after this must lose it. Raises StartError where there is no room."""
+        """Write a file and sync nothing: a power cut right after this must lose it. Raises StartError where there is no
+        room.
+        """
         with self._root() as root:
             try:
                 handle = os.open(_MARKER, _NEW, 0o600, dir_fd=root)
@@ -102,7 +104,7 @@ class LoopDisk:
                 raise StartError(f"{self.point} takes no file that a power cut could lose: {error.strerror}") from error
 
     def marked(self) -> bool:
-        """Tell whether that file is there."""
+        """Return whether that file is there."""
         return (self.point / _MARKER).exists()
 
     def cut(self) -> None:
@@ -128,9 +130,10 @@ class LoopDisk:
         return ""
 
     def unmount(self) -> None:
-        """Unmount it and wait until its loop device has gone; raises StartError (definite) when somebody holds it.
+        """Unmount it and wait until its loop device has gone; raises StartError (definite) when a process holds it.
 
-        A second mount of the image beside a device that is still there would be a second file system on the same blocks.
+        A second mount of the image next to a device that is still there would be a second file system on the same
+        blocks.
         """
         deadline = time.monotonic() + _DEADLINE_S
         while self.mounted() is not None:
@@ -140,7 +143,7 @@ class LoopDisk:
             time.sleep(_POLL_S if done.returncode else 0)
         while loop_devices(self.image):
             if time.monotonic() > deadline:
-                raise StartError(f"the loop device of {self.image} does not go: another mount of it is left")
+                raise StartError(f"the loop device of {self.image} cannot be removed: another mount of it exists")
             time.sleep(_POLL_S)
 
     def sync(self) -> None:
@@ -185,7 +188,7 @@ class LoopDisk:
             os.unlink(f"{_BALLAST}{holder}", dir_fd=root)
 
     def takes(self, size_bytes: int) -> bool:
-        """Tell whether the file system would take a file of this size just now."""
+        """Return whether the file system would take a file of this size just now."""
         with self._root() as root:
             try:
                 handle = os.open(_ROOM, _NEW, 0o600, dir_fd=root)
@@ -223,7 +226,9 @@ class LoopDisk:
             os.close(handle)
 
     def _require_shutdown(self) -> None:
-        """Raise StartError (definite) where the file system knows no shutdown: told by a flag that no kernel accepts."""
+        """Raise StartError (definite) where the file system knows no shutdown, requested by a flag that no kernel
+        accepts.
+        """
         with self._root() as root:
             try:
                 fcntl.ioctl(root, _SHUTDOWN, struct.pack("I", _NO_SUCH_FLAG))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mounted:
-    """One mount as the kernel tells it (proc(5), mountinfo).
+    """One mount as the kernel reports it (proc(5), mountinfo).
 
     Attributes:
         point: Where.

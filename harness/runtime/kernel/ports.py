@@ -1,9 +1,9 @@
 """Free loopback ports, held against other runs for as long as this one lasts.
 
 Ports are drawn below the kernel's ephemeral range: a broker that is down for a moment must find its port again, and an
-outgoing connection could otherwise have been given it (or even connected to itself). A port is held by a UNIX socket with an
-abstract name: such names belong to the network namespace, as ports do, so that every run of every user sees them whatever its
-directories; and the kernel gives them back when the holder dies, however it dies (unix(7)).
+outgoing connection could otherwise have been given it (or even connected to itself). A port is held by a UNIX socket
+with an abstract name: such names belong to the network namespace, as ports do, so that every run of every user sees
+them whatever its directories; and the kernel gives them back when the holder dies, however it dies (unix(7)).
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Ports:
         self._random = random.SystemRandom()
 
     def draw(self) -> int:
-        """Return a port that nobody listens on and no other run holds; raises UnfitEnvironmentError when none is left."""
+        """Return a port that no process listens on and no other run holds; raises UnfitEnvironmentError when none is
+        left.
+        """
         for _ in range(_ATTEMPTS):
             port = self._random.randrange(_LOWEST, _ephemeral_start())
             if port not in self._held and self._hold(port):

@@ -70,7 +70,9 @@ class ProcessNode(SupervisedProcess, BrokerNode):
     def memory_use(self) -> MemoryUse:
         """Return the kernel's accounting; raises AbilityError without a group."""
         if self._memory is None:
-            raise AbilityError(f"no control group of ours counts the memory of {self.name}")
+            raise AbilityError(
+                f"{self.name} is not in a control group managed by the harness, so its memory is not counted"
+            )
         return self._memory.use()
 
     def release(self) -> None:
@@ -84,15 +86,19 @@ class ProcessNode(SupervisedProcess, BrokerNode):
 
     def _cpu_group(self) -> CpuGroup:
         if self._cpu is None:
-            raise AbilityError(f"no control group of ours holds {self.name}")
+            raise AbilityError(f"{self.name} is not in a control group managed by the harness")
         return self._cpu
 
     def _set_cpu_limit(self, cores: float | None) -> None:
         if self._cpu is None:
-            raise AbilityError(f"the CPU of {self.name} cannot be limited: it runs in no control group of ours")
+            raise AbilityError(
+                f"the CPU of {self.name} cannot be limited: it is not in a control group managed by the harness"
+            )
         self._cpu.limit(cores)
 
     def _set_memory_limit(self, limit_bytes: int | None) -> None:
         if self._memory is None:
-            raise AbilityError(f"the memory of {self.name} cannot be limited: it runs in no control group of ours")
+            raise AbilityError(
+                f"the memory of {self.name} cannot be limited: it is not in a control group managed by the harness"
+            )
         self._memory.limit(limit_bytes)

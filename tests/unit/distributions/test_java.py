@@ -27,7 +27,8 @@ def write_java(home: Path, version: str) -> Path:
     (home / "bin").mkdir(parents=True)
     java = home / "bin" / "java"
     java.write_text(
-        f"#!/bin/sh\n# A stand-in, made by test_distributions_java.py.\necho 'openjdk version \"{version}\" 2026-01-20' >&2\n",
+        f'#!/bin/sh\n# A stand-in, made by test_distributions_java.py.\necho \'openjdk version "{version}" '
+        "2026-01-20' >&2\n",
         encoding="utf-8",
     )
     java.chmod(0o755)
@@ -164,7 +165,7 @@ def test_a_java_that_does_not_answer_is_not_used(world: World, monkeypatch: pyte
     on_path(world, monkeypatch)
     broken: dict[str, Callable[[Path], object]] = {
         "does not work": lambda path: path.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8"),
-        "does not tell its version": lambda path: path.write_text("#!/bin/sh\necho hello\n", encoding="utf-8"),
+        "does not report its version": lambda path: path.write_text("#!/bin/sh\necho hello\n", encoding="utf-8"),
     }
     for number, (said, breaking) in enumerate(broken.items()):
         path = write_java(world.root / f"broken-{number}", "25")

@@ -173,7 +173,7 @@ def test_an_engine_that_cannot_serve_is_only_said(
         engine.end()
     assert found.status is Status.LIMITED
     assert detail in found.detail
-    assert "the process runtime serves" in found.remedy
+    assert "not needed for the process runtime" in found.remedy
 
 
 def test_an_engine_that_can_serve_tells_its_version_and_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def test_without_an_engine_every_item_of_it_says_so(monkeypatch: pytest.MonkeyPa
 def test_a_machine_that_cannot_make_a_base_says_what_would_help() -> None:
     found = doctor_engine.base_image_item("", ["making one needs root"], ["kafka", "mini"])
     assert (found.status, found.affects) == (Status.LIMITED, "kafka and mini in containers")
-    assert found.detail.endswith("none can be had: making one needs root")
+    assert found.detail.endswith("one cannot be built here: making one needs root")
     assert "HARNESS_BASE_IMAGE" in found.remedy
     assert doctor_engine.base_image_item("", [], ["kafka"]).status is Status.OK
     assert doctor_engine.base_image_item("debian", ["making one needs root"], ["kafka"]).detail == "debian"

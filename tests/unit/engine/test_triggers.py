@@ -72,7 +72,7 @@ def test_what_is_not_seen_in_time_tells_what_was_seen_last() -> None:
     ("wanted", "answers", "observed"),
     [
         ("moved", ("", "n1", "", "n1", "n2"), "partition 3 was led by n2 (first n1)"),
-        ("none", ("n1", ""), "partition 3 was led by nobody"),
+        ("none", ("n1", ""), "partition 3 was led by no node"),
         ("n3", ("n1", "n3"), "partition 3 was led by n3"),
     ],
 )

@@ -416,9 +416,19 @@ THREE = "{nodes: 3, replicas: 3}"
 @pytest.mark.parametrize(
     ("fault", "on", "broker", "message"),
     [
-        ("bandwidth: {rate: 20KB/s}", "{link: n1->n2}", "nats", "bandwidth: nats-2 does not let strangers send"),
-        ("slicer: {size: 512B}", "{link: broker-broker}", "kafka", "slicer: kafka-4 does not let strangers keep"),
-        ("limit_data: {bytes: 20KiB}", "{link: n1->n2}", "nats", "limit_data: nats-2 does not let strangers keep"),
+        ("bandwidth: {rate: 20KB/s}", "{link: n1->n2}", "nats", "bandwidth: nats-2 does not accept much probe traffic"),
+        (
+            "slicer: {size: 512B}",
+            "{link: broker-broker}",
+            "kafka",
+            "slicer: kafka-4 does not accept a kept probe connection",
+        ),
+        (
+            "limit_data: {bytes: 20KiB}",
+            "{link: n1->n2}",
+            "nats",
+            "limit_data: nats-2 does not accept a kept probe connection",
+        ),
         ("bandwidth: {rate: 1500B/s}", "{link: client-broker}", "nats", "rate must be whole KB/s"),
         ("slicer: {size: 32KiB, delay: 100us}", "{link: client-broker}", "nats", "cannot be seen"),
         ("slicer: {size: 4B, variation: 4B}", "{link: client-broker}", "nats", "variation must be less than size"),

@@ -30,7 +30,7 @@ def test_what_is_laid_out_otherwise_tells_nothing(text: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("short", "told"),
-    [(69, []), (70, ["this machine was short of CPU: something waited for one in 70% of the time"])],
+    [(69, []), (70, ["CPU contention on this machine: for 70% of the run some process waited for a CPU"])],
 )
 def test_a_report_notes_it_from_70_percent_of_the_time_on(short: int, told: list[str]) -> None:
     builder = HistoryBuilder().lines([f"- 95 machine short_ns={short} of_ns=100"])

@@ -59,7 +59,7 @@ def test_a_finding_shows_operations_times_fault_limit_and_measured_value() -> No
 
 def test_a_canary_is_a_success_that_says_so() -> None:
     text = Page(render_report(samples.canary())).text
-    assert "canary: failed as it must: loss" in text
+    assert "canary: failed as expected: loss" in text
     assert "What failed" in text
     assert "What was violated" not in text
 
@@ -99,7 +99,7 @@ def test_hovering_tells_exact_values() -> None:
     titles = _titles(samples.failing())
     assert "kill-1: kill the leader with SIGKILL, start it again after 8s: +10.006s to +19.470s" in titles
     assert "kill-1 planned +10.000s to +21.000s" in titles
-    assert "partition 4 stood still: unexplained, +14.200s to +17.983s, 3.78s" in titles
+    assert "partition 4 stalled: unexplained, +14.200s to +17.983s, 3.78s" in titles
     assert "n2 reachable: n2 unreachable: +10.010s to +18.700s, 8.69s" in titles
     assert any(re.fullmatch(r"partition 0, -5\.000s to \S+: 2\d\d(\.\d)?/s", title) for title in titles)
     assert any(title.startswith("loss: lost, +11.702s") for title in titles)
@@ -213,7 +213,7 @@ def test_informative_findings_are_shown_apart() -> None:
     result = samples.passing()
     check = replace(samples.failing().checks[0], expected=False)
     source = render_report(replace(result, checks=(*result.checks[1:], check)))
-    assert "which the scenario does not judge" in source
+    assert "which the scenario does not name" in source
     assert "What was violated" not in source
     assert check.verdict is Verdict.FAIL
 
@@ -253,7 +253,7 @@ def test_a_page_without_a_timeline_has_everything_else() -> None:
 def test_an_interrupted_run_says_when_it_was_stopped() -> None:
     result = replace(samples.passing(), error="interrupted", exit_code=2, outcome=Verdict.INCONCLUSIVE)
     banner = render_report(result).partition("</header>")[0]
-    assert "stopped by a signal during audit; judged as far as it came" in banner
+    assert "stopped by a signal during audit; the recorded part was judged" in banner
 
 
 def test_an_outage_that_lasts_to_the_end_is_labelled_before_it() -> None:

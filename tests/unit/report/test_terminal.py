@@ -96,7 +96,7 @@ def test_plain_mode_writes_a_stamped_line_for_every_phase_fault_and_note() -> No
         "02:15:07  fault kill-1 healed: n2 answers again",
         "02:15:07  warning: worker c1 died",
         (
-            "02:15:07  FAIL loss: 3 acknowledged messages were never processed; stall: partition 4 stood still for 7.9s "
+            "02:15:07  FAIL loss: 3 acknowledged messages were never processed; stall: partition 4 stalled for 7.9s "
             "(took 43.3s)"
         ),
     ]

@@ -36,8 +36,8 @@ def _shown(result: RunResult, width: int = 100) -> str:
         (samples.failing, "FAIL  loss: 3 acknowledged messages were never processed"),
         (samples.passing, "PASS  all 4 expectations hold"),
         (samples.inconclusive, "INCONCLUSIVE  latency-1 was not proven to act"),
-        (samples.canary, "PASS  canary: failed as it must: loss (messages_max: measured 3, limit ≤ 0)"),
-        (samples.broken_canary, "FAIL  canary: did not fail as it must: loss had to fail, but its verdict is pass"),
+        (samples.canary, "PASS  canary: failed as expected: loss (messages_max: measured 3, limit ≤ 0)"),
+        (samples.broken_canary, "FAIL  canary: did not fail as expected: expected loss to fail, but it passed"),
         (samples.unfit, "ENVIRONMENT ERROR  n3 did not become ready within 30s"),
     ],
 )
@@ -62,10 +62,10 @@ def test_a_violation_is_told_with_operations_fault_limit_and_measured_value() ->
 
 def test_a_canary_that_failed_otherwise_names_both_wrongs() -> None:
     sentence = judgement.canary(samples.broken_canary())
-    assert "loss had to fail, but its verdict is pass" in sentence
-    assert "stall (pause_max: measured 7.91s, limit ≤ 6s) failed, but only loss must" in sentence
+    assert "expected loss to fail, but it passed" in sentence
+    assert "stall (pause_max: measured 7.91s, limit ≤ 6s) failed unexpectedly (expected to fail: loss)" in sentence
     absent = replace(samples.broken_canary(), checks=(), must_fail=("loss",))
-    assert "loss had to fail, but was not judged" in judgement.canary(absent)
+    assert "expected loss to fail, but it was not judged" in judgement.canary(absent)
 
 
 def test_a_violation_proven_before_an_interruption_comes_first() -> None:
@@ -191,7 +191,7 @@ def test_a_bare_interruption_says_when_and_what_was_judged() -> None:
     result = replace(
         samples.passing(), error="interrupted", exit_code=ExitCode.INTERRUPTED, outcome=Verdict.INCONCLUSIVE
     )
-    assert _shown(result).startswith("INTERRUPTED  stopped by a signal during audit; judged as far as it came\n")
+    assert _shown(result).startswith("INTERRUPTED  stopped by a signal during audit; the recorded part was judged\n")
     early = replace(result, timeline=None, checks=())
     assert _shown(early).startswith("INTERRUPTED  stopped by a signal; nothing was judged\n")
 

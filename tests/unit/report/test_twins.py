@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_the_checks_that_must_fail() -> None:
         ("stall", "collateral", "≤ 2s")
     ]
     assert [(row.name, row.verdict, row.cells[0]) for row in comparison.rows] == [
-        ("canary", "fail, as it must", ("11.0s", "fail")),
+        ("canary", "fail, as expected", ("11.0s", "fail")),
         ("cooperative twin", "pass", ("0.1s", "pass")),
         ("kip848 twin", "pass", ("0.1s", "pass")),
         ("worker-handler twin", "pass", ("0.1s", "pass")),
@@ -94,7 +94,7 @@ def test_a_twin_without_the_limit_is_compared_by_what_it_measured() -> None:
 def test_a_canary_that_did_not_fail_says_so() -> None:
     missed = replace(TWINS[0], scenario=CANARY.scenario, must_fail=("stall",), outcome=Verdict.FAIL, exit_code=1)
     comparison = compare(missed, TWINS[1:])
-    assert comparison.rows[0].verdict == "pass, had to fail"
+    assert comparison.rows[0].verdict == "pass, expected to fail"
     assert comparison.rows[0].cells[0] == ("104.0ms", "pass")
 
 
@@ -140,11 +140,11 @@ def test_the_page_shows_every_twin_under_the_same_scale() -> None:
     section = _section(source)
     assert section.count("<svg") == 1 + len(TWINS)
     text = " ".join(Page(section).text.split())
-    assert text.startswith("Beside its twins")
-    assert "In the canary c0 held the group up and c1 paid for it." in text
+    assert text.startswith("Comparison with its twins")
+    assert "In the canary c0 held the group up and c1 waited for it." in text
     for told in (
         "canary Canary: with range",
-        "✗ fail, as it must",
+        "✗ fail, as expected",
         "11.0s",
         "cooperative twin Twin: with coop",
         "0.1s",
@@ -177,7 +177,7 @@ def test_one_scale_has_one_axis_one_shading_and_one_hue_for_each_owner() -> None
 def test_a_twin_without_a_timeline_says_why() -> None:
     source = _section(render_report(CANARY, [replace(TWINS[0], timeline=None, error="n3 did not start")]))
     assert "No timeline: n3 did not start" in source
-    assert source.startswith("\n  <h2>Beside its twin</h2>")
+    assert source.startswith("\n  <h2>Comparison with its twin</h2>")
 
 
 def test_a_hostile_twin_is_shown_not_obeyed() -> None:
@@ -191,15 +191,15 @@ def test_a_hostile_twin_is_shown_not_obeyed() -> None:
 def test_the_picture_tells_who_held_the_group_up() -> None:
     picture = timeline_svg(CANARY)
     words = [element.text for element in ET.fromstring(picture).iter("text")]
-    for told in ("c0 at fault", "blocked 15s", "joining 14.1s", "preparing rebalance 13.8s", "absent", "unowned 11s"):
+    for told in ("c0 (cause)", "blocked 15s", "joining 14.1s", "preparing rebalance 13.8s", "absent", "unowned 11s"):
         assert told in words
     assert words.count("collateral 11s") == 3
     assert words.count("owner 15s") == 3
     titles = _titles(picture)
     assert "group: completing rebalance: +17.020s to +17.090s, 70ms" in titles
-    assert "partition 3 stood still: collateral, +6.090s to +17.090s, 11s" in titles
-    assert "partition 4 owned by nobody, +6.090s to +17.090s, 11s" in titles
-    assert "c0 at fault" not in [element.text for element in ET.fromstring(timeline_svg(TWINS[0])).iter("text")]
+    assert "partition 3 stalled: collateral, +6.090s to +17.090s, 11s" in titles
+    assert "partition 4 without an owner, +6.090s to +17.090s, 11s" in titles
+    assert "c0 (cause)" not in [element.text for element in ET.fromstring(timeline_svg(TWINS[0])).iter("text")]
 
 
 def test_a_dead_group_is_no_dead_worker() -> None:
@@ -216,26 +216,28 @@ def test_a_dead_group_is_no_dead_worker() -> None:
 def test_blame_is_told_on_every_medium() -> None:
     stream = io.StringIO()
     render_result(CANARY, Console(file=stream, width=120))
-    assert "    at fault c0; paid c1\n" in stream.getvalue()
-    assert "as it must: stall (collateral_max: measured 11s, limit ≤ 2s; at fault c0; paid c1)" in stream.getvalue()
+    assert "    caused by c0; affected c1\n" in stream.getvalue()
     assert (
-        '<dt>at fault</dt><dd class="culprit">c0</dd></div><div class="blame"><dt>paid</dt><dd>c1</dd>'
+        "as expected: stall (collateral_max: measured 11s, limit ≤ 2s; caused by c0; affected c1)" in stream.getvalue()
+    )
+    assert (
+        '<dt>caused by</dt><dd class="culprit">c0</dd></div><div class="blame"><dt>affected</dt><dd>c1</dd>'
         in render_report(CANARY)
     )
     case = next(case for case in ET.fromstring(to_junit([CANARY])).iter("testcase") if case.get("name") == "stall")
     told = case.findtext("system-out") or ""
-    assert told.splitlines()[0].endswith("measured 11s, limit ≤ 2s; at fault: c0; paid: c1")
-    assert "  at fault: c0\n  paid: c1\n" in told
+    assert told.splitlines()[0].endswith("measured 11s, limit ≤ 2s; caused by: c0; affected: c1")
+    assert "  caused by: c0\n  affected: c1\n" in told
     failed = replace(CANARY, must_fail=(), outcome=Verdict.FAIL)
     failure = next(ET.fromstring(to_junit([failed])).iter("failure"))
-    assert "at fault: c0; paid: c1" in (failure.get("message") or "")
+    assert "caused by: c0; affected: c1" in (failure.get("message") or "")
 
 
 def test_a_finding_that_blames_nobody_says_nothing_of_it() -> None:
     stream = io.StringIO()
     render_result(samples.failing(), Console(file=stream, width=120))
     for shown in (stream.getvalue(), render_report(samples.failing()), to_junit([samples.failing()])):
-        assert "at fault" not in shown
+        assert "caused by" not in shown
 
 
 def test_twins_stay_beside_a_canary_that_is_judged_again(tmp_path: Path) -> None:
@@ -305,7 +307,7 @@ def test_a_page_that_cannot_be_written_is_told_and_stays(tmp_path: Path) -> None
     assert [result.exit_code for result in results] == [0, 0]
     (note,) = (event for event in told if isinstance(event, Note))
     assert note.warning
-    assert "twins of collateral-stall could not be shown" in note.text
+    assert "could not be updated with its twins" in note.text
 
 
 def test_results_of_groups_can_be_read_back() -> None:

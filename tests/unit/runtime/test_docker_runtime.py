@@ -183,12 +183,12 @@ def test_an_engine_that_fails_is_an_unfit_environment(
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setattr("docker.from_env", lambda **_: fake)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")  # so that it is worth asking
-    assert "did not do what it was asked" in docker_engine.unusable()
+    assert "a request to the Docker engine failed" in docker_engine.unusable()
     ledger = Ledger(f"run-{os.getpid()}-engine-slow", tmp_path)
     ledger.intend("docker")
     assert ledger.close() == ()
     (found,) = sweep(remove=False)
-    assert "did not do what it was asked" in found.left[0]
+    assert "a request to the Docker engine failed" in found.left[0]
     assert fake.closed == 4
 
 

@@ -178,7 +178,7 @@ def test_a_server_that_cannot_be_started_anew_in_time_is_a_control_error(fake: F
         raise TimeoutError
 
     control.restart = late
-    with pytest.raises(ControlError, match="was not brought back"):
+    with pytest.raises(ControlError, match="could not be restarted"):
         control.create(_link(NAMES[0]))
 
 

@@ -85,7 +85,7 @@ Timeline (t counts from the end of warm-up)
   60s          producers stop
   60s   90s    drain, at most
 
-Not settled by the plan (all else is replayed as it stands)
+Not determined by the plan (all else is replayed exactly)
   latency-2  its jitter cannot be seeded
   restart-3  its target, the leader, is looked up when it is applied
 
@@ -310,8 +310,11 @@ def test_what_is_waited_for_is_part_of_the_plan(vocabulary: Vocabulary) -> None:
 def test_explanation_lists_what_the_plan_does_not_settle(vocabulary: Vocabulary) -> None:
     text = explain(planned(vocabulary, WAITING))
     assert "  ≤10s    ≤15s    first" in text
-    told = " ".join(text.partition("Not settled by the plan")[2].split())
-    assert "first applied when the group is preparing_rebalance, within 10s: seen while it runs, not replayable" in told
+    told = " ".join(text.partition("Not determined by the plan")[2].split())
+    assert (
+        "first applied when the group is preparing_rebalance, within 10s: its time depends on the run and is not "
+        "replayable" in told
+    )
     assert "second applied after first is healed, 500ms later, within 30s" in told
     assert "second its target, the coordinator, is looked up when it is applied" in told
-    assert "Not settled" not in explain(planned(vocabulary, WAITING.partition("faults:")[0] + "expect: {loss: {}}"))
+    assert "Not determined" not in explain(planned(vocabulary, WAITING.partition("faults:")[0] + "expect: {loss: {}}"))
