@@ -27,7 +27,7 @@ def require_version(
     kind: str,
     version: str,
     commands: Sequence[tuple[str, ...]],
-    tells: tuple[str, ...],
+    version_words: tuple[str, ...],
     *,
     head: str = "",
 ) -> tuple[str, ...]:
@@ -40,15 +40,17 @@ def require_version(
         kind: For messages.
         version: Exact.
         commands: Command lines that may serve.
-        tells: Further words that make it report its version and end.
+        version_words: Further words that make it report its version and end.
         head: Regular expression that stands before the version in what it reports.
     """
-    command, told = _asked(client.images.get(image).id, tuple(commands), tells)
-    require_told(image, kind, version, command, told, head)
+    command, answer = _asked(client.images.get(image).id, tuple(commands), version_words)
+    require_version_said(image, kind, version, command, answer, head)
     return command
 
 
-def require_told(image: str, kind: str, version: str, command: Sequence[str], told: str, head: str = "") -> None:
+def require_version_said(
+    image: str, kind: str, version: str, command: Sequence[str], answer: str, head: str = ""
+) -> None:
     """Raise UnfitEnvironmentError unless what an image reported is ``version``; see ``require_version``.
 
     Args:
@@ -56,17 +58,17 @@ def require_told(image: str, kind: str, version: str, command: Sequence[str], to
         kind: For messages.
         version: Exact.
         command: That made it report; empty when none could be started.
-        told: By it; or why none could be started.
+        answer: By it; or why none could be started.
         head: Regular expression that stands before the version.
     """
     if not command:
         raise UnfitEnvironmentError(
-            f"the image {image} is not laid out as an official image of {kind}: {told}",
+            f"the image {image} is not laid out as an official image of {kind}: {answer}",
             hint="leave cluster.image out: our own image is then built",
         )
-    found = re.search(head + _VERSION, told, re.MULTILINE)
+    found = re.search(head + _VERSION, answer, re.MULTILINE)
     if found is None:
-        raise UnfitEnvironmentError(f"the image {image} does not report its version, but {told.strip()!r}")
+        raise UnfitEnvironmentError(f"the image {image} does not report its version, but {answer.strip()!r}")
     if found[1] != version:
         raise UnfitEnvironmentError(
             f"the image {image} holds {kind} {found[1]}, and the broker asked for is {kind}-{version}",
@@ -75,7 +77,9 @@ def require_told(image: str, kind: str, version: str, command: Sequence[str], to
 
 
 @lru_cache(maxsize=64)
-def _asked(image_id: str, commands: tuple[tuple[str, ...], ...], tells: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+def _asked(
+    image_id: str, commands: tuple[tuple[str, ...], ...], version_words: tuple[str, ...]
+) -> tuple[tuple[str, ...], str]:
     """Return (the command line that exists, what it reported); with an empty one, why none can be started."""
     from docker.errors import APIError  # noqa: PLC0415  only with an engine
 
@@ -86,7 +90,7 @@ def _asked(image_id: str, commands: tuple[tuple[str, ...], ...], tells: tuple[st
             container = client.containers.create(
                 image_id,
                 entrypoint=[command[0]],
-                command=[*command[1:], *tells],
+                command=[*command[1:], *version_words],
                 network_mode="none",
                 log_config=KEPT_WHOLE,
                 labels={LABEL: image_id},
@@ -94,7 +98,7 @@ def _asked(image_id: str, commands: tuple[tuple[str, ...], ...], tells: tuple[st
             try:
                 container.start()
                 status = container.wait(timeout=_ANSWER_S)["StatusCode"]
-                told = container.logs().decode(errors="replace")
+                answer = container.logs().decode(errors="replace")
             except APIError as error:  # there is no such program in it
                 why = str(error.explanation or error).strip()
                 continue
@@ -105,6 +109,6 @@ def _asked(image_id: str, commands: tuple[tuple[str, ...], ...], tells: tuple[st
             finally:
                 container.remove(force=True, v=True)
             if status != 0:
-                raise UnfitEnvironmentError(f"{' '.join(command)} in {image_id} ended with {status}: {told.strip()}")
-            return command, told
+                raise UnfitEnvironmentError(f"{' '.join(command)} in {image_id} ended with {status}: {answer.strip()}")
+            return command, answer
     return (), why

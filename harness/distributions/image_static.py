@@ -22,14 +22,14 @@ class StaticImage:
         recipe: Folder of its Dockerfile.
         command: Command line inside our own image.
         officials: Command lines inside the project's official images, of which each image has one.
-        tells: Argument with which it reports its version.
+        version_word: Argument with which it reports its version.
     """
 
     kind: str
     recipe: Path
     command: tuple[str, ...]
     officials: tuple[tuple[str, ...], ...]
-    tells: str = "--version"
+    version_word: str = "--version"
 
     @property
     def based(self) -> bool:
@@ -56,7 +56,7 @@ class StaticImage:
     def official(self, client: Client, content: Content, image: str) -> Installation:
         """Return the official image, once it has reported its version; raises UnfitEnvironmentError."""
         version = content.versions[self.kind]
-        command = require_version(client, image, self.kind, version, self.officials, (self.tells,))
+        command = require_version(client, image, self.kind, version, self.officials, (self.version_word,))
         return _installation(content, image, command)
 
 

@@ -99,7 +99,7 @@ def remove_images(*, everything: bool, cache: Cache | None = None) -> list[tuple
     """
     from docker.errors import APIError, ImageNotFound  # noqa: PLC0415  only with an engine
 
-    told = []
+    tried = []
     with engine() as client:
         wanted = [image for image in _held(client, cache or Cache()) if everything or image.outdated]
         # An image goes before the one that it was made from, which is older.
@@ -111,8 +111,8 @@ def remove_images(*, everything: bool, cache: Cache | None = None) -> list[tuple
                 pass
             except APIError as error:
                 why = str(error.explanation or error)
-            told.append((image, why))
-    return told
+            tried.append((image, why))
+    return tried
 
 
 def images_json(images: Sequence[HeldImage]) -> str:

@@ -140,8 +140,8 @@ def ensure_image(
             used = kind.official(client, content, official)
             # A tag moves; what its id stands for does not.
             image_id = client.images.get(official).id.removeprefix("sha256:")[:12]
-            told = {f"{distribution.kind} image": f"{official} {image_id}"}
-            return dataclasses.replace(used, versions={**used.versions, **told})
+            official_image = {f"{distribution.kind} image": f"{official} {image_id}"}
+            return dataclasses.replace(used, versions={**used.versions, **official_image})
         with _locked(cache, distribution, progress):
             base = ""
             if kind.based:

@@ -14,7 +14,7 @@ import pytest
 from harness.distributions.aliases import aliases
 from harness.distributions.base import Installation
 from harness.distributions.image_base import known_base, obtain_base, own_tag, recipes, tag_of_script
-from harness.distributions.image_official import require_told
+from harness.distributions.image_official import require_version_said
 from harness.distributions.image_store import HeldImage, build_images, images_json, images_text
 from harness.distributions.images import _context
 from harness.errors import ScenarioError, UnfitEnvironmentError, UsageError
@@ -169,7 +169,7 @@ def test_a_base_that_is_named_and_not_there_stands_for_no_other(monkeypatch: pyt
 )
 def test_an_image_must_tell_the_version_asked_for(told: str, error: str) -> None:
     def required() -> None:
-        require_told("nats:2.12", "nats", "2.12.15", ("/nats-server",), told)
+        require_version_said("nats:2.12", "nats", "2.12.15", ("/nats-server",), told)
 
     if not error:
         required()
@@ -180,7 +180,7 @@ def test_an_image_must_tell_the_version_asked_for(told: str, error: str) -> None
 
 def test_an_image_laid_out_otherwise_is_told() -> None:
     with pytest.raises(UnfitEnvironmentError, match="not laid out as an official image of nats: no such file"):
-        require_told("nats:2.12", "nats", "2.12.15", (), "no such file")
+        require_version_said("nats:2.12", "nats", "2.12.15", (), "no such file")
 
 
 def test_unknown_names_build_nothing() -> None:

@@ -104,8 +104,10 @@ def test_a_package_that_tells_another_version_is_refused(pip: Path) -> None:
             "nearest released versions: 2.6.1, 2.6.0, 2.5.3, 2.16.1",
         ),
         (
-            "WARNING: Retrying after NewConnectionError\nERROR: No matching distribution found for "
-            "confluent-kafka==2.6.9",
+            (
+                "WARNING: Retrying after NewConnectionError\n"
+                "ERROR: No matching distribution found for confluent-kafka==2.6.9"
+            ),
             "could not be built",
             "offline?",
         ),
