@@ -1,7 +1,8 @@
 """JUnit XML for continuous integration: one suite per scenario file, one case per check, one for trustworthiness.
 
 Follows the schema of the Jenkins xUnit plug-in (junit-10.xsd), which other readers accept as well. Fail → failure;
-inconclusive and environment → error. What a case says always agrees with the run's ``outcome``, so a canary that failed as expected is green. Must never know how a run is made.
+inconclusive and environment → error. What a case says always agrees with the run's ``outcome``, so a canary that failed
+as expected is green. Must never know how a run is made.
 """
 
 from __future__ import annotations

@@ -248,7 +248,7 @@ def test_an_unknown_version_names_the_nearest_ones(world: World, said: str) -> N
     metadata.write_text(f"<metadata>{versions}</metadata>", encoding="utf-8")
     with pytest.raises(DownloadError) as caught:
         ensure(resolve("kafka-4.1.99"), print)
-    assert caught.value.message.startswith("there is no kafka 4.1.99, as far as the Maven repository tells")
+    assert caught.value.message.startswith("there is no kafka 4.1.99, according to the Maven repository")
     assert caught.value.hint.startswith("nearest released versions: 4.1.7, 4.1.6, ")
     released = DISTRIBUTIONS.get("kafka").released()
     assert "4.1.7" in released
