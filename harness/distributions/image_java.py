@@ -49,7 +49,7 @@ class OfficialJavaImage:
     Attributes:
         java: Its ``java`` program.
         jars: Directory of its jars.
-        head: Regular expression that stands before the version in what the software tells.
+        head: Regular expression that stands before the version in what the software reports.
     """
 
     java: str
@@ -113,7 +113,7 @@ class JavaImage:
         return self._installation(content, trained, (*flags, *self._class_path()))
 
     def official(self, client: Client, content: Content, image: str) -> Installation:
-        """Return an official image, once it has told its version; raises UnfitEnvironmentError."""
+        """Return an official image, once it has reported its version; raises UnfitEnvironmentError."""
         layout, kind = self.official_layout, self.software.kind
         if layout is None:
             raise UnfitEnvironmentError(

@@ -37,7 +37,7 @@ class TrainingRun:
 
     Attributes:
         words: Its main class and arguments.
-        serves: Tells whether it has loaded what it serves with; asked every few milliseconds.
+        serves: Says whether it has loaded what it serves with; asked every few milliseconds.
     """
 
     words: tuple[str, ...]
