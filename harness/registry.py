@@ -112,7 +112,9 @@ class Packages:
         return {name: f"{path}.{part}" for name, path in self.paths.items()}
 
     def words(self, part: str, name: str) -> Mapping[str, str]:
-        """Return name of a package → the word that its module ``part`` declares as ``name``, of those that declare one."""
+        """Return name of a package → the word that its module ``part`` declares as ``name``, of those
+        that declare one.
+        """
         modules = {package: importlib.import_module(path) for package, path in self.part(part).items()}
         return {package: getattr(module, name) for package, module in modules.items() if hasattr(module, name)}
 

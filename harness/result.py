@@ -92,7 +92,8 @@ class Band:
             state as observed; of ``stall`` and ``still``, the cause of this slice; of ``owner``, the worker (several at
             once joined by ``+``).
         start_ns, end_ns: After the start of the timeline.
-        meaning: Of ``group``, what the state means: ``settled``, ``rebalancing``, ``empty`` or ``gone``; empty when that is not known.
+        meaning: Of ``group``, what the state means: ``settled``, ``rebalancing``, ``empty`` or ``gone``; empty when
+            that is not known.
     """
 
     lane: str

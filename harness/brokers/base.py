@@ -1,7 +1,7 @@
 """What the engine needs of a broker kind: launch specifications, readiness, administration, facts.
 
-One module per kind registers itself in ``BROKERS``; what the loader must know of a kind is in ``harness.scenario.plugins``. Knows no
-fault and no check.
+One module per kind registers itself in ``BROKERS``; what the loader must know of a kind is in
+``harness.scenario.plugins``. Knows no fault and no check.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Addresses:
     Attributes:
         ports: Of every node and service.
         links: Name → link, of every link of the topology.
-        bind: Address on which a node's listeners listen; what it tells others is always a loopback address or a name.
+        bind: Address on which a node's listeners listen; what it advertises is always a loopback address or a name.
     """
 
     ports: NodePorts = field(default_factory=dict)
@@ -77,7 +77,7 @@ class PartitionState:
 
     @property
     def drained(self) -> bool:
-        """Tell whether nothing is left to hand out or to acknowledge."""
+        """Return whether nothing is left to hand out or to acknowledge."""
         return self.pending == 0 and self.ack_pending == 0 and self.consumed_offset >= self.end_offset
 
 
@@ -86,7 +86,7 @@ class Leadership:
     """Who leads a partition (of NATS: the stream), by the nodes' own word.
 
     Attributes:
-        leader: By most nodes' word; empty when nobody does.
+        leader: According to most nodes; empty when none does.
         obeyed: The leader itself says, or shows, that it leads.
         replicas: Nodes that hold a copy.
         in_sync: Of these, those that hold everything, the leader included.
@@ -134,7 +134,9 @@ class Admin(Protocol):
         ...
 
     async def group_state(self) -> str:
-        """Return how the consumer group is, in the words of histories; ``unknown`` when nobody tells, or there are none."""
+        """Return how the consumer group is, in the words of histories; ``unknown`` when no node answers, or there are
+        none.
+        """
         ...
 
     async def settled(self) -> str:
@@ -142,8 +144,8 @@ class Admin(Protocol):
         ...
 
     async def observe(self) -> Sequence[Event]:
-        """Return what the monitor journals when it has changed: leaders, the consumer group. Never raises for a broker that
-        does not answer: then it tells so (a leader of ``""``), or nothing.
+        """Return what the monitor journals when it has changed: leaders, the consumer group. Never raises for a broker
+        that does not answer: then it says so (a leader of ``""``), or nothing.
         """
         ...
 
@@ -192,7 +194,9 @@ class Probe(Protocol):
         ...
 
     async def closing(self) -> int:
-        """Open a connection and end this side of it; return how long the other side took to end, in ns; raises as above."""
+        """Open a connection and end this side of it; return how long the other side took to end, in ns; raises as
+        above.
+        """
         ...
 
     def close(self) -> None:
@@ -247,7 +251,8 @@ class BoundBroker:
         facts: What the plan's configuration makes true and what it allows.
         settle_ns: How long a producer may take to settle its last message once it sends no more.
         leave_ns: How long a consumer may take to finish what it holds and leave.
-        admin_options: What administration must know of the plan, as plain data that can be handed to the monitor's process.
+        admin_options: What administration must know of the plan, as plain data that can be handed to the monitor's
+            process.
         client_libraries: Role → distribution of the client library in place of the installed one.
         addresses: Of the run; empty before ``at``.
     """

@@ -1,7 +1,7 @@
 """Images of Java software: its jars, the Java it runs on, and the archive of classes that makes it start fast.
 
-The archive fits the image alone: Java compares paths, sizes and times of the jars. So the software is started once inside the
-image, what it loads is recorded, and the archive becomes a layer more. Knows no concrete software.
+The archive fits the image alone: Java compares paths, sizes and times of the jars. So the software is started once
+inside the image, what it loads is recorded, and the archive becomes a layer more. Knows no concrete software.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class JavaImage:
 
     Attributes:
         software: Which.
-        recipe: Folder of its ``Dockerfile`` (which copies ``java`` to ``/opt/java`` and ``jars`` to ``<home>/jars``) and its
-            ``Dockerfile.startup`` (which copies ``archive`` to ``<home>/archive``).
+        recipe: Folder of its ``Dockerfile`` (which copies ``java`` to ``/opt/java`` and ``jars`` to ``<home>/jars``)
+            and its ``Dockerfile.startup`` (which copies ``archive`` to ``<home>/archive``).
         home: Its directory in the image.
         official_layout: Of the project's official images; None = none is known.
     """

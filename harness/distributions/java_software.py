@@ -1,7 +1,8 @@
-"""Distributions that are Java software: any released version, as jars by Maven coordinates, with the Java that it runs on.
+"""Distributions that are Java software: any released version, as jars by Maven coordinates, with the Java that it runs
+on.
 
-Owns the fetching, the proof that it is the version asked for, the choice of Java by version, and how the software is started.
-Knows no concrete software: a broker's package describes its own with ``JavaSoftware``.
+Owns the fetching, the proof that it is the version asked for, the choice of Java by version, and how the software is
+started. Knows no concrete software: a broker's package describes its own with ``JavaSoftware``.
 """
 
 from __future__ import annotations
@@ -51,17 +52,17 @@ class JavaSoftware:
     Attributes:
         kind: Registered name.
         title: Name for people.
-        artifacts: (group, artifact) of what is fetched at the version, with all that it needs; the list of released versions is
-            that of the first.
+        artifacts: (group, artifact) of what is fetched at the version, with all that it needs; the list of released
+            versions is that of the first.
         without: Names of artifacts that are left out.
         lines: Lines of versions, oldest first; what is older than the first is refused.
         older: Why it is refused.
-        tells_version: Main class and arguments that print its version at the start of a line; empty where it has none, and
-            the jar of the first artifact proves the version.
+        tells_version: Main class and arguments that print its version at the start of a line; empty where it has none,
+            and the jar of the first artifact proves the version.
         binds_slf4j: It gets slf4j-simple as its only slf4j binding; False for software that logs otherwise.
         flags: Java flags that this software needs besides those of every node.
-        prepare: ``(command, workshop)``: writes what else an installation needs into ``workshop.out``; ``command`` starts Java
-            with the jars. Raises ToolFailure or DownloadError. None = nothing.
+        prepare: ``(command, workshop)``: writes what else an installation needs into ``workshop.out``; ``command``
+            starts Java with the jars. Raises ToolFailure or DownloadError. None = nothing.
         parts: Name → file, relative to the entry in the cache, of what ``prepare`` wrote.
         training: How it is started once.
     """

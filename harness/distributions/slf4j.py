@@ -1,7 +1,8 @@
 """The logging of Java software: exactly one slf4j binding among its jars.
 
-Software often brings the API of slf4j without anything that logs, or with a binding that needs a configuration file: a failed
-start then says nothing. slf4j-simple writes to standard error without a file. Its version must be that of the API.
+Software often brings the API of slf4j without anything that logs, or with a binding that needs a configuration file: a
+failed start then says nothing. slf4j-simple writes to standard error without a file. Its version must be that of the
+API.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Fast starts of Java software: an archive of classes that Java has loaded once, made by starting it once, kept in the cache.
+"""Fast starts of Java software: an archive of classes that Java has loaded once, made by starting it once, kept in the
+cache.
 
-Owns Java's flags, which must be the same in training and in use, the training, and when an archive is valid: for the same
-jars at the same paths, the same Java and the same flags, all of which its name in the cache stands for. An archive that
-cannot be made costs time at each start and nothing else. Knows no software: what is started, and when it serves, is handed in.
+Owns Java's flags, which must be the same in training and in use, the training, and when an archive is valid: for the
+same jars at the same paths, the same Java and the same flags, all of which its name in the cache stands for. An archive
+that cannot be made costs time at each start and nothing else. Knows no software: what is started, and when it serves,
+is handed in.
 """
 
 from __future__ import annotations
@@ -80,12 +82,15 @@ class Startable:
 
 
 def java_flags(java: Java, own: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Return Java's flags for a node of a test: started often, on few cores, never for long. ``own``: the software's."""
+    """Return Java's flags for a node of a test: started often, on few cores, never for long. ``own``:
+    the software's.
+    """
     flags = [
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:-UsePerfData",
-        # Java's own warnings (of an archive that does not fit) go to standard output and would look like the software's.
+        # Java's own warnings (of an archive that does not fit) go to standard output and would look like the
+        # software's.
         "-Xlog:disable",
         "-Xlog:all=error:stderr",
         *own,
@@ -184,7 +189,8 @@ def _train(software: Startable, workshop: BuildContext) -> BuildResult:
             raise DownloadError("its start-up archive could not be made: Java wrote none")
     except ToolFailure as failure:
         raise DownloadError(
-            f"its start-up archive could not be made: {failure.command.split(' ')[0]} {failure.reason}\n{failure.tail()}"
+            f"its start-up archive could not be made: {failure.command.split(' ')[0]} "
+            f"{failure.reason}\n{failure.tail()}"
         ) from failure
     workshop.progress(f"trained the start-up of {name} in {(time.monotonic_ns() - began_ns) // NS_PER_S} s")
     return BuildResult(version=java.version, built_with=f"java {java.version}")

@@ -1,4 +1,5 @@
-"""What a kind of distribution is made and run with, besides this harness: so that the doctor can look whether it is there.
+"""What a kind of distribution is made and run with, besides this harness: so that the doctor can look whether it is
+there.
 
 Owns the words. Knows no kind, and looks for nothing itself.
 """

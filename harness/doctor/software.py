@@ -73,7 +73,10 @@ def java() -> Item:
     if os.environ.get(JAVA_VARIABLE):
         remedy = f"let {JAVA_VARIABLE} name another Java, or unset it"
     else:
-        remedy = f"install {' and '.join(dict.fromkeys(str(ranges[name]) for name in lacking))}, or pip ({sys.executable} -m ensurepip)"
+        remedy = (
+            f"install {' and '.join(dict.fromkeys(str(ranges[name]) for name in lacking))}, or pip "
+            f"({sys.executable} -m ensurepip)"
+        )
     return Item(
         name="java",
         status=ItemStatus.LIMITED,

@@ -17,7 +17,9 @@ from harness.scenario.model import Cluster, DiskSpec
 
 
 def disk_spec(cluster: Cluster, abilities: Container[MachineAbility]) -> DiskSpec | None:
-    """Return what disk each node has; None when they share this machine's. Raises AbilityError where it cannot be had."""
+    """Return what disk each node has; None when they share this machine's. Raises AbilityError where it
+    cannot be had.
+    """
     spec = cluster.disk or (DiskSpec() if MachineAbility.DISK in abilities else None)
     if spec is not None:
         require_disk(spec.filesystem)

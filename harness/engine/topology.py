@@ -157,7 +157,7 @@ def _extra_probes(fault: PlannedFault, topology: Topology, links: Mapping[str, L
             **dataclasses.asdict(wanted(fault.options)),
         }
         for name in names
-        # Where a stranger keeps no connection there is nothing to be patient with.
+        # Where a probe keeps no connection, there is none to wait on.
         if wanted(fault.options).mode != "slow" or links[name].keeps
         for channel in links[name].channels
     ]

@@ -93,7 +93,7 @@ def _describe(options: BandwidthOptions) -> str:
 FAULTS.register("bandwidth")(
     FaultKind(
         name="bandwidth",
-        summary="Let each connection through links carry only so much per second.",
+        summary="Limit how much each connection through links carries per second.",
         spec=FaultSpec(
             options=BandwidthOptions, acts_on="link", validate=_validate, needs_on_peers=(BrokerAbility.PEER_BULK,)
         ),

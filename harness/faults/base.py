@@ -1,7 +1,7 @@
 """What a fault is: apply → evidence that it acted → heal → evidence that it healed.
 
-One file per fault; each registers a ``FaultKind``. A fault touches only what its run started, and judges its evidence from
-probes that know nothing of how it was applied. Knows no broker kind, no check and not the engine.
+One file per fault; each registers a ``FaultKind``. A fault touches only what its run started, and judges its evidence
+from probes that know nothing of how it was applied. Knows no broker kind, no check and not the engine.
 """
 
 from __future__ import annotations
@@ -68,13 +68,15 @@ class Sample:
 
 
 ProbeMode = Literal["slow", "bulk", "close"]
-"""What the monitor looks at for one fault alone: a round trip that may take as long as it takes, one with much data, or the
-end of a connection."""
+"""What the monitor looks at for one fault alone: a round trip that may take as long as it takes, one with much data, or
+the end of a connection.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraProbe:
-    """A look of the monitor's of its own that a fault's evidence takes, at each channel of the links that it may act on.
+    """A look of the monitor's of its own that a fault's evidence takes, at each channel of the links that it may act
+    on.
 
     Attributes:
         mode: What it looks at.
@@ -115,7 +117,7 @@ class FaultWorker(Pausable, Protocol):
         ...
 
     async def leave(self, timeout_s: float) -> None:
-        """Tell it to finish what it holds and leave; SIGKILL after ``timeout_s``."""
+        """Ask it to finish what it holds and leave; SIGKILL after ``timeout_s``."""
         ...
 
     def block_handler(self, length_ns: int) -> None:
@@ -170,7 +172,7 @@ class FaultTopic(Protocol):
         ...
 
     async def partition_count(self) -> int:
-        """Return how many partitions the cluster's metadata names; 0 when nobody answers."""
+        """Return how many partitions the cluster's metadata names; 0 when no node answers."""
         ...
 
 
@@ -194,7 +196,8 @@ class FaultContext:
     Attributes:
         planned: From the plan.
         targets: Names of nodes, links or workers, resolved; ``topic`` for faults that act on it.
-        nodes, links, workers: Everything of this run, by name. A node has an ability only where the machine was shown to have it.
+        nodes, links, workers: Everything of this run, by name. A node has an ability only where the machine was shown
+            to have it.
         control: Toxiproxy.
         probes: The monitor's round trips.
         node_ready: Node → what it lacks to serve (empty string: nothing), asked over its own listener.
@@ -263,7 +266,8 @@ class FaultKind:
         make: Builds one for a run.
         machine: What the machine must be able to do; checked before a run starts.
         describe: Options → a few words (``50ms ± 15ms both ways``).
-        extra_probe: Options → the look of the monitor's that its evidence takes beside the usual round trips; None = none.
+        extra_probe: Options → the look of the monitor's that its evidence takes in addition to the usual round trips;
+            None = none.
         links_of_nodes: It acts on the links of its nodes: those between nodes are probed, too.
     """
 

@@ -1,4 +1,6 @@
-"""blackhole: data on links vanishes while connections stay open (Toxiproxy ``timeout`` toxic of 0); healing ends them."""
+"""blackhole: data on links vanishes while connections stay open (Toxiproxy ``timeout`` toxic of 0);
+healing ends them.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,10 @@ class Blackhole(SilentLinks[BlackholeOptions]):
 FAULTS.register("blackhole")(
     FaultKind(
         name="blackhole",
-        summary="Lose all data on links while their connections stay open; these end with the fault.",
+        summary="Drop all data on links while their connections stay open; the connections end with the fault.",
         spec=FaultSpec(options=BlackholeOptions, acts_on="link"),
         make=Blackhole,
-        describe=lambda options: f"all data {WAYS[options.direction]} vanishes",
+        describe=lambda options: f"all data {WAYS[options.direction]} is dropped",
         extra_probe=lambda _: ExtraProbe(mode="slow"),
     )
 )

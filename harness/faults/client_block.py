@@ -1,7 +1,8 @@
-"""client_block: the handler of consumers does not end while the fault lasts; the process, and what else it runs, goes on.
+"""client_block: the handler of consumers does not end while the fault lasts; the process, and what else it runs, goes
+on.
 
-A handler in the poll loop thus keeps its consumer from polling, while the client library's own threads still send heartbeats.
-It acts on the message in the handler, or on the next one: without messages there is no handler to hold.
+A handler in the poll loop thus keeps its consumer from polling, while the client library's own threads still send
+heartbeats. It acts on the message in the handler, or on the next one: without messages there is no handler to hold.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
             self.context.workers[name].block_handler(0)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The worker's own counters stand still, with a message in hand, while its process runs and reports."""
+        """The worker's own counters stop, with a message in hand, while its process runs and reports."""
         for name in self.context.targets:
             if not self.span.healed_ns:
                 self._last[name] = self._judge_block(name)
@@ -70,9 +71,10 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
             name,
             "the worker's own counters",
             still_ns >= _STILL_NS and fresh and held > 0 and state not in {"", "T", "Z"},
-            f"{what} still for {format_ns(still_ns)}{counts}, {held} in hand; process state {state or 'none'}, "
+            f"{what} unchanged for {format_ns(still_ns)}{counts}, {held} in hand; process state {state or 'none'}, "
             f"{'reports' if fresh else 'does not report'}",
-            f"{what} still for at least {format_ns(_STILL_NS)} with a message in hand, while the process runs and reports",
+            f"{what} unchanged for at least {format_ns(_STILL_NS)} with a message in hand, while the process runs and "
+            "reports",
         )
 
     def _judge_end(self, name: str) -> Evidence:
@@ -117,7 +119,7 @@ def _shown(counters: Counters) -> str:
 FAULTS.register("client_block")(
     FaultKind(
         name="client_block",
-        summary="The handler of consumers does not end; the process lives and sends heartbeats.",
+        summary="Block the handler of consumers; the rest of the process continues.",
         spec=FaultSpec(options=ClientBlockOptions, acts_on="consumer", holds_handler=True),
         make=ClientBlock,
         describe=lambda _: "handler blocked",

@@ -13,8 +13,9 @@ from harness.runtime.base import Identity
 from harness.scenario.plugins import FaultSpec
 
 _START_NS = 2 * NS_PER_S
-"""What a plan allows a worker for starting and connecting (about 0.6 s on an idle machine); one that takes longer delays the
-end of the timeline, it does not fail the fault."""
+"""What a plan allows a worker for starting and connecting (about 0.6 s on an idle machine); one that takes longer
+delays the end of the timeline, it does not fail the fault.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class ClientJoin(OneOffFault[ClientJoinOptions]):
             if name in self._absent:
                 found.append(shown)
                 continue
-            required = "no process before, and then one that is connected"
+            required = "no process before; then one that is connected"
             found.append(evidence.sentence("effect", name, shown.probe, False, "not seen absent before", required))
         return tuple(found)
 
@@ -63,7 +64,7 @@ class ClientJoin(OneOffFault[ClientJoinOptions]):
             fresh = bool(last) and now - last[0].t < 2 * NS_PER_S
             shown = "no process" if identity is None else f"pid {identity.pid}"
             heard = "has reported lately" if fresh else "has not reported lately"
-            required = "the process that joined is still there and reports"
+            required = "the process that joined still runs and reports"
             found.append(
                 evidence.sentence(
                     "healing", name, "process table and reports", same and fresh, f"{shown}, {heard}", required
@@ -75,7 +76,7 @@ class ClientJoin(OneOffFault[ClientJoinOptions]):
 FAULTS.register("client_join")(
     FaultKind(
         name="client_join",
-        summary="Producers or consumers that are not there at first start, and stay.",
+        summary="Start producers or consumers that were absent at the beginning; they stay.",
         spec=FaultSpec(
             options=ClientJoinOptions,
             acts_on="client",

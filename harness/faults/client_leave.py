@@ -17,13 +17,13 @@ class ClientLeaveOptions:
 
 
 class ClientLeave(WorkerExit[ClientLeaveOptions]):
-    """The target workers are told to stop."""
+    """The target workers are asked to stop."""
 
-    probe = "process table and the worker's last words"
-    required = "the process finished and ended by itself with exit status 0"
+    probe = "process table and the worker's last report"
+    required = "the process finished and exited with status 0"
 
     async def end(self, worker: FaultWorker) -> None:
-        """Tell it, and wait until it is gone."""
+        """Ask it, and wait until it is gone."""
         await worker.leave(self.context.leave_ns / NS_PER_S)
 
     def judge(self, worker: FaultWorker, before: Identity) -> tuple[bool, str]:
@@ -31,16 +31,16 @@ class ClientLeave(WorkerExit[ClientLeaveOptions]):
         gone, observed = super().judge(worker, before)
         if not gone:
             return False, observed
-        last = "said that it finished" if worker.finished else "never said that it finished"
+        last = "reported that it finished" if worker.finished else "never reported that it finished"
         return worker.returncode == 0 and worker.finished, f"{observed} with exit status {worker.returncode}, {last}"
 
 
 FAULTS.register("client_leave")(
     FaultKind(
         name="client_leave",
-        summary="Producers or consumers finish and leave; healing starts a new incarnation.",
+        summary="Make producers or consumers finish their messages and leave; healing starts a new incarnation.",
         spec=FaultSpec(options=ClientLeaveOptions, acts_on="client", departures=2),
         make=ClientLeave,
-        describe=lambda _: "told to leave, new incarnation at the end",
+        describe=lambda _: "asked to leave, new incarnation at the end",
     )
 )

@@ -16,7 +16,9 @@ from harness.units import Duration, format_ns
 _MESSAGES_MIN = 3
 _REPORTS = 20
 _SETTLE_NS = 300 * NS_PER_MS
-"""A report may be as old as the pause between two (250 ms): those that come so long after an order speak of what is since."""
+"""A report may be as old as the pause between two (250 ms): those that come so long after an order speak of what is
+since.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,9 @@ class ClientSlow(HealingFault[ClientSlowOptions]):
 
 
 def _mean_ns(reports: Sequence[WorkerStats], least: int) -> int | None:
-    """Return the mean time of the handler from the first to the last report; None with fewer than ``least`` messages."""
+    """Return the mean time of the handler from the first to the last report; None with fewer than
+    ``least`` messages.
+    """
     if not reports:
         return None
     first, last = reports[0].counters, reports[-1].counters
@@ -116,7 +120,7 @@ def _shown(value_ns: int | None) -> str:
 FAULTS.register("client_slow")(
     FaultKind(
         name="client_slow",
-        summary="The handler of consumers takes longer for every message.",
+        summary="Slow the handler of consumers down by a time for every message.",
         spec=FaultSpec(options=ClientSlowOptions, acts_on="consumer"),
         make=ClientSlow,
         describe=lambda options: f"{format_ns(options.extra_ns)} more for every message",

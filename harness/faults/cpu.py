@@ -1,7 +1,7 @@
 """cpu: limit the CPU time of nodes by their control group, with a load of its own when wanted.
 
-An idle broker is never throttled: ``burn`` runs processes that spin inside the node's group, and ``fraction`` limits it to
-a part of what it was seen to use, so that the starvation is real whatever the broker does.
+An idle broker is never throttled: ``burn`` runs processes that spin inside the node's group, and ``fraction`` limits it
+to a part of what it was seen to use, so that the starvation is real whatever the broker does.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Cpu(HealingFault[CpuOptions]):
             return self.options.limit
         used = self.context.cores.get(name, 0.0)
         if self.options.fraction is None or used <= 0:
-            raise ControlError(f"what {name} used in warm-up is not known")
+            raise ControlError(f"the CPU use of {name} in warm-up is not known")
         return max(_LEAST_CORES, self.options.fraction * used)
 
     def _use(self, name: str) -> CpuUse | None:
@@ -166,17 +166,17 @@ def _validate(options: CpuOptions, place: FaultPlace | None) -> Iterator[Refusal
 def _describe(options: CpuOptions) -> str:
     part = f"{100 * (options.fraction or 0):g}% of its use in warm-up"
     limit = part if options.limit is None else f"{options.limit:g} cores"
-    return limit + (" with a load of its own" if options.burn else "")
+    return limit + (" with a CPU load" if options.burn else "")
 
 
 def _unreplayable(options: CpuOptions) -> str:
-    return "" if options.fraction is None else "its limit comes from the use that is measured in warm-up"
+    return "" if options.fraction is None else "its limit depends on the use measured in warm-up"
 
 
 FAULTS.register("cpu")(
     FaultKind(
         name="cpu",
-        summary="Limit the CPU time of nodes, with a load of its own inside the limit when wanted.",
+        summary="Limit the CPU time of nodes, optionally with a CPU load inside the limit.",
         spec=FaultSpec(options=CpuOptions, acts_on="node", validate=_validate, unreplayable=_unreplayable),
         machine=(MachineAbility.CPU_LIMITS,),
         make=Cpu,

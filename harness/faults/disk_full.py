@@ -1,7 +1,7 @@
 """disk_full: take the free room of nodes' own disks; what needs more room is refused by the file system (ENOSPC).
 
-A broker may end for lack of room, or go on without its storage until it is started anew: healing makes room again, and
-then starts, or restarts, whatever does not serve by itself.
+A broker may end for lack of room, or go on without its storage until it is started again: healing frees space again,
+and then starts, or restarts, whatever does not serve by itself.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class DiskFull(HealingFault[DiskFullOptions]):
             await asyncio.sleep(_POLL_S)
 
     def _is_cut_off(self, name: str) -> bool:
-        """Tell whether another fault has taken the node down, and the disk with it: it has lost its power."""
+        """Return whether another fault has taken the node down, and the disk with it: it has lost its power."""
         if not set(self.context.outages.held(name)) - {self.id}:
             return False
         disk = self._disk(name)
@@ -187,13 +187,13 @@ class DiskFull(HealingFault[DiskFullOptions]):
         try:
             await life.up()
         except StartError as error:
-            raise StartError(f"{name} does not serve although there is room again: {error.message}") from error
+            raise StartError(f"{name} does not serve although space was freed: {error.message}") from error
 
 
 FAULTS.register("disk_full")(
     FaultKind(
         name="disk_full",
-        summary="Fill the disks of nodes; what does not serve when there is room again is restarted.",
+        summary="Fill the disks of nodes. Nodes that do not recover once space is freed are restarted.",
         spec=FaultSpec(options=DiskFullOptions, acts_on="node", takes_node_down=True),
         machine=(MachineAbility.DISK,),
         make=DiskFull,

@@ -78,14 +78,17 @@ class Latency(LinkToxic[LatencyOptions]):
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """Round trips must be as short as before."""
         added = self.options.delay_ns * len(self.streams)
-        # A toxic still in force would show all of what it adds: a quarter of that is no room for doubt on a busy machine.
+        # A toxic still in force would show all of what it adds: a quarter of that is no room for doubt on a busy
+        # machine.
         tolerance = min(max(_TOLERANCE_NS, added // 4), added // 2)
         least = (self.options.delay_ns - self.options.jitter_ns) * 9 // 10  # of one direction that was forgotten
         span = self.span
         yield evidence.recovered(self.context, link, span.applied_ns, span.healed_ns, tolerance, least, channel)
 
     async def _redraw(self) -> None:
-        """Set a new delay from the seed every step, the same on all links: the k-th draw is the k-th step's, at its time."""
+        """Set a new delay from the seed every step, the same on all links: the k-th draw is the k-th step's, at its
+        time.
+        """
         loop = asyncio.get_running_loop()
         began = loop.time()
         for step in itertools.count():

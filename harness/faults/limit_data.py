@@ -25,8 +25,8 @@ class LimitDataOptions:
     """Options of limit_data.
 
     Attributes:
-        bytes_: What a connection carries in a direction until it ends, from the fault's start or its own; a client that needs
-            more than this to introduce itself gets nowhere.
+        bytes_: Bytes that a connection may carry in this direction before it is closed, counted from the start of the
+            fault or of the connection, whichever is later. Below a client's handshake size it can never connect.
         direction: Which data is counted: `up` (towards the node), `down` (from it) or `both`, each for itself.
     """
 
@@ -62,7 +62,7 @@ class LimitData(LinkToxic[LimitDataOptions]):
         return () if window is None else self.context.probes.samples(self.extra_probe(channel), *window)
 
     def _at_limit(self, sample: Sample) -> bool:
-        """Tell whether a connection ended at the limit: received exactly so much, or was sending what exceeds it.
+        """Return whether a connection ended at the limit: received exactly so much, or was sending what exceeds it.
 
         Bytes that had been sent need not have passed: they are known to within one round trip's.
         """
@@ -97,7 +97,7 @@ def _extra_probe(options: LimitDataOptions) -> ExtraProbe:
 FAULTS.register("limit_data")(
     FaultKind(
         name="limit_data",
-        summary="End each connection through links once it has carried so many bytes.",
+        summary="Close each connection through links once it has carried a number of bytes.",
         spec=FaultSpec(options=LimitDataOptions, acts_on="link", needs_on_peers=(BrokerAbility.PEER_GUESTS,)),
         make=LimitData,
         describe=lambda options: f"connections end after {BYTES.format(options.bytes_)} {WAYS[options.direction]}",

@@ -1,4 +1,5 @@
-"""memory: limit the memory of nodes by their control group; what does not fit is taken back, or the kernel ends the node.
+"""memory: limit the memory of nodes by their control group; what does not fit is taken back, or the kernel ends the
+node.
 
 The page cache of what a node reads and writes counts, too, and is taken back first. A node that the kernel has ended is
 started again when the fault heals.
@@ -34,8 +35,9 @@ class MemoryOptions:
     """Options of memory.
 
     Attributes:
-        limit_bytes: Memory that the node may use, with its page cache and without swap (``64MiB``). It must be above what the
-            node holds and cannot give back: control groups version 1 refuse less, and version 2 end the node at once.
+        limit_bytes: Memory that the node may use, with its page cache and without swap (``64MiB``). It must be above
+            what the node holds and cannot give back: control groups version 1 refuse less, and version 2 end the node
+                at once.
     """
 
     limit_bytes: Bytes = field(metadata={"minimum": 1 << 20})
@@ -143,7 +145,7 @@ class Memory(HealingFault[MemoryOptions]):
             name,
             "kernel accounting",
             limited and (hits > 0 or near or killed > 0),
-            text + (f", {killed} processes ended for lack of memory" if killed else ""),
+            text + (f", {killed} processes killed for lack of memory" if killed else ""),
             required,
         )
 
@@ -155,7 +157,8 @@ def _shown(limit_bytes: int | None) -> str:
 FAULTS.register("memory")(
     FaultKind(
         name="memory",
-        summary="Limit the memory of nodes; what the kernel ends for lack of it is started again at the end.",
+        summary="Limit the memory of nodes. Nodes that the kernel kills for it (OOM) are restarted when the fault "
+        "heals.",
         spec=FaultSpec(options=MemoryOptions, acts_on="node", takes_node_down=True),
         machine=(MachineAbility.MEMORY_LIMITS,),
         make=Memory,

@@ -21,11 +21,13 @@ from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 
 _SPAN_NS = 2 * NS_PER_S
 _SERVES_NS = 5 * NS_PER_S
-"""How long a new leader may take to serve. (Kafka: it tells its log's end once its followers have fetched from it, 0.1 s to 1.5 s
-on a busy machine; NATS: 0.3 s.) One that takes longer than the plan's span delays the end of the timeline."""
+"""How long a new leader may take to serve. (Kafka: it reports its log's end once its followers have fetched from it,
+0.1 s to 1.5 s on a busy machine; NATS: 0.3 s.) One that takes longer than the plan's span delays the end of the
+timeline.
+"""
 
 _POLL_S = 0.015
-_PROBE = "the nodes' own word"
+_PROBE = "the nodes' own answers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         async def needed(unanswered: bool) -> bool:
             now = await leaders.leadership(self.options.partition)
             if not now.leader:
-                raise RefusedError("nobody leads: there is nothing to hand over")
+                raise RefusedError("no node leads, so there is nothing to hand over")
             if unanswered and now.leader != self._before:
                 return False
             self._before = now.leader
@@ -70,13 +72,15 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
             await asyncio.sleep(_POLL_S)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Another node leads, or has led since, by most nodes' word and by its own, asked over other connections."""
+        """Another node leads, or has led since, according to most nodes and by its own, asked over other
+        connections.
+        """
         now = self._elsewhere or await self._now()
         required = "another node leads, and says so itself"
         return (evidence.sentence("effect", TOPIC, _PROBE, self._moved(now), self._shown(now), required),)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """Somebody leads, and every replica is in sync with it."""
+        """A node leads, and every replica is in sync with it."""
         now = await self._now()
         whole = now.obeyed and bool(now.replicas) and set(now.in_sync) == set(now.replicas)
         shown = f"{self._shown(now)}, in sync: {', '.join(now.in_sync) or 'none'}"
@@ -94,8 +98,8 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         return Leadership() if leaders is None else await leaders.leadership(self.options.partition)
 
     def _shown(self, now: Leadership) -> str:
-        own = "" if now.obeyed or not now.leader else ", not by its own word"
-        return f"{now.leader or 'nobody'} leads{own} (before: {self._before or 'not known'})"
+        own = "" if now.obeyed or not now.leader else ", but does not say so itself"
+        return f"{now.leader or 'no node'} leads{own} (before: {self._before or 'not known'})"
 
 
 def _validate(options: MoveLeaderOptions, place: FaultPlace | None) -> Iterator[Refusal]:
@@ -106,7 +110,7 @@ def _validate(options: MoveLeaderOptions, place: FaultPlace | None) -> Iterator[
     if lacking is not None:
         yield dataclasses.replace(lacking, key="partition")
     elif place.cluster.replicas < 2:
-        yield Refusal("with 1 replica there is nobody to lead instead")
+        yield Refusal("with 1 replica there is no other replica to lead")
     elif options.partition >= place.workload.partitions:
         yield Refusal(f"there is no partition {options.partition}, of {place.workload.partitions}", "partition")
 

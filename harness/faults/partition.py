@@ -1,7 +1,8 @@
-"""partition: nodes are cut off from other nodes, from clients or from both, in one direction or both; nobody is told.
+"""partition: nodes are cut off from other nodes, from clients or from both, in one direction or both, without an error.
 
-Data on every link over the border vanishes (Toxiproxy ``timeout`` toxic of 0), while connections stay open until the end.
-Toxiproxy itself answers who connects, and passes on that somebody hangs up: what a node closes by itself, the other side sees closed.
+Data on every link over the border vanishes (Toxiproxy ``timeout`` toxic of 0), while connections stay open until the
+end. Toxiproxy itself answers who connects, and forwards that a peer closes the connection: what a node closes by
+itself, the other side sees closed.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _validate(options: PartitionOptions, place: FaultPlace | None) -> Iterator[R
         return
     strange = [name for name in options.together_with if name not in place.topology.node_names]
     if strange:
-        yield Refusal(f"together_with names {', '.join(strange)}, which is no node", "together_with")
+        yield Refusal(f"together_with names {', '.join(strange)}, which is not a node", "together_with")
     elif options.from_ != "clients" and len(place.topology.members) == 1:
         yield Refusal("one node alone has no peers")
 
@@ -114,7 +115,7 @@ def _describe(options: PartitionOptions) -> str:
 FAULTS.register("partition")(
     FaultKind(
         name="partition",
-        summary="Cut nodes off from other nodes, from clients or from both: data vanishes, and nobody is told.",
+        summary="Cut nodes off from other nodes, from clients or from both: data is dropped without an error.",
         spec=FaultSpec(options=PartitionOptions, acts_on="node", takes_node_down=True, validate=_validate),
         make=Partition,
         describe=_describe,

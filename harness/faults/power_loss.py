@@ -1,7 +1,8 @@
 """power_loss: cut the power of nodes at one instant; what they had not synced is gone when they start again.
 
-The nodes are frozen first, so that none acknowledges anything after the cut; then their file systems are shut down without
-a flush of their logs, the processes killed, and the file systems mounted anew, as a machine does when it boots.
+The nodes are frozen first, so that none acknowledges anything after the cut; then their file systems are shut down
+without a flush of their logs, the processes killed, and the file systems mounted again, as a machine does when it
+boots.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from harness.units import Duration, format_ns
 _FROZEN_S = 10.0
 _POLL_S = 0.002
 _REFUSALS = ("EIO", "EUCLEAN")
-"""With what a file system that was shut down refuses everything (xfs and ext4: EIO; EUCLEAN is xfs's word for corruption)."""
+"""With what a file system that was shut down refuses everything (xfs and ext4: EIO; EUCLEAN is xfs's word for
+corruption).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +101,16 @@ class _PowerCut:
         try:
             await self.life.up()
         except StartError as error:
-            raise StartError(f"{self.name} does not start on what the power loss has left: {error.message}") from error
+            raise StartError(
+                f"{self.name} does not start on the data that the power loss has left: {error.message}"
+            ) from error
         finally:
             node.expect_end_by(self._context.planned.id, expected=False)
 
     def effect(self) -> tuple[Evidence, ...]:
-        """Frozen before the cut, refused by the kernel after it, a file gone that was not synced, and the rest of a kill."""
+        """Frozen before the cut, refused by the kernel after it, a file gone that was not synced, and the rest of a
+        kill.
+        """
         return (
             evidence.sentence(
                 "effect",
@@ -142,7 +149,8 @@ class _PowerCut:
                 self.name,
                 "file system",
                 now > self.generation and not refused,
-                f"mount {now} (before: {self.generation}), a new file is {'refused: ' + refused if refused else 'taken'}",
+                f"mount {now} (before: {self.generation}), a new file is "
+                f"{'refused: ' + refused if refused else 'taken'}",
                 "a new mount that takes files",
             ),
             *self.life.healing(),
@@ -200,7 +208,7 @@ class PowerLoss(OneOffFault[PowerLossOptions]):
 FAULTS.register("power_loss")(
     FaultKind(
         name="power_loss",
-        summary="Cut the power of nodes at one instant: what was not synced is gone when they start again.",
+        summary="Cut the power of nodes at one instant; data that was not synced may be gone when they start again.",
         spec=FaultSpec(
             options=PowerLossOptions,
             acts_on="node",

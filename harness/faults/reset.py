@@ -21,8 +21,8 @@ class ResetOptions:
 
     Attributes:
         every_ns: From the start of one cut to the start of the next; between them new connections work.
-        cut_ns: How long a cut lasts. It takes a connection at its next data: on a link with latency it must last longer than a
-            round trip, or what was on its way gets through and nothing follows in time.
+        cut_ns: How long a cut lasts. It takes a connection at its next data: on a link with latency it must last longer
+            than a round trip, or what was on its way gets through and nothing follows in time.
         direction: Data in which direction triggers the cut.
     """
 
@@ -95,7 +95,7 @@ def _validate(options: ResetOptions, place: FaultPlace | None) -> Iterator[Refus
 FAULTS.register("reset")(
     FaultKind(
         name="reset",
-        summary="Cut the connections of links by TCP reset, again and again.",
+        summary="Cut the connections of links by TCP reset, periodically.",
         spec=FaultSpec(options=ResetOptions, acts_on="link", validate=_validate),
         make=Reset,
         describe=_describe,

@@ -86,7 +86,7 @@ def _validate(options: RestartOptions, place: FaultPlace | None) -> Iterator[Ref
 FAULTS.register("restart")(
     FaultKind(
         name="restart",
-        summary="Stop nodes gracefully or not and start them again, rolling or all at once.",
+        summary="Stop nodes (SIGTERM or SIGKILL) and start them again, rolling or all at once.",
         spec=FaultSpec(
             options=RestartOptions,
             acts_on="node",

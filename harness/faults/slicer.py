@@ -82,7 +82,9 @@ def look_bytes(options: SlicerOptions) -> int:
 
 
 def added_ns(options: SlicerOptions) -> int:
-    """Return how much longer that takes in one direction at least: a piece is no larger than size and variation together."""
+    """Return how much longer that takes in one direction at least: a piece is no larger than size and variation
+    together.
+    """
     return look_bytes(options) // (options.size_bytes + options.variation_bytes) * options.delay_ns
 
 
@@ -97,7 +99,7 @@ def _validate(options: SlicerOptions, place: FaultPlace | None) -> Iterator[Refu
     elif options.delay_ns % _NS_PER_US:
         yield Refusal("delay must be whole microseconds", "delay")
     elif added_ns(options) < _LEAST_NS:
-        yield Refusal("pieces so large with pauses so short cannot be seen")
+        yield Refusal("the effect of pieces so large with pauses so short cannot be measured")
 
 
 def _describe(options: SlicerOptions) -> str:

@@ -66,7 +66,7 @@ def _shown(value_ns: int | None) -> str:
 FAULTS.register("slow_close")(
     FaultKind(
         name="slow_close",
-        summary="Let the end of a connection take longer to get through links.",
+        summary="Delay the end of connections through links.",
         spec=FaultSpec(options=SlowCloseOptions, acts_on="link"),
         make=SlowClose,
         describe=lambda options: f"ends {format_ns(options.delay_ns)} late {WAYS[options.direction]}",

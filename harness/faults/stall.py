@@ -33,7 +33,7 @@ class Stall(SilentLinks[StallOptions]):
 FAULTS.register("stall")(
     FaultKind(
         name="stall",
-        summary="Hold all data on links: nothing is lost, no connection ends, and all of it arrives afterwards.",
+        summary="Hold all data on links. Nothing is lost, no connection ends, and all data arrives afterwards.",
         spec=FaultSpec(options=StallOptions, acts_on="link"),
         make=Stall,
         describe=lambda options: f"all data {WAYS[options.direction]} is held",

@@ -1,4 +1,6 @@
-"""stop: SIGTERM nodes, so that they hand over and leave; they stay down until the fault heals by starting them again."""
+"""stop: SIGTERM nodes, so that they hand over and leave; they stay down until the fault heals by
+starting them again.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settling:
-    """How a consumer settles deliveries: one by one, by positions, or both; with neither, the broker settles on delivery.
+    """How a consumer settles deliveries: one by one, by positions, or both; with neither, the broker settles on
+    delivery.
 
     Attributes:
         acknowledged: Each delivery has an acknowledgement of its own (an ACKED record); None = it has none.

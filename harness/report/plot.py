@@ -66,8 +66,10 @@ class Canvas:
 
 
 PATTERNS: Final = (
-    '<svg class="patterns" width="0" height="0" aria-hidden="true"><defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-    '<rect width="6" height="6" class="hatch-ground"/><rect width="2" height="6" class="hatch-line"/></pattern></defs></svg>'
+    '<svg class="patterns" width="0" height="0" aria-hidden="true"><defs>'
+    '<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<rect width="6" height="6" class="hatch-ground"/><rect width="2" height="6" class="hatch-line"/>'
+    "</pattern></defs></svg>"
 )
 """What the fills of every picture refer to; a page holds it once, before the first picture."""
 

@@ -68,7 +68,7 @@ class Link:
         node: Node or service it leads to.
         role: ``client`` (from a client zone), ``peer`` (from node to node) or ``service`` (from a node to a service).
         channels: At least one; the first bears the link's name.
-        keeps: A stranger may keep a connection through it.
+        keeps: A probe may keep a connection through it.
     """
 
     name: str

@@ -27,12 +27,12 @@ class BrokerAbility(StrEnum):
 
     GROUPS = "groups", "have consumer groups"
     COORDINATOR = "coordinator", "have consumer groups with a coordinator"
-    ZONES = "zones", "tell clients apart by zone, so that each zone could have links of its own"
+    ZONES = "zones", "distinguish clients by zone, so that each zone could have links of its own"
     PARTITION_LEADERS = "partition_leaders", "give each partition a leader of its own"
     ADD_PARTITIONS = "add_partitions", "add partitions to a topic in use"
     MOVE_LEADER = "move_leader", "hand leadership to another replica when asked"
-    PEER_BULK = "peer_bulk", "let strangers send much data through links between nodes, so that nothing could be proven"
+    PEER_BULK = "peer_bulk", "accept much probe traffic on links between nodes, so the effect cannot be verified"
     PEER_GUESTS = (
         "peer_guests",
-        "let strangers keep a connection through links between nodes, so that nothing could be proven",
+        "accept a kept probe connection on links between nodes, so the effect cannot be verified",
     )

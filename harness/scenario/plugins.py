@@ -22,8 +22,8 @@ class Refusal:
 
     Attributes:
         message: What is wrong, and why.
-        key: What is wrong by its name in YAML: of a fault, one of its options (``jitter``); of a broker, a path from the
-            top (``workload.producer.acks``). Empty = all options, or the cluster.
+        key: What is wrong by its name in YAML: of a fault, one of its options (``jitter``); of a broker, a path from
+            the top (``workload.producer.acks``). Empty = all options, or the cluster.
         hint: What to write in its place.
     """
 
@@ -52,7 +52,8 @@ class FaultPlace:
     abilities: frozenset[BrokerAbility] | None = None
 
     def lacks(self, *abilities: BrokerAbility) -> Refusal | None:
-        """Return the refusal for the first of the abilities that this broker does not have; None when it has all of them.
+        """Return the refusal for the first of the abilities that this broker does not have; None when it has all of
+        them.
 
         A broker that is not known lacks nothing: that it is unknown is said elsewhere.
         """
@@ -81,11 +82,13 @@ class FaultSpec(FaultEffects):
         ends_itself: True when ``for`` is not written because the fault ends by itself; then ``span_ns`` gives its
             worst-case length from its options and the number of targets.
         span_ns: ``(options, target_count) -> ns``; None unless ``ends_itself``.
-        validate: Yields why options do not fit together, this cluster, this workload or this broker; None = they always do.
+        validate: Yields why options do not fit together, this cluster, this workload or this broker; None = they always
+            do.
         needs: Abilities that the broker must have.
         partitions_added: ``(options) -> int``: how many partitions it adds to the topic; None = it adds none.
         needs_on_peers: Abilities that the broker must have where the fault acts on links between nodes.
-        unreplayable: ``(options) -> str``: what of its doing cannot be replayed exactly, or an empty string; None = nothing.
+        unreplayable: ``(options) -> str``: what of its doing cannot be replayed exactly, or an empty string; None =
+            nothing.
     """
 
     options: type

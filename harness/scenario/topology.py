@@ -62,7 +62,7 @@ class LinkSpec:
         target: Node or service.
         role: What it connects.
         channels: At least one.
-        keeps: A stranger may keep a connection through it, so that probes see what happens to one.
+        keeps: A probe may keep a connection through it, so that probes see what happens to one.
         entry: Of a client link: clients are given its address to begin with.
     """
 

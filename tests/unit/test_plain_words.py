@@ -21,12 +21,7 @@ PAGES = [
     ROOT / "docker" / "README.md",
 ]
 SCENARIOS = sorted((ROOT / "scenarios").rglob("*.yaml"))
-LATER = ("brokers", "faults")
-MODULES = [
-    path
-    for path in sorted((ROOT / "harness").rglob("*.py"))
-    if path.relative_to(ROOT / "harness").parts[0] not in LATER
-]
+MODULES = sorted((ROOT / "harness").rglob("*.py"))
 
 AVOIDED = {
     "nobody": "name the actor: no node, no consumer",

@@ -42,7 +42,7 @@ class KafkaAdmin:
         consumers: Workers that are members of the group from the start.
         protocol: Of the group.
         committed_only: Consumers see committed transactions alone; so does the audit.
-        transactional: Logs hold control records, which nobody is given: positions may end before them.
+        transactional: Logs hold control records, which no consumer is given: positions may end before them.
         timeout_s: How long a question to one node may take.
     """
 
@@ -100,11 +100,11 @@ class KafkaAdmin:
         return len(found.partitions.get(TOPIC, ())) if found is not None else 0
 
     async def leader(self, partition: int = 0) -> str:
-        """Return the node that leads a partition, by most nodes' word; empty when there is none."""
+        """Return the node that leads a partition, according to most nodes; empty when there is none."""
         return (await self._view.leaders()).get(partition, "")
 
     async def coordinator(self) -> str:
-        """Return the node that coordinates the group; empty when nobody tells."""
+        """Return the node that coordinates the group; empty when no node answers."""
         self._view.known_coordinator = ""
         return await self._view.coordinator()
 
@@ -118,14 +118,17 @@ class KafkaAdmin:
         return await self._view.leadership(partition)
 
     async def move_leader(self, partition: int) -> None:
-        """Hand a partition to the next of its replicas that is in sync; raises ControlError, RefusedError (definite)."""
+        """Hand a partition to the next of its replicas that is in sync; raises ControlError,
+        RefusedError (definite).
+        """
         now = await self.leadership(partition)
         others = [name for name in now.replicas if name != now.leader and name in now.in_sync]
         if not now.leader or not others:
             raise RefusedError(f"partition {partition} has no other replica in sync: leader {now.leader or 'none'}")
         order = [node_id(others[0]), *(node_id(name) for name in now.replicas if name != others[0])]
         trouble = ""
-        # One that is frozen takes the connection all the same, and the whole time: who has just answered is asked first.
+        # One that is frozen takes the connection all the same, and the whole time: who has just answered is asked
+        # first.
         nodes = sorted(self._view.addresses, key=lambda name: (name == now.leader) != now.obeyed)
         for node in nodes:
             # A connection of its own: what proves the move shares nothing with the order.
@@ -193,7 +196,9 @@ class KafkaAdmin:
         return f"{node} is not in sync for {', '.join(behind[:3])}" if behind else ""
 
     async def partitions(self) -> list[PartitionState] | None:
-        """Return how far the group has committed; None when every node that answers says that the topic does not exist."""
+        """Return how far the group has committed; None when every node that answers says that the topic
+        does not exist.
+        """
         found = await self._view.metadata()
         if found is None:
             raise ControlError("no node answers")

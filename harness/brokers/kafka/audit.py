@@ -118,10 +118,12 @@ class LogAudit:
                     detail=f"read {count} records, offsets {firsts[index]} to {position - 1} of {ends[index] - 1}",
                 )
             )
-        return said or [_unread(-1, "nobody tells its leaders")]
+        return said or [_unread(-1, "no node knows its leaders")]
 
     async def _beside(self, left: Mapping[int, int]) -> None:
-        """Read in a thread; it has ended when this returns or raises: whoever cancels an audit closes its journal next."""
+        """Read in a thread; it has ended when this returns or raises: whoever cancels an audit closes
+        its journal next.
+        """
         reading = asyncio.ensure_future(asyncio.to_thread(self._read_on, left))
         try:
             await asyncio.shield(reading)
@@ -151,8 +153,8 @@ class LogAudit:
                     elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the name that the package documents
                         index = message.partition() or 0  # the stubs know messages without one; read ones have it
                         left.discard(index)
-                        # Behind control records that nobody is given; yet before the end where a transaction is open, or
-                        # a new leader does not know yet how far its followers are.
+                        # Behind control records that nobody is given; yet before the end where a transaction is open,
+                        # or a new leader does not know yet how far its followers are.
                         self._position[index] = max(self._position.get(index, 0), message.offset() or 0)
                         heard = time.monotonic()
                 if good:
@@ -179,7 +181,8 @@ class LogAudit:
 
 
 def nothing_visible(reader: Consumer, partition: int, position: int, end: int) -> bool:
-    """Tell whether a consumer that goes on at ``position`` would get nothing up to ``end``; False when that cannot be told.
+    """Return whether a consumer that goes on at ``position`` would get nothing up to ``end``; False when that cannot be
+    determined.
 
     Closes ``reader``.
 
@@ -205,7 +208,7 @@ def nothing_visible(reader: Consumer, partition: int, position: int, end: int) -
 
 
 def reader_of(bootstrap: str, committed_only: bool) -> Consumer:
-    """Return a consumer that reads logs, and tells their ends."""
+    """Return a consumer that reads logs, and says where they end."""
     return Consumer(
         {
             "bootstrap.servers": bootstrap,

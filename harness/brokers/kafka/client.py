@@ -1,7 +1,7 @@
-"""The Kafka reference clients: configuration, connection, statistics. What they do stands beside, in producer and consumer.
+"""The Kafka reference clients: configuration, connection, statistics. What they do is in ``producer`` and ``consumer``.
 
-librdkafka works in threads of its own and its calls block: each client has one thread, and the event loop stays free for
-control and reports.
+librdkafka works in threads of its own and its calls block: each client has one thread, and the event loop stays free
+for control and reports.
 """
 
 from __future__ import annotations

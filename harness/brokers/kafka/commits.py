@@ -65,12 +65,14 @@ class Commits:
         self._recorder.flush()
 
     def take_failed(self) -> dict[int, int]:
-        """Return the positions that were refused or lost and are still owed, and forget them: who polls idly tries again."""
+        """Return the positions that were refused or lost and are still owed, and forget them: who polls idly tries
+        again.
+        """
         found, self._failed = self._failed, {}
         return found
 
     def forget(self, partitions: Iterable[int]) -> None:
-        """Owe nothing for partitions that are somebody else's now."""
+        """Owe nothing for partitions that another member owns now."""
         for partition in partitions:
             self._failed.pop(partition, None)
 

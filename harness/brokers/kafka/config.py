@@ -1,11 +1,13 @@
 """Configuration of Kafka nodes: KRaft in combined mode, one listener for each kind of visitor.
 
-Listeners: ``CONTROLLER`` and ``PEER`` for nodes (each pair through its own proxies), ``ADMIN`` for the harness alone, and one
-for each client zone, which advertises that zone's link: a client that asks for the cluster's nodes is told its own links.
+Listeners: ``CONTROLLER`` and ``PEER`` for nodes (each pair through its own proxies), ``ADMIN`` for the harness alone,
+and one for each client zone, which advertises that zone's link: a client that asks for the cluster's nodes gets its own
+links.
 
-Nodes know each other by name. Each node's own host table (``jdk.net.hosts.file``) maps a peer's name to the address at which
-the proxy of that pair listens, and its own name to 127.0.0.1; the port is the peer's own. No format run is needed: a
-``meta.properties`` is written by hand and the bootstrap checkpoint is the one that this version's own tool makes.
+Nodes know each other by name. Each node's own host table (``jdk.net.hosts.file``) maps a peer's name to the address at
+which the proxy of that pair listens, and its own name to 127.0.0.1; the port is the peer's own. No format run is
+needed: a ``meta.properties`` is written by hand and the bootstrap checkpoint is the one that this version's own tool
+makes.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
     links = {(link.source, link.node): link.address for link in addresses.links.values() if link.role == "client"}
     advertised = {"PEER": f"{name}:{ports[name]['peer']}", "ADMIN": f"127.0.0.1:{ports[name]['admin']}"}
     if _version(launch) >= _ADVERTISES_CONTROLLERS:
-        # A new leader of the quorum tells the others where it is (KIP-853): by name, or they would dial it past the proxy.
+        # A new leader of the quorum tells the others where it is (KIP-853): by name, or they would dial it past the
+        # proxy.
         advertised["CONTROLLER"] = f"{name}:{ports[name]['controller']}"
     for zone in zones(launch.plan.workload):
         # Without links (a benchmark's bare node) clients come directly.

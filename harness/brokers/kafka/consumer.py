@@ -1,8 +1,9 @@
-"""The Kafka reference consumer: a member of a consumer group, with its handler in the poll loop or beside it.
+"""The Kafka reference consumer: a member of a consumer group, with its handler in the poll loop or in its own thread.
 
-What a poll gives is journaled (DELIVERED) before its first handler runs, and a handler's end (PROCESSED) before its offset is
-committed. A commit is journaled twice: as ``unknown`` before it may take effect (with automatic commits: when the offset is
-stored), and with its outcome once that is known, so that a process that is killed in between leaves no commit unrecorded.
+What a poll gives is journaled (DELIVERED) before its first handler runs, and a handler's end (PROCESSED) before its
+offset is committed. A commit is journaled twice: as ``unknown`` before it may take effect (with automatic commits: when
+the offset is stored), and with its outcome once that is known, so that a process that is killed in between leaves no
+commit unrecorded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from harness.errors import StartError
 from harness.history.events import AssignEvent, LostEvent, OwnershipEvent, RevokeEvent
 
 _CONNECT_S = 120.0
-"""A worker starts beside the nodes; on a starved machine they take long, and the topic is created after them."""
+"""A worker starts next to the nodes; on a starved machine they take long, and the topic is created after them."""
 _BUSY_POLL_S = 0.05
 _POLL_EVERY_NS = NS_PER_S // 10
 
@@ -80,7 +81,7 @@ class KafkaConsumer:
         self._consumer.subscribe([TOPIC], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def run(self) -> None:
-        """Poll until told to stop; then finish what is held, commit and leave the group."""
+        """Poll until asked to stop; then finish what is held, commit and leave the group."""
         stop = self._session.control.stop
         try:
             while not stop.is_set():
@@ -129,7 +130,7 @@ class KafkaConsumer:
             self._handle(self._deliver(records))
 
     def _complain(self, messages: Sequence[Message]) -> None:
-        """Journal what polls told of errors; raises KafkaException for one that ends this consumer."""
+        """Journal the errors that polls reported; raises KafkaException for one that ends this consumer."""
         for message in messages:
             error = message.error()
             if error is not None:
@@ -221,7 +222,7 @@ class KafkaConsumer:
         self._owns(RevokeEvent, partitions)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """Note that partitions are gone; they may be somebody else's already, so nothing is committed."""
+        """Note that partitions are gone; another member may own them already, so nothing is committed."""
         taken = {item.partition for item in partitions}
         if self._work is not None:
             self._work.finish(taken, 0.0)
@@ -270,7 +271,7 @@ def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]
         "auto.commit.interval.ms": milliseconds(options.auto_commit_interval_ns),
         "isolation.level": options.isolation,
         "fetch.wait.max.ms": options.fetch_wait_ns // 1_000_000,
-        # A full queue would stop fetching for a second, and a fast consumer stand still for most of it.
+        # A full queue would stop fetching for a second, and a fast consumer stop for most of it.
         "fetch.queue.backoff.ms": 10,
     }
     if options.protocol == "classic":

@@ -1,7 +1,7 @@
 """Kafka: any released version from 3.7.0, as jars by Maven coordinates, with the Java that it runs on.
 
-Owns which jars make a broker, which Java each version runs on, and what it needs besides: the ``bootstrap.checkpoint`` that its
-own tool writes into a log directory that it formats with default features.
+Owns which jars make a broker, which Java each version runs on, and what it needs besides: the ``bootstrap.checkpoint``
+that its own tool writes into a log directory that it formats with default features.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _outage(plan: Plan) -> tuple[int, str]:
 
 
 def _group(plan: Plan) -> tuple[int, str]:
-    """Return how long a rebalance may keep a partition from everybody, when the plan changes the group."""
+    """Return how long a rebalance may keep a partition from all members, when the plan changes the group."""
     consumer, faults = plan.workload.consumer, plan.timeline
     changes = _changes(plan) + partitions_added(plan)
     blocked = max(
@@ -127,13 +127,13 @@ def _group(plan: Plan) -> tuple[int, str]:
 
 
 def _rounds(consumer: ConsumerOptions) -> tuple[int, str]:
-    """Return how long a rebalance takes in which every member answers: each hears of it by its next heartbeat and answers at
-    its next poll; a cooperative one takes two rounds.
+    """Return how long a rebalance takes in which every member answers: each hears of it by its next heartbeat and
+    answers at its next poll; a cooperative one takes two rounds.
     """
     rounds = 1 if consumer.eager else 2
     handling = consumer.poll * consumer.handler_time_ns if consumer.handler_in == "loop" else consumer.revoke_wait_ns
     formula = (
-        f"{rounds} × (heartbeat_interval {format_ns(consumer.heartbeat_interval_ns)} + handling what one poll gave "
+        f"{rounds} × (heartbeat_interval {format_ns(consumer.heartbeat_interval_ns)} + handling of one poll's messages "
         f"{format_ns(handling)} + poll_wait {format_ns(consumer.poll_wait_ns)})"
     )
     return rounds * (consumer.heartbeat_interval_ns + handling + consumer.poll_wait_ns), formula
@@ -144,20 +144,22 @@ def _allowed(plan: Plan) -> tuple[str, ...]:
     min_insync = cluster.topic.min_insync or max(1, cluster.replicas - 1)
     allowed = []
     if producer.acks == "none":
-        allowed.append("acks none: nobody says that a message is safe, so that none is owed")
+        allowed.append("acks none: sends are never acknowledged, so no message counts as lost")
     elif producer.acks == "leader":
-        allowed.append("acks leader: what followers had not yet copied is lost when another node becomes the leader")
+        allowed.append(
+            "acks leader: messages that followers had not yet copied are lost when another node becomes the leader"
+        )
     elif min_insync == 1 and cluster.replicas > 1:
-        allowed.append("min_insync 1: with one replica in sync, acks all is the leader's word alone")
+        allowed.append("min_insync 1: with one replica in sync, acks all means the leader alone")
     if not producer.idempotent:
         allowed.append("not idempotent: a retried send may be stored twice, and with several in flight out of order")
     if consumer.commit == "auto-before":
-        allowed.append("commit auto-before: what was committed and not yet processed is lost with its consumer")
+        allowed.append("commit auto-before: messages committed and not yet processed are lost with their consumer")
     elif consumer.commit == "none":
         allowed.append("commit none: every new owner begins at the start of the log")
     else:
         allowed.append(
-            "commit after processing: what was processed and not yet committed is delivered again to the next owner"
+            "commit after processing: messages processed and not yet committed are delivered again to the next owner"
         )
     if consumer.handler_in == "worker":
         allowed.append(
@@ -166,5 +168,5 @@ def _allowed(plan: Plan) -> tuple[str, ...]:
     if consumer.eager:
         allowed.append(f"assignor {consumer.strategy}: every rebalance takes every partition from every member")
     if str(cluster.config.get("log.flush.interval.messages", "")) != "1":
-        allowed.append("no flush per message: power loss of every replica may lose what was not yet written back")
+        allowed.append("no flush per message: power loss of every replica may lose messages not yet written back")
     return tuple(allowed)

@@ -1,6 +1,6 @@
-"""A handler beside the poll loop: one batch of a Kafka consumer in a thread of its own.
+"""A handler next to the poll loop: one batch of a Kafka consumer in a thread of its own.
 
-Owns what a revocation does to a batch in hand: messages that nobody has begun are given back, the one that is being handled may
+Owns what a revocation does to a batch in hand: messages not yet begun are given back, the one that is being handled may
 be finished. Knows nothing of the client library.
 """
 

@@ -1,7 +1,7 @@
 """Orders about who leads a partition: another order of its replicas, and the election of the first of them.
 
-Owns two requests of the Kafka protocol (AlterPartitionReassignments, ElectLeaders); the client library has no first one.
-Any node takes them and passes them on to the controller.
+Owns two requests of the Kafka protocol (AlterPartitionReassignments, ElectLeaders); the client library has no first
+one. Any node takes them and passes them on to the controller.
 """
 
 from __future__ import annotations

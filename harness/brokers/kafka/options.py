@@ -30,7 +30,8 @@ class ClientOptions:
     """What producers and consumers share.
 
     Attributes:
-        request_timeout_ns: How long one request may take (``socket.timeout.ms``; of producers also ``request.timeout.ms``).
+        request_timeout_ns: How long one request may take (``socket.timeout.ms``; of producers also
+            ``request.timeout.ms``).
         reconnect_wait_ns: First pause between attempts to connect again; it doubles up to ten times this.
         metadata_refresh_ns: How often the cluster's metadata is asked for; new partitions are seen by it.
         client: Client library at another version than the installed one (``confluent-kafka-2.8.0``).
@@ -77,22 +78,25 @@ class ConsumerOptions(ClientOptions):
 
     Attributes:
         protocol: Group protocol: ``classic``, or ``consumer`` (KIP-848, Kafka 4.0 and newer).
-        assignor: Of the classic protocol: ``cooperative-sticky``, ``range`` or ``roundrobin`` (the latter two revoke everything
-            at every rebalance); of the consumer protocol ``uniform`` or ``range``. ``default`` is cooperative-sticky, or uniform.
+        assignor: Of the classic protocol: ``cooperative-sticky``, ``range`` or ``roundrobin`` (the latter two revoke
+            everything at every rebalance); of the consumer protocol ``uniform`` or ``range``. ``default`` is
+            cooperative-sticky, or uniform.
         static_membership: A member keeps its place over a restart (``group.instance.id``).
         session_timeout_ns: A member whose heartbeats stay away for so long is expelled.
         heartbeat_interval_ns: Between heartbeats.
-        max_poll_interval_ns: A member that does not poll for so long leaves; the group waits so long for it in a rebalance.
-        commit: ``sync`` or ``async`` after a batch was processed; ``auto-after``: processed offsets are stored, and committed in
-            the background; ``auto-before``: offsets count once handed over, whether processed or not; ``none``.
+        max_poll_interval_ns: A member that does not poll for so long leaves; the group waits so long for it in a
+            rebalance.
+        commit: ``sync`` or ``async`` after a batch was processed; ``auto-after``: processed offsets are stored, and
+            committed in the background; ``auto-before``: offsets count once handed over, whether processed or not;
+            ``none``.
         auto_commit_interval_ns: Between automatic commits.
         isolation: ``read_committed`` or ``read_uncommitted``.
         poll: Messages per poll at most.
         poll_wait_ns: How long a poll waits.
         fetch_wait_ns: How long a broker holds a fetch that finds nothing.
         handler_time_ns: How long the handler takes per message.
-        handler_in: ``loop``: the handler runs in the poll loop, which does not poll meanwhile; ``worker``: in a thread of its own,
-            while the loop polls with its partitions paused.
+        handler_in: ``loop``: the handler runs in the poll loop, which does not poll meanwhile; ``worker``: in a thread
+            of its own, while the loop polls with its partitions paused.
         revoke_wait_ns: With ``worker``: how long a revocation waits for the message in the handler to be done.
     """
 

@@ -1,9 +1,9 @@
 """The Kafka reference producer.
 
-Every value is journaled (SEND) before it is handed to the client library, and once (SENT) when its outcome is settled: by the
-delivery report, or with transactions by the end of its transaction. The library does not tell whether a message that failed
-may have been stored: but for definite refusals, a failed send is ``unknown``. With ``acks: none`` nobody says that anything is
-safe: then every send is.
+Every value is journaled (SEND) before it is handed to the client library, and once (SENT) when its outcome is settled:
+by the delivery report, or with transactions by the end of its transaction. The library does not say whether a message
+that failed may have been stored: but for definite refusals, a failed send is ``unknown``. With ``acks: none`` sends are
+never acknowledged: then every send is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.errors import StartError
 from harness.history.record import Outcome
 
 _CONNECT_S = 120.0
-"""A worker starts beside the nodes; on a starved machine they take long."""
+"""A worker starts next to the nodes; on a starved machine they take long."""
 _ATTEMPT_S = 5.0
 _UNREACHABLE = frozenset(
     {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}  # noqa: SLF001  the documented names
@@ -99,7 +99,7 @@ class KafkaProducer:
             self._producer.poll(_WAIT_S)
 
     def run(self) -> None:
-        """Send on schedule until told to stop, then settle what is in flight (bounded by the options' time-outs)."""
+        """Send on schedule until asked to stop, then settle what is in flight (bounded by the options' time-outs)."""
         control = self._session.control
         while not (control.stop_sending.is_set() or control.stop.is_set() or self._finished()):
             count = self._due()
@@ -169,7 +169,9 @@ class KafkaProducer:
             self._settle([ordinal], Outcome.FAIL)
 
     def _delivered(self, ordinal: int, error: KafkaError | None, message: Message) -> None:
-        """Take one delivery report; called by the library within ``poll``, once a message: the hot path of producers."""
+        """Take one delivery report; called by the library within ``poll``, once a message: the hot path
+        of producers.
+        """
         if error is None:
             self._done.append(ordinal)
             # A retry that the broker knows already is acknowledged without an offset.
@@ -224,8 +226,8 @@ class KafkaProducer:
         abort = bool(options.abort_every) and self._transactions % options.abort_every == 0
         outcome = Outcome.UNKNOWN
         try:
-            # Also before an abort: what is aborted shall have been in the log. (An abort that purges messages nobody has sent
-            # yet can end in a fatal INVALID_TXN_STATE: librdkafka 2.16 on Kafka 4.4.)
+            # Also before an abort: what is aborted shall have been in the log. (An abort that purges messages nobody
+            # has sent yet can end in a fatal INVALID_TXN_STATE: librdkafka 2.16 on Kafka 4.4.)
             self._producer.flush(timeout_s)
             if abort:
                 self._producer.abort_transaction(timeout_s)
@@ -243,7 +245,9 @@ class KafkaProducer:
         self._settle_transaction(ordinals, outcome)
 
     def _commit(self, timeout_s: float) -> Outcome:
-        """Commit; a commit that may be tried again is, and one that must be aborted is aborted. Raises KafkaException."""
+        """Commit; a commit that may be tried again is, and one that must be aborted is aborted. Raises
+        KafkaException.
+        """
         for _ in range(3):
             try:
                 self._producer.commit_transaction(timeout_s)

@@ -194,7 +194,9 @@ async def committed(wire: Wire, group: str, topic: str, partitions: Iterable[int
 
 
 async def offsets(wire: Wire, topic: str, partitions: Iterable[int], time: int) -> dict[int, int]:
-    """Return log offsets of partitions that the node leads (ListOffsets version 1): ``LATEST`` = the next to be written."""
+    """Return log offsets of partitions that the node leads (ListOffsets version 1): ``LATEST`` = the next to be
+    written.
+    """
     wanted = list(partitions)
     body = Writer().number("i", -1).number("i", 1).text(topic).number("i", len(wanted))
     for index in wanted:
@@ -215,7 +217,9 @@ async def offsets(wire: Wire, topic: str, partitions: Iterable[int], time: int) 
 
 
 def _whole(found: dict[int, int], wanted: list[int]) -> dict[int, int]:
-    """Return an answer that names every partition asked for; a node that leaves some out does not know them (any longer)."""
+    """Return an answer that names every partition asked for; a node that leaves some out does not know them (any
+    longer).
+    """
     missing = [index for index in wanted if index not in found]
     if missing:
         raise ProtocolError(f"the node said nothing of partition {missing[0]}")

@@ -24,8 +24,8 @@ _CLUSTER_ID = "aGFybmVzcy10cmFpbmluZw"
 
 
 def format_directory(command: tuple[str, ...], workshop: BuildContext) -> None:
-    """Format a log directory with the version's own tool; keep the checkpoint that it writes. It holds the features of a new
-    cluster and depends on neither cluster nor node.
+    """Format a log directory with the version's own tool; keep the checkpoint that it writes. It holds the features of
+    a new cluster and depends on neither cluster nor node.
 
     Raises:
         ToolFailure: It could not be formatted.
@@ -55,7 +55,7 @@ def lay_out_training(scratch: Path, parts: Mapping[str, Path]) -> TrainingRun:
 
 
 def serves(port: int) -> bool:
-    """Tell whether a Kafka node answers a request for the versions of its API (ApiVersions 0) at a loopback port."""
+    """Return whether a Kafka node answers a request for the versions of its API (ApiVersions 0) at a loopback port."""
     request = struct.pack(">hhih", 18, 0, 1, 7) + b"harness"
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1.0) as connection:

@@ -1,6 +1,8 @@
-"""What the nodes of a Kafka cluster say, each asked on its own listener: metadata, leaders, the group, positions, ends of logs.
+"""What the nodes of a Kafka cluster say, each asked on its own listener: metadata, leaders, the group, positions, ends
+of logs.
 
-Knows nothing of plans; ``KafkaAdmin`` asks it. Nodes that do not answer are left out, and most nodes' word counts.
+Knows nothing of plans; ``KafkaAdmin`` asks it. Nodes that do not answer are left out, and the answer of most nodes
+counts.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class KafkaView:
         return max(answers, key=lambda answer: len(answer.partitions.get(TOPIC, ())), default=None)
 
     async def leaders(self) -> dict[int, str]:
-        """Return partition → leader by most nodes' word: one that was cut off may not know yet."""
+        """Return partition → leader according to most nodes: one that was cut off may not know yet."""
         votes: dict[int, Counter[int]] = {}
         for answer in await self._each(lambda wire: ask.metadata(wire, [TOPIC]), patient=False):
             for partition in answer.partitions.get(TOPIC, ()):
@@ -86,7 +88,9 @@ class KafkaView:
         )
 
     async def unsettled_topic(self, partitions: int) -> str:
-        """Return what the topic lacks until every node knows all its partitions, each led and with all replicas in sync."""
+        """Return what the topic lacks until every node knows all its partitions, each led and with all replicas in
+        sync.
+        """
         answers = await self._each(lambda wire: ask.metadata(wire, [TOPIC]))
         if len(answers) < len(self.addresses):
             return "a node does not answer"
@@ -100,7 +104,9 @@ class KafkaView:
         return ""
 
     async def coordinator(self) -> str:
-        """Return the node that coordinates the group, by most nodes' word or as found before; empty when nobody tells."""
+        """Return the node that coordinates the group, according to most nodes or as found before; empty when no node
+        answers.
+        """
         if self.known_coordinator:
             return self.known_coordinator
         told = await self._each(lambda wire: ask.coordinator(wire, GROUP), patient=False)
@@ -134,7 +140,9 @@ class KafkaView:
         return found
 
     async def _each(self, question: Callable[[Wire], Awaitable[T]], *, patient: bool = True) -> list[T]:
-        """Ask every node at once; those that do not answer are left out, with ``patient=False`` soon after most have."""
+        """Ask every node at once; those that do not answer are left out, with ``patient=False`` soon
+        after most have.
+        """
         asked = [asyncio.ensure_future(question(wire)) for wire in self.wires.values()]
         waiting, told = set(asked), 0
         try:

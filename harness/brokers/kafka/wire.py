@@ -1,7 +1,8 @@
-"""A few requests of the Kafka protocol over a plain socket: what probes and observation ask, in about a millisecond each.
+"""A few requests of the Kafka protocol over a plain socket: what probes and observation ask, in about a millisecond
+each.
 
-Owns encoding and decoding. Written by hand because a probe must be one round trip on one connection to one chosen node, and
-because no client library tells the states of KIP-848 groups. Field lists are those of the message definitions in
+Owns encoding and decoding. Written by hand because a probe must be one round trip on one connection to one chosen node,
+and because no client library reports the states of KIP-848 groups. Field lists are those of the message definitions in
 ``clients/src/main/resources/common/message`` of apache/kafka; the versions used exist from Kafka 2.1 to 4.x (KIP-896).
 """
 

@@ -89,7 +89,7 @@ class NatsAdmin:
                 await asyncio.sleep(0.05)
 
     async def leader(self, partition: int = 0) -> str:
-        """Return the node that leads the stream, whatever the partition; empty when nobody does, or no node tells."""
+        """Return the node that leads the stream, whatever the partition; empty when none does, or no node answers."""
         del partition
         return await self._leader() or ""
 
@@ -98,7 +98,7 @@ class NatsAdmin:
         return ""
 
     async def group_state(self) -> str:
-        """Return that nobody tells: there are no groups."""
+        """Return ``unknown``: there are no groups."""
         return "unknown"
 
     async def leadership(self, partition: int) -> Leadership:
@@ -133,7 +133,7 @@ class NatsAdmin:
         return ""
 
     async def observe(self) -> Sequence[Event]:
-        """Return who leads the stream; nothing while no node tells: that is no word of a stream without a leader."""
+        """Return who leads the stream; nothing while no node answers: that does not mean a stream without a leader."""
         leader = await self._leader()
         return [] if leader is None else [LeaderEvent(partition=-1, leader=leader)]
 
@@ -204,8 +204,8 @@ class NatsAdmin:
     async def _failed(self, _: Exception) -> None:
         """Swallow the client's asynchronous errors: nodes come and go here by design.
 
-        What nats-py connected to and got no INFO from it leaves open: a published port of a container whose node is down
-        takes every connection, and so one would leak at every attempt.
+        What nats-py connected to and got no INFO from it leaves open: a published port of a container whose node is
+        down takes every connection, and so one would leak at every attempt.
         """
         client = self._client
         transport: Any = None if client is None or client.is_connected else client._transport  # noqa: SLF001
@@ -222,9 +222,9 @@ class NatsAdmin:
         return int(message.seq or -1)
 
     async def _leader(self) -> str | None:
-        """Return who leads the stream, empty when the servers say that nobody does; None when no node tells.
+        """Return who leads the stream, empty when the servers say that no node does; None when no node answers.
 
-        One request that is refused or not answered tells nothing of the stream: then the nodes' own views count.
+        One request that is refused or not answered says nothing of the stream: then the nodes' own views count.
         """
         try:
             js = await self._jetstream()
@@ -239,7 +239,9 @@ class NatsAdmin:
 
 
 def _final(error: Exception) -> bool:
-    """Tell whether asking again is no use. A meta leader without fresh news of a node finds no suitable peers, for now."""
+    """Return whether asking again is no use. A meta leader without fresh news of a node finds no suitable peers, for
+    now.
+    """
     return isinstance(error, nats.js.errors.APIError) and error.code == 400 and error.err_code != _NO_SUITABLE_PEERS
 
 

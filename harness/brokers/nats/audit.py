@@ -1,7 +1,7 @@
 """Reads the whole log of a stream: the authority on what is stored.
 
-Goes on where it was when a request failed: a cluster that has just come back refuses single requests (m: 503 to one of 40 audits
-of a memory stream whose node had been killed), and what is not read proves nothing. Reads past every link.
+Goes on where it was when a request failed: a cluster that has just come back refuses single requests (m: 503 to one of
+40 audits of a memory stream whose node had been killed), and what is not read proves nothing. Reads past every link.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class StreamAudit:
         self._read = self._last = 0
 
     async def run(self) -> LogExtent:
-        """Read until the end that the server tells is reached; return its word."""
+        """Read until the end that the server reports is reached; return its answer."""
         heard, failure = time.monotonic(), "it holds more than was read"
         while True:
             before = self._read
@@ -132,7 +132,7 @@ class StreamAudit:
     def _unread(self, failure: str) -> LogExtent:
         """Return what an unfinished reading is worth: what was read lies there, what was not proves nothing.
 
-        Nor does the end that was told just before: a leader that was just elected may not know all of its log yet.
+        Nor does the end that was reported just before: a leader that was just elected may not know all of its log yet.
         """
         detail = f"read {self._read} messages up to sequence {self._last}, then {failure}" if self._read else failure
         audit = "partial" if self._read else "none"

@@ -1,9 +1,9 @@
 """NATS JetStream: configuration of the nodes, and what its configuration makes true.
 
 Addresses: clients know only their links' addresses (``no_advertise`` keeps the nodes' own out of INFO); nodes dial each
-other through explicit routes, one per ordered pair. ``cluster.advertise`` names an address where nothing listens: a node
-that hears of a peer it has no route to (after a partition) would otherwise dial that peer's own port, past the proxy
-(``processImplicitRoute`` in server/route.go); an implicit route is tried once and then given up.
+other through explicit routes, one per ordered pair. ``cluster.advertise`` names an address where nothing listens: a
+node that hears of a peer it has no route to (after a partition) would otherwise dial that peer's own port, past the
+proxy (``processImplicitRoute`` in server/route.go); an implicit route is tried once and then given up.
 """
 
 from __future__ import annotations
@@ -170,9 +170,11 @@ def _allowed(plan: Plan) -> tuple[str, ...]:
     if topic.storage == "memory":
         allowed.append("storage memory: a stream with one replica is gone when its server restarts")
     if consumer.ack == "none":
-        allowed.append("ack none: what was sent to a consumer that dies is not sent again")
+        allowed.append("ack none: messages sent to a consumer that dies are not sent again")
     elif consumer.ack_when == "before":
-        allowed.append("ack before processing: what was acknowledged and not yet processed is lost with its consumer")
+        allowed.append(
+            "ack before processing: messages acknowledged and not yet processed are lost with their consumer"
+        )
     else:
         allowed.append("ack after processing: a message is delivered again when its acknowledgement is late or lost")
     if consumer.ack == "explicit" and consumer.max_ack_pending > 1:
@@ -183,7 +185,7 @@ def _allowed(plan: Plan) -> tuple[str, ...]:
         allowed.append("the duplicate window is shorter than the producer's retries: a late retry may be stored twice")
     sync = str(plan.cluster.config.get("jetstream", {}).get("sync_interval", "2m (default)"))
     if sync != "always":
-        allowed.append(f"sync_interval {sync}: power loss of every replica may lose what was not yet synced")
+        allowed.append(f"sync_interval {sync}: power loss of every replica may lose messages not yet synced")
     return tuple(allowed)
 
 

@@ -1,4 +1,4 @@
-"""The NATS reference clients: how they connect. What they do stands in ``nats_producer`` and ``nats_consumer``."""
+"""The NATS reference clients: how they connect. What they do is in ``producer`` and ``consumer``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.errors import StartError
 from harness.history.events import ErrorEvent
 
 _CONNECT_S = 120
-"""A worker starts beside the nodes; on a starved machine they take long."""
+"""A worker starts next to the nodes; on a starved machine they take long."""
 
 
 class NatsClient:

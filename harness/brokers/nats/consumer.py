@@ -57,7 +57,7 @@ class NatsConsumer:
         )
 
     async def run(self) -> None:
-        """Consume every owned partition until told to stop."""
+        """Consume every owned partition until asked to stop."""
         spec = self._session.spec
         owned = tuple(spec.owned)
         start = (-1,) * len(owned)
@@ -124,7 +124,7 @@ class NatsConsumer:
         return first
 
     async def _work(self) -> None:
-        """Run the handler of one message: it takes its time, in the loop or beside it."""
+        """Run the handler of one message: it takes its time, in the loop or in a thread."""
         if self._options.handler_in == "worker":
             await asyncio.to_thread(self._handler.run)
             return

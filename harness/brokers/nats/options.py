@@ -80,13 +80,14 @@ class ConsumerOptions(ConnectionOptions):
         ack_when: Acknowledge ``after`` the handler finished, or ``before`` it runs.
         ack_confirm: Wait for the server to confirm each acknowledgement (double ack).
         ack_wait_ns: The server sends a message again when it was not acknowledged within this time.
-        max_ack_pending: How many messages of a partition may be unacknowledged. Only 1 keeps their order when a delivery
-            is lost on its way: it is sent again after ``ack_wait``, and with more in flight its successors came first.
+        max_ack_pending: How many messages of a partition may be unacknowledged. Only 1 keeps their order when a
+            delivery is lost on its way: it is sent again after ``ack_wait``, and with more in flight its successors
+                came first.
         fetch: Messages asked for at once, per partition.
         fetch_wait_ns: How long one request waits for its messages.
         handler_time_ns: How long the handler takes per message.
-        handler_in: ``loop``: the handler runs in the client's event loop and blocks it; ``worker``: in a thread, while the
-            loop goes on.
+        handler_in: ``loop``: the handler runs in the client's event loop and blocks it; ``worker``: in a thread, while
+            the loop goes on.
     """
 
     ack: Literal["explicit", "none"] = "explicit"

@@ -15,7 +15,7 @@ _PUBLISH_BYTES = 1 << 18
 class NatsProbe(ConnectionProbe):
     """PING → PONG of the NATS protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol).
 
-    A route listener (``keep`` False) answers a stranger's PING with ``-ERR`` and closes: that, too, is the server's own
+    A route listener (``keep`` False) answers a probe's PING with ``-ERR`` and closes: that, too, is the server's own
     answer over both directions of the link. It leaves a line in the server's log each time.
 
     Data is published to a subject of the connection's own, which no stream and no other node takes: it comes back in several

@@ -76,7 +76,7 @@ class NatsProducer:
         self._size = session.spec.payload_bytes
 
     async def run(self) -> None:
-        """Send on schedule until told to stop, then settle what is in flight (bounded by the options' time-outs)."""
+        """Send on schedule until asked to stop, then settle what is in flight (bounded by the options' time-outs)."""
         control = self._session.control
         while not (control.stop_sending.is_set() or control.stop.is_set() or self._finished()):
             self._draw()

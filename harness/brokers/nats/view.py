@@ -1,6 +1,7 @@
 """What the nodes of a NATS cluster say, each asked on its own monitoring port: health, and who leads the stream.
 
-Knows nothing of plans; ``NatsAdmin`` asks it. Nodes that do not answer are left out, and most nodes' word counts.
+Knows nothing of plans; ``NatsAdmin`` asks it. Nodes that do not answer are left out, and the answer of most nodes
+counts.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class NatsView:
         )
 
     async def believed(self) -> str | None:
-        """Return who leads by most nodes' views; None when no node tells.
+        """Return who leads by most nodes' views; None when no node answers.
 
         A node that answers and does not say so itself leads no more (m: the others go on naming it for 2 s).
         """
@@ -71,7 +72,9 @@ class NatsView:
         return {name: view for name, view in zip(self._ports, told, strict=True) if view is not None}
 
     async def view(self, node: str) -> dict[str, Any] | None:
-        """Return what a node itself says of the stream's cluster: nothing when it does not hold it, None without an answer."""
+        """Return what a node itself says of the stream's cluster: nothing when it does not hold it, None without an
+        answer.
+        """
         try:
             told = await self._get(node, "/jsz?streams=true")
         except ControlError:
@@ -101,5 +104,5 @@ def _get_json(url: str, node: str) -> dict[str, Any]:
 
 
 def _most(views: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return who leads by the views of most nodes that have one; empty for nobody."""
+    """Return who leads by the views of most nodes that have one; empty for none."""
     return Counter(str(view.get("leader") or "") for view in views.values() if view).most_common(1)[0][0]

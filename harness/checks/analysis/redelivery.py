@@ -60,7 +60,8 @@ def find_redeliveries(history: History) -> Redeliveries:
 
 
 def _forbidding(history: History, rows: Int64, group: Int64) -> Int64:
-    """Return for each delivery the earlier one of its group that was settled by itself and forbids it, -1 when none does.
+    """Return for each delivery the earlier one of its group that was settled by itself and forbids it, -1 when none
+    does.
 
     Args:
         history: For acknowledgements and policy.

@@ -1,4 +1,6 @@
-"""Commands to a cluster: given again until one is accepted, and never twice where the first may have been carried out."""
+"""Commands to a cluster: given again until one is accepted, and never twice where the first may have
+been carried out.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from harness.errors import ControlError, RefusedError
 from harness.faults.base import FaultContext
 
 _RETRY_NS: Final = 15 * NS_PER_S
-"""How long a command is given again: a replica may be out of sync for a moment, or a busy controller not answer in time."""
+"""How long a command is given again: a replica may be out of sync for a moment, or a busy controller not answer in
+time.
+"""
 _AGAIN_S: Final = 0.2
 
 
@@ -22,8 +26,8 @@ async def retry_until_accepted(
 
     Args:
         context: Of the fault.
-        needed: Called before each attempt, with whether an earlier one was not answered and so may have been carried out:
-            returns whether the command is (still) needed. Raises RefusedError where it cannot be given just now.
+        needed: Called before each attempt, with whether an earlier one was not answered and so may have been carried
+            out: returns whether the command is (still) needed. Raises RefusedError where it cannot be given just now.
         give: Gives it; raises ControlError (indefinite) or RefusedError (definite).
     """
     until_ns = context.now_ns() + _RETRY_NS

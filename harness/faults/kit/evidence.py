@@ -38,10 +38,11 @@ def baseline(context: FaultContext, target: str, applied_ns: int) -> Sequence[Sa
 def slowed(
     context: FaultContext, target: str, applied_ns: int, until_ns: int | None, least_ns: int, through: str = ""
 ) -> Evidence:
-    """Judge whether round trips got longer by at least ``least_ns``; ``through``: the channel of the link, by its probe.
+    """Judge whether round trips got longer by at least ``least_ns``; ``through``: the channel of the link, by its
+    probe.
 
-    On a busy machine those before it may be long as well. Then the shortest tell: all of them take at least as long as what is
-    added, where one took less than half of it before.
+    On a busy machine those before it may be long as well. Then the shortest decide: all of them take at least as long
+    as what is added, where one took less than half of it before.
     """
     earlier = baseline(context, through or target, applied_ns)
     later = context.probes.samples(through or target, applied_ns, until_ns)
@@ -53,14 +54,15 @@ def slowed(
         and least_during is not None
         and least_before <= least_ns // 2 < least_ns <= least_during
     )
-    added = format_ns(least_ns)
+    added, half = format_ns(least_ns), format_ns(least_ns // 2)
     return Evidence(
         stage="effect",
         target=target,
         probe=_round_trip(through or "the link"),
         proven=grown or floor,
         observed=f"before {shown(before, least_before)}, during {shown(during, least_during)}",
-        required=f"median round trip at least {added} longer than before, or none under {added} where one took half of it",
+        required=f"median round trip ≥ {added} above baseline (or: every round trip ≥ {added}, baseline had one ≤ "
+        f"{half})",
     )
 
 
@@ -75,7 +77,8 @@ def recovered(
 ) -> Evidence:
     """Judge whether the last round trips after healing are as short as before, within ``tolerance_ns``.
 
-    Or whether one took less than half of ``least_ns``, which each would take at least if anything were left of the fault.
+    Or whether one took less than half of ``least_ns``, which each would take at least if anything were left of the
+    fault.
     """
     before = median_ns(baseline(context, through or target, applied_ns))
     last = context.probes.samples(through or target, healed_ns)[-5:]
@@ -87,14 +90,17 @@ def recovered(
         probe=_round_trip(through),
         proven=back or (least_after is not None and least_after <= least_ns // 2),
         observed=f"before {shown(before)}, after {shown(after, least_after)}",
-        required=f"median round trip within {format_ns(tolerance_ns)} of before, or one of {format_ns(least_ns // 2)} at most",
+        required=f"median round trip within {format_ns(tolerance_ns)} of before, or one of {format_ns(least_ns // 2)} "
+        "at most",
     )
 
 
 def interrupted(
     context: FaultContext, target: str, since_ns: int, until_ns: int | None, through: str = "", *, cut: bool = False
 ) -> Evidence:
-    """Judge whether at least one round trip failed; with ``cut`` by the end of its connection: silence does not count."""
+    """Judge whether at least one round trip failed; with ``cut`` by the end of its connection: silence
+    does not count.
+    """
     # The one that was under way when it struck is struck as well, and may be the only one in a short fault.
     known = context.probes.samples(through or target, since_ns - _UNDER_WAY_NS, until_ns)
     samples = [sample for sample in known if sample.end_ns > since_ns]
@@ -110,7 +116,9 @@ def interrupted(
 
 
 def broken_off(name: str, schedule: asyncio.Task[None] | None) -> tuple[Evidence, ...]:
-    """Return, as unproven, that a schedule of the harness ended before the fault was healed; nothing while it goes on."""
+    """Return, as unproven, that a schedule of the harness ended before the fault was healed; nothing
+    while it goes on.
+    """
     if schedule is None or not schedule.done() or schedule.cancelled():
         return ()
     observed = f"it broke off: {schedule.exception() or 'it ended'}"
@@ -138,7 +146,7 @@ def running(context: FaultContext, worker: str, before: Identity | None, stage: 
     return Evidence(
         stage=stage,
         target=worker,
-        probe="process table and the worker's word",
+        probe="process table and the worker's report",
         proven=now is not None and now != before and ready,
         observed=shown,
         required="another process runs and is connected" if before is not None else "a process runs and is connected",

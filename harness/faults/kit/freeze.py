@@ -45,7 +45,9 @@ class Freeze(HealingFault[OptionsT]):
             self.resume(name)
 
     def frozen(self, name: str) -> Evidence:
-        """Judge whether the scheduler says stopped while the fault acts; once it is healed, the last such answer stands."""
+        """Judge whether the scheduler says stopped while the fault acts; once it is healed, the last such answer
+        stands.
+        """
         # What another fault has ended meanwhile is not resumed: it is frozen again as soon as it is started.
         if not self.span.healed_ns and not self.context.outages.held(name):
             self._seen[name] = self.target(name).state()

@@ -1,6 +1,6 @@
-"""Readings of link faults that more than a round trip's length tells: silence, closed connections, data, rates.
+"""Readings of link faults that more than a round trip's length shows: silence, closed connections, data, rates.
 
-All rest on the monitor's samples, which tell how a round trip failed and how much its connection had carried.
+All rest on the monitor's samples, which show how a round trip failed and how much its connection had carried.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WAITED_NS = 200 * NS_PER_MS
 
 
 def silent(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:
-    """Judge whether nothing comes through while nobody is told: round trips get no answer, none succeeds, none is cut."""
+    """Judge whether nothing comes through, without an error: round trips get no answer, none succeeds, none is cut."""
     name = through or target
     found = context.probes.samples(name, span.acting_ns - _LONGEST_NS, span.heal_ns)
     # One that was under way when the fault began may end either way; its silence counts all the same.
@@ -36,12 +36,12 @@ def silent(context: FaultContext, target: str, span: FaultSpan, through: str) ->
         probe=f"round trip through {name}",
         proven=bool(span.acting_ns) and silences > 0 and silences == len(ended),
         observed=_tally(ended),
-        required="at least one has no answer, and none succeeds or is told of it",
+        required="at least one times out; none succeeds, and none sees its connection closed",
     )
 
 
 def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:
-    """Judge whether no round trip succeeds, and connections are cut or find nobody."""
+    """Judge whether no round trip succeeds, and connections are cut or refused."""
     name = through or target
     ended = context.probes.samples(name, span.acting_ns, span.heal_ns) if span.acting_ns else []
     failed = sum(sample.broken in (Break.CUT, Break.REFUSED) for sample in ended)
@@ -57,12 +57,14 @@ def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> E
 
 
 def open_meanwhile(context: FaultContext, target: str, span: FaultSpan, extra_probe: str) -> Evidence:
-    """Judge whether a connection of before the fault stayed open while it lasted: its round trip was still waited for."""
+    """Judge whether a connection of before the fault stayed open while it lasted: its round trip was
+    still waited for.
+    """
     ended = [s for s in context.probes.samples(extra_probe, 0, span.heal_ns) if s.end_ns > span.acting_ns and not s.ok]
     return Evidence(
         stage="effect",
         target=target,
-        probe=f"a patient round trip through {target}",
+        probe=f"a round trip without time-out through {target}",
         proven=bool(span.acting_ns) and not ended,
         observed=_tally(ended) if ended else "its connection is open",
         required="its connection stays open",
@@ -84,12 +86,12 @@ def after_all(context: FaultContext, target: str, span: FaultSpan, extra_probe: 
     return Evidence(
         stage="healing",
         target=target,
-        probe=f"a patient round trip through {target} that began before the end",
+        probe=f"a round trip without time-out through {target} that began before the end",
         proven=last is not None and (last.ok if arrives else last.broken is Break.CUT),
         observed=observed,
         required="its answer arrives once the fault is over"
         if arrives
-        else "its data was lost, and its connection ends",
+        else "its data is lost, and its connection ends",
     )
 
 
@@ -108,7 +110,7 @@ def still_reachable(context: FaultContext, target: str, span: FaultSpan, through
         probe=f"round trip through {name}",
         proven=bool(span.acting_ns) and succeeded >= evidence.SAMPLES_MIN,
         observed=f"{succeeded} of the last {len(samples)} succeeded",
-        required=f"{evidence.SAMPLES_MIN} of the last {format_ns(_RECENT_NS)} succeed: it is not cut off",
+        required=f"{evidence.SAMPLES_MIN} of the last {format_ns(_RECENT_NS)} succeed, so it is not cut off",
     )
 
 
@@ -120,7 +122,9 @@ def length_ns(context: FaultContext, probe: str, window: Window | None) -> int |
 def rate_bytes_per_s(
     context: FaultContext, extra_probe: str, trip: str, size_bytes: int, window: Window | None
 ) -> int | None:
-    """Return the median rate of the bulk round trips, the link's own round trip taken off; None when there are too few."""
+    """Return the median rate of the bulk round trips, the link's own round trip taken off; None when
+    there are too few.
+    """
     length = length_ns(context, extra_probe, window)
     alone = length_ns(context, trip, window) or 0
     return None if length is None else round(size_bytes * NS_PER_S / max(1, length - alone, length // 2))

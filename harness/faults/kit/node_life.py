@@ -15,7 +15,7 @@ from harness.faults.kit.lifetime import HealingFault
 from harness.runtime.base import Identity
 
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
-"""Exit status of what SIGKILL has ended, as the system and as a container engine tell it."""
+"""Exit status of what SIGKILL has ended, as the system and as a container engine report it."""
 
 OptionsT = TypeVar("OptionsT")
 _POLL_S = 0.05
@@ -29,7 +29,8 @@ BACK_S = 60.0
 
 
 class NodeLife:
-    """Takes one node down and brings it back, next to other faults that may do the same: the last to release it starts it.
+    """Takes one node down and brings it back, next to other faults that may do the same: the last to release it starts
+    it.
 
     Args:
         context: Of the fault.
@@ -80,7 +81,8 @@ class NodeLife:
         return self.down_ns > 0
 
     async def up(self) -> None:
-        """Release it; once no fault holds it down, start it unless it runs, and wait until it says that it is up to date.
+        """Release it; once no fault holds it down, start it unless it runs, and wait until it says that it is up to
+        date.
 
         Raises StartError when it does not come back.
         """
@@ -119,15 +121,16 @@ class NodeLife:
     def effect(self) -> tuple[Evidence, ...]:
         """The process was gone by the operating system's word, and round trips to the node failed.
 
-        One that was to stop gracefully must have ended by itself: what another fault had ended before never got the SIGTERM.
+        One that was to stop gracefully must have ended by itself: what another fault had ended before never got the
+        SIGTERM.
         """
         if not self.begun:
             return (evidence.sentence("effect", self.node, "process", False, "never applied", "the process is gone"),)
         if self.before is None:
-            shown = f"{', '.join(self.already) or 'something else'} had ended it before"
+            shown = f"{', '.join(self.already) or 'something else'} ended it before"
             ended = shown
         else:
-            shown = f"pid {self.before.pid} {'gone' if self.gone else 'still there'}"
+            shown = f"pid {self.before.pid} {'gone' if self.gone else 'still runs'}"
             ended = f"exit status {self._status}" if self.gone else "it runs"
         stopped = self.before is not None and self.gone and self._status not in _KILLED
         return (
@@ -147,7 +150,7 @@ class NodeLife:
                         "exit status",
                         stopped,
                         ended,
-                        "it ended by itself after SIGTERM, not by SIGKILL when its time was over",
+                        "it exited after SIGTERM, without SIGKILL at its deadline",
                     ),
                 )
                 if self._graceful

@@ -74,7 +74,7 @@ class LinkFault(HealingFault[OptionsT]):
         return extra_probe_name(channel, self.id)
 
     def keeps_connections(self) -> bool:
-        """Tell whether probes keep their connections through these links: strangers cannot through links between nodes."""
+        """Return whether probes keep their connections through these links: they cannot through links between nodes."""
         links = self.context.links
         return all(links[name].keeps for name in self.context.targets if name in links)
 

@@ -36,7 +36,7 @@ class WorkerExit(HealingFault[OptionsT]):
     def judge(self, worker: FaultWorker, before: Identity) -> tuple[bool, str]:
         """Return whether one that ran has gone as it should, and how that was seen; asked once, right after ``end``."""
         gone = worker.identity() is None
-        return gone, f"pid {before.pid} {'gone' if gone else 'is still there'}"
+        return gone, f"pid {before.pid} {'gone' if gone else 'still runs'}"
 
     async def start(self) -> None:
         """Make them go, all at once."""

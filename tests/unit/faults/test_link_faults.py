@@ -430,9 +430,9 @@ THREE = "{nodes: 3, replicas: 3}"
             "limit_data: nats-2 does not accept a kept probe connection",
         ),
         ("bandwidth: {rate: 1500B/s}", "{link: client-broker}", "nats", "rate must be whole KB/s"),
-        ("slicer: {size: 32KiB, delay: 100us}", "{link: client-broker}", "nats", "cannot be seen"),
+        ("slicer: {size: 32KiB, delay: 100us}", "{link: client-broker}", "nats", "cannot be measured"),
         ("slicer: {size: 4B, variation: 4B}", "{link: client-broker}", "nats", "variation must be less than size"),
-        ("partition: {together_with: [n9]}", "{node: n1}", "nats", "together_with names n9, which is no node"),
+        ("partition: {together_with: [n9]}", "{node: n1}", "nats", "together_with names n9, which is not a node"),
     ],
 )
 def test_what_could_not_be_proven_is_refused(fault: str, on: str, broker: str, message: str) -> None:

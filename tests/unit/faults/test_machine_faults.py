@@ -233,7 +233,7 @@ def test_a_node_that_does_not_start_on_what_is_left_is_said_to(tmp_path: Path) -
     node = FakeNode(tmp_path)
     node.fails_to_start = True
     found, said = _carried_out("power_loss", node, {"down_ns": 0})
-    assert "n1 does not start on what the power loss has left: the log is damaged" in said
+    assert "n1 does not start on the data that the power loss has left: the log is damaged" in said
     assert not found["healing: process table"]
     assert not node.expected
 

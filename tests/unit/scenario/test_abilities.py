@@ -67,7 +67,7 @@ def test_a_broker_names_the_states_of_its_groups() -> None:
 def test_zones_are_refused_where_a_broker_does_not_tell_clients_apart() -> None:
     text = GROUPS_ALONE.replace("AT", "at: 10s").replace("partitions: 4", "partitions: 4, zones: «{far: [c0]}")
     said = refused(text, words())
-    assert said.startswith("workload.zones: kafka-4 does not tell clients apart by zone")
+    assert said.startswith("workload.zones: kafka-4 does not distinguish clients by zone")
     assert said.endswith("(known: nats)")
     assert accepted(text.replace("«", ""), words(BrokerAbility.ZONES))
 
