@@ -58,7 +58,8 @@ class Ordinals:
         """Add flags to [first, first + count).
 
         Raises:
-            RecordingError: One of them does not exist, lacks a flag that it needs or has one that is forbidden; then none changed.
+            RecordingError: One of them does not exist, lacks a flag that it needs or has one that is forbidden; then
+                none changed.
         """
         flags, start = self._flags, first - self._base
         if count == 1 and 0 <= start < len(flags):

@@ -1,11 +1,12 @@
 """The rules of journaling, once for every client: what must be on disk before what may happen.
 
-A send is recorded before its first attempt, and once when it is settled. A delivery is recorded before its handler begins, and its
-handler's end before it is acknowledged or its position committed, unless the client acknowledges first on purpose. So whatever
-kills the process, the file says what was true by then.
+A send is recorded before its first attempt, and once when it is settled. A delivery is recorded before its handler
+begins, and its handler's end before it is acknowledged or its position committed, unless the client acknowledges first
+on purpose. So whatever kills the process, the file says what was true by then.
 
-The rules hold by tickets: an ordinal is handed out only once its record is written, and every later step needs it. A step out of
-turn raises ``RecordingError``. Knows no broker, no client library and no event loop; times are monotonic ns, stamped here.
+The rules hold by tickets: an ordinal is handed out only once its record is written, and every later step needs it. A
+step out of turn raises ``RecordingError``. Knows no broker, no client library and no event loop; times are monotonic
+ns, stamped here.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class SendRecorder:
         self._added += 1
 
     def record(self) -> int:
-        """Write what was added; return the ordinal of the first, the others follow in order. Now they may be attempted."""
+        """Write what was added; return the ordinal of the first, the others follow in order. Now they
+        may be attempted.
+        """
         self._journal.flush()
         added, self._added = self._added, 0
         return self._state.extend(added)
@@ -192,7 +195,9 @@ class DeliveryRecorder:
             self._close(first, count)
 
     def give_back(self, ordinal: int) -> None:
-        """Note that a delivery's handler never begins, because its partition was taken away; raises as ``processed``."""
+        """Note that a delivery's handler never begins, because its partition was taken away; raises as
+        ``processed``.
+        """
         with self._lock:
             self._state.advance(ordinal, 1, forbids=_PROCESSED | _RETURNED, adds=_RETURNED, step="given back")
             for batch in self._open:
@@ -205,33 +210,36 @@ class DeliveryRecorder:
         """Ask whether a range may be acknowledged now; call it before the broker hears of it.
 
         Raises:
-            RecordingError: One of them is not processed yet (with ``early``: not delivered), or was acknowledged before.
+            RecordingError: One of them is not processed yet (with ``early``: not delivered), or was acknowledged
+                before.
         """
         needs = 0 if self._early else _PROCESSED
         with self._lock:
             self._state.advance(first, count, needs=needs, forbids=_ASKED | _RETURNED, adds=_ASKED, step="acknowledged")
 
     def acknowledged(self, first: int, count: int, outcome: Outcome, *, confirmed: bool) -> None:
-        """Note what became of an acknowledgement; it reaches the file with the next write, as nothing rests on it before.
+        """Note what became of an acknowledgement; it reaches the file with the next write, as nothing rests on it
+        before.
 
         Raises:
             RecordingError: ``acknowledge`` was not asked, or this was noted before.
         """
         with self._lock:
             self._state.advance(
-                first, count, needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED, step="told to be acknowledged"
+                first, count, needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED, step="acknowledged"
             )
             flags, now = _CONFIRMED if confirmed else 0, monotonic_ns()
             self._journal.add(RecordKind.ACKED, t=now, outcome=outcome, flags=flags, count=count, ref=first)
 
     def begin_commit(self, wanted: Mapping[int, int]) -> None:
-        """Write that these positions (partition → next offset) may be committed from now on; call it before they can be.
+        """Write that these positions (partition → next offset) may be committed from now on; call it before they can
+        be.
 
         A process that is killed before ``end_commit`` so leaves no commit unrecorded.
 
         Raises:
-            RecordingError: Something below a position is not processed yet, or nothing was delivered below it (never with
-                ``early``).
+            RecordingError: Something below a position is not processed yet, or nothing was delivered below it (never
+                with ``early``).
         """
         with self._lock:
             if not self._early:
@@ -276,7 +284,8 @@ class DeliveryRecorder:
             if (below & waiting).any():
                 offset = int(batch.records["offset"][below & waiting][0])
                 raise RecordingError(
-                    f"position {position} of partition {partition} is not to be committed: offset {offset} is not processed"
+                    f"position {position} of partition {partition} is not to be committed: offset {offset} is not "
+                    "processed"
                 )
 
 
