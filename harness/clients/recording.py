@@ -226,7 +226,7 @@ class DeliveryRecorder:
         """
         with self._lock:
             self._state.advance(
-                first, count, needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED, step="acknowledged"
+                first, count, needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED, step="reported as acknowledged"
             )
             flags, now = _CONFIRMED if confirmed else 0, monotonic_ns()
             self._journal.add(RecordKind.ACKED, t=now, outcome=outcome, flags=flags, count=count, ref=first)
