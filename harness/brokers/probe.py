@@ -1,4 +1,6 @@
-"""What the probes of all brokers share: one counted connection, kept or not, and a deadline for each call. Knows no protocol."""
+"""What the probes of all brokers share: one counted connection, kept or not, and a deadline for each call. Knows no
+protocol.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ TIMEOUT_S = 1.0
 class ConnectionProbe(ABC):
     """Round trips over one connection; fulfils ``Probe``. A broker adds the bytes of its protocol.
 
-    A probe keeps its connection, so that it sees what happens to connections that existed before a fault, and makes a new one
-    when it broke.
+    A probe keeps its connection, so that it sees what happens to connections that existed before a fault, and makes a
+    new one when it broke.
 
     Args:
         address: ``host:port``.

@@ -14,9 +14,9 @@ _UNKNOWN_TAG = 9999
 class KafkaProbe(ConnectionProbe):
     """ApiVersions and its answer.
 
-    Data goes up in a tagged field of ApiVersions that brokers do not know, and so skip. It comes down as the metadata of topics that
-    cannot exist, which are answered with their names; where they cannot be asked for (``keep`` False: a port of nodes, which may be a
-    controller's), as many small answers.
+    Data goes up in a tagged field of ApiVersions that brokers do not know, and so skip. It comes down as the metadata
+    of topics that cannot exist, which are answered with their names; where they cannot be asked for (``keep`` False: a
+    port of nodes, which may be a controller's), as many small answers.
     """
 
     _correlation = 0

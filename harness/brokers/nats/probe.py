@@ -18,8 +18,8 @@ class NatsProbe(ConnectionProbe):
     A route listener (``keep`` False) answers a probe's PING with ``-ERR`` and closes: that, too, is the server's own
     answer over both directions of the link. It leaves a line in the server's log each time.
 
-    Data is published to a subject of the connection's own, which no stream and no other node takes: it comes back in several
-    copies, so that little goes up for much that comes down.
+    Data is published to a subject of the connection's own, which no stream and no other node takes: it comes back in
+    several copies, so that little goes up for much that comes down.
     """
 
     _subject = ""
