@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command. A suite takes the first of 1 > 3 > 7 > 6 > 2 that occurred."""
+    """Exit codes of every command. A suite takes the most severe, in the order 1, 3, 7, 6, 2."""
 
     PASS = 0
     VIOLATED = 1

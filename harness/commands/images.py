@@ -20,8 +20,8 @@ def images() -> None:
 def images_build(names: tuple[str, ...]) -> int:
     """Build images ahead of time (default: those of `harness fetch` that have images).
 
-    Names are aliases (<kind>-<major>) or exact versions (<kind>-<version>). The name base stands for the image that images of
-    Java software are made on.
+    Names are aliases (<kind>-<major>) or exact versions (<kind>-<version>). The name 'base' is the base
+    image of Java software.
     """
     from harness.distributions.image_store import build_images  # noqa: PLC0415
 
@@ -42,9 +42,9 @@ def images_list(*, as_json: bool) -> int:
 
 
 @images.command("remove")
-@click.option("--all", "everything", is_flag=True, help="Remove all of them, not only those that are outdated.")
+@click.option("--all", "everything", is_flag=True, help="Remove all images built by this tool.")
 def images_remove(*, everything: bool) -> int:
-    """Remove the images that this tool has built and would now build otherwise; no others are ever touched."""
+    """Remove outdated images built by this tool. Other images are never touched."""
     from harness.distributions.image_store import remove_images  # noqa: PLC0415
 
     told = remove_images(everything=everything)

@@ -11,7 +11,11 @@ EXIT_CODES = (
     "5 nothing selected, 6 inconclusive, 7 environment. With several runs: the most severe, in the order 1, 3, 7, 6, 2."
 )
 reports_option = click.option(
-    "--reports", type=click.Path(path_type=Path), default=Path("reports"), show_default=True, help="Where runs land."
+    "--reports",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Directory for the run directories.",
 )
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 seed_option = click.option("--seed", type=int, help="Use this seed instead of each scenario's own.")

@@ -42,7 +42,7 @@ def obtain_base(client: Client, progress: Progress, lacks: Callable[[], Sequence
         lacks: Says what this machine lacks for making one; None = ``why_not_made``.
 
     Raises:
-        UnfitEnvironmentError: There is none and none can be had; says why, and what would help.
+        UnfitEnvironmentError: There is none and none can be made; says why, and what would help.
     """
     from docker.errors import APIError  # noqa: PLC0415  only with an engine
 

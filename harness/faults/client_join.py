@@ -1,4 +1,4 @@
-"""client_join: workers that are not there at first start while the run is under way, and stay."""
+"""client_join: workers that were absent at the beginning start during the run, and stay."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class DiskFullOptions:
     """Options of disk_full.
 
     Attributes:
-        leave_bytes: Room that is left on each disk.
+        leave_bytes: Space that is left on each disk.
     """
 
     leave_bytes: Bytes = field(default=0, metadata={"minimum": 0})

@@ -33,7 +33,7 @@ _PRECEDENCE: Final = (
 
 
 def suite_exit_code(codes: Iterable[int]) -> ExitCode:
-    """Return the exit code of a suite: the first of 1 > 3 > 7 > 6 > 2 that occurred, else 0.
+    """Return the exit code of a suite: the most severe, in the order 1, 3, 7, 6, 2, else 0.
 
     Codes of usage errors are no results of runs; one among ``codes`` counts as an internal error, never as a pass, and
     so does a code that does not exist. Of no codes at all, 5: nothing was selected.

@@ -42,7 +42,9 @@ class Combination:
 
 
 def read_axes(root: document.Mapping, reader: NodeReader, brokers: tuple[str, ...]) -> tuple[Axis, ...]:
-    """Return the axes of the matrix that are well-formed; the others are reported. ``brokers``: names for the example in a hint."""
+    """Return the axes of the matrix that are well-formed; the others are reported. ``brokers``: names for the example
+    in a hint.
+    """
     node = root.get("matrix")
     if node is None:
         return ()

@@ -170,7 +170,7 @@ class Causes:
         for span in leaders:
             if span.leader:
                 spans += intersect([(span.start_ns, span.end_ns)], _of_link(down, zone, span.leader))
-        # While nobody knows who led, any link of the zone that was out may have been the leader's.
+        # While it is unknown which node led, any link of the zone that was out may have been the leader's.
         unknown = subtract([(0, FOREVER)], union((span.start_ns, span.end_ns) for span in leaders))
         return spans + intersect(
             unknown, union(gap for node in self._facts.nodes for gap in _of_link(down, zone, node))
