@@ -1,4 +1,5 @@
-"""What a run is put together from: a broker, its software, a runtime, workers, a monitor, and the look for ways around links.
+"""What a run is put together from: a broker, its software, a runtime, workers, a monitor, and the look for ways around
+links.
 
 The engine takes these from outside, so that it can be tested without processes. Here are the parts that real runs have.
 """
@@ -79,7 +80,9 @@ class RunWorker(FaultWorker, Protocol):
         ...
 
     async def finish(self, timeout_s: float) -> bool:
-        """Wait for it to finish by itself; SIGKILL after ``timeout_s`` and some more. Return False if it ran and did not."""
+        """Wait for it to finish by itself; SIGKILL after ``timeout_s`` and some more. Return False if it ran and did
+        not.
+        """
         ...
 
     def logs(self) -> str:
@@ -147,7 +150,9 @@ class Parts(Protocol):
         ...
 
     def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunMonitor:
-        """Return the monitor, not started yet; ``on_death`` is called with its exit status when it ends unexpectedly."""
+        """Return the monitor, not started yet; ``on_death`` is called with its exit status when it ends
+        unexpectedly.
+        """
         ...
 
     def bypasses(self, topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
@@ -169,7 +174,8 @@ class Site:
 
 
 class MachineParts:
-    """The parts of real runs: registered brokers, processes or containers of this machine, and its kernel's table of sockets.
+    """The parts of real runs: registered brokers, processes or containers of this machine, and its kernel's table of
+    sockets.
 
     Args:
         proof_s: See ``Parts``.

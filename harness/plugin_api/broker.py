@@ -1,4 +1,5 @@
-"""What a third party's broker may import: specification, administration, probe, facts, and its software as files and as an image.
+"""What a third party's broker may import: specification, administration, probe, facts, and its software as files and as
+an image.
 
 Its client, and the options that the client reads, import ``client`` instead: a worker loads nothing of this.
 """

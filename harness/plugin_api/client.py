@@ -1,7 +1,8 @@
-"""What a third party's reference client, and its options, may import. Brings no administration, fault, check or container.
+"""What a third party's reference client, and its options, may import. Brings no administration, fault, check or
+container.
 
-A client records by the rules of ``harness/history/record.py``: a send before its first attempt, and once when it is settled; a
-delivery before its handler; the handler's end before the acknowledgement.
+A client records by the rules of ``harness/history/record.py``: a send before its first attempt, and once when it is
+settled; a delivery before its handler; the handler's end before the acknowledgement.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Starts the monitor and ends it: one OS process beside the run, told what to look at by a file."""
+"""Starts the monitor and ends it: one OS process next to the run, which receives what to look at by a file."""
 
 from __future__ import annotations
 

@@ -191,7 +191,9 @@ class ToxiproxyControl:
         return self._patiently(verb, path, **kwargs)
 
     def _patiently(self, verb: str, path: str, **kwargs: Any) -> Any:
-        """Carry out one request, again when it is not answered; a server that is being started again gets time for it."""
+        """Carry out one request, again when it is not answered; a server that is being started again
+        gets time for it.
+        """
         for wait_s in (*self._retries_s, None):
             with self._lock:
                 starts = self._starts
