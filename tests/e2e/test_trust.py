@@ -120,7 +120,7 @@ def test_a_worker_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None
     _kill(run_id, "c0.1.json")
     code, result = _finished(process)
     assert code == 6
-    assert any("worker c0 died by itself" in reason for reason in result["blocking"])
+    assert any("worker c0 exited unexpectedly" in reason for reason in result["blocking"])
 
 
 def test_a_node_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:
@@ -128,7 +128,7 @@ def test_a_node_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:
     _kill(run_id, "nats.conf")
     code, result = _finished(process)
     assert code == 6
-    assert any("node n1 died by itself" in reason for reason in result["blocking"])
+    assert any("node n1 exited unexpectedly" in reason for reason in result["blocking"])
 
 
 def test_a_monitor_that_dies_makes_the_run_inconclusive(cli: Cli) -> None:

@@ -36,7 +36,26 @@ def test_every_path_exists() -> None:
 
 def test_names_of_the_surface_are_exported() -> None:
     exported = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "harness" / "plugin_api").glob("*.py"))
-    names = ("HealingFault", "OneOffFault", "LinkToxic", "NodeLife", "Freeze", "WorkerExit", "Evidence", "FaultSpec")
-    names += ("ResultBuilder", "Measure", "BoundBroker", "Facts", "NodeSpec", "Admin", "Probe", "mesh", "Handler")
-    names += ("GoModule", "PythonPackage", "BrokerSpec")
+    names = [
+        "HealingFault",
+        "OneOffFault",
+        "LinkToxic",
+        "NodeLife",
+        "Freeze",
+        "WorkerExit",
+        "Evidence",
+        "FaultSpec",
+        "ResultBuilder",
+        "Measure",
+        "BrokerSpec",
+        "BoundBroker",
+        "Facts",
+        "NodeSpec",
+        "Admin",
+        "Probe",
+        "mesh",
+        "Handler",
+        "GoModule",
+        "PythonPackage",
+    ]
     assert [name for name in names if f"`{name}" not in PAGE or f'"{name}"' not in exported] == []

@@ -85,9 +85,9 @@ def test_a_node_that_dies_by_itself_is_a_problem(tmp_path: Path) -> None:
 
     engine = engine_of(tmp_path, parts, told=told)
     result = judged(engine)
-    assert engine.record.problems[0] == "node n1 died by itself (exit status 139)"
+    assert engine.record.problems[0] == "node n1 exited unexpectedly (exit status 139)"
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert any("n1 died by itself" in reason for reason in result.blocking)
+    assert any("n1 exited unexpectedly" in reason for reason in result.blocking)
 
 
 def test_an_interrupted_run_leaves_nothing_running(tmp_path: Path) -> None:
