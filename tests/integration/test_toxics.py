@@ -241,7 +241,7 @@ def test_latency_ends_at_once_though_clients_that_waited_have_gone(place: Place,
 
 
 def test_a_toxic_that_is_not_there_cannot_be_changed(place: Place) -> None:
-    with pytest.raises(ControlError, match="is not there to be changed"):
+    with pytest.raises(ControlError, match="does not exist, so it cannot be changed"):
         place.server.control.update_toxic(LINK, "nobody", {"latency": 1})
 
 
