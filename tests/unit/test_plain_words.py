@@ -102,8 +102,8 @@ def test_the_sentences_of_a_page_are_short(page: Path) -> None:
 
 @pytest.mark.parametrize("path", [*SCENARIOS, *TEMPLATES, ROOT / "Makefile"], ids=_named)
 def test_no_scenario_template_or_help_of_make_uses_an_avoided_word(path: Path) -> None:
-    shown = re.sub(r"\{[{%].*?[%}]\}|<[^>]*>", " ", path.read_text(encoding="utf-8"))
-    assert avoided(shown) == []
+    text = path.read_text(encoding="utf-8")
+    assert avoided(re.sub(r"\{[{%].*?[%}]\}|<[^>]*>", " ", text) if path in TEMPLATES else text) == []
 
 
 @pytest.mark.parametrize("module", MODULES, ids=_named)
