@@ -113,8 +113,7 @@ class Worker:
     async def start(self) -> None:
         """Start the current incarnation; returns when the process runs."""
         spec = self.spec
-        path = self._run_dir / "workers" / f"{spec.worker}.{spec.incarnation}.json"
-        path.write_text(json.dumps(dataclasses.asdict(spec)), encoding="utf-8")
+        path = self._lay_out()
         self._ready.clear()
         self._finished.clear()
         argv = (sys.executable, "-m", "harness.workload.worker", str(path))
@@ -234,6 +233,15 @@ class Worker:
     def logs(self) -> str:
         """Return the end of its log."""
         return self._process.logs()
+
+    def _lay_out(self) -> Path:
+        """Write the specification of the current incarnation, and return its file; make the home that it names."""
+        spec = self.spec
+        if home := spec.env.get("HOME"):
+            Path(home).mkdir(parents=True, exist_ok=True)  # a client library may write there without making it
+        path = self._run_dir / "workers" / f"{spec.worker}.{spec.incarnation}.json"
+        path.write_text(json.dumps(dataclasses.asdict(spec)), encoding="utf-8")
+        return path
 
     def _died(self, code: int) -> None:
         self._on_change(self, "died", code)

@@ -65,6 +65,7 @@ def test_a_worker_gets_what_its_specification_carries(tmp_path: Path, monkeypatc
         assert {name: told[name] for name in own} == own  # HOME is inherited otherwise
         assert told["HARNESS_RUN"].startswith("environment")
         assert "A_SECRET" not in told
+    assert Path(own["HOME"]).is_dir()
     written = json.loads((tmp_path / "workers" / "c0.1.json").read_text(encoding="utf-8"))
     assert written["env"]["HOME"] == own["HOME"]
 
