@@ -72,7 +72,7 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
             await asyncio.sleep(_POLL_S)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Another node leads, or has led since, according to most nodes and by its own, asked over other
+        """Another node leads, or has led since, according to most nodes and to itself, asked over other
         connections.
         """
         now = self._elsewhere or await self._now()
