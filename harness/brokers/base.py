@@ -224,8 +224,8 @@ class Broker(Protocol):
 
         Args:
             library: Client library in place of the installed one; None = the installed one.
-            folder: Absolute path of a folder of this worker's own, for what its library writes. It is made where ``HOME``
-                names it.
+            folder: Absolute path of a folder of this worker's own, for what its library writes. It is made where
+                ``HOME`` names it.
         """
         ...
 
