@@ -1,8 +1,9 @@
 """What a third party's reference client, and its options, may import. Brings no administration, fault, check or
 container.
 
-A client records by the rules of ``harness/history/record.py``: a send before its first attempt, and once when it is
-settled; a delivery before its handler; the handler's end before the acknowledgement.
+A client records through ``SendRecorder`` and ``DeliveryRecorder``, which hold the rules of recording: a send before
+its first attempt, and once when it is settled; a delivery before its handler; the handler's end before the
+acknowledgement.
 """
 
 from __future__ import annotations
@@ -11,45 +12,57 @@ from harness.clients.base import CLIENTS, Control, Counters, ErrorCollapse, Refe
 from harness.clients.generator import Generator
 from harness.clients.handler import Handler
 from harness.clients.payload import decode, decode_all, encode, encode_all
+from harness.clients.recording import (
+    Batch,
+    DeliveryRecorder,
+    RecordingError,
+    Records,
+    SendRecorder,
+    deliveries,
+    positions,
+)
 from harness.clock import monotonic_ns
 from harness.errors import ControlError, HarnessError, StartError
 from harness.history.events import AssignEvent, BlockedEvent, LostEvent, PollingEvent, RevokeEvent, StatsEvent
-from harness.history.record import RECORD_DTYPE, EventLog, Flag, Journal, Outcome, RecordKind
+from harness.history.record import EventLog, Outcome
 from harness.units import Bytes, Duration, Rate, Ratio, format_ns
 
 __all__ = [
     "CLIENTS",
-    "RECORD_DTYPE",
     "AssignEvent",
+    "Batch",
     "BlockedEvent",
     "Bytes",
     "Control",
     "ControlError",
     "Counters",
+    "DeliveryRecorder",
     "Duration",
     "ErrorCollapse",
     "EventLog",
-    "Flag",
     "Generator",
     "Handler",
     "HarnessError",
-    "Journal",
     "LostEvent",
     "Outcome",
     "PollingEvent",
     "Rate",
     "Ratio",
-    "RecordKind",
+    "RecordingError",
+    "Records",
     "ReferenceClient",
     "RevokeEvent",
+    "SendRecorder",
     "Session",
     "StartError",
     "StatsEvent",
     "WorkerSpec",
     "decode",
     "decode_all",
+    "deliveries",
     "encode",
     "encode_all",
     "format_ns",
     "monotonic_ns",
+    "positions",
 ]

@@ -8,12 +8,12 @@ from typing import Any
 from harness.plugin_api.client import (
     CLIENTS,
     AssignEvent,
-    Flag,
+    DeliveryRecorder,
     Generator,
     Handler,
     Outcome,
-    RecordKind,
     RevokeEvent,
+    SendRecorder,
     Session,
     StartError,
     decode,
@@ -45,19 +45,21 @@ class TinylogClient:
         options = ConsumerOptions(**session.spec.options)
         spec = session.spec
         connections = [await _connected(session, options) for _ in spec.owned]
+        recorder = DeliveryRecorder(session.journal, acknowledged=True)
         owned, start = spec.owned, (-1,) * len(spec.owned)
         session.events.write(
             AssignEvent(worker=spec.worker, incarnation=spec.incarnation, partitions=owned, start=start)
         )
         consumers = [
-            _Consumer(session, options, connection, index) for connection, index in zip(connections, owned, strict=True)
+            _Consumer(session, options, connection, index, recorder)
+            for connection, index in zip(connections, owned, strict=True)
         ]
         try:
             await asyncio.gather(*(consumer.run() for consumer in consumers))
         finally:
             for connection in connections:
                 connection.close()
-            session.journal.flush()
+            recorder.flush()
         session.events.write(
             RevokeEvent(worker=spec.worker, incarnation=spec.incarnation, partitions=owned, start=start)
         )
@@ -87,7 +89,7 @@ class _Producer:
     def __init__(self, session: Session, options: ProducerOptions, connection: Connection) -> None:
         self._session, self._options, self._connection = session, options, connection
         self._generator = Generator(session.spec.keys, session.spec.incarnation, session.spec.rate_per_s)
-        self._ordinal = 0
+        self._sends = SendRecorder(session.journal)
 
     async def run(self) -> None:
         control = self._session.control
@@ -102,19 +104,18 @@ class _Producer:
 
     def _told_to_end(self) -> bool:
         control, most = self._session.control, self._session.spec.messages_max
-        return control.stop_sending.is_set() or control.stop.is_set() or bool(most and self._ordinal >= most)
+        return control.stop_sending.is_set() or control.stop.is_set() or bool(most and self._sends.recorded >= most)
 
     async def _send(self, key: int, seq: int) -> None:
         session = self._session
         partition = key % session.spec.partitions
-        session.journal.send(monotonic_ns(), key, seq, partition)
-        session.journal.flush()
+        self._sends.add(key, seq, partition)
+        ordinal = self._sends.record()
         session.counters.sent += 1
         outcome, answer = await self._attempts(key, seq, partition)
-        flags = int(Flag.DUPLICATE) if answer.get("duplicate") else 0
-        session.journal.sent(monotonic_ns(), outcome, flags, answer.get("offset", -1), self._ordinal)
-        session.journal.flush()
-        self._ordinal += 1
+        offset, duplicate = answer.get("offset", -1), bool(answer.get("duplicate"))
+        self._sends.settle(ordinal, outcome, offset=offset, duplicate=duplicate)
+        self._sends.flush()
         if outcome is Outcome.OK:
             session.counters.acknowledged += 1
         elif outcome is Outcome.FAIL:
@@ -146,8 +147,16 @@ class _Producer:
 class _Consumer:
     """The consumer of one partition: delivered, processed and acknowledged are journaled in this order."""
 
-    def __init__(self, session: Session, options: ConsumerOptions, connection: Connection, partition: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        options: ConsumerOptions,
+        connection: Connection,
+        partition: int,
+        recorder: DeliveryRecorder,
+    ) -> None:
         self._session, self._options, self._connection, self._partition = session, options, connection, partition
+        self._recorder = recorder
         self._handler = Handler(session, options.handler_time_ns)
         self._timeout_s = options.timeout_ns / 1e9
         self._position = self._confirmed = -1
@@ -183,27 +192,23 @@ class _Consumer:
 
     async def _handle(self, messages: list[tuple[int, str]]) -> None:
         session = self._session
-        first = session.counters.delivered
-        for offset, body in messages:
-            key, seq = decode(body.encode("ascii"))
-            session.journal.delivered(monotonic_ns(), 0, 0, key, self._partition, seq, offset, -1)
-        session.journal.flush()
+        places = [(*decode(body.encode("ascii")), offset) for offset, body in messages]
+        first = self._recorder.deliver_each([(key, seq, self._partition, offset, 0, -1) for key, seq, offset in places])
         session.counters.delivered += len(messages)
         for ordinal, (offset, _) in enumerate(messages, first):
             if self._handler.due_ns():
                 await self._work()
-            session.journal.add(RecordKind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, ref=ordinal)
-            session.journal.flush()
+            self._recorder.processed(ordinal, 1)
             session.counters.processed += 1
             self._position = offset + 1
             outcome = Outcome.OK
+            self._recorder.acknowledge(ordinal, 1)
             try:
                 await self._acknowledge(self._position)
             except OSError as error:
                 session.errors.add(f"ack: {error!r}")
                 outcome = Outcome.UNKNOWN
-            flags = int(Flag.CONFIRMED) if outcome is Outcome.OK else 0
-            session.journal.add(RecordKind.ACKED, t=monotonic_ns(), outcome=outcome, flags=flags, ref=ordinal)
+            self._recorder.acknowledged(ordinal, 1, outcome, confirmed=outcome is Outcome.OK)
 
     async def _work(self) -> None:
         if self._options.handler_in == "worker":

@@ -22,14 +22,15 @@ EXPORTS = {
         format_ns mesh monotonic_ns require_version worker_names zones
     """,
     "check": """
-        Bytes CHECKS Check CheckResult Duration Finding Flag History Limit Measure Operation Outcome Rate Ratio
-        RecordKind ResultBuilder Verdict capped excused format_ns has_limit metric_name or_default plural
+        AssignEvent AuthorityEvent BlockedEvent Bytes CHECKS Check CheckResult DrainEvent Duration ErrorEvent Event
+        Finding Flag GroupEvent History LeaderEvent Limit LostEvent Measure Operation Outcome PhaseEvent PollingEvent
+        Rate Ratio RecordKind ResultBuilder RevokeEvent Verdict WorkerEvent capped excused format_ns has_limit metric_name or_default plural
     """,
     "client": """
-        AssignEvent BlockedEvent Bytes CLIENTS Control ControlError Counters Duration ErrorCollapse EventLog Flag
-        Generator Handler HarnessError Journal LostEvent Outcome PollingEvent RECORD_DTYPE Rate Ratio RecordKind
-        ReferenceClient RevokeEvent Session StartError StatsEvent WorkerSpec decode decode_all encode encode_all
-        format_ns monotonic_ns
+        AssignEvent Batch BlockedEvent Bytes CLIENTS Control ControlError Counters DeliveryRecorder Duration
+        ErrorCollapse EventLog Generator Handler HarnessError LostEvent Outcome PollingEvent Rate Ratio RecordingError
+        Records ReferenceClient RevokeEvent SendRecorder Session StartError StatsEvent WorkerSpec decode decode_all
+        deliveries encode encode_all format_ns monotonic_ns positions
     """,
     "fault": """
         BrokerAbility Bytes Cluster ControlError CpuUse Duration Evidence ExtraProbe FAULTS Fault FaultContext
