@@ -20,6 +20,7 @@ from harness.brokers.base import (
     Probe,
 )
 from harness.brokers.connection import CountingConnection
+from harness.brokers.probe import ConnectionProbe
 from harness.clients.payload import decode, decode_all
 from harness.clock import monotonic_ns
 from harness.distributions.base import DISTRIBUTIONS, DistributionKind, Installation, Progress
@@ -69,6 +70,7 @@ __all__ = [
     "ChannelSpec",
     "Client",
     "Cluster",
+    "ConnectionProbe",
     "Content",
     "ControlError",
     "CountingConnection",

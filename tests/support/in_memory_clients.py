@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import decode, encode
+from harness.clients.recording import DeliveryRecorder, SendRecorder
 from harness.clock import monotonic_ns
 from harness.history.events import AssignEvent, RevokeEvent
-from harness.history.record import Flag, Outcome, RecordKind
+from harness.history.record import Outcome
 
 _PAUSE_S = 0.005
 
@@ -33,52 +34,52 @@ async def produce(
     session: Session, logs: Sequence[MemoryLog], serves: Callable[[], bool], loses: frozenset[int]
 ) -> None:
     """Send on schedule until told to stop; a message whose sequence is in ``loses`` is acknowledged and thrown away."""
-    spec, control, counters, journal = session.spec, session.control, session.counters, session.journal
+    spec, control, counters, sends = session.spec, session.control, session.counters, SendRecorder(session.journal)
     generator = Generator(spec.keys, spec.incarnation, spec.rate_per_s)
     while not (control.stop_sending.is_set() or control.stop.is_set()):
         for _ in range(generator.due(monotonic_ns() - control.start_ns, 64)):
             key, seq = generator.draw()
             partition = key % spec.partitions
-            journal.send(monotonic_ns(), key, seq, partition)
-            journal.flush()
+            sends.add(key, seq, partition)
+            ordinal = sends.record()
             counters.sent += 1
             while not serves() and not (control.stop_sending.is_set() or control.stop.is_set()):  # noqa: ASYNC110
                 await asyncio.sleep(_PAUSE_S)
             log = logs[partition]
-            if serves():
-                offset = len(log.messages)
+            if not serves():
+                counters.failed += 1
+                sends.settle(ordinal, Outcome.FAIL)
+            else:
+                counters.acknowledged += 1
+                sends.settle(ordinal, Outcome.OK, offset=-1 if seq in loses else len(log.messages))
                 if seq not in loses:
                     log.messages.append(encode(key, seq, spec.payload_bytes))
-                counters.acknowledged += 1
-                journal.sent(monotonic_ns(), Outcome.OK, 0, -1 if seq in loses else offset, counters.sent - 1)
-            else:
-                counters.failed += 1
-                journal.sent(monotonic_ns(), Outcome.FAIL, 0, -1, counters.sent - 1)
-            journal.flush()
+            sends.flush()
         await asyncio.sleep(_PAUSE_S)
 
 
 async def consume(session: Session, logs: Sequence[MemoryLog], serves: Callable[[], bool]) -> None:
     """Take what there is, one message at a time, until told to stop."""
-    spec, counters, journal = session.spec, session.counters, session.journal
+    spec, counters = session.spec, session.counters
+    recorder = DeliveryRecorder(session.journal, acknowledged=True)
     start = (-1,) * len(spec.owned)
-    told = {"worker": spec.worker, "incarnation": spec.incarnation}
-    session.events.write(AssignEvent(**told, partitions=spec.owned, start=start))  # type: ignore[arg-type]
+    session.events.write(
+        AssignEvent(worker=spec.worker, incarnation=spec.incarnation, partitions=spec.owned, start=start)
+    )
     while not session.control.stop.is_set():
         for partition in spec.owned:
             log = logs[partition]
             while serves() and log.position < len(log.messages):
                 key, seq = decode(log.messages[log.position])
-                ordinal = counters.delivered
-                journal.delivered(monotonic_ns(), 0, 1, key, partition, seq, log.position, -1)
-                journal.flush()
+                ordinal = recorder.deliver_each([(key, seq, partition, log.position, 1, -1)])
                 counters.delivered += 1
-                journal.add(RecordKind.PROCESSED, t=monotonic_ns(), outcome=Outcome.OK, ref=ordinal)
+                recorder.processed(ordinal, 1)
                 counters.processed += 1
+                recorder.acknowledge(ordinal, 1)
                 log.position += 1
-                journal.add(
-                    RecordKind.ACKED, t=monotonic_ns(), outcome=Outcome.OK, flags=int(Flag.CONFIRMED), ref=ordinal
-                )
-                journal.flush()
+                recorder.acknowledged(ordinal, 1, Outcome.OK, confirmed=True)
+        recorder.flush()
         await asyncio.sleep(_PAUSE_S)
-    session.events.write(RevokeEvent(**told, partitions=spec.owned, start=start))  # type: ignore[arg-type]
+    session.events.write(
+        RevokeEvent(worker=spec.worker, incarnation=spec.incarnation, partitions=spec.owned, start=start)
+    )

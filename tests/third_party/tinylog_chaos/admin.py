@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.plugin_api.broker import (
+    ConnectionProbe,
     ControlError,
-    CountingConnection,
     Event,
     Journal,
     LeaderEvent,
@@ -136,64 +136,17 @@ class TinylogAdmin:
             return await self._connection.call(op, _ANSWER_S, **fields)
 
 
-class TinylogProbe:
-    """``ping`` and its answer.
+class TinylogProbe(ConnectionProbe):
+    """``ping`` and its answer, either of them padded to the size that is wanted."""
 
-    Args:
-        address: ``host:port``.
-        keep: Keep the connection between round trips.
-        timeout_s: How long each call may take.
-    """
+    async def answered(self) -> None:
+        """Wait for the answer to a first request: only then is it the node that ends the connection."""
+        await self.exchange(0, 0)
 
-    def __init__(self, address: str, *, keep: bool, timeout_s: float) -> None:
-        self._line = CountingConnection(address)
-        self._keep, self._timeout_s = keep, timeout_s
-
-    @property
-    def sent(self) -> int:
-        """Bytes sent on the present connection, or on the last one."""
-        return self._line.sent
-
-    @property
-    def received(self) -> int:
-        """Bytes received on it."""
-        return self._line.received
-
-    async def round_trip(self) -> int:
-        """Return the length of one round trip in ns."""
-        return await self.bulk(0, 0)
-
-    async def bulk(self, up_bytes: int, down_bytes: int) -> int:
-        """Return the length in ns of a round trip that takes so many bytes up, and so many down."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._line.open()
-                start = monotonic_ns()
-                request = {"op": "ping", "bytes": down_bytes, "padding": "x" * up_bytes}
-                self._line.write(json.dumps(request).encode() + b"\n")
-                await self._answer(down_bytes)
-                return monotonic_ns() - start
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            if not self._keep:
-                self.close()
-
-    async def closing(self) -> int:
-        """Return how long after this side's end the connection's other side ends, in ns."""
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._line.open()
-                return await self._line.closing()
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._line.drop()
-
-    async def _answer(self, down_bytes: int) -> None:
+    async def exchange(self, up_bytes: int, down_bytes: int) -> None:
+        """Send a request and read its answer."""
+        request = {"op": "ping", "bytes": down_bytes, "padding": "x" * up_bytes}
+        self.line.write(json.dumps(request).encode() + b"\n")
         # ``line`` takes 64 KiB at most; what stands around the padding is known.
-        await self._line.exactly(len('{"pong": "') + down_bytes)
-        await self._line.line()
+        await self.line.exactly(len('{"pong": "') + down_bytes)
+        await self.line.line()
