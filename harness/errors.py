@@ -117,12 +117,17 @@ class RefusedError(ControlError):
     """What was asked was refused, or not even asked. Definite: it was not carried out."""
 
 
+_SHORT = 3
+"""Letters of a word that counts as short."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a hint naming the known word nearest to ``word``, or listing all of them when none is near."""
     import difflib  # noqa: PLC0415  most commands make no mistake, and it takes a while to load
 
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    # One wrong letter is half of a word of two, such as n9: in longer words, half is another word.
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5 if len(word) <= _SHORT else 0.6)
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else ""

@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.faults.base import FAULTS, FaultKind
 from harness.runtime.abilities import MachineAbility, why_not
+from harness.runtime.contract import RUNTIMES
 from harness.runtime.docker import engine as docker_engine
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.explain import described
@@ -22,7 +23,6 @@ from harness.scenario.fields import FieldSpec, field_specs, item_type, literals,
 from harness.scenario.plugins import BROKER_SPECS
 from harness.scenario.quantity import exact
 
-RUNTIMES = ("process", "docker")
 _ACTS_ON: Mapping[str, str] = {
     "link": "links",
     "node": "nodes",

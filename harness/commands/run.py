@@ -8,6 +8,7 @@ import click
 
 from harness.commands.options import EXIT_CODES, paths_argument, reports_option, seed_option
 from harness.errors import UsageError
+from harness.runtime.contract import RUNTIMES
 
 
 @click.command(epilog=EXIT_CODES)
@@ -18,7 +19,7 @@ from harness.errors import UsageError
 @click.option("--repeat", type=click.IntRange(1, 10_000), default=1, show_default=True, help="Run each plan N times.")
 @click.option(
     "--runtime",
-    type=click.Choice(["auto", "process", "docker"]),
+    type=click.Choice(["auto", *RUNTIMES]),
     default="auto",
     show_default=True,
     envvar="HARNESS_RUNTIME",

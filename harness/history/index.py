@@ -242,11 +242,6 @@ class Index:
         return covered(self.deliveries.partition, self.deliveries.offset, self.positions.furthest[0])
 
     @functools.cached_property
-    def perhaps_committed(self) -> Mask:
-        """Whether anyone may have committed a position beyond each delivery, unknown outcomes included."""
-        return covered(self.deliveries.partition, self.deliveries.offset, self.positions.furthest[1])
-
-    @functools.cached_property
     def processed(self) -> Mask:
         """Whether each value was processed by anyone."""
         table = np.zeros(self.values + 1, np.bool_)

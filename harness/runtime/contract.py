@@ -14,7 +14,8 @@ from typing import Protocol
 from harness.runtime.base import CpuLimited, Disk, Link, MemoryLimited, Node, NodeSpec, Pausable
 from harness.runtime.kernel.procfs import Address
 
-NAMES = ("process", "docker")
+RUNTIMES = ("process", "docker")
+"""Every kind of runtime, by its name on the command line."""
 
 
 class ProxyControl(Protocol):

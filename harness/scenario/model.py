@@ -13,8 +13,6 @@ from typing import Any, Literal
 from harness.scenario.topology import Topology
 from harness.units import Bytes, Duration, Rate
 
-SCENARIO_VERSION = 1
-
 _LONGEST_NS = 7 * 24 * 3_600_000_000_000
 
 Mode = Literal["all", "one", "random", "leader", "coordinator"]

@@ -12,12 +12,12 @@ from support.in_process import last_run_dir, run_text, run_twice_at_most
 from support.required_abilities import skip_or_fail
 
 from harness.errors import AbilityError
-from harness.runtime.contract import NAMES
+from harness.runtime.contract import RUNTIMES
 from harness.runtime.docker import engine as docker_engine
 from harness.runtime.kernel.cgroup_cpu import find_controller
 from harness.verdict import Verdict
 
-RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
+SELECTED = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
 HEAD = """
 version: 1
 title: Several faults
@@ -36,7 +36,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
 
 
-@pytest.fixture(params=[name for name in NAMES if name in RUNTIMES])
+@pytest.fixture(params=[name for name in RUNTIMES if name in SELECTED])
 def runtime(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     if name == "docker" and (why := docker_engine.unusable()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from harness.runtime.toxiproxy.control import ToxiproxyControl
 
@@ -33,10 +32,6 @@ class ProxyRouter:
     def remove_toxic(self, link: str, name: str) -> None:
         """Remove a toxic."""
         self._of[link].remove_toxic(link, name)
-
-    def toxics(self, link: str) -> list[Mapping[str, Any]]:
-        """Return the toxics of a link as its server has them."""
-        return self._of[link].toxics(link)
 
     def switch_off(self, link: str, holder: str) -> None:
         """Close a link's proxies for as long as any holder wants it."""
