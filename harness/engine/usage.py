@@ -9,9 +9,13 @@ from harness.clock import NS_PER_S, monotonic_ns
 from harness.runtime.kernel import procfs
 
 
-class _Node(Protocol):
+class HasPid(Protocol):
+    """What runs as a process of this machine."""
+
     @property
-    def pid(self) -> int: ...
+    def pid(self) -> int:
+        """Process id; 0 when it does not run."""
+        ...
 
 
 class CpuUsage:
@@ -21,7 +25,7 @@ class CpuUsage:
         nodes: Of the run, by name.
     """
 
-    def __init__(self, nodes: Mapping[str, _Node]) -> None:
+    def __init__(self, nodes: Mapping[str, HasPid]) -> None:
         self._nodes = nodes
         self._began_ns, self._before = monotonic_ns(), self._seconds()
 

@@ -28,7 +28,7 @@ _OWNER_HUES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _PartitionRow:
     """One partition: its rate in each merged bin, and its bands."""
 
     name: str
@@ -85,7 +85,7 @@ def draw_deliveries(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline, sh
     canvas.y += 8
 
 
-def _rows(timeline: ReportTimeline) -> tuple[list[_Row], int, int]:
+def _rows(timeline: ReportTimeline) -> tuple[list[_PartitionRow], int, int]:
     """Return the rows to draw, how many are left out, and the width of their bins."""
     bands: dict[str, list[Band]] = {}
     shown = [band for band in timeline.bands if band.kind in {"stall", "still", "owner", "unowned"}]
@@ -105,7 +105,7 @@ def _rows(timeline: ReportTimeline) -> tuple[list[_Row], int, int]:
     for name in names:
         own = bands.get(_partition(name), [])
         rows.append(
-            _Row(
+            _PartitionRow(
                 name=_partition(name),
                 rates_per_s=_rates(timeline.deliveries, name, merged, timeline.bin_ns),
                 stalls=tuple(band for band in own if band.kind in {"stall", "still"}),
@@ -122,7 +122,7 @@ def _rates(deliveries: Mapping[str, tuple[int, ...]], name: str, merged: int, bi
     return tuple(sum(chunk) / (len(chunk) * bin_ns / 1e9) for chunk in chunks)
 
 
-def _top_rate(rows: list[_Row]) -> float:
+def _top_rate(rows: list[_PartitionRow]) -> float:
     """Return the rate from which on the shade is the darkest.
 
     The 99th percentile, so that one burst does not pale everything else, but at least twice the median, so that a
@@ -133,7 +133,14 @@ def _top_rate(rows: list[_Row]) -> float:
 
 
 def _draw_cells(
-    canvas: Canvas, axis: TimeAxis, row: _Row, timeline: ReportTimeline, *, bin_ns: int, top_rate: float, height: float
+    canvas: Canvas,
+    axis: TimeAxis,
+    row: _PartitionRow,
+    timeline: ReportTimeline,
+    *,
+    bin_ns: int,
+    top_rate: float,
+    height: float,
 ) -> None:
     for first, last, shade in _runs(row.rates_per_s, top_rate):
         if not shade:
@@ -156,7 +163,7 @@ def _runs(rates: tuple[float, ...], top_rate: float) -> Iterator[tuple[int, int,
             first = index
 
 
-def _draw_stalls(canvas: Canvas, axis: TimeAxis, row: _Row, height: float) -> None:
+def _draw_stalls(canvas: Canvas, axis: TimeAxis, row: _PartitionRow, height: float) -> None:
     for band in row.stalls:
         left, right = axis.x(band.start_ns), axis.x(band.end_ns)
         length = format_ns(band.end_ns - band.start_ns)
@@ -171,7 +178,7 @@ def _draw_stalls(canvas: Canvas, axis: TimeAxis, row: _Row, height: float) -> No
 
 
 def _draw_owners(
-    canvas: Canvas, axis: TimeAxis, row: _Row, hues: Mapping[str, int], *, y: float, height: float
+    canvas: Canvas, axis: TimeAxis, row: _PartitionRow, hues: Mapping[str, int], *, y: float, height: float
 ) -> None:
     for band in row.owners:
         left, right = axis.x(band.start_ns), axis.x(band.end_ns)

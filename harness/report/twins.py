@@ -51,7 +51,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TwinRow:
     """One run of the comparison.
 
     Attributes:
@@ -72,7 +72,7 @@ class Comparison:
     """A canary's numbers against those of its twins; the first row is the canary."""
 
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TwinRow, ...]
 
 
 def is_twin(name: str, of: str) -> bool:
@@ -107,7 +107,7 @@ def compare(canary: RunResult, twins: Sequence[RunResult]) -> Comparison:
     values = [[_value(run, column) for column in columns] for run in runs]
     texts = [alike([row[index][0] for row in values], column.unit) for index, column in enumerate(columns)]
     rows = tuple(
-        Row(
+        TwinRow(
             result=run,
             name=_short(run.scenario, canary.scenario),
             verdict=_verdict(run),

@@ -17,7 +17,7 @@ from confluent_kafka.cimpl import NewPartitions, NewTopic
 from harness.brokers.base import Leadership, LogExtent, PartitionState
 from harness.brokers.kafka import leaders as kafka_leaders
 from harness.brokers.kafka import queries as ask
-from harness.brokers.kafka.audit import LogAudit, nothing_visible, reader_of
+from harness.brokers.kafka.audit import KafkaAudit, nothing_visible, reader_of
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import FAILURES, KafkaView, node_id
 from harness.brokers.kafka.wire import TIMEOUT_S, Wire
@@ -234,7 +234,7 @@ class KafkaAdmin:
 
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
         """Read the whole log of every partition into ``journal``."""
-        return await LogAudit(self._view, journal, committed_only=self._committed_only).run()
+        return await KafkaAudit(self._view, journal, committed_only=self._committed_only).run()
 
     async def close(self) -> None:
         """Close connections."""

@@ -45,7 +45,7 @@ class AuditPace:
     again_s: float = 0.5
 
 
-class LogAudit:
+class KafkaAudit:
     """One reading of every partition's log.
 
     Args:

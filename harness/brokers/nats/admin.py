@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 
 from harness.brokers.base import Leadership, LogExtent, PartitionState
-from harness.brokers.nats.audit import STREAM_NOT_FOUND, StreamAudit
+from harness.brokers.nats.audit import STREAM_NOT_FOUND, NatsAudit
 from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX, durable, subject
 from harness.brokers.nats.view import NatsView
 from harness.errors import ControlError, RefusedError, StartError
@@ -168,7 +168,7 @@ class NatsAdmin:
 
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
         """Read the whole stream by an ephemeral pull consumer and journal what is stored."""
-        return (await StreamAudit(self._jetstream, journal).run(),)
+        return (await NatsAudit(self._jetstream, journal).run(),)
 
     async def close(self) -> None:
         """Close the connection."""

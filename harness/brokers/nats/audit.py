@@ -29,7 +29,7 @@ _AGAIN_S = 0.2
 _FAILURES = (nats.errors.Error, TimeoutError, OSError, ControlError)
 
 
-class StreamAudit:
+class NatsAudit:
     """One reading of the stream.
 
     Args:

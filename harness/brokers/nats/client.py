@@ -8,7 +8,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from harness.brokers.nats.consumer import NatsConsumer
-from harness.brokers.nats.options import ConnectionOptions, ConsumerOptions, ProducerOptions
+from harness.brokers.nats.options import ClientOptions, ConsumerOptions, ProducerOptions
 from harness.brokers.nats.producer import NatsProducer
 from harness.clients.base import CLIENTS, Session
 from harness.errors import StartError
@@ -45,7 +45,7 @@ async def _begin(session: Session) -> None:
     await session.control.go.wait()
 
 
-async def _connect(session: Session, options: ConnectionOptions) -> Client:
+async def _connect(session: Session, options: ClientOptions) -> Client:
     """Connect through the links of the worker's zone; the client knows no other address."""
 
     async def on_error(error: Exception) -> None:

@@ -35,7 +35,7 @@ class TopicOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionOptions:
+class ClientOptions:
     """How a client holds its connection.
 
     Attributes:
@@ -50,7 +50,7 @@ class ConnectionOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProducerOptions(ConnectionOptions):
+class ProducerOptions(ClientOptions):
     """A JetStream producer.
 
     Attributes:
@@ -72,7 +72,7 @@ class ProducerOptions(ConnectionOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerOptions(ConnectionOptions):
+class ConsumerOptions(ClientOptions):
     """A durable JetStream pull consumer per partition.
 
     Attributes:

@@ -16,10 +16,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError
 
 from harness.brokers.base import LogExtent
-from harness.brokers.kafka.audit import AuditPace, LogAudit, nothing_visible
+from harness.brokers.kafka.audit import AuditPace, KafkaAudit, nothing_visible
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import KafkaView
-from harness.brokers.nats.audit import STREAM_NOT_FOUND, StreamAudit
+from harness.brokers.nats.audit import STREAM_NOT_FOUND, NatsAudit
 from harness.brokers.nats.options import subject
 from harness.clients.payload import encode
 from harness.errors import ControlError
@@ -100,7 +100,7 @@ def audited(stream: FakeStream, folder: Path) -> tuple[LogExtent, Sequence[int]]
     path = folder / f"audit-{len(list(folder.iterdir()))}.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
     try:
-        said = asyncio.run(StreamAudit(stream.connect, journal, patience_s=0.3, again_s=0.01).run())
+        said = asyncio.run(NatsAudit(stream.connect, journal, patience_s=0.3, again_s=0.01).run())
     finally:
         journal.close()
     records = np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)
@@ -179,7 +179,9 @@ class FakeView:
 def test_leaders_of_kafka_that_do_not_answer_are_asked_again(tmp_path: Path, speaks_at: int, audits: set[str]) -> None:
     view = FakeView(speaks_at)
     journal = Journal(tmp_path / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"})
-    audit = LogAudit(cast("KafkaView", view), journal, committed_only=False, pace=AuditPace(patience_s=1, again_s=0.01))
+    audit = KafkaAudit(
+        cast("KafkaView", view), journal, committed_only=False, pace=AuditPace(patience_s=1, again_s=0.01)
+    )
     try:
         said = asyncio.run(audit.run())
     finally:
@@ -253,7 +255,7 @@ def read_log(folder: Path, end: int, new_reader: Callable[[], Consumer]) -> tupl
     """Audit the log that a fake reader gives; return the word on its partition and the offsets journaled."""
     path = folder / "audit.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
-    audit = LogAudit(
+    audit = KafkaAudit(
         cast("KafkaView", LedView(end)),
         journal,
         committed_only=True,
@@ -302,7 +304,7 @@ def test_a_cancelled_audit_has_left_its_journal_alone(tmp_path: Path) -> None:
     reader = SilentReader()
     journal = Journal(tmp_path / "audit.1.journal", {"worker": "audit", "incarnation": 1, "role": "audit"})
     new_reader = lambda *_: cast("Consumer", reader)  # noqa: E731
-    audit = LogAudit(cast("KafkaView", LedView(12)), journal, committed_only=True, new_reader=new_reader)
+    audit = KafkaAudit(cast("KafkaView", LedView(12)), journal, committed_only=True, new_reader=new_reader)
 
     async def interrupted() -> None:
         running = asyncio.create_task(audit.run())
