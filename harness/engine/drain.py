@@ -40,7 +40,7 @@ class Drain:
         did not.
         """
         for producer in self._producers:
-            producer.order("stop_sending")
+            producer.send_command("stop_sending")
         timeout = self._bound.settle_ns / 1e9
         return await _finished(self._producers, timeout)
 
@@ -86,7 +86,7 @@ class Drain:
     async def stop_consumers(self) -> list[str]:
         """Let consumers finish what they hold and leave; return the problems of those that did not."""
         for consumer in self._consumers:
-            consumer.order("stop")
+            consumer.send_command("stop")
         timeout = self._bound.leave_ns / 1e9
         return await _finished(self._consumers, timeout)
 

@@ -174,7 +174,7 @@ class Engine:
         start_ns = go_ns + workload.warmup_ns
         self._enter("warmup", length_ns=workload.warmup_ns)
         for worker in deployment.workers.values():
-            worker.order("go", start_ns=go_ns)
+            worker.send_command("go", start_ns=go_ns)
         self._timeline = FaultSchedule(
             self._plan.timeline,
             deployment,

@@ -152,37 +152,37 @@ class Worker:
         await self.join(go_ns)
         if self._extra_ns or self._block_until_ns:  # what slows it is no property of one incarnation
             rest = max(0, self._block_until_ns - monotonic_ns())
-            self.order("handler", extra_ns=self._extra_ns, block_ns=rest)
+            self.send_command("handler", extra_ns=self._extra_ns, block_ns=rest)
 
     async def join(self, go_ns: int) -> None:
         """Start the current incarnation and let it go as soon as it is ready."""
         await self.start()
         await self.wait_ready()
-        self.order("go", start_ns=go_ns)
+        self.send_command("go", start_ns=go_ns)
 
     async def leave(self, timeout_s: float) -> None:
         """Ask it to finish what it holds and leave; SIGKILL after ``timeout_s``."""
-        self.order("stop_sending" if self.spec.role == "producer" else "stop")
+        self.send_command("stop_sending" if self.spec.role == "producer" else "stop")
         await self.finish(timeout_s)
 
     def block_handler(self, length_ns: int) -> None:
         """Let no handler of it end for so long; 0 lets them end."""
         self._block_until_ns = monotonic_ns() + length_ns if length_ns else 0
-        self.order("handler", block_ns=length_ns)
+        self.send_command("handler", block_ns=length_ns)
 
     def slow_handler(self, extra_ns: int) -> None:
         """Let each of its handlers take so much longer; 0 = as long as they do by themselves."""
         self._extra_ns = extra_ns
-        self.order("handler", extra_ns=extra_ns)
+        self.send_command("handler", extra_ns=extra_ns)
 
-    def order(self, order: str, **fields: int) -> None:
-        """Send one order; a worker that is gone, or not there yet, does not hear it."""
+    def send_command(self, command: str, **fields: int) -> None:
+        """Send one command; a worker that is gone, or not there yet, does not get it."""
         if not self.pid:
             return
         stdin = self._process.process.stdin
         if stdin is not None:
             with contextlib.suppress(ConnectionError, RuntimeError):
-                stdin.write(json.dumps({"order": order} | fields).encode() + b"\n")
+                stdin.write(json.dumps({"command": command} | fields).encode() + b"\n")
 
     def expect_end(self) -> None:
         """From now on its end is not a surprise."""

@@ -2,7 +2,7 @@
 
 Control comes as JSON lines on stdin (``go``, ``stop_sending``, ``stop``, ``handler``) and answers go as JSON lines to
 stdout (``ready``, ``counters``, ``finished``); stderr is the log. When stdin ends, the harness is gone and the worker
-leaves. Both ends have a thread of their own, since a handler may hold the event loop: orders reach it all the same, and
+leaves. Both ends have a thread of their own, since a handler may hold the event loop: commands reach it all the same, and
 counters go on. A loop that anything else holds shows as silence. Knows no fault, no check and no proxy.
 """
 
@@ -68,7 +68,7 @@ async def _work(spec: WorkerSpec) -> int:
     beating = asyncio.create_task(pulse.beat())
     ended = threading.Event()
     loop = asyncio.get_running_loop()
-    threading.Thread(target=_listen, args=(control, loop, work), daemon=True, name="orders").start()
+    threading.Thread(target=_listen, args=(control, loop, work), daemon=True, name="commands").start()
     reporter = threading.Thread(target=_report, args=(session, pulse, ended), daemon=True, name="counters")
     reporter.start()
     try:
@@ -106,13 +106,13 @@ class _Pulse:
 
 
 def _listen(control: Control, loop: asyncio.AbstractEventLoop, work: asyncio.Task[None]) -> None:
-    """Take orders from stdin until it ends."""
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to take orders
+    """Take commands from stdin until it ends."""
+    with contextlib.suppress(RuntimeError):  # the loop is closed: the worker has ended
         for line in _lines():
-            order = json.loads(line)
-            match order.pop("order"):
+            command = json.loads(line)
+            match command.pop("command"):
                 case "go":
-                    control.start_ns = int(order["start_ns"])
+                    control.start_ns = int(command["start_ns"])
                     loop.call_soon_threadsafe(control.go.set)
                 case "stop_sending":
                     loop.call_soon_threadsafe(control.stop_sending.set)
@@ -121,7 +121,7 @@ def _listen(control: Control, loop: asyncio.AbstractEventLoop, work: asyncio.Tas
                     loop.call_soon_threadsafe(control.stop.set)
                     loop.call_soon_threadsafe(control.go.set)
                 case "handler":
-                    control.set_handler(**order)
+                    control.set_handler(**command)
         control.leave(abandoned=True)
         loop.call_soon_threadsafe(work.cancel)
 

@@ -122,11 +122,11 @@ async def work(spec: WorkerSpec, run_dir: Path, ledger: Ledger, count: int) -> N
     worker = Worker(spec, run_dir, ledger, lambda *_: None)
     await worker.start()
     await worker.wait_ready()
-    worker.order("go", start_ns=monotonic_ns())
+    worker.send_command("go", start_ns=monotonic_ns())
     async with asyncio.timeout(120):
         while worker.pid and max(worker.counters.acknowledged, worker.counters.processed) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    worker.order("stop")
+    worker.send_command("stop")
     await worker.finish(20)
 
 

@@ -107,14 +107,14 @@ def test_a_static_member_that_is_back_in_time_costs_no_rebalance(tmp_path: Path)
 def test_a_worker_that_somebody_else_kills_costs_that_worker_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = Worker.order
+    send_command = Worker.send_command
 
     def go_and_die(self: Worker, what: str, **fields: Any) -> None:
-        order(self, what, **fields)
+        send_command(self, what, **fields)
         if what == "go" and self.name == "c1":
             threading.Timer(2, os.kill, (self.pid, signal.SIGKILL)).start()
 
-    monkeypatch.setattr(Worker, "order", go_and_die)
+    monkeypatch.setattr(Worker, "send_command", go_and_die)
     result, history = run(
         tmp_path, once=True, consumer="{session_timeout: 3s, heartbeat_interval: 300ms}", duration="6s"
     )
