@@ -53,7 +53,7 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class DescribedMember:
     """A member of the group: its client id, its own id, the partitions assigned to it."""
 
     worker: str
@@ -66,7 +66,7 @@ class GroupDescription:
     """The group as its coordinator sees it; ``state`` by ``STATES``, else ``unknown``."""
 
     state: str
-    members: tuple[Member, ...]
+    members: tuple[DescribedMember, ...]
 
 
 async def metadata(wire: Wire, topics: Iterable[str] | None) -> Metadata:
@@ -115,11 +115,11 @@ async def classic_group(wire: Wire, group: str, topic: str) -> GroupDescription:
     """Return a group of the classic protocol (DescribeGroups version 0); raises ProtocolError from a wrong node."""
     answer = await wire.call(kafka_wire.DESCRIBE_GROUPS, 0, Writer().number("i", 1).text(group))
 
-    def member() -> Member:
+    def member() -> DescribedMember:
         identity, client = answer.text(), answer.text()
         answer.text()  # host
         answer.blob()  # metadata
-        return Member(worker=client, member=identity, partitions=_assigned(answer.blob(), topic))
+        return DescribedMember(worker=client, member=identity, partitions=_assigned(answer.blob(), topic))
 
     answer.number("i")
     error = answer.number("h")
@@ -147,7 +147,7 @@ async def consumer_group(wire: Wire, group: str, topic: str) -> GroupDescription
         answer.tags()
         return tuple(sorted(index for name, partitions in found if name == topic for index in partitions))
 
-    def member() -> Member:
+    def member() -> DescribedMember:
         identity = answer.compact()
         answer.compact(), answer.compact(), answer.number("i")  # instance, rack, epoch
         client = answer.compact()
@@ -157,7 +157,7 @@ async def consumer_group(wire: Wire, group: str, topic: str) -> GroupDescription
         current = assignment()
         assignment()  # target
         answer.tags()
-        return Member(worker=client, member=identity, partitions=current)
+        return DescribedMember(worker=client, member=identity, partitions=current)
 
     answer.number("i")  # throttle time
     if answer.unsigned() != 2:

@@ -123,7 +123,7 @@ def test_a_consumer_protocol_group_is_read() -> None:
     body.unsigned(0).number("i", -1).unsigned(0).unsigned(0)
     group = asked(FakeNode(bytes(body.data), flexible=True), lambda wire: ask.consumer_group(wire, "chaos", "chaos"))
     assert group == ask.GroupDescription(
-        state="reconciling", members=(ask.Member(worker="c0", member="m-1", partitions=(0, 2)),)
+        state="reconciling", members=(ask.DescribedMember(worker="c0", member="m-1", partitions=(0, 2)),)
     )
 
 
@@ -132,7 +132,7 @@ def test_a_classic_group_is_read_while_it_has_no_assignment() -> None:
     body.number("i", 1).text("m-1").text("c0").text("/127.0.0.1").number("i", 0).number("i", 0)
     group = asked(FakeNode(bytes(body.data)), lambda wire: ask.classic_group(wire, "chaos", "chaos"))
     assert group.state == "preparing_rebalance"
-    assert group.members == (ask.Member(worker="c0", member="m-1", partitions=()),)
+    assert group.members == (ask.DescribedMember(worker="c0", member="m-1", partitions=()),)
 
 
 def test_a_node_that_is_not_the_coordinator_is_an_error() -> None:
