@@ -160,7 +160,7 @@ class Engine:
                 listener=self._listener,
             )
             self._enter("up", f"{self._plan.cluster.nodes} × {self._plan.broker}, {len(deployment.links)} links")
-            async with _taken_down(deployment):
+            async with _teardown_on_exit(deployment):
                 await deployment.up()
                 await self._work(deployment)
         finally:
@@ -272,7 +272,7 @@ class Engine:
 
 
 @contextlib.asynccontextmanager
-async def _taken_down(deployment: Deployment) -> AsyncIterator[None]:
+async def _teardown_on_exit(deployment: Deployment) -> AsyncIterator[None]:
     """Take the deployment down however the block is left; a cancellation waits for it."""
     try:
         yield

@@ -94,23 +94,23 @@ class FaultSchedule:
         if planned.when is not None:
             sighting = await wait_for(planned.when, self._sources, self._start_ns)
             if not sighting.seen_ns:
-                self._never(planned, planned.when, sighting)
+                self._journal_no_trigger(planned, planned.when, sighting)
                 return
-            planned = _moved(planned, sighting.seen_ns + planned.when.delay_ns - self._start_ns)
+            planned = _move_to(planned, sighting.seen_ns + planned.when.delay_ns - self._start_ns)
         await sleep_until(self._start_ns + planned.at_ns)
         kind = FAULTS.get(planned.kind)
         targets = planned.targets or await resolve_targets(planned, self._deployment)
         if not targets:
             targets = await wait_for_targets(planned, self._deployment)
             # Its length stays.
-            planned = _moved(planned, max(planned.at_ns, monotonic_ns() - self._start_ns))
+            planned = _move_to(planned, max(planned.at_ns, monotonic_ns() - self._start_ns))
         context = self._context(planned, targets)
         fault = kind.make(context)
         if not targets:
             self._changed(planned, "failed", targets, f"the cluster has no {planned.on.mode} to act on")
             return
         if sighting is not None:
-            self._fired(planned, sighting)
+            self._journal_trigger(planned, sighting)
         applied = False
         try:
             applied = await self._apply(planned, kind, fault, targets)
@@ -202,7 +202,7 @@ class FaultSchedule:
             text = f"{shown.stage} on {shown.target} {'proven' if proven else 'NOT PROVEN'}: {shown.observed}"
             self._listener(FaultChanged(fault=planned.id, action="evidence", text=text))
 
-    def _fired(self, planned: PlannedFault, sighting: Sighting) -> None:
+    def _journal_trigger(self, planned: PlannedFault, sighting: Sighting) -> None:
         """Journal what a fault waited for, just before it acts."""
         assert planned.when is not None
         self._events.write(
@@ -215,7 +215,7 @@ class FaultSchedule:
             )
         )
 
-    def _never(self, planned: PlannedFault, trigger: Trigger, sighting: Sighting) -> None:
+    def _journal_no_trigger(self, planned: PlannedFault, trigger: Trigger, sighting: Sighting) -> None:
         """Journal that the state was not seen: the fault has no effect, and says why."""
         item = Evidence(
             stage="effect",
@@ -299,7 +299,7 @@ async def _heal_with_retry(fault: Fault) -> None:
             await asyncio.sleep(_POLL_S)
 
 
-def _moved(planned: PlannedFault, at_ns: int) -> PlannedFault:
+def _move_to(planned: PlannedFault, at_ns: int) -> PlannedFault:
     """Return a planned fault with the times that have become known."""
     return dataclasses.replace(planned, at_ns=at_ns, until_ns=at_ns + planned.until_ns - planned.at_ns)
 

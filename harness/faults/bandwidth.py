@@ -48,7 +48,7 @@ class Bandwidth(LinkToxic[BandwidthOptions]):
         limit = self.options.rate_bytes_per_s
         before, during = self._rate(channel, self.span.before), self._rate(channel, self.span.during)
         proven = before is not None and during is not None and before >= _SLOWER * limit and during <= _OVER * limit
-        observed = f"before {_shown(before)}, during {_shown(during)}"
+        observed = f"before {_format_rate(before)}, during {_format_rate(during)}"
         required = f"at most {_OVER:g} × {BYTE_RATE.brief(limit)}, and {_SLOWER} × as much before"
         yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
 
@@ -57,7 +57,7 @@ class Bandwidth(LinkToxic[BandwidthOptions]):
         limit, after = self.options.rate_bytes_per_s, self._rate(channel, self.span.after)
         proven = after is not None and after >= _SLOWER * limit
         required = f"at least {_SLOWER} × {BYTE_RATE.brief(limit)}"
-        yield evidence.sentence("healing", link, self._probe(channel), proven, _shown(after), required)
+        yield evidence.sentence("healing", link, self._probe(channel), proven, _format_rate(after), required)
 
     def _probe(self, channel: str) -> str:
         return f"{self._size} bytes through {channel}"
@@ -76,7 +76,7 @@ def _extra_probe(options: BandwidthOptions) -> ExtraProbe:
     return bulk_probe(options.direction, size_bytes(options))
 
 
-def _shown(rate: int | None) -> str:
+def _format_rate(rate: int | None) -> str:
     return "too few round trips" if rate is None else BYTE_RATE.brief(rate)
 
 

@@ -65,7 +65,7 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
         fresh = bool(reports) and now - reports[-1].t < _FRESH_NS
         held = _in_hand(worker, reports[-1].counters) if reports else 0
         what = "polls and processed messages" if worker.holds_loop else "processed messages"
-        counts = f" ({_shown(reports[-1].counters)})" if reports else ""
+        counts = f" ({_format_counters(reports[-1].counters)})" if reports else ""
         return evidence.sentence(
             "effect",
             name,
@@ -84,7 +84,7 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
         moved = bool(before and after) and all(
             new > old for old, new in zip(_counts(worker, before[0]), _counts(worker, after[0]), strict=True)
         )
-        shown = " → ".join(_shown(report.counters) for report in (*before, *after)) or "it said nothing"
+        shown = " → ".join(_format_counters(report.counters) for report in (*before, *after)) or "it said nothing"
         required = "polls and processed messages grow" if worker.holds_loop else "processed messages grow"
         return evidence.sentence("healing", name, "the worker's own counters", moved, shown, required)
 
@@ -112,7 +112,7 @@ def _unchanged_ns(worker: FaultWorker, reports: list[WorkerStats]) -> int:
     return reports[-1].t - since
 
 
-def _shown(counters: Counters) -> str:
+def _format_counters(counters: Counters) -> str:
     return f"{counters.polls} polls, {counters.processed} processed"
 
 

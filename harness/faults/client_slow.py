@@ -56,7 +56,7 @@ class ClientSlow(HealingFault[ClientSlowOptions]):
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The mean time of the handler, by the worker's own counters, has grown by what was asked for."""
-        return tuple(self._slowed(name) for name in self.context.targets)
+        return tuple(self._judge_slowness(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """The mean time is as short as before."""
@@ -74,13 +74,13 @@ class ClientSlow(HealingFault[ClientSlowOptions]):
                     name,
                     "the worker's own counters",
                     before is not None and after is not None and after - before <= limit,
-                    f"handler before {_shown(before)}, after {_shown(after)}",
+                    f"handler before {_format_mean(before)}, after {_format_mean(after)}",
                     f"mean within {format_ns(limit)} of before, over at least {_MESSAGES_MIN} messages",
                 )
             )
         return tuple(found)
 
-    def _slowed(self, name: str) -> Evidence:
+    def _judge_slowness(self, name: str) -> Evidence:
         if not self.span.healed_ns:
             reports = self.context.workers[name].reports
             during = [report for report in reports if report.t >= self.span.applied_ns + _SETTLE_NS]
@@ -96,7 +96,7 @@ class ClientSlow(HealingFault[ClientSlowOptions]):
             name,
             "the worker's own counters",
             before is not None and mean is not None and mean - before >= least,
-            f"handler before {_shown(before)}, during {_shown(mean)}",
+            f"handler before {_format_mean(before)}, during {_format_mean(mean)}",
             f"mean at least {format_ns(least)} longer than before",
         )
 
@@ -113,7 +113,7 @@ def _mean_ns(reports: Sequence[WorkerStats], least: int) -> int | None:
     return (last.handler_ns - first.handler_ns) // messages if messages >= least else None
 
 
-def _shown(value_ns: int | None) -> str:
+def _format_mean(value_ns: int | None) -> str:
     return "too few messages" if value_ns is None else format_ns(value_ns)
 
 

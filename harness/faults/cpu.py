@@ -89,13 +89,13 @@ class Cpu(HealingFault[CpuOptions]):
 
     async def effect(self) -> tuple[Evidence, ...]:
         """The kernel must have throttled the group in at least three periods under the limit asked for."""
-        return tuple(self._throttled(name) for name in self.context.targets)
+        return tuple(self._judge_throttling(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """No limit reads back, throttling has stopped, and the node answers."""
         found = []
         for name in self._during:
-            found.append(self._unthrottled(name))
+            found.append(self._judge_lifting(name))
             found.append(evidence.reachable(self.context, name, self.span.healed_ns))
         return tuple(found)
 
@@ -115,7 +115,7 @@ class Cpu(HealingFault[CpuOptions]):
         except AbilityError:
             return None
 
-    def _unthrottled(self, name: str) -> Evidence:
+    def _judge_lifting(self, name: str) -> Evidence:
         use = self._use(name)
         if use is None:
             return evidence.sentence("healing", name, "kernel accounting", False, "it does not run", "no limit")
@@ -132,7 +132,7 @@ class Cpu(HealingFault[CpuOptions]):
             "no limit, no throttling",
         )
 
-    def _throttled(self, name: str) -> Evidence:
+    def _judge_throttling(self, name: str) -> Evidence:
         account = self._during.get(name)
         if account is None:
             return evidence.sentence("effect", name, "kernel accounting", False, "never applied", "throttled periods")

@@ -73,7 +73,7 @@ class Memory(HealingFault[MemoryOptions]):
     async def effect(self) -> tuple[Evidence, ...]:
         """The limit reads back, and the kernel counted that the node ran into it."""
         await self._look()
-        return tuple(self._reached(name) for name in self.context.targets)
+        return tuple(self._judge_limit(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """No limit of this fault reads back, the node runs, and round trips succeed."""
@@ -88,7 +88,7 @@ class Memory(HealingFault[MemoryOptions]):
                     name,
                     "kernel accounting",
                     lifted and node.alive(),
-                    f"limit {_shown(use.limit_bytes)}, the node {'runs' if node.alive() else 'does not run'}",
+                    f"limit {_format_limit(use.limit_bytes)}, the node {'runs' if node.alive() else 'does not run'}",
                     "no such limit, and it runs",
                 )
             )
@@ -128,7 +128,7 @@ class Memory(HealingFault[MemoryOptions]):
     def _killed(self, name: str) -> int:
         return self._last.get(name, self._before[name]).killed
 
-    def _reached(self, name: str) -> Evidence:
+    def _judge_limit(self, name: str) -> Evidence:
         required = f"limit at most {BYTES.format(self.options.limit_bytes)}, reached at least once"
         if name not in self._last:
             return evidence.sentence("effect", name, "kernel accounting", False, "no limit was seen", required)
@@ -137,7 +137,7 @@ class Memory(HealingFault[MemoryOptions]):
         # Version 1 counts hits in some kernels only (5.x does, 6.18 was seen not to): then the most in use tells.
         near = use.limit_bytes is not None and use.most_bytes >= use.limit_bytes - _BATCH_BYTES
         limited = use.limit_bytes is not None and use.limit_bytes <= self.options.limit_bytes + _TOLERANCE_BYTES
-        text = f"limit {_shown(use.limit_bytes)}, {BYTES.format(use.used_bytes)} in use"
+        text = f"limit {_format_limit(use.limit_bytes)}, {BYTES.format(use.used_bytes)} in use"
         text += f", at most {BYTES.format(use.most_bytes)}" if use.most_bytes else ""
         text += f", hit {hits} times" if hits else ""
         return evidence.sentence(
@@ -150,7 +150,7 @@ class Memory(HealingFault[MemoryOptions]):
         )
 
 
-def _shown(limit_bytes: int | None) -> str:
+def _format_limit(limit_bytes: int | None) -> str:
     return "none" if limit_bytes is None else BYTES.format(limit_bytes)
 
 

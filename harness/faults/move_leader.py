@@ -67,7 +67,7 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         await retry_until_accepted(self.context, needed, lambda: leaders.move_leader(self.options.partition))
         deadline_ns = self.context.now_ns() + _SERVES_NS
         for _ in itertools.count():
-            if self._moved(await self._now()) or self.context.now_ns() >= deadline_ns:
+            if self._has_moved(await self._now()) or self.context.now_ns() >= deadline_ns:
                 break
             await asyncio.sleep(_POLL_S)
 
@@ -77,17 +77,17 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         """
         now = self._elsewhere or await self._now()
         required = "another node leads, and says so itself"
-        return (evidence.sentence("effect", TOPIC, _PROBE, self._moved(now), self._shown(now), required),)
+        return (evidence.sentence("effect", TOPIC, _PROBE, self._has_moved(now), self._describe(now), required),)
 
     async def healing(self) -> tuple[Evidence, ...]:
         """A node leads, and every replica is in sync with it."""
         now = await self._now()
         whole = now.obeyed and bool(now.replicas) and set(now.in_sync) == set(now.replicas)
-        shown = f"{self._shown(now)}, in sync: {', '.join(now.in_sync) or 'none'}"
+        shown = f"{self._describe(now)}, in sync: {', '.join(now.in_sync) or 'none'}"
         required = f"a node leads, in sync: {', '.join(sorted(now.replicas)) or 'every replica'}"
         return (evidence.sentence("healing", TOPIC, _PROBE, whole, shown, required),)
 
-    def _moved(self, now: Leadership) -> bool:
+    def _has_moved(self, now: Leadership) -> bool:
         moved = bool(self._before) and now.leader not in {"", self._before} and now.obeyed
         if moved and self._elsewhere is None:
             self._elsewhere = now  # it need not stay there: other faults may move it on, or back
@@ -97,7 +97,7 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         leaders = self.context.leaders
         return Leadership() if leaders is None else await leaders.leadership(self.options.partition)
 
-    def _shown(self, now: Leadership) -> str:
+    def _describe(self, now: Leadership) -> str:
         own = "" if now.obeyed or not now.leader else ", but does not say so itself"
         return f"{now.leader or 'no node'} leads{own} (before: {self._before or 'not known'})"
 

@@ -55,7 +55,7 @@ class Slicer(LinkToxic[SlicerOptions]):
         before, during = self._length(channel, self.span.before), self._length(channel, self.span.during)
         least = added_ns(self.options) * len(self.streams) * 4 // 5
         proven = before is not None and during is not None and during - before >= least
-        observed = f"before {evidence.shown(before)}, during {evidence.shown(during)}"
+        observed = f"before {evidence.format_median(before)}, during {evidence.format_median(during)}"
         required = f"at least {format_ns(least)} longer than before"
         yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
 
@@ -64,7 +64,7 @@ class Slicer(LinkToxic[SlicerOptions]):
         before, after = self._length(channel, self.span.before), self._length(channel, self.span.after)
         most = added_ns(self.options) // 2
         proven = before is not None and after is not None and after - before <= most
-        observed = f"before {evidence.shown(before)}, after {evidence.shown(after)}"
+        observed = f"before {evidence.format_median(before)}, after {evidence.format_median(after)}"
         required = f"within {format_ns(most)} of before"
         yield evidence.sentence("healing", link, self._probe(channel), proven, observed, required)
 

@@ -40,7 +40,7 @@ class SlowClose(LinkToxic[SlowCloseOptions]):
         before, during = self._length(channel, self.span.before), self._length(channel, self.span.during)
         least = self.options.delay_ns * len(self.streams) * 9 // 10
         proven = before is not None and during is not None and during - before >= least
-        observed = f"before {_shown(before)}, during {_shown(during)}"
+        observed = f"before {_format_length(before)}, during {_format_length(during)}"
         required = f"at least {format_ns(least)} later"
         yield evidence.sentence("effect", link, _probe(channel), proven, observed, required)
 
@@ -49,7 +49,7 @@ class SlowClose(LinkToxic[SlowCloseOptions]):
         after, most = self._length(channel, self.span.after), self.options.delay_ns // 2
         proven = after is not None and after <= most
         required = f"within {format_ns(most)}"
-        yield evidence.sentence("healing", link, _probe(channel), proven, _shown(after), required)
+        yield evidence.sentence("healing", link, _probe(channel), proven, _format_length(after), required)
 
     def _length(self, channel: str, window: Window | None) -> int | None:
         return length_ns(self.context, self.extra_probe(channel), window)
@@ -59,7 +59,7 @@ def _probe(channel: str) -> str:
     return f"from one side's end to the other's, through {channel}"
 
 
-def _shown(value_ns: int | None) -> str:
+def _format_length(value_ns: int | None) -> str:
     return "too few connections" if value_ns is None else format_ns(value_ns)
 
 

@@ -152,7 +152,7 @@ def _list(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
     items += [f"cgroup {item['path']}" for item in entries if item["act"] == "cgroup" and Path(item["path"]).exists()]
     items += [f"mount {item['point']}" for item in _mounts(entries)]
     left: list[str] = []
-    if _acted(entries, "docker"):
+    if _has_act(entries, "docker"):
         try:
             items += docker_engine.leftovers(run_id)
         except HarnessError as error:
@@ -169,7 +169,7 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]], *, died: bool) -> Fou
         died: It was killed, so that the engine may not yet have carried out all that it was asked for.
     """
     found, unseen = _list(run_id, entries)
-    late = died and _acted(entries, "docker")
+    late = died and _has_act(entries, "docker")
     if not found and not unseen and not late:
         return (), ()
     reasons = list(unseen)
@@ -212,7 +212,7 @@ def _unmount(item: Mapping[str, Any]) -> str:
     return mounts.remove_mount(Path(item["point"]), Path(item["image"]))
 
 
-def _acted(entries: list[Mapping[str, Any]], act: str) -> bool:
+def _has_act(entries: list[Mapping[str, Any]], act: str) -> bool:
     return any(item["act"] == act for item in entries)
 
 

@@ -60,7 +60,7 @@ def slowed(
         target=target,
         probe=_round_trip(through or "the link"),
         proven=grown or floor,
-        observed=f"before {shown(before, least_before)}, during {shown(during, least_during)}",
+        observed=f"before {format_median(before, least_before)}, during {format_median(during, least_during)}",
         required=f"median round trip ≥ {added} above baseline (or: every round trip ≥ {added}, baseline had one ≤ "
         f"{half})",
     )
@@ -89,7 +89,7 @@ def recovered(
         target=target,
         probe=_round_trip(through),
         proven=back or (least_after is not None and least_after <= least_ns // 2),
-        observed=f"before {shown(before)}, after {shown(after, least_after)}",
+        observed=f"before {format_median(before)}, after {format_median(after, least_after)}",
         required=f"median round trip within {format_ns(tolerance_ns)} of before, or one of {format_ns(least_ns // 2)} "
         "at most",
     )
@@ -158,7 +158,7 @@ def sentence(stage: Stage, target: str, probe: str, proven: bool, observed: str,
     return Evidence(stage=stage, target=target, probe=probe, proven=proven, observed=observed, required=required)
 
 
-def shown(value_ns: int | None, least_ns: int | None = None) -> str:
+def format_median(value_ns: int | None, least_ns: int | None = None) -> str:
     """Return a median in words, with the shortest."""
     if value_ns is None:
         return "too few round trips"

@@ -96,7 +96,7 @@ class Container(SignalTarget):
         """Create it at first, and start it; raises StartError (definite)."""
         if self._pid:
             raise StartError(f"{self.made.name} is already running (pid {self._pid})")
-        await self._told()  # a slow engine may not have done so yet, and its last end is not the next one's
+        await self._await_last_end()  # a slow engine may not have done so yet, and its last end is not the next one's
         self._expected, self._returncode = False, None
         self._ended = asyncio.Event()
         try:
@@ -134,7 +134,7 @@ class Container(SignalTarget):
         """
         self._expected = True
         if not self._pid:
-            await self._told()  # it ended by itself just now
+            await self._await_last_end()  # it ended by itself just now
             return True
         self.send(number)
         try:
@@ -152,10 +152,10 @@ class Container(SignalTarget):
         """Remove it, running or not, with its anonymous volumes."""
         self._expected = True
         self._drop_handle()  # nobody waits for its end any more
-        await self._told()
+        await self._await_last_end()
         self._pid = 0
         if self._box is not None:
-            await asyncio.to_thread(_removed, self._box)
+            await asyncio.to_thread(_remove_box, self._box)
             self._box = None
         await asyncio.to_thread(self._output.join, _GONE_S)
 
@@ -180,7 +180,7 @@ class Container(SignalTarget):
             self._handle = -1
         if self._handle < 0:
             # It ended before we could look at it.
-            self._task = asyncio.create_task(self._gone())
+            self._task = asyncio.create_task(self._await_engine())
             return
         self._pid = pid
         handle = self._handle
@@ -190,14 +190,14 @@ class Container(SignalTarget):
         asyncio.get_running_loop().remove_reader(handle)
         self._pid = 0
         self._drop_handle()
-        self._task = asyncio.create_task(self._gone())
+        self._task = asyncio.create_task(self._await_engine())
 
-    async def _told(self) -> None:
+    async def _await_last_end(self) -> None:
         """Wait until the engine has reported the last end, if there was one."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    async def _gone(self) -> None:
+    async def _await_engine(self) -> None:
         """Wait until the engine, too, knows that it has ended: only then can it be started again."""
         try:
             told = await asyncio.to_thread(self._wrapped.wait, timeout=_GONE_S)
@@ -243,7 +243,7 @@ def _box(made: ContainerSpec, ledger: Ledger) -> Any:
     ).with_command(list(made.argv[1:]))
 
 
-def _removed(box: Any) -> None:
+def _remove_box(box: Any) -> None:
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:

@@ -141,7 +141,7 @@ class DockerRuntime:
         """Remove every container and the network."""
         await asyncio.gather(*(box.remove() for box in (*self._nodes, *self._pods.values())))
         if self._network is not None:
-            await asyncio.to_thread(_removed, self._network)
+            await asyncio.to_thread(_remove_network, self._network)
 
     def proxy_pids(self) -> Mapping[str, int]:
         """Return ``toxiproxy-n1``… → pid."""
@@ -193,7 +193,7 @@ def _aliases(network: str, alias: str) -> Mapping[str, Any]:
     return {network: EndpointConfig(DEFAULT_DOCKER_API_VERSION, aliases=[alias])}
 
 
-def _removed(network: Any) -> None:
+def _remove_network(network: Any) -> None:
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:

@@ -151,12 +151,12 @@ def groups_of(pid: int, root: Path = ROOT) -> dict[str, Path]:
         _, names, path = line.split(":", 2)
         for name in ("cpu", "memory"):
             if name in names.split(","):
-                found[name] = root / _mounted(root, names, name) / path.lstrip("/")
+                found[name] = root / _hierarchy_dir(root, names, name) / path.lstrip("/")
             elif not names and name not in found:
                 found[name] = root / path.lstrip("/")  # version 2: one group for all; version 1 has the last word
     return found
 
 
-def _mounted(root: Path, names: str, name: str) -> str:
+def _hierarchy_dir(root: Path, names: str, name: str) -> str:
     """Return under which directory a version-1 hierarchy is mounted: by all its controllers' names, or by one."""
     return names if (root / names).exists() else name

@@ -33,7 +33,7 @@ def mounts(table: Path = Path("/proc/self/mountinfo")) -> tuple[Mounted, ...]:
     for line in table.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
         filesystem, source, *_ = after.split(" ")
-        found.append(Mounted(point=_unescaped(before.split(" ")[4]), source=_unescaped(source), filesystem=filesystem))
+        found.append(Mounted(point=_unescape(before.split(" ")[4]), source=_unescape(source), filesystem=filesystem))
     return tuple(found)
 
 
@@ -73,7 +73,7 @@ def remove_mount(point: Path, image: Path) -> str:
     return ""
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     r"""Return a path of mountinfo with its octal escapes resolved (``\040`` = space)."""
     for code in ("040", "011", "012", "134"):
         text = text.replace(f"\\{code}", chr(int(code, 8)))
