@@ -71,8 +71,8 @@ class RunWorker(FaultWorker, Protocol):
         """Wait until it is connected; raises StartError."""
         ...
 
-    def order(self, order: str, **fields: int) -> None:
-        """Send one order (see ``workload/worker.py``)."""
+    def send_command(self, command: str, **fields: int) -> None:
+        """Send one command (see ``workload/worker.py``)."""
         ...
 
     def expect_end(self) -> None:

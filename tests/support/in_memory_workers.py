@@ -98,22 +98,22 @@ class MemoryWorker:
     async def join(self, go_ns: int) -> None:
         await self.start()
         await self.wait_ready()
-        self.order("go", start_ns=go_ns)
+        self.send_command("go", start_ns=go_ns)
 
     async def leave(self, timeout_s: float) -> None:
-        self.order("stop_sending" if self.spec.role == "producer" else "stop")
+        self.send_command("stop_sending" if self.spec.role == "producer" else "stop")
         await self.finish(timeout_s)
 
-    def order(self, order: str, **fields: int) -> None:
+    def send_command(self, command: str, **fields: int) -> None:
         if self._session is None:
             return
         control = self._session.control
-        if order == "go":
+        if command == "go":
             control.start_ns = fields["start_ns"]
             control.go.set()
-        elif order == "stop_sending":
+        elif command == "stop_sending":
             control.stop_sending.set()
-        elif order == "stop":
+        elif command == "stop":
             control.leave()
             control.stop.set()
             control.go.set()
