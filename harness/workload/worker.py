@@ -2,8 +2,8 @@
 
 Control comes as JSON lines on stdin (``go``, ``stop_sending``, ``stop``, ``handler``) and answers go as JSON lines to
 stdout (``ready``, ``counters``, ``finished``); stderr is the log. When stdin ends, the harness is gone and the worker
-leaves. Both ends have a thread of their own, since a handler may hold the event loop: commands reach it all the same, and
-counters go on. A loop that anything else holds shows as silence. Knows no fault, no check and no proxy.
+leaves. Both ends have a thread of their own, since a handler may hold the event loop: commands reach it all the same,
+and counters go on. A loop that anything else holds shows as silence. Knows no fault, no check and no proxy.
 """
 
 from __future__ import annotations
