@@ -11,6 +11,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from harness.errors import UsageError, nearest
@@ -78,7 +79,17 @@ class Registry(_Named[T]):
             if not module.ispkg:
                 importlib.import_module(f"{self._package}.{module.name}")
         for entry in entry_points(group=self._group):
-            entry.load()
+            _load(entry.module, entry.name)
+
+
+def _load(path: str, owner: str) -> ModuleType:
+    """Import a module; raises UsageError that names the plug-in when it cannot be imported."""
+    try:
+        return importlib.import_module(path)
+    except ImportError as error:
+        raise UsageError(
+            f"the plug-in {owner} cannot be imported: {path}: {error}", hint="reinstall or remove its package"
+        ) from error
 
 
 class Packages:
@@ -115,14 +126,14 @@ class Packages:
         """Return name of a package → the word that its module ``part`` declares as ``name``, of those
         that declare one.
         """
-        modules = {package: importlib.import_module(path) for package, path in self.part(part).items()}
+        modules = {package: _load(path, package) for package, path in self.part(part).items()}
         return {package: getattr(module, name) for package, module in modules.items() if hasattr(module, name)}
 
     def tables(self, part: str, table: str) -> Mapping[str, Mapping[str, str]]:
         """Return package → a table of words that its module ``part`` declares, empty where it declares none."""
         found: dict[str, Mapping[str, str]] = {}
-        for path in self.paths.values():
-            found[path] = getattr(importlib.import_module(f"{path}.{part}"), table, {})
+        for name, path in self.paths.items():
+            found[path] = getattr(_load(f"{path}.{part}", name), table, {})
         return found
 
 
@@ -147,7 +158,7 @@ class PackageRegistry(_Named[T]):
         if name not in self._entries:
             if name not in self._modules:
                 raise UsageError(f"unknown {self.kind} {name!r}", hint=nearest(name, self._modules))
-            importlib.import_module(self._modules[name])
+            _load(self._modules[name], name)
             if name not in self._entries:
                 raise UsageError(f"the module {self._modules[name]} does not register the {self.kind} {name!r}")
         return self._entries[name]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PACKAGE = {
     "mini-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: mini\nVersion: 1.0\n",
     "mini-1.0.dist-info/entry_points.txt": "[broker_chaos_harness.brokers]\nmini = mini_broker\n",
@@ -86,3 +88,45 @@ def test_a_third_partys_software_is_known_like_our_own(tmp_path: Path) -> None:
     assert sorted(told["images"]) == ["kafka-4", "mini-1", "nats-2", "toxiproxy-2"]
     assert told["recipe"] == str(tmp_path / "installed" / "mini_broker" / "docker")
     assert [line.partition(":")[0] for line in told["java"].splitlines()] == ["Kafka 4", "Kafka 3", "Mini 1"]
+
+
+@pytest.mark.parametrize(
+    ("group", "words"),
+    [
+        ("brokers", ("validate", "scenario.yaml")),
+        ("brokers", ("faults",)),
+        ("brokers", ("fetch", "absent-1")),
+        ("faults", ("validate", "scenario.yaml")),
+        ("faults", ("faults",)),
+        ("checks", ("validate", "scenario.yaml")),
+        ("checks", ("checks",)),
+    ],
+)
+def test_a_plug_in_that_cannot_be_imported_is_named(tmp_path: Path, group: str, words: tuple[str, ...]) -> None:
+    done = _with_broken_plug_in(tmp_path, group, *words)
+    assert "the plug-in gone cannot be imported: gone_package" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 4
+
+
+def test_a_command_that_needs_no_broken_plug_in_works(tmp_path: Path) -> None:
+    done = _with_broken_plug_in(tmp_path, "faults", "checks")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _with_broken_plug_in(folder: Path, group: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command while an entry point names a package that is not there."""
+    package = folder / "installed" / "gone-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: gone\nVersion: 1.0\n", encoding="utf-8")
+    entry = f"[broker_chaos_harness.{group}]\ngone = gone_package\n"
+    (package / "entry_points.txt").write_text(entry, encoding="utf-8")
+    (folder / "scenario.yaml").write_text("version: 1\n", encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", "harness.commands.cli", *words],
+        env=os.environ | {"PYTHONPATH": f"{folder / 'installed'}{os.pathsep}{Path.cwd()}"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
