@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Final
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command. A suite takes the most severe, in the order 1, 3, 7, 6, 2."""
+    """Exit codes of every command; of several runs see ``suite_exit_code``."""
 
     PASS = 0
     VIOLATED = 1
@@ -22,6 +23,29 @@ class ExitCode(IntEnum):
     NOTHING_SELECTED = 5
     INCONCLUSIVE = 6
     ENVIRONMENT = 7
+
+
+_SEVEREST_FIRST: Final = (
+    ExitCode.VIOLATED,
+    ExitCode.INTERNAL,
+    ExitCode.ENVIRONMENT,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.INTERRUPTED,
+)
+
+
+def suite_exit_code(codes: Iterable[int]) -> ExitCode:
+    """Return the exit code of several runs: the most severe, in the order 1, 3, 7, 6, 2, else 0.
+
+    Codes of usage errors are no results of runs; one among ``codes`` counts as an internal error, never as a pass, and
+    so does a code that does not exist. Of no codes at all, 5: nothing was selected.
+    """
+    occurred = set(codes)
+    if not occurred:
+        return ExitCode.NOTHING_SELECTED
+    if occurred - {ExitCode.PASS, *_SEVEREST_FIRST}:
+        occurred.add(ExitCode.INTERNAL)
+    return next((code for code in _SEVEREST_FIRST if code in occurred), ExitCode.PASS)
 
 
 class HarnessError(Exception):

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import ExitCode
+from harness.errors import ExitCode, suite_exit_code
 from harness.report import format as values
 from harness.report import headline as judgement
 from harness.report import phrases as wording
@@ -22,28 +21,6 @@ from harness.report.sanitize import clean, clip
 from harness.report.text import STYLES
 from harness.report.twins import comparison_lines
 from harness.result import RunResult
-
-_PRECEDENCE: Final = (
-    ExitCode.VIOLATED,
-    ExitCode.INTERNAL,
-    ExitCode.ENVIRONMENT,
-    ExitCode.INCONCLUSIVE,
-    ExitCode.INTERRUPTED,
-)
-
-
-def suite_exit_code(codes: Iterable[int]) -> ExitCode:
-    """Return the exit code of a suite: the most severe, in the order 1, 3, 7, 6, 2, else 0.
-
-    Codes of usage errors are no results of runs; one among ``codes`` counts as an internal error, never as a pass, and
-    so does a code that does not exist. Of no codes at all, 5: nothing was selected.
-    """
-    occurred = set(codes)
-    if not occurred:
-        return ExitCode.NOTHING_SELECTED
-    if occurred - {ExitCode.PASS, *_PRECEDENCE}:
-        occurred.add(ExitCode.INTERNAL)
-    return next((code for code in _PRECEDENCE if code in occurred), ExitCode.PASS)
 
 
 def tally(results: Iterable[RunResult]) -> dict[str, int]:

@@ -21,12 +21,11 @@ from harness.engine.engine import Engine, RunRecord
 from harness.engine.parts import Parts
 from harness.engine.rundir import RunDir, new_run_id
 from harness.engine.runtimes import runtimes_of
-from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative
+from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative, suite_exit_code
 from harness.judging.judge import judge, load_record
 from harness.progress import Listener, Note, RunFinished, RunStarted
 from harness.report.files import write_all, write_beside
 from harness.report.serialize import differences, from_json, to_json
-from harness.report.summary import suite_exit_code
 from harness.report.twins import is_twin, twins_of
 from harness.result import RunResult
 from harness.runtime.ledger import sweep

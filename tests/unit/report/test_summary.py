@@ -12,8 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from support import report_samples as samples
 
-from harness.errors import ExitCode
-from harness.report.summary import render_summary, suite_exit_code, tally
+from harness.errors import ExitCode, suite_exit_code
+from harness.report.summary import render_summary, tally
 from harness.result import RunResult
 from harness.verdict import Verdict
 
