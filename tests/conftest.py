@@ -1,4 +1,4 @@
-"""Tells a failure, and a run that was made again, at once: a suite that is stopped for time must not take its reasons along.
+"""Reports a failure, and a run that was made again, at once: a suite that is stopped for time keeps its reasons.
 
 Sorts tests by the CPUs they take (``jvm_slots``).
 """

@@ -120,9 +120,14 @@ def _without_history(base: RunResult, record: RunRecord, trouble: str) -> RunRes
     code = record.exit_code or int(ExitCode.INTERNAL)
     headline = "inconclusive: " + error.splitlines()[0]
     return dataclasses.replace(
-        base, error=error, exit_code=code, headline=headline, timings_ns=dict(record.timings_ns), blocking=(error,),
+        base,
+        error=error,
+        exit_code=code,
+        headline=headline,
+        timings_ns=dict(record.timings_ns),
+        blocking=(error,),
         weaknesses=(error,),
-    )  # fmt: skip
+    )
 
 
 def _fault(planned: PlannedFault, history: History, zero_ns: int) -> FaultResult:

@@ -1,8 +1,8 @@
 """How fast all checks judge one history: prints records, seconds, million records per second, findings.
 
-The history is as unkind as a real one: keys skewed by a power law, acknowledgements out of order, partitions interleaved
-over four consumers, and lost, duplicated, redelivered and reordered messages in it. The index is built within the time
-measured; reading from the page cache stands for the mapped files.
+The history is as unkind as a real one: keys skewed by a power law, acknowledgements out of order, partitions
+interleaved over four consumers, and lost, duplicated, redelivered and reordered messages in it. The index is built
+within the time measured; reading from the page cache stands for the mapped files.
 
 Usage: python tests/benchmarks/bench_checks.py [messages] [repeats]
 """

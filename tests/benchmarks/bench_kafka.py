@@ -1,4 +1,4 @@
-"""Instrumented Kafka clients against plain confluent-kafka and Kafka's own verifiable clients, on one broker, in turn."""
+"""Compares our Kafka clients with plain confluent-kafka and Kafka's verifiable clients, on one broker, in turn."""
 
 from __future__ import annotations
 
@@ -153,7 +153,10 @@ async def _verifiable_producer(made: Bench) -> float:
 
 
 async def _verifiable_consumer(made: Bench, turn: int) -> float:
-    """Return the seconds from its first to its last batch, by its own events; it prints every record, as its users need."""
+    """Return the seconds from its first to its last batch, by its own events.
+
+    It prints every record, as its users need.
+    """
     words = ("--topic", TOPIC, "--group-id", f"verified-{turn}", "--max-messages", str(VERIFIED), "--verbose")
     events = await _tool(made, "VerifiableConsumer", *words, "--reset-policy", "earliest")
     times = [event["timestamp"] for event in events if event["name"] in {"record_data", "records_consumed"}]

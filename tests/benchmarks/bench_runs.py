@@ -22,7 +22,8 @@ title: Many short faults
 seed: 1
 broker: nats-2
 cluster: {{nodes: {nodes}, replicas: {nodes}}}
-workload: {{producers: 2, consumers: 2, partitions: 4, keys: 32, rate: 200/s, warmup: 1s, duration: {seconds}s, drain: 10s}}
+workload: {{producers: 2, consumers: 2, partitions: 4, keys: 32, rate: 200/s, warmup: 1s, \
+duration: {seconds}s, drain: 10s}}
 faults:
 {faults}
 expect:

@@ -1,4 +1,4 @@
-"""What a plain confluent-kafka program does, for comparison: produce with a delivery callback, consume and read each message.
+"""A plain confluent-kafka program, for comparison: produce with a delivery callback, consume and read each message.
 
 Prints the seconds it took, from the first message to the last.
 """

@@ -1,4 +1,4 @@
-"""What the client benchmarks share: a bare broker node, our workers without links, another program, and turns between them."""
+"""What the client benchmarks share: a bare broker node, our workers without links, another program, and their turns."""
 
 from __future__ import annotations
 

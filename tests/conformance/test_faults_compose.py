@@ -1,4 +1,4 @@
-"""Faults that overlap on one node: each acts and heals with evidence of its own, and the node is back once the last one is healed."""
+"""Faults overlap on one node: each acts and heals with its own evidence; the node is back once the last is healed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Every registered fault: it acts and heals with evidence on a real broker, and without its effect it is never believed.
+"""Every registered fault acts and heals with evidence on a real broker; without its effect it is never believed.
 
-``HARNESS_CONFORMANCE`` names the brokers (default: every one that has a profile in ``tests/brokers/``; the same table on all),
-``HARNESS_RUNTIMES`` the runtimes (default ``process,docker``); ``HARNESS_EVERYWHERE=1`` makes every test of it on all of them, also
-where the same code has been tested already. What a broker cannot do it must refuse, and the table says which those are.
+``HARNESS_CONFORMANCE`` names the brokers (default: every one that has a profile in ``tests/brokers/``; the same table
+on all), ``HARNESS_RUNTIMES`` the runtimes (default ``process,docker``). ``HARNESS_EVERYWHERE=1`` runs every test on all
+of them, also where the same code has been tested already. What a broker cannot do it must refuse, and the table says
+which those are.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from harness.session.selection import select
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
 
-# nats-py leaves a connection that brought no INFO to the garbage collector; a container's published port takes connections while its
-# node is down.
+# nats-py leaves a connection that brought no INFO to the garbage collector; a container's published port takes
+# connections while its node is down.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.timeout(900),  # two runs, and the wait for their turn
@@ -330,17 +331,21 @@ def _possible(name: str, runtime: str) -> Case:
 
 
 ASKS_THE_BROKER = {"add_partitions", "bandwidth", "latency", "move_leader", "power_loss"}
-"""Faults whose effect each broker is asked for in a way of its own; of the others one broker's sabotage tells it all."""
+"""Faults whose effect each broker shows in its own way; for the others, sabotage on one broker is enough."""
 
 IN_CONTAINERS_TOO = {"client_kill", "disconnect", "latency", "move_leader", "reset"}
-"""Of the faults that do not act on nodes, those that stand for the others in containers: links and clients are the same there."""
+"""Of the faults that do not act on nodes, those that stand for the others in containers.
+
+Links and clients are the same there.
+"""
 
 
 def _cases(*, sabotaged: bool) -> list[Any]:
     """Return (case, broker, runtime): of each broker the cases it can do, wherever other code takes part.
 
-    As processes all act, on every broker. In containers the plain case of each fault on nodes does, on every broker, and on the first
-    one, whose nodes are light, what stands for the rest. Sabotaged they are where other code tells it. ``HARNESS_EVERYWHERE=1`` is the whole table.
+    As processes all act, on every broker. In containers the plain case of each fault on nodes acts on every broker, and
+    what stands for the rest acts on the first one, whose nodes are light. They are sabotaged where other code is to
+    notice it. ``HARNESS_EVERYWHERE=1`` is the whole table.
     """
     found = []
     for (name, case), broker, runtime in itertools.product(sorted(CASES.items()), WANTED, RUNTIMES):

@@ -1,5 +1,7 @@
-"""SIGKILL of the harness at random moments, in both runtimes and under all sorts of faults: the next start leaves nothing of
-the dead run, and touches no live one."""
+"""SIGKILL of the harness at random moments, in both runtimes and under all sorts of faults.
+
+The next start leaves nothing of the dead run, and touches no live one.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,8 @@ title: Lives beside the killed ones
 seed: 6
 broker: nats-2
 cluster: {nodes: 1}
-workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 1s, duration: %(seconds)ds, drain: 30s, consumer: {max_ack_pending: 1, fetch: 1}}
+workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 1s, \
+duration: %(seconds)ds, drain: 30s, consumer: {max_ack_pending: 1, fetch: 1}}
 expect:
   loss: {examined_min: 100}
   order: {}

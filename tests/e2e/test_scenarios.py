@@ -1,8 +1,11 @@
-"""The shipped scenarios on real brokers: every gate passes, every canary fails for exactly its declared check, every twin
-passes, as processes and in containers alike; and every gate, sabotaged, fails.
+"""The shipped scenarios on real brokers, as processes and in containers alike.
 
-``HARNESS_REPEAT`` says how often as processes, ``HARNESS_REPEAT_DOCKER`` how often in containers (once). In CI gates run once in
-each (on NATS twice as processes), canaries once each, and twins once, as processes: it is their canaries that could fail to fail.
+Every gate passes, every canary fails for exactly its declared check, and every twin passes. Every gate, sabotaged,
+fails.
+
+``HARNESS_REPEAT`` says how often as processes, ``HARNESS_REPEAT_DOCKER`` how often in containers (once). In CI gates
+run once in each (on NATS twice as processes), canaries once each, and twins once, as processes: it is their canaries
+that could fail to fail.
 """
 
 from __future__ import annotations
@@ -37,8 +40,9 @@ TWINS = [
     (canary, twin) for canary in CANARIES for twin in SCENARIOS if re.fullmatch(rf"{canary.stem}-twin(-.+)?", twin.stem)
 ]
 DIFFERS_MORE = {"session-timeout-twin-article", "collateral-stall-twin-kip848", "power-kafka-twin"}
-"""Twins that differ in more than one setting: the usual recommendation is a set of three; each protocol has its own assignors;
-copies take nodes.
+"""Twins that differ in more than one setting.
+
+The usual recommendation is a set of three; each protocol has its own assignors; copies take nodes.
 """
 ON_TIME = {"latency", "ownership", "rebalances", "recovery", "stall", "throughput"}
 """Checks with limits on time: two runs at a time slow each other."""
@@ -58,8 +62,10 @@ _BEHIND = {
     "workload.drain": "60s",
     "faults": [{"client_kill": {}, "on": {"worker": "consumer", "mode": "all"}, "at": "6s", "for": "3s"}],
 }
-"""More than such consumers can do, so that they fall behind, and all die, in a group that is at rest: in a rebalance, which waits for
-handlers, automatic commits do not get through. What is lost shows only once the rest is drained.
+"""More than such consumers can do, so that they fall behind, and all die, in a group that is at rest.
+
+In a rebalance, which waits for handlers, automatic commits do not get through. What is lost shows only once the rest
+is drained.
 """
 _LATE = {"faults.0.for": "17s", "workload.duration": "22s", "expect.latency.longest_max": "12s"}
 SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
@@ -165,10 +171,10 @@ def test_a_sabotaged_gate_fails(cli: Cli, gate: Path) -> None:
 
 
 def _chance(result: dict[str, Any]) -> bool:
-    """Tell whether chance may have made it end other than declared, so that it is made again, once, and that is printed.
+    """Return whether chance may have made it end other than declared: it is made again, once, and that is printed.
 
-    That is a starved probe, limits on time alone, on a machine with fewer CPUs than work; or a canary that came through: what kills
-    between two batches takes nothing along.
+    That is a starved probe, limits on time alone, on a machine with fewer CPUs than work; or a canary that came
+    through: what kills between two batches takes nothing along.
     """
     failed = {check["check"] for check in result["checks"] if check["expected"] and check["verdict"] == "fail"}
     wrong = failed ^ set(result["must_fail"])

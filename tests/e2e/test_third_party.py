@@ -24,7 +24,8 @@ title: Tinylog under a fault of its own
 seed: 1
 broker: tinylog-1
 cluster: {cluster}
-workload: {{producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 1s, duration: 5s, drain: 30s, consumer: {{handler_time: {handler_time}}}}}
+workload: {{producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 50/s, warmup: 1s, duration: 5s, drain: 30s, \
+consumer: {{handler_time: {handler_time}}}}}
 faults: {faults}
 expect:
   loss: {{messages_max: 0, examined_min: 100}}

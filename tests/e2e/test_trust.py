@@ -26,7 +26,8 @@ title: Nothing happens to it
 seed: 4
 broker: nats-2
 cluster: {nodes: %(nodes)d}
-workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 100/s, warmup: 1s, duration: %(seconds)ds, drain: 15s}
+workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 100/s, warmup: 1s, \
+duration: %(seconds)ds, drain: 15s}
 expect:
   loss: {messages_max: 0}
 """

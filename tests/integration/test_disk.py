@@ -127,7 +127,8 @@ import os, signal
 from pathlib import Path
 from harness.runtime.kernel.disk import LoopDisk
 from harness.runtime.ledger import Ledger
-disk = LoopDisk(Path({str(image)!r}), Path({str(point)!r}), {filesystem!r}, {512 * MIB}, Ledger("dead", Path({str(tmp_path)!r})))
+ledger = Ledger("dead", Path({str(tmp_path)!r}))
+disk = LoopDisk(Path({str(image)!r}), Path({str(point)!r}), {filesystem!r}, {512 * MIB}, ledger)
 disk.create()
 disk.cut()
 os.kill(os.getpid(), signal.SIGKILL)

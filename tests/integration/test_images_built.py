@@ -1,7 +1,8 @@
-"""Images on a real engine: built once, the same bits as on this machine, official layouts used, and nothing foreign removed.
+"""Images on a real engine: built once, the bits of this machine, official layouts used, nothing foreign removed.
 
-No official image can be counted on to be there, so some are made here that are laid out like them, under names that nobody
-can pull: NATS from scratch and on Alpine, and ``apache/kafka`` (Java in ``/opt/java/openjdk``, jars in ``/opt/kafka/libs``).
+No official image can be counted on to be there, so some are made here that are laid out like them, under names that
+no registry has: NATS from scratch and on Alpine, and ``apache/kafka`` (Java in ``/opt/java/openjdk``, jars in
+``/opt/kafka/libs``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whole runs on real Kafka: transactions, an old version, static members, a worker that somebody else kills, ways around a link."""
+"""Whole runs on real Kafka: transactions, an old version, static members, a worker killed from outside, bypasses."""
 
 from __future__ import annotations
 

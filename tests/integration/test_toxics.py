@@ -1,4 +1,4 @@
-"""What faults on links do to connections, through a real Toxiproxy: what is held, lost, cut and refused, and how faults compose."""
+"""Faults on links through a real Toxiproxy: what is held, lost, cut and refused, and how faults compose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests must know of each broker: one profile a broker, in ``tests/brokers/<kind>.py``, found by listing that folder.
+"""What tests must know of each broker: one profile a broker, in ``tests/brokers/<kind>.py``; the folder is the list.
 
 The conformance suite, the benchmarks and the order in which tests run read these and name no broker.
 """
@@ -21,7 +21,8 @@ class BrokerProfile:
     Attributes:
         alias: The distribution that tests run.
         quick_consumer: Options of a consumer that notices soon what is lost, as YAML.
-        node_memory: A limit above what a node holds when it has just started, and below that with some seconds of page cache.
+        node_memory: A limit above what a node holds when it has just started, and below that with some
+            seconds of page cache.
         down: How long a node that lost its power stays away, so that it comes back as one that was missed.
         duration_with_restart: Of a workload in which a node dies and returns; empty = no longer than any other.
         jvm: Its nodes are JVMs: several at once take all of a small machine's CPUs.

@@ -8,8 +8,8 @@ A line is ``<journal> <ms> <operation> <value> [<arguments>]``; a value is ``key
     c0.1 20 got 0/0 p0 @5 #1    DELIVERED, delivery attempt 1; ``again`` sets the flag REDELIVERED
     c0.1 21 done 0/0            PROCESSED ok of the latest delivery of the value in this journal; also: failed
     c0.1 22 ack 0/0 confirmed   ACKED ok; also: ack-unknown, ack-fail
-    c0.1 22 commit p0 @5 ~20    COMMIT ok, confirmed, of position 5, begun at 20 ms (without ``~``: not told when); ``fail``
-                                and ``unknown`` are other outcomes
+    c0.1 22 commit p0 @5 ~20    COMMIT ok, confirmed, of position 5, begun at 20 ms (without ``~``: not said when);
+                                ``fail`` and ``unknown`` are other outcomes
     c0.1 23 poll 3 1500         POLL: 3 polls since the last one, at most 1,500 ms between two of them
     audit.1 90 stored 0/0 p0 @5 STORED
     monitor.1 100 tick 100      TICK, 100 ms after the one before

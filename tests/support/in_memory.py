@@ -1,7 +1,8 @@
-"""A second implementation of what a run is put together from: a broker, a runtime, workers and a monitor in memory. A FAKE.
+"""A second implementation of the parts of a run: a broker, a runtime, workers and a monitor in memory. A FAKE.
 
-It starts no process and opens no socket, so that the engine is tested in seconds. It proves nothing about any broker. Nodes are
-flags, links cannot be slowed, and workers are tasks of the test's own loop; what they record are real journals of a real history.
+It starts no process and opens no socket, so that the engine is tested in seconds. It proves nothing about any broker.
+Nodes are flags, links cannot be slowed, and workers are tasks of the test's own loop; what they record are real
+journals of a real history.
 """
 
 from __future__ import annotations

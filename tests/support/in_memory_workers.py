@@ -1,4 +1,4 @@
-"""Workers and the monitor of the fake in memory (see ``in_memory``): tasks of the test's own loop, with real journals."""
+"""Workers and the monitor of the fake (see ``in_memory``): tasks of the test's own loop, with real journals."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Keeps tests that run two at a time from starving each other: several JVMs at once take all of a small machine's CPUs.
 
-A run of several JVMs goes on while no other one starts any; runs of one JVM, and of other nodes, go on side by side. Which brokers'
-nodes are JVMs their profiles say.
+A run of several JVMs goes on while no other one starts any; runs of one JVM, and of other nodes, go on side by side.
+A broker's profile says whether its nodes are JVMs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Compares how runs were judged when they were recorded with how they are judged now, wording apart.
 
-The runs lie in a folder each, as the harness left them, trimmed to what judging reads. As a program it prints one line a run:
-``PYTHONPATH=tests python -m support.recorded_runs DIR…``.
+The runs lie in a folder each, as the harness left them, trimmed to what judging reads. As a program it prints one line
+a run: ``PYTHONPATH=tests python -m support.recorded_runs DIR…``.
 """
 
 from __future__ import annotations

@@ -228,9 +228,15 @@ def _pause(partition: int) -> Finding:
 
 def _delivered(journal: str, ordinal: int, t_ms: int, partition: int, offset: int) -> Operation:
     return Operation(
-        journal=journal, ordinal=ordinal, kind="delivered", t_ns=ZERO + t_ms * MS, key=7, seq=offset, partition=partition,
+        journal=journal,
+        ordinal=ordinal,
+        kind="delivered",
+        t_ns=ZERO + t_ms * MS,
+        key=7,
+        seq=offset,
+        partition=partition,
         offset=offset,
-    )  # fmt: skip
+    )
 
 
 def _block() -> FaultResult:
@@ -246,7 +252,11 @@ def _block() -> FaultResult:
         lateness_ns=10 * MS,
         evidence=(
             EvidenceItem(
-                stage="effect", target="c0", probe="polls", proven=True, observed="before: 41 in 1s; during: 0 in 14.9s",
+                stage="effect",
+                target="c0",
+                probe="polls",
+                proven=True,
+                observed="before: 41 in 1s; during: 0 in 14.9s",
                 required="none while its process runs",
             ),
             EvidenceItem(
@@ -254,7 +264,7 @@ def _block() -> FaultResult:
             ),
         ),
         proven=True,
-    )  # fmt: skip
+    )
 
 
 def _join() -> FaultResult:
@@ -267,10 +277,17 @@ def _join() -> FaultResult:
         required="ready",
     )
     return replace(
-        _block(), id="join-2", kind="client_join", description="c2 joins the group", targets=("c2",), planned_at_ns=3 * S,
-        planned_until_ns=3 * S, applied_at_ns=3_004 * MS, healed_at_ns=3_200 * MS,
+        _block(),
+        id="join-2",
+        kind="client_join",
+        description="c2 joins the group",
+        targets=("c2",),
+        planned_at_ns=3 * S,
+        planned_until_ns=3 * S,
+        applied_at_ns=3_004 * MS,
+        healed_at_ns=3_200 * MS,
         evidence=(item, replace(item, stage="healing", observed="still there", required="still there")),
-    )  # fmt: skip
+    )
 
 
 def _timeline(group: Spans, owners: dict[int, Spans], joined: int, *, blocked: bool) -> ReportTimeline:
@@ -283,9 +300,15 @@ def _timeline(group: Spans, owners: dict[int, Spans], joined: int, *, blocked: b
     for t, rate in zip(starts, processed, strict=True):
         level = max(0.0, level + ((300 if t < 25_000 else 0) - rate) * BIN_MS / 1_000)
         backlog.append(round(level, 1))
-    bands = [_band("phase", "phase", name, a, b) for name, a, b in (
-        ("warmup", START, 0), ("faults", 0, 25_000), ("drain", 25_000, 30_000), ("audit", 30_000, END)
-    )]  # fmt: skip
+    bands = [
+        _band("phase", "phase", name, a, b)
+        for name, a, b in (
+            ("warmup", START, 0),
+            ("faults", 0, 25_000),
+            ("drain", 25_000, 30_000),
+            ("audit", 30_000, END),
+        )
+    ]
     bands += [replace(_band("group", "group", state, a, b), meaning=MEANINGS[state]) for state, a, b in group]
     if blocked:
         bands.append(_band("c0", "worker", "blocked", 2_010, 17_015))

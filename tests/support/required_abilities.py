@@ -1,4 +1,7 @@
-"""What a test cannot do without. Where it is lacking the test is skipped with the reason, or fails if ``HARNESS_REQUIRE`` names it."""
+"""What a test cannot do without.
+
+Where it is lacking, the test is skipped with the reason, or fails if ``HARNESS_REQUIRE`` names it.
+"""
 
 from __future__ import annotations
 

@@ -313,7 +313,10 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "cluster: {nodes: 3, replicas: 3}\n"
         + BASE[BASE.index("workload") : BASE.index("    on:")]
         + "    on: {link: client-broker}",
-        "cluster: {nodes: 1}\nworkload: {duration: 60s}\nfaults:\n  - latency: {delay: 1ms}\n    on: {link: «broker-broker}",
+        (
+            "cluster: {nodes: 1}\nworkload: {duration: 60s}\nfaults:\n"
+            "  - latency: {delay: 1ms}\n    on: {link: «broker-broker}"
+        ),
         "there is no broker-broker link with 1 node",
         "",
     ),
@@ -456,7 +459,10 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     ),
     "possible overlap": (
         "    for: 40s\n",
-        "    for: 40s\n  - latency: {delay: 9ms}\n    on: {link: client-broker, mode: random}\n    at: «10s\n    for: 1s\n",
+        (
+            "    for: 40s\n"
+            "  - latency: {delay: 9ms}\n    on: {link: client-broker, mode: random}\n    at: «10s\n    for: 1s\n"
+        ),
         "latency-2 may overlap latency-1 on clients->n1, clients->n2, clients->n3 from 10s to 11s",
         "",
     ),

@@ -1,4 +1,4 @@
-"""A made-up broker whose nodes are not named n1… and that needs a service: its topology and its place in a vocabulary."""
+"""A made-up broker whose nodes are not named n1… and that needs a service: its topology and its vocabulary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/architecture.md is true: what it names exists, every room is named, and rooms stand in their order of imports."""
+"""docs/architecture.md is true: what it names exists, every room is named, and rooms stand in order of imports."""
 
 from __future__ import annotations
 

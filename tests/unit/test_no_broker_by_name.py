@@ -1,4 +1,4 @@
-"""Outside its own package no broker has a name: no identifier, import or string of the harness, and no template, names one.
+"""Outside its own package no broker has a name: no identifier, import, string or template of the harness has one.
 
 Docstrings and comments may, since they give reasons and examples to people who read the code.
 """

@@ -1,7 +1,7 @@
 """People read plain words: in README, docs, the Makefile's help, scenarios, and the strings of the code.
 
-Two rules are checked. Words of a short list do not appear. Sentences of prose stay short, on average over a page and each by itself.
-Code, tables and names in backticks are no prose.
+Two rules are checked. Words of a short list do not appear. Sentences of prose stay short, on average over a page and
+each by itself. Code, tables and names in backticks are no prose.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The reference clients of Tinylog. A worker loads this module, the options and the protocol, and nothing else of the package."""
+"""The reference clients of Tinylog.
+
+A worker loads this module, the options and the protocol, and nothing else of the package.
+"""
 
 from __future__ import annotations
 

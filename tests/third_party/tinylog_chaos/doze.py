@@ -1,4 +1,7 @@
-"""doze: a fault of a third party. Nodes fall asleep again and again, each time for less than anyone would notice as an outage."""
+"""doze: a fault of a third party.
+
+Nodes fall asleep again and again, each time for too short to be an outage.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ class DozeOptions:
 
 
 class Doze(HealingFault[DozeOptions]):
-    """SIGSTOP and SIGCONT in turn. Evidence: the kernel's word on every sleep, and a round trip that waited for its end."""
+    """SIGSTOP and SIGCONT in turn.
+
+    Evidence: the kernel reports every sleep, and a round trip waited for the end of one.
+    """
 
     def __init__(self, context: FaultContext) -> None:
         super().__init__(context)

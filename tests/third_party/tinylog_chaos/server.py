@@ -1,7 +1,7 @@
 """The Tinylog broker: one process, logs in files, JSON lines over TCP. Standard library alone, started as a script.
 
-A request and its answer are one line each. ``append`` answers once the message is in the log's file; a message whose id the log
-has already is not stored again. Consumers keep their position with the broker by ``ack``.
+A request and its answer are one line each. ``append`` answers once the message is in the log's file; a message whose id
+the log has already is not stored again. Consumers keep their position with the broker by ``ack``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Log:
 
     Args:
         path: Its file; None = kept in memory, and gone with the process.
-        skip_every: Leave out an offset after so many messages; 0 = never. What a broker must not do, for tests of checks.
+        skip_every: Leave out an offset after so many messages; 0 = never. A broker must not do this; it is for tests of
+            checks.
     """
 
     def __init__(self, path: Path | None, skip_every: int) -> None:

@@ -1,4 +1,4 @@
-"""Audits go on where they were when a cluster refuses a request. The clusters here are fakes: what they refuse is scripted."""
+"""Audits go on where they were when a cluster refuses a request. The clusters are fakes that refuse by a script."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class LedView(FakeView):
 
 
 class FakeReader:
-    """A Kafka consumer of one partition of ``size`` messages, that reports its end at ``eof`` or breaks with an error."""
+    """A Kafka consumer of a partition of ``size`` messages that reports its end at ``eof`` or breaks with an error."""
 
     def __init__(self, size: int, eof: int, *, broken: bool = False) -> None:
         self._size, self._eof, self._broken = size, eof, broken

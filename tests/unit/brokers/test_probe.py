@@ -1,4 +1,4 @@
-"""The base of probes, over a made-up protocol: which connection is used, what is counted, and how long a call may take."""
+"""The base of probes, over a made-up protocol: which connection is used, what is counted, how long a call may take."""
 
 from __future__ import annotations
 

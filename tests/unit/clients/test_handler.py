@@ -24,7 +24,7 @@ def session(tmp_path: Path) -> Session:
 
 
 class Script(threading.Condition):
-    """The condition that a handler waits on: before each wait it carries out the next order, as another thread would."""
+    """The condition that a handler waits on: before each wait it runs the next command, as another thread would."""
 
     def __init__(self, *orders: Callable[[], object]) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Script(threading.Condition):
 
 
 def _ended(handler: Handler, session: Session, order: Callable[[], object]) -> bool:
-    """Run a handler in a thread, give an order while it waits, and tell whether it ended long before its block would."""
+    """Run a handler in a thread, command it while it waits, and return whether it ended long before its block would."""
     thread = threading.Thread(target=handler.run, daemon=True)
     thread.start()
     _wait_until(lambda: session.control.handling == 1)

@@ -1,4 +1,4 @@
-"""The rules of journaling: what is on disk by when, and that a step out of turn raises; and that nothing goes round them."""
+"""The rules of journaling: what is on disk by when, a step out of turn raises, and nothing goes round them."""
 
 from __future__ import annotations
 
@@ -323,7 +323,7 @@ def test_a_way_round_the_recorders_is_seen() -> None:
 
 
 def _client_modules() -> list[Path]:
-    """Return what a worker of a broker loads of its package: everything but administration and its reading of the log."""
+    """Return what a worker of a broker loads of its package: all but administration and its reading of the log."""
     clients: set[Path] = set()
     todo = [*(ROOT / "harness" / "brokers").glob("*/client.py"), THIRD_PARTY / "client.py"]
     while todo:

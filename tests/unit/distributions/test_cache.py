@@ -36,7 +36,8 @@ version=${last##*@v}
 case "$1" in
   env) cat "$here/goversion" ;;
   list) cat "$here/released" ;;
-  version) printf '%s: go1.26.8\\n\\tmod\\t%s\\tv%s\\th1:x=\\n' "$last" "$(cat "$here/module")" "$(cat "$last.built")" ;;
+  version) printf '%s: go1.26.8\\n\\tmod\\t%s\\tv%s\\th1:x=\\n' \
+"$last" "$(cat "$here/module")" "$(cat "$last.built")" ;;
   install)
     echo $$ >> "$here/installs"
     echo "$@ GOBIN=$GOBIN GOPATH=$GOPATH GOOS=$GOOS CGO_ENABLED=$CGO_ENABLED GOPROXY=$GOPROXY" >> "$here/called"
@@ -395,7 +396,8 @@ def pip(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "#!/bin/sh\n# A stand-in for pip, made by test_distributions_cache.py.\n"
         f'if [ "$1 $2" != "-m pip" ]; then exec {sys.executable} "$@"; fi\n'
         f'if [ -e {tmp_path}/no-pip ]; then echo "No module named pip" >&2; exit 1; fi\n'
-        f'if [ "$3" = install ]; then echo "$@" > {tmp_path}/pip-called; mkdir -p "$5/go" && cp -r {go_bin} "$5/go/bin"; fi\n',
+        f'if [ "$3" = install ]; then echo "$@" > {tmp_path}/pip-called; '
+        f'mkdir -p "$5/go" && cp -r {go_bin} "$5/go/bin"; fi\n',
         encoding="utf-8",
     )
     python.chmod(0o755)

@@ -1,4 +1,7 @@
-"""Images without an engine: what their names say, what goes into a build, how a list looks. Fakes stand for the engine, and say so."""
+"""Images without an engine: what their names say, what goes into a build, how a list looks.
+
+Fakes stand for the engine, and say so.
+"""
 
 from __future__ import annotations
 

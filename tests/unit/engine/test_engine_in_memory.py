@@ -1,4 +1,4 @@
-"""The engine on the fake broker, runtime and workers of ``support/in_memory``: what it makes of what happens in a run."""
+"""The engine on the fake broker, runtime and workers of ``support/in_memory``: how it takes what happens in a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that do not finish in time are told of. The workers and processes here are fakes: they end as they are told to."""
+"""Workers that do not finish in time are reported. The workers and processes are fakes that end as a test says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two bases of faults: when each acts, what an interrupted or repeated call does, and that each fault stands on one."""
+"""The two bases of faults: when each acts, what an interrupted or repeated call does, and that each fault has one."""
 
 from __future__ import annotations
 

@@ -105,7 +105,10 @@ def test_a_link_with_one_channel_bears_its_name(kind: str, options: dict[str, An
 
 
 class Busy:
-    """Round trips of a busy machine: long before, with short ones among them; ``during``, ``after``: from 10 s, from 20 s."""
+    """Round trips of a busy machine: long before, with short ones among them.
+
+    ``during`` counts from 10 s, ``after`` from 20 s.
+    """
 
     def __init__(self, before: Sequence[int], during: Sequence[int], after: Sequence[int]) -> None:
         self._lengths = [*before, *during, *after]

@@ -494,7 +494,10 @@ GRACEFUL = (
     "-S",
     "-E",
     "-c",
-    "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\nprint('up', flush=True)\ntime.sleep(60)",
+    (
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        "print('up', flush=True)\ntime.sleep(60)"
+    ),
 )
 
 

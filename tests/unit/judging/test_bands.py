@@ -1,4 +1,4 @@
-"""What the timeline shows of a history: owners and the gaps between them, workers in trouble, the group, stalls by cause."""
+"""What the timeline shows of a history: owners, gaps between them, workers in trouble, the group, stalls by cause."""
 
 from __future__ import annotations
 
@@ -200,20 +200,32 @@ def test_pauses_are_labelled_with_their_cause_and_those_beyond_a_limit_are_told_
 
 
 def test_short_pauses_are_not_shown() -> None:
-    history = _history("- 100 assign worker=c0 partitions=[0]", *(
-        line for n in range(40) for line in (
-            f"p0.1 {2_000 + n * 400} send 0/{n} p0", f"p0.1 {2_001 + n * 400} ok 0/{n} @{n}", f"c0.1 {2_390 + n * 400} got 0/{n} p0 @{n}",
-        )
-    ))  # fmt: skip
+    history = _history(
+        "- 100 assign worker=c0 partitions=[0]",
+        *(
+            line
+            for n in range(40)
+            for line in (
+                f"p0.1 {2_000 + n * 400} send 0/{n} p0",
+                f"p0.1 {2_001 + n * 400} ok 0/{n} @{n}",
+                f"c0.1 {2_390 + n * 400} got 0/{n} p0 @{n}",
+            )
+        ),
+    )
     assert _drawn(history, "still") == []
 
 
 def test_a_partition_without_a_leader_is_named() -> None:
     history = _history(
-        "- 0 leader partition=-1 leader=n1", "- 5000 leader partition=2 leader=", "- 6000 leader partition=2 leader=n2",
-        "- 8000 leader partition=-1 leader=", "- 9000 leader partition=-1 leader=n1",
-        "- 10000 leader partition=0 leader=", "- 10000 leader partition=1 leader=", "- 11000 leader partition=-1 leader=n1",
-    )  # fmt: skip
+        "- 0 leader partition=-1 leader=n1",
+        "- 5000 leader partition=2 leader=",
+        "- 6000 leader partition=2 leader=n2",
+        "- 8000 leader partition=-1 leader=",
+        "- 9000 leader partition=-1 leader=n1",
+        "- 10000 leader partition=0 leader=",
+        "- 10000 leader partition=1 leader=",
+        "- 11000 leader partition=-1 leader=n1",
+    )
     assert _drawn(history, "outage") == [
         ("leader", "none for partition 2", 5_000, 6_000),
         ("leader", "none", 8_000, 9_000),

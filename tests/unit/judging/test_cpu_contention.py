@@ -1,4 +1,7 @@
-"""How long this machine's tasks waited for a CPU: read from the kernel, told where limits on time may have suffered from it."""
+"""How long this machine's tasks waited for a CPU.
+
+The kernel says it; reports show it where limits on time may have suffered from it.
+"""
 
 from __future__ import annotations
 

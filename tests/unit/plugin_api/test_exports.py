@@ -24,7 +24,8 @@ EXPORTS = {
     "check": """
         AssignEvent AuthorityEvent BlockedEvent Bytes CHECKS Check CheckResult DrainEvent Duration ErrorEvent Event
         Finding Flag GroupEvent History LeaderEvent Limit LostEvent Measure Operation Outcome PhaseEvent PollingEvent
-        Rate Ratio RecordKind ResultBuilder RevokeEvent Verdict WorkerEvent capped excused format_ns has_limit metric_name or_default plural
+        Rate Ratio RecordKind ResultBuilder RevokeEvent Verdict WorkerEvent capped excused format_ns has_limit
+        metric_name or_default plural
     """,
     "client": """
         AssignEvent Batch BlockedEvent Bytes CLIENTS Control ControlError Counters DeliveryRecorder Duration

@@ -1,4 +1,4 @@
-"""The pieces of the Docker runtime that need no engine; where an engine is needed, a fake stands for it (and says so)."""
+"""The parts of the Docker runtime that need no engine; where one is needed, a fake stands for it (and says so)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory limits and their holders, abilities, and the tables in which the kernel tells of mounts and loop devices (as fakes)."""
+"""Memory limits and their holders, abilities, and the kernel's tables of mounts and loop devices (as fakes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Toxiproxy's control against a fake server (in memory): one that hangs is started anew, and nothing is lost or left half done."""
+"""Toxiproxy's control on a fake server (in memory): one that hangs is started again; nothing is lost or half done."""
 
 from __future__ import annotations
 

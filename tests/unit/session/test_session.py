@@ -1,4 +1,4 @@
-"""How plans run one after the other and results become one exit code, races included; and the command that reproduces a run."""
+"""How plans run one after the other and results become one exit code, races included; how a run is reproduced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Kafka reference clients against librdkafka's own mock cluster: real clients, a fake broker in this process, no JVM."""
+"""The Kafka reference clients on librdkafka's own mock cluster: real clients, a fake broker in this process, no JVM."""
 
 from __future__ import annotations
 

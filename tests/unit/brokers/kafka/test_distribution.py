@@ -1,4 +1,4 @@
-"""Kafka: fetching its jars, the start-up archive, and what is said when something fails. Maven and Java are stand-ins."""
+"""Kafka: fetching its jars, the start-up archive, and the messages when something fails. Maven and Java are fakes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ done
 if [ -e "$here/fails" ]; then cat "$here/fails"; exit 1; fi
 version=$(sed -n 's/.*<artifactId>kafka_2.13<.artifactId><version>\\([^<]*\\).*/\\1/p' "$pom")
 binding=$(sed -n 's/.*<artifactId>slf4j-simple<.artifactId><version>\\([^<]*\\).*/\\1/p' "$pom")
-for jar in kafka_2.13-$version slf4j-simple-$binding slf4j-api-$(cat "$here/slf4j"); do echo "$jar" > "$out/$jar.jar"; done
+for jar in kafka_2.13-$version slf4j-simple-$binding slf4j-api-$(cat "$here/slf4j"); do \
+echo "$jar" > "$out/$jar.jar"; done
 """
 
 # Answers to everything that the harness asks of a Java; as a node it serves until it is asked to end.
@@ -237,7 +238,10 @@ def test_a_kafka_that_needs_zookeeper_is_refused(world: World) -> None:
     [
         "[ERROR] Could not find artifact org.apache.kafka:kafka_2.13:jar:4.1.99 in central (mirror)",
         "[ERROR] org.apache.kafka:kafka_2.13:jar:4.1.99 was not found in mirror during a previous attempt.",
-        "[ERROR] Could not transfer artifact org.apache.kafka:kafka_2.13:pom:4.1.99 from/to central (mirror): status code: 403",
+        (
+            "[ERROR] Could not transfer artifact org.apache.kafka:kafka_2.13:pom:4.1.99 from/to central (mirror): "
+            "status code: 403"
+        ),
     ],
 )
 def test_an_unknown_version_names_the_nearest_ones(world: World, said: str) -> None:
