@@ -35,13 +35,9 @@ class CpuLoad:
         return bool(self._counts)
 
     async def start(self, holder: str, count: int, group: CpuGroup) -> None:
-        """Start some inside a group; raises StartError or OSError."""
+        """Start some inside a group; raises StartError or OSError. Whatever it started, ``stop`` ends."""
         self._counts[holder] = count
-        for index in range(count):
-            process = SupervisedProcess(f"CPU load {index} of {self._node}", self._ledger, self._log)
-            await process.launch((sys.executable, "-S", "-E", "-c", _PROGRAM), {})
-            group.add(process.pid)
-            self._running.setdefault(holder, []).append(process)
+        await self._run(holder, group)
 
     def stop(self, holder: str) -> None:
         """End a holder's."""
@@ -55,10 +51,20 @@ class CpuLoad:
 
     async def resume(self, group: CpuGroup) -> None:
         """Start inside another group whatever was asked for; raises StartError or OSError."""
-        for holder, count in tuple(self._counts.items()):
-            await self.start(holder, count, group)
+        for holder in tuple(self._counts):
+            await self._run(holder, group)
+
+    async def _run(self, holder: str, group: CpuGroup) -> None:
+        """Start as many as a holder has asked for; no more once they are stopped or suspended meanwhile."""
+        for index in range(self._counts.get(holder, 0)):
+            process = SupervisedProcess(f"CPU load {index} of {self._node}", self._ledger, self._log)
+            self._running.setdefault(holder, []).append(process)
+            await process.launch((sys.executable, "-S", "-E", "-c", _PROGRAM), {})
+            if process not in self._running.get(holder, ()):
+                process.send(signal.SIGKILL)
+                return
+            group.add(process.pid)
 
     def _end(self, holder: str) -> None:
         for process in self._running.pop(holder, []):
-            process.expect_end()
             process.send(signal.SIGKILL)
