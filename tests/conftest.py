@@ -1,12 +1,13 @@
 """Reports a failure, and a run that was made again, at once: a suite that is stopped for time keeps its reasons.
 
-Sorts tests by the CPUs they take (``jvm_slots``).
+Sorts tests by the CPUs they take (``jvm_slots``), and has Hypothesis ready for them (``first_draws``).
 """
 
 from __future__ import annotations
 
 import pytest
-from support import jvm_slots
+from hypothesis import is_hypothesis_test
+from support import first_draws, jvm_slots
 
 
 class _AtOnce:
@@ -38,3 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     jvm_slots.sort_by_jvms(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if any(isinstance(item, pytest.Function) and is_hypothesis_test(item.obj) for item in session.items):
+        first_draws.read_what_is_read_once()
