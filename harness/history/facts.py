@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from harness.history import typed
 from harness.history.old_facts import translate
 
 VERSION: Final = 2
@@ -143,32 +144,20 @@ class Facts:
 
     @staticmethod
     def load(path: Path) -> Facts:
-        """Read what this or an earlier version wrote; raises ValueError, KeyError or TypeError when it does not fit."""
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        """Read what this or an earlier version wrote; raises ValueError when it does not fit."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"{type(content).__name__} in place of an object")  # noqa: TRY004  one error for all
         version = content.pop("version", 1)
-        if version not in (1, VERSION):
+        if type(version) is not int or version not in (1, VERSION):
             raise ValueError(f"its version is {version!r}, and this harness reads 1 to {VERSION}")
-        return Facts.of(translate(content) if version == 1 else content)
+        return Facts.of(translate(content)) if version == 1 else typed.read(Facts, content)
 
     @staticmethod
     def of(content: Mapping[str, Any]) -> Facts:
         """Return facts from the present form as JSON has it; what it does not name keeps its default.
 
         Raises:
-            ValueError: A value does not fit.
-            TypeError: A key is unknown, missing or of another type.
+            ValueError: A key is unknown, missing or of another type.
         """
-        given = dict(content)
-        for name in ("nodes", "allowed"):
-            if name in given:
-                given[name] = tuple(given[name])
-        if "links" in given:
-            given["links"] = {name: tuple(ends) for name, ends in given["links"].items()}
-        if "settling" in given:
-            settling = dict(given["settling"])
-            if settling.get("acknowledged") is not None:
-                settling["acknowledged"] = Acknowledged(**settling["acknowledged"])
-            given["settling"] = Settling(**settling)
-        if given.get("group") is not None:
-            given["group"] = GroupFacts(**given["group"])
-        return Facts(**given)
+        return typed.read(Facts, content, defaults=True)

@@ -58,6 +58,9 @@ _EFFECTS: Final = {
     "departures": 0,
 }
 
+_LATER: Final = frozenset({*_EFFECTS, "whole"})
+"""Fields that version 1 had not: a line with one of them has lost its version."""
+
 _ABSENT: Final[Mapping[str, Any]] = {
     "targets": [],
     "nodes": [],
@@ -90,10 +93,16 @@ _ABSENT: Final[Mapping[str, Any]] = {
 
 
 def translated(kind: type[Event], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an event of version 1 in the form of today; what it cannot have had is left as it is."""
+    """Return the fields of an event of version 1 in the form of today; what it cannot have had is left as it is.
+
+    Raises:
+        ValueError: It has a field that only the form of today has.
+    """
+    if later := sorted(_LATER & given.keys()):
+        raise ValueError(f"it has {', '.join(later)}, which version {VERSION} had not")
     fields = dict(given)
     if issubclass(kind, FaultEvent):
-        fields = {**_EFFECTS, **OLD_FAULT_KINDS.get(str(fields.get("fault_kind")), _NOTHING), **fields}
+        fields |= {**_EFFECTS, **OLD_FAULT_KINDS.get(str(fields.get("fault_kind")), _NOTHING)}
     elif issubclass(kind, OwnershipEvent):
         protocol = fields.pop("protocol", None)
         fields["whole"] = None if protocol is None else protocol == "eager"

@@ -31,10 +31,15 @@ _MOVED: Final = (
 
 
 def translate(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the present form of facts; raises ValueError for a protocol that the old form did not have.
+    """Return the present form of facts; values are left for its reader to refuse.
 
     Early files lack keys that came later; they had the defaults given here.
+
+    Raises:
+        ValueError: A word that the old form did not have, or a part that only the present form has.
     """
+    if later := [name for name in ("settling", "group") if name in old]:
+        raise ValueError(f"it has {' and '.join(later)}, which its version had not")
     new = {name: value for name, value in old.items() if name not in _MOVED}
     new["settling"] = _settling(old)
     new["group"] = _group(old)
@@ -43,8 +48,10 @@ def translate(old: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settling(old: Mapping[str, Any]) -> dict[str, Any]:
     """Positions, where there were any, decided alone: what was said of acknowledgements had no meaning then."""
-    positions = bool(old.get("commits", False))
-    one_by_one = not positions and old.get("ack_policy", "explicit") == "explicit"
+    positions, policy = old.get("commits", False), old.get("ack_policy", "explicit")
+    if policy not in ("explicit", "none"):
+        raise ValueError(f"ack_policy: {policy!r} is none of explicit, none")
+    one_by_one = not positions and policy == "explicit"
     acknowledged = {
         "confirmed": old.get("acks_confirmed", False),
         "wait_ns": old.get("ack_wait_ns", 30_000_000_000),
@@ -58,11 +65,11 @@ def _settling(old: Mapping[str, Any]) -> dict[str, Any]:
 
 def _group(old: Mapping[str, Any]) -> dict[str, Any] | None:
     protocol = old.get("group_protocol", "")
-    if not protocol:
+    if protocol == "":
         return None
-    if protocol not in _STATES:
+    if not isinstance(protocol, str) or protocol not in _STATES:
         raise ValueError(f"it names a group protocol {protocol!r}, which never was")
-    eager = bool(old.get("eager", False))
+    eager = old.get("eager", False)
     return {
         "states": dict(_STATES[protocol]),
         "rounds_per_change": 2 if protocol == "classic" and not eager else 1,

@@ -86,7 +86,7 @@ def facts(**changes: Any) -> Facts:
     given |= changes
     if given.get("group") is not None:
         given["group"] = {"states": GROUP_STATES} | given["group"]
-    return Facts.of(given)
+    return Facts.of(json.loads(json.dumps(given)))
 
 
 @dataclass

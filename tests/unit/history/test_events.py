@@ -156,6 +156,18 @@ def test_the_old_form_is_refused_too_where_it_lacks_what_counts(old: dict[str, A
         from_json(old)
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "later"),
+    [
+        ("fault", {"fault": "k", "fault_kind": "kill", "action": "apply", "silences": False}, "silences"),
+        ("revoke", {"worker": "c0", "incarnation": 1, "partitions": [2], "whole": None}, "whole"),
+    ],
+)
+def test_a_line_of_today_that_lost_its_version_is_refused(kind: str, fields: dict[str, Any], later: str) -> None:
+    with pytest.raises(ValueError, match=f"it has {later}, which version 1 had not"):
+        from_json({"t": 4, "kind": kind} | fields)
+
+
 @pytest.mark.parametrize("name", FAULTS.names())
 def test_old_faults_did_what_they_do_today(name: str) -> None:
     spec = FAULTS.get(name).spec

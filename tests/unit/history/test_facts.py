@@ -109,7 +109,19 @@ def test_facts_written_before_groups_are_read(tmp_path: Path) -> None:
         (OLD | {"version": VERSION + 1}, "its version is 3, and this harness reads 1 to 2"),
         (OLD | {"group_protocol": "gossip"}, "'gossip'"),
         (OLD | {"version": VERSION}, "ack_policy"),
-        ([], ""),
+        (OLD | {"version": True}, "its version is True"),
+        (OLD | {"group_protocol": None}, "a group protocol None"),
+        (OLD | {"group_protocol": ["classic"]}, "a group protocol ['classic']"),
+        (OLD | {"ack_policy": "sometimes"}, "ack_policy: 'sometimes' is none of explicit, none"),
+        (OLD | {"ack_when": "never"}, "settling: when: 'never' is none of after, before"),
+        (OLD | {"ack_wait_ns": None}, "settling: acknowledged: wait_ns: None is no int"),
+        (OLD | {"commits": "no"}, "settling: positions: 'no' is no bool"),
+        (OLD | {"partitions": "2"}, "partitions: '2' is no int"),
+        (OLD | {"worker_zones": {"c0": ["clients"]}}, "worker_zones: ['clients'] is no str"),
+        (OLD | {"links": {"clients->n1": ["clients"]}}, "links: ['clients'] has 1 items in place of 2"),
+        (OLD | {"settling": {}}, "it has settling, which its version had not"),
+        ([], "list in place of an object"),
+        (None, "NoneType in place of an object"),
     ],
 )
 def test_facts_that_do_not_fit_are_an_error_of_the_history(tmp_path: Path, content: object, said: str) -> None:
@@ -119,3 +131,21 @@ def test_facts_that_do_not_fit_are_an_error_of_the_history(tmp_path: Path, conte
     with pytest.raises(HistoryError, match="cannot read") as caught:
         History.load(tmp_path)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Facts)])
+def test_facts_that_lost_a_key_are_refused(tmp_path: Path, name: str) -> None:
+    facts(group={}).save(tmp_path / "facts.json")
+    content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    del content[name]
+    with pytest.raises(ValueError, match=f"^without {name}$"):
+        _load(tmp_path, content)
+
+
+@pytest.mark.parametrize("state", ["calm", None, ["settled"]])
+def test_a_state_of_a_group_has_a_known_meaning(tmp_path: Path, state: object) -> None:
+    facts(group={}).save(tmp_path / "facts.json")
+    content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    content["group"]["states"]["stable"] = state
+    with pytest.raises(ValueError, match="is none of settled, rebalancing, empty, gone"):
+        _load(tmp_path, content)
