@@ -69,6 +69,8 @@ class RebalancesCheck:
         """Judge the guarantee over timeline and drain."""
         answers = group.told(history)
         draft = ResultBuilder(sum(1 for answer in answers if answer.known), "answers about a consumer group")
+        if unnamed := group.unnamed_states(history):
+            draft.blocking.append(unnamed)
         if not draft.examined:
             return draft.conclude(self.name, limits)
         limits, origins = _derived(history, limits)

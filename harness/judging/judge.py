@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.checks.analysis.group import unnamed_states
 from harness.checks.base import plural
 from harness.checks.judge import judge_all
 from harness.clock import monotonic_ns
@@ -198,6 +199,8 @@ def _blocking(history: History, record: RunRecord, faults: Iterable[FaultResult]
         yield "no proof that all client traffic went through Toxiproxy"
     if record.drain and not record.error:
         yield f"drain incomplete: {record.drain}"
+    if unnamed := unnamed_states(history):
+        yield unnamed
     monitor = next((view for view in history.journals if view.role == "monitor"), None)
     if monitor is None or not monitor.records.size:
         yield "the monitor recorded nothing: stalls of the machine and outages are unknown"

@@ -46,6 +46,18 @@ def told(history: History) -> tuple[GroupReport, ...]:
     return tuple(found)
 
 
+def unnamed_states(history: History) -> str:
+    """Return the sentence on states that the broker reported and the facts do not name; empty when there are none.
+
+    What such a state means is unknown, so that it may hide a rebalance or explain a pause that it does not.
+    """
+    seen = {event.state for event in history.of_kind(GroupEvent)} - {UNKNOWN}
+    unnamed = sorted(state for state in seen if history.facts.meaning(state) is None)
+    if not unnamed:
+        return ""
+    return f"the broker reported the group as {', '.join(unnamed)}, and the facts of the run do not say what that means"
+
+
 def absences(history: History) -> Mapping[str, Intervals]:
     """Return by worker when it was not a member by the broker's word.
 

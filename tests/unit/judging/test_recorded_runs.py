@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 from support.recorded_runs import differing
 
+from harness.history.event_form import from_json, to_line
+from harness.history.facts import Facts
 from harness.history.read import RECORD_DTYPE
 from harness.history.record import HEADER_BYTES, RecordKind
+from harness.session.session import check_again
+from harness.verdict import Verdict
 
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded"
 RUNS = sorted(path.name for path in RECORDED.iterdir())
@@ -26,6 +30,32 @@ def test_five_runs_are_kept() -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_recorded_run_is_judged_as_it_was(name: str) -> None:
     assert differing(RECORDED / name) == []
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_recorded_run_in_the_form_of_today_is_judged_as_it_was(name: str, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / name, run_dir)
+    Facts.load(run_dir / "facts.json").save(run_dir / "facts.json")
+    for path in run_dir.glob("history/*.events.jsonl"):
+        lines = path.read_bytes().splitlines()
+        path.write_bytes(b"".join(to_line(from_json(json.loads(line))) for line in lines))
+    assert differing(run_dir) == []
+
+
+def test_a_state_of_the_group_that_the_facts_do_not_name_forbids_a_pass(tmp_path: Path) -> None:
+    """Renamed, the rebalances of the run are not seen; that they were none is not proven."""
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / "session-timeout", run_dir)
+    for path in run_dir.glob("history/*.events.jsonl"):
+        path.write_bytes(path.read_bytes().replace(b'"preparing_rebalance"', b'"shuffling"'))
+    result = check_again(run_dir)[0]
+    said = "the broker reported the group as shuffling, and the facts of the run do not say what that means"
+    assert result.verdict is not Verdict.PASS
+    assert said in result.blocking
+    (rebalances,) = (check for check in result.checks if check.check == "rebalances")
+    assert rebalances.verdict is not Verdict.PASS
+    assert said in rebalances.reasons
 
 
 def test_a_changed_history_is_judged_otherwise(tmp_path: Path) -> None:
