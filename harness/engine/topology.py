@@ -53,7 +53,10 @@ def _channel(
     topology: Topology, link: LinkSpec, channel: ChannelSpec, own: int, ports: Ports, peer_hosts: Mapping[str, str]
 ) -> Channel:
     drawn = channel.listens == "drawn"
-    host = _LOOPBACK if link.role == "client" and drawn else peer_hosts[link.target]
+    # One Toxiproxy carries all channels of a link; it has the target's loopback where none listens at the target's
+    # port.
+    at_target = link.role == "client" and all(each.listens == "drawn" for each in link.channels)
+    host = _LOOPBACK if at_target else peer_hosts[link.target]
     return Channel(
         name=link.channel_name(channel),
         host=_LOOPBACK if drawn else pair_address(topology, link.source, link.target),

@@ -15,6 +15,7 @@ from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.scenario.model import Plan
 from harness.scenario.plan import make_plan
+from harness.scenario.topology import ChannelSpec, LinkSpec, Member, Topology
 
 TEXT = """\
 version: 1
@@ -60,6 +61,20 @@ def test_a_channel_listens_on_a_port_drawn_free_or_on_the_members_own_at_the_pai
     free = [asked.port, copy.port, vote.port, registers.port]
     assert len(set(free)) == len(free)
     assert set(free).isdisjoint(port for of_member in OWN.values() for port in of_member.values())
+
+
+def test_all_channels_of_a_client_link_reach_its_target_from_where_the_link_is_carried() -> None:
+    channels = (ChannelSpec(role="data", listens="own port"), ChannelSpec(role="ask"))
+    topology = Topology(
+        nodes=(Member(name="n1", ports=("data", "ask"), asked=("ask",)),),
+        links=(LinkSpec(source="far", target="n1", role="client", channels=channels),),
+    )
+    ports = Ports()
+    try:
+        links = draw_links(topology, {"n1": {"data": 1001, "ask": 1002}}, ports, {"n1": "host-n1"})
+    finally:
+        ports.release()
+    assert [channel.upstream for channel in links["far->n1"].channels] == ["host-n1:1001", "host-n1:1002"]
 
 
 def test_links_say_what_they_connect_and_what_a_stranger_may_keep() -> None:
