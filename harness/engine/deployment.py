@@ -244,7 +244,8 @@ class Deployment:
 
     def _node_died(self, name: str, code: int) -> None:
         self.node_state(name, "died")
-        self._trouble(f"node {name} exited unexpectedly (exit status {code})")
+        what = "service" if name in self.topology.service_names else "node"
+        self._trouble(f"{what} {name} exited unexpectedly (exit status {code})")
 
     def _toxiproxy_died(self, code: int) -> None:
         self._trouble(f"Toxiproxy died (exit status {code})")

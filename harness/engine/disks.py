@@ -1,4 +1,4 @@
-"""The disks of a run's nodes: which shape they have, and making, syncing and removing all of them at once.
+"""The disks of a run's nodes: which file system they have, and making, syncing and removing all of them at once.
 
 Knows no fault: a plan has disks because its cluster says so or because one of its faults needs the ability ``disk``.
 """

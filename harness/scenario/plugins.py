@@ -134,8 +134,8 @@ class Vocabulary:
     """Every word that registered brokers, faults and checks add to the scenario language.
 
     Attributes:
-        brokers: Kind (``nats``) → shape. A distribution is ``<kind>-<version or alias suffix>``.
-        faults: Kind → shape.
+        brokers: Kind (``nats``) → specification. A distribution is ``<kind>-<version or alias suffix>``.
+        faults: Kind → specification.
         checks: Name → frozen dataclass of its limits. YAML: a mapping of metric to limit.
     """
 

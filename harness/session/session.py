@@ -48,8 +48,8 @@ def run_all(
 ) -> list[RunResult]:
     """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
 
-    ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``run/runtimes.py``); raises UnfitEnvironmentError when the
-    one asked for is not to be had.
+    ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``engine/runtimes.py``); raises UnfitEnvironmentError when
+    the one asked for is not to be had.
     An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
     """
     for leftover in sweep():

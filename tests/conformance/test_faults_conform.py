@@ -438,7 +438,7 @@ def test_a_worker_that_hangs_costs_that_worker_only_and_the_run_says_so(
     result, _ = run_text(text, tmp_path)
     assert result.verdict is Verdict.INCONCLUSIVE, result.headline
     assert [reason for reason in result.blocking if "worker" in reason] == [
-        "worker c1 hangs: it runs, and has reported nothing for 5 s"
+        "worker c1 hangs: its process runs, but has reported nothing for 5 s"
     ]
 
 

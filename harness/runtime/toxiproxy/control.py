@@ -232,8 +232,7 @@ class ToxiproxyControl:
             self._starts += 1
             self.trouble(
                 f"Toxiproxy at {self.address} hung at {call} and was restarted with everything that was in force: "
-                "every "
-                "connection through it was cut"
+                "every connection through it was cut"
             )
 
     def _restore(self) -> None:

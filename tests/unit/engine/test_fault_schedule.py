@@ -210,3 +210,17 @@ def test_only_a_connection_that_stays_bypasses_its_link(
     else:
         asyncio.run(proof)
     assert [item.proven for item in proofs] == [not bypassed]
+
+
+@pytest.mark.parametrize(("name", "what"), [("n1", "node n1"), ("names", "service names")])
+def test_what_exits_unexpectedly_is_called_what_it_is(name: str, what: str) -> None:
+    states: list[tuple[str, str]] = []
+    troubles: list[str] = []
+    fake = SimpleNamespace(
+        topology=SimpleNamespace(service_names=("names",)),
+        node_state=lambda *state: states.append(state),
+        _trouble=troubles.append,
+    )
+    deployment.Deployment._node_died(cast("Any", fake), name, 1)
+    assert states == [(name, "died")]
+    assert troubles == [f"{what} exited unexpectedly (exit status 1)"]
