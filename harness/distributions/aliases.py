@@ -4,7 +4,7 @@ Each package that brings software has a table of its own (``aliases.py``), with 
 laid together. A table is data in the repository on purpose: an alias that moved by itself would change what last
 night's run meant. Renewing it is a commit: ``go list -m -versions <module>`` prints what exists; take the newest
 version of each minor line that carries no suffix (``-RC.1``, ``-preview.1``), build it once with the integration tests,
-and change the table in docs/distributions.md with it (a test compares the two).
+and change the table on its page in docs/ with it (a test compares the two).
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1]))  # support and brokers: what pytest adds by itself
@@ -11,10 +13,18 @@ sys.path.append(str(Path(__file__).parents[1]))  # support and brokers: what pyt
 from support.broker_profiles import profiles
 
 
+def modules(names: Iterable[str]) -> Mapping[str, str]:
+    """Return name → its module (``bench_<name>``), empty where there is none."""
+    return {name: f"bench_{name}" if importlib.util.find_spec(f"bench_{name}") else "" for name in names}
+
+
 def main() -> None:
     """Print every row as soon as it is measured: each broker's (``bench_<kind>.py``), whole runs', checks'."""
-    for name in (*profiles(), "runs", "checks"):
-        for label, figure in importlib.import_module(f"bench_{name}").rows():
+    for name, module in modules((*profiles(), "runs", "checks")).items():
+        if not module:
+            print(f"{name:<64}not measured: there is no bench_{name}.py", flush=True)
+            continue
+        for label, figure in importlib.import_module(module).rows():
             print(f"{label:<64}{figure}", flush=True)
 
 

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from support.broker_profiles import BrokerProfile
+from support.broker_profiles import BrokerProfile, Sabotage
 
 from harness.brokers.kafka.admin import KafkaAdmin
+
+_LOSING = {
+    "commit": "auto-before",
+    "auto_commit_interval": "50ms",
+    "handler_time": "30ms",
+    "poll": 400,
+    "session_timeout": "3s",
+    "heartbeat_interval": "300ms",
+}
+"""A consumer that has everything it is behind in hand, counted as done already: seconds of work."""
+_BEHIND = {
+    "workload.rate": "180/s",
+    "workload.drain": "60s",
+    "faults": [{"client_kill": {}, "on": {"worker": "consumer", "mode": "all"}, "at": "6s", "for": "3s"}],
+}
+"""More than such consumers can do, so that they fall behind, and all die, in a group that is at rest.
+
+In a rebalance, which waits for handlers, automatic commits do not get through. What is lost shows only once the rest
+is drained.
+"""
+_LATE = {"faults.0.for": "17s", "workload.duration": "22s", "expect.latency.longest_max": "12s"}
 
 PROFILE = BrokerProfile(
     alias="kafka-4",
@@ -16,4 +37,31 @@ PROFILE = BrokerProfile(
     jvm=True,
     admin=KafkaAdmin,
     client_library="confluent_kafka",
+    sabotages={
+        "kafka-latency": Sabotage(settings={"faults.0.latency": {"delay": "1500ms"}}, check="latency"),
+        "kafka-cpu": Sabotage(
+            settings={"faults.0.cpu.limit": "0.02cores", "faults.0.for": "9s", "workload.drain": "30s"}, check="latency"
+        ),
+        # The machine's own stalls are subtracted from what a limit on time is compared with.
+        "kafka-leader-kill": Sabotage(settings=_LATE | {"cluster.replicas": 1}, check="latency"),
+        "kafka-coordinator-kill": Sabotage(
+            settings=_LATE | {"cluster.config": {"offsets.topic.replication.factor": 1}}, check="latency"
+        ),
+        "kafka-coordinator-in-rebalance": Sabotage(
+            settings={
+                "cluster.config": {"offsets.topic.replication.factor": 1},
+                "faults.2.restart": {"signal": "KILL", "down": "24s"},
+                "workload.duration": "44s",
+            },
+            check="latency",
+        ),
+        "kafka-rolling-restart": Sabotage(
+            settings={"cluster.replicas": 1, "faults.0.restart": {"down": "14s"}, "workload.drain": "60s"},
+            check="latency",
+        ),
+        "kafka-members-cooperative": Sabotage(settings=_BEHIND | {"workload.consumer": _LOSING}, check="loss"),
+        "kafka-members-kip848": Sabotage(
+            settings=_BEHIND | {"workload.consumer": _LOSING | {"protocol": "consumer"}}, check="loss"
+        ),
+    },
 )

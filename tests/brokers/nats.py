@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from support.broker_profiles import BrokerProfile
+from support.broker_profiles import BrokerProfile, Sabotage
 
 from harness.brokers.nats.admin import NatsAdmin
+
+_ONE_COPY = {
+    "cluster": {"nodes": 3, "replicas": 1, "topic": {"storage": "memory"}},
+    "workload.consumer": {"handler_time": "120ms"},
+}
 
 PROFILE = BrokerProfile(
     alias="nats-2",
@@ -13,4 +18,14 @@ PROFILE = BrokerProfile(
     down="300ms",
     admin=NatsAdmin,
     client_library="nats",
+    sabotages={
+        "latency": Sabotage(
+            settings={"faults.0.latency": {"delay": "1500ms"}, "workload.producer": {"timeout": "8s"}}, check="latency"
+        ),
+        "cpu": Sabotage(
+            settings={"faults.0.cpu.limit": "0.01cores", "faults.0.for": "9s", "workload.drain": "20s"}, check="latency"
+        ),
+        "rolling-restart": Sabotage(settings=_ONE_COPY, check="loss"),
+        "leader-kill": Sabotage(settings=_ONE_COPY, check="loss"),
+    },
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -305,6 +306,12 @@ def _able(case: str, broker: str) -> bool:
     return case not in NEEDS or NEEDS[case] in BROKER_SPECS.get(broker).abilities
 
 
+def _fits(case: str, broker: str) -> bool:
+    """Tell whether a broker runs with as many nodes as a case has, and can do it."""
+    (nodes,) = re.findall(r"\bnodes: (\d+)", CASES[case].cluster)
+    return int(nodes) in BROKER_SPECS.get(broker).node_counts and _able(case, broker)
+
+
 def test_every_registered_fault_has_a_case() -> None:
     assert {case.kind for case in CASES.values()} == set(FAULTS.names())
 
@@ -312,7 +319,7 @@ def test_every_registered_fault_has_a_case() -> None:
 @pytest.mark.parametrize("name", WANTED)
 def test_every_case_is_a_valid_scenario(name: str, tmp_path: Path) -> None:
     path = tmp_path / "scenario.yaml"
-    for case in (case for key, case in CASES.items() if _able(key, name)):
+    for case in (case for key, case in CASES.items() if _fits(key, name)):
         path.write_text(case.text(name), encoding="utf-8")
         assert select([path])
 
@@ -349,7 +356,7 @@ def _cases(*, sabotaged: bool) -> list[Any]:
     """
     found = []
     for (name, case), broker, runtime in itertools.product(sorted(CASES.items()), WANTED, RUNTIMES):
-        if not _able(name, broker):
+        if not _fits(name, broker):
             continue
         first = broker == WANTED[0] or name in NEEDS
         plain = name == case.kind

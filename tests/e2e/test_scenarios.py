@@ -48,70 +48,7 @@ ON_TIME = {"latency", "ownership", "rebalances", "recovery", "stall", "throughpu
 """Checks with limits on time: two runs at a time slow each other."""
 GATES = [path for path in SCENARIOS if path.parent.name == "gate"]
 
-_LOSING = {
-    "commit": "auto-before",
-    "auto_commit_interval": "50ms",
-    "handler_time": "30ms",
-    "poll": 400,
-    "session_timeout": "3s",
-    "heartbeat_interval": "300ms",
-}
-"""A consumer that has everything it is behind in hand, counted as done already: seconds of work."""
-_BEHIND = {
-    "workload.rate": "180/s",
-    "workload.drain": "60s",
-    "faults": [{"client_kill": {}, "on": {"worker": "consumer", "mode": "all"}, "at": "6s", "for": "3s"}],
-}
-"""More than such consumers can do, so that they fall behind, and all die, in a group that is at rest.
-
-In a rebalance, which waits for handlers, automatic commits do not get through. What is lost shows only once the rest
-is drained.
-"""
-_LATE = {"faults.0.for": "17s", "workload.duration": "22s", "expect.latency.longest_max": "12s"}
-SABOTAGE: dict[str, tuple[dict[str, Any], str]] = {
-    # What is set otherwise, and the check that must then fail.
-    "latency": ({"faults.0.latency": {"delay": "1500ms"}, "workload.producer": {"timeout": "8s"}}, "latency"),
-    "cpu": ({"faults.0.cpu.limit": "0.01cores", "faults.0.for": "9s", "workload.drain": "20s"}, "latency"),
-    "rolling-restart": (
-        {
-            "cluster": {"nodes": 3, "replicas": 1, "topic": {"storage": "memory"}},
-            "workload.consumer": {"handler_time": "120ms"},
-        },
-        "loss",
-    ),
-    "leader-kill": (
-        {
-            "cluster": {"nodes": 3, "replicas": 1, "topic": {"storage": "memory"}},
-            "workload.consumer": {"handler_time": "120ms"},
-        },
-        "loss",
-    ),
-    "kafka-latency": ({"faults.0.latency": {"delay": "1500ms"}}, "latency"),
-    "kafka-cpu": ({"faults.0.cpu.limit": "0.02cores", "faults.0.for": "9s", "workload.drain": "30s"}, "latency"),
-    # The machine's own stalls are subtracted from what a limit on time is compared with.
-    "kafka-leader-kill": (_LATE | {"cluster.replicas": 1}, "latency"),
-    "kafka-coordinator-kill": (
-        _LATE
-        | {
-            "cluster.config": {"offsets.topic.replication.factor": 1},
-        },
-        "latency",
-    ),
-    "kafka-coordinator-in-rebalance": (
-        {
-            "cluster.config": {"offsets.topic.replication.factor": 1},
-            "faults.2.restart": {"signal": "KILL", "down": "24s"},
-            "workload.duration": "44s",
-        },
-        "latency",
-    ),
-    "kafka-rolling-restart": (
-        {"cluster.replicas": 1, "faults.0.restart": {"down": "14s"}, "workload.drain": "60s"},
-        "latency",
-    ),
-    "kafka-members-cooperative": (_BEHIND | {"workload.consumer": _LOSING}, "loss"),
-    "kafka-members-kip848": (_BEHIND | {"workload.consumer": _LOSING | {"protocol": "consumer"}}, "loss"),
-}
+SABOTAGES = {gate: sabotage for profile in profiles().values() for gate, sabotage in profile.sabotages.items()}
 
 
 def _in_ci(scenario: Path, runtime: str) -> int:
@@ -159,7 +96,7 @@ def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("gate", [pytest.param(gate, id=str(gate), marks=_marks(gate)) for gate in GATES])
 def test_a_sabotaged_gate_fails(cli: Cli, gate: Path) -> None:
-    check = SABOTAGE[gate.stem][1]
+    check = SABOTAGES[gate.stem].check
     target = _sabotaged(gate, cli.home)
     code, result, _ = cli.run_scenario(target)
     if code in NO_VERDICT or _entry(result, check)["verdict"] == "inconclusive":
@@ -191,7 +128,7 @@ def _sabotaged(gate: Path, folder: Path) -> Path:
     """Write a gate with its settings spoilt; return the file."""
     yaml = YAML()
     document = yaml.load((ROOT / gate).read_text(encoding="utf-8"))
-    for path, value in SABOTAGE[gate.stem][0].items():
+    for path, value in SABOTAGES[gate.stem].settings.items():
         _set(document, path.split("."), value)
     target = folder / gate.name
     with target.open("w", encoding="utf-8") as file:
@@ -200,7 +137,7 @@ def _sabotaged(gate: Path, folder: Path) -> Path:
 
 
 def test_every_gate_is_sabotaged_and_states_minimum_counts(tmp_path: Path) -> None:
-    assert {gate.stem for gate in GATES} == set(SABOTAGE)
+    assert {gate.stem for gate in GATES} == set(SABOTAGES)
     assert select([_sabotaged(gate, tmp_path) for gate in GATES]), (
         "what is spoilt must be a valid scenario all the same"
     )

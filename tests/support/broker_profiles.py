@@ -7,11 +7,25 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "brokers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sabotage:
+    """What spoils a gate, so that it must fail.
+
+    Attributes:
+        settings: Path in the scenario (``faults.0.for``) → value that takes the place of the gate's own.
+        check: The check that must then fail.
+    """
+
+    settings: Mapping[str, Any]
+    check: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +42,7 @@ class BrokerProfile:
         jvm: Its nodes are JVMs: several at once take all of a small machine's CPUs.
         admin: The class of its administration, whose acts are taken away to sabotage faults.
         client_library: The package that its reference clients import, and no other broker's.
+        sabotages: Gate on this broker (the name of its file, without suffix) → what spoils it. Every gate has one.
     """
 
     alias: str
@@ -38,6 +53,7 @@ class BrokerProfile:
     jvm: bool = False
     admin: type
     client_library: str
+    sabotages: Mapping[str, Sabotage] = field(default_factory=dict)
 
 
 @cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def test_no_module_names_a_broker(path: Path) -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_template_names_a_broker(path: Path) -> None:
     assert not _NAMED.search(path.read_text(encoding="utf-8"))
+
+
+def test_the_import_rules_find_brokers_by_themselves() -> None:
+    with (ROOT.parent / "pyproject.toml").open("rb") as file:
+        rules = tomllib.load(file)["tool"]["importlinter"]
+    assert not _NAMED.search(str(rules))
+    assert "harness.brokers.*.client" in str(rules)
 
 
 def test_templates_and_rooms_are_all_looked_at() -> None:

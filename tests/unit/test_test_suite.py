@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
+import pytest
 from support.broker_profiles import profiles
 from support.jvm_slots import jvm_count
 
@@ -41,3 +43,15 @@ def test_the_jvms_of_a_scenario_are_counted() -> None:
     assert jvm_count(f"broker: {heavy}-4.0.0-RC.1  # a comment\ncluster:\n  replicas: 1\n  nodes: 2\n") == 2
     assert jvm_count(f"broker: {heavy}\n") == 1
     assert jvm_count(f"broker: {light}-2\ncluster: {{nodes: 3}}\n") == 0
+
+
+def test_a_broker_without_benchmarks_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = TESTS / "benchmarks"
+    monkeypatch.syspath_prepend(str(folder))  # afterwards the path is as before, without what the module adds
+    spec = importlib.util.spec_from_file_location("bench", folder / "bench.py")
+    assert spec is not None
+    assert spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    assert bench.modules(["absent", "runs"]) == {"absent": "", "runs": "bench_runs"}
+    assert set(bench.modules(["runs", "checks"]).values()) == {"bench_runs", "bench_checks"}

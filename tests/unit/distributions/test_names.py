@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from harness.distributions.aliases import aliases, aliases_of, defaults, example
 from harness.distributions.base import DISTRIBUTIONS, Distribution, resolve
 from harness.errors import ExitCode, UsageError
+from harness.registry import BROKER_PACKAGES, SOFTWARE_PACKAGES
 
-DOCS = Path(__file__).parents[3] / "docs" / "distributions.md"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def test_aliases_stand_for_exact_versions_of_registered_kinds() -> None:
@@ -25,9 +26,11 @@ def test_aliases_stand_for_exact_versions_of_registered_kinds() -> None:
         assert resolve(alias) == distribution
 
 
-def test_docs_show_exactly_the_aliases() -> None:
-    rows = re.findall(r"^\| `([a-z0-9.-]+)` \| `([a-z0-9.-]+)` \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
-    assert dict(rows) == dict(aliases())
+@pytest.mark.parametrize("package", SOFTWARE_PACKAGES.paths)
+def test_docs_show_exactly_the_aliases(package: str) -> None:
+    page = (DOCS / (f"{package}.md" if package in BROKER_PACKAGES.paths else "distributions.md")).read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z0-9.-]+)` \| `([a-z0-9.-]+)` \|$", page, re.MULTILINE)
+    assert dict(rows) == SOFTWARE_PACKAGES.tables("aliases", "ALIASES")[SOFTWARE_PACKAGES.paths[package]]
 
 
 def test_aliases_of_one_kind() -> None:
@@ -45,7 +48,7 @@ def test_a_kind_may_have_a_hyphen_in_its_name() -> None:
 
 
 def test_every_package_has_a_default_which_is_an_alias_of_its_own() -> None:
-    assert {resolve(name).kind for name in defaults().values()} == {"nats", "kafka", "toxiproxy"}
+    assert set(defaults()) == {*BROKER_PACKAGES.paths, "toxiproxy"}
     for package, alias in defaults().items():
         assert resolve(alias).kind == package
     assert example() in aliases().values()
