@@ -110,7 +110,9 @@ class Ordinals:
                 return RecordingError(f"ordinal {ordinal} cannot be {step}: only {self.end} are recorded")
             value = self._flags[ordinal - self._base] if ordinal >= self._base else forbids
             if value & forbids:
-                return RecordingError(f"ordinal {ordinal} cannot be {step}: it is over, or was so before")
+                return RecordingError(
+                    f"ordinal {ordinal} cannot be {step}: it has ended, or this step was recorded before"
+                )
             if value & needs != needs:
                 return RecordingError(f"ordinal {ordinal} cannot be {step}: what comes before it is not recorded")
         return RecordingError(f"an ordinal cannot be {step} twice")

@@ -10,7 +10,10 @@ from harness.errors import ExitCode
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
 def clean(*, dry_run: bool) -> int:
-    """Remove what killed runs left behind; live runs are never touched. (Every run does this first by itself.)"""
+    """Remove what killed runs left behind.
+
+    Live runs are never touched. Every run does this first by itself.
+    """
     from harness.runtime.ledger import sweep  # noqa: PLC0415
 
     found = sweep(remove=not dry_run)

@@ -58,7 +58,7 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="harness")
 def cli() -> None:
-    """Chaos scenarios with evidence on real message brokers, and a verdict that can be trusted."""
+    """Run chaos scenarios with evidence on real message brokers, and give a verdict that can be trusted."""
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("--json", "as_json", is_flag=True, help="Print the plans as JSON.")
 def explain(paths: tuple[Path, ...], *, seed: int | None, as_json: bool) -> int:
-    """Show the plan that a scenario expands to, as a readable timeline."""
+    """Show the plan of each variant as a readable timeline."""
     from harness.scenario.explain import explain as explained  # noqa: PLC0415
     from harness.scenario.plan import canonical  # noqa: PLC0415
     from harness.session.selection import select  # noqa: PLC0415

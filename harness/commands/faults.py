@@ -11,8 +11,9 @@ from harness.errors import ExitCode
 @click.argument("names", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def faults(names: tuple[str, ...], *, as_json: bool) -> int:
-    """List every fault (or those named): options with units and defaults, what it needs, and whether this machine has
-    it.
+    """List faults, their options and what they need.
+
+    Options are listed with units and defaults, needs with whether this machine meets them. Without names: every fault.
     """
     from harness.commands.fault_list import list_faults, render, to_json  # noqa: PLC0415
 

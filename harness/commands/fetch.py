@@ -10,7 +10,9 @@ from harness.errors import ExitCode
 @click.command()
 @click.argument("names", nargs=-1)
 def fetch(names: tuple[str, ...]) -> int:
-    """Fetch and build distributions ahead of time (default: that of every registered package).
+    """Fetch and build distributions ahead of time.
+
+    Without names: one of every registered package.
 
     Names are aliases (<kind>-<major>) or exact versions (<kind>-<version>).
     """

@@ -18,7 +18,9 @@ def images() -> None:
 @images.command("build")
 @click.argument("names", nargs=-1)
 def images_build(names: tuple[str, ...]) -> int:
-    """Build images ahead of time (default: those of `harness fetch` that have images).
+    """Build images ahead of time.
+
+    Without names: those of `harness fetch` that have images.
 
     Names are aliases (<kind>-<major>) or exact versions (<kind>-<version>). The name 'base' is the base
     image of Java software.
@@ -33,7 +35,7 @@ def images_build(names: tuple[str, ...]) -> int:
 @images.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def images_list(*, as_json: bool) -> int:
-    """List the images that this tool has built, with their sizes and ages."""
+    """List the images built by this tool, with sizes and ages."""
     from harness.distributions.image_store import held_images, images_json, images_text  # noqa: PLC0415
 
     found = held_images()
@@ -44,7 +46,10 @@ def images_list(*, as_json: bool) -> int:
 @images.command("remove")
 @click.option("--all", "everything", is_flag=True, help="Remove all images built by this tool.")
 def images_remove(*, everything: bool) -> int:
-    """Remove outdated images built by this tool. Other images are never touched."""
+    """Remove outdated images built by this tool.
+
+    Other images are never touched.
+    """
     from harness.distributions.image_store import remove_images  # noqa: PLC0415
 
     told = remove_images(everything=everything)

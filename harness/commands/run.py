@@ -42,7 +42,10 @@ def run(
     junit: Path | None,
     as_json: bool,
 ) -> int:
-    """Run scenarios (files or folders) against real brokers and judge them."""
+    """Run scenarios on real brokers and judge them.
+
+    PATHS are scenario files, or folders that are searched for them.
+    """
     from harness.report.junit import write_junit  # noqa: PLC0415  commands load only what they need
     from harness.report.summary import render_summary  # noqa: PLC0415
     from harness.report.terminal import TerminalListener, consoles  # noqa: PLC0415

@@ -13,7 +13,10 @@ from harness.errors import ExitCode
 @click.command()
 @paths_argument
 def validate(paths: tuple[Path, ...]) -> int:
-    """Check scenario files without running them; every problem is listed with its file, line and column."""
+    """Check scenario files without running them.
+
+    Every problem is listed with its file, line and column.
+    """
     from harness.scenario.plan import variant_label  # noqa: PLC0415
     from harness.session.selection import select  # noqa: PLC0415
 

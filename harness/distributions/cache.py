@@ -259,7 +259,7 @@ class Cache:
             free = _free_bytes(self.root)
             room = f" ({free // 2**20} MiB are free)" if free is not None else ""
             return (
-                f"a first build needs about 1 GiB: make room there{room}, or set {CACHE_VARIABLE} to another file "
+                f"a first build needs about 1 GiB: free space there{room}, or set {CACHE_VARIABLE} to another file "
                 "system"
             )
         return f"set {CACHE_VARIABLE} to a directory that can be written"

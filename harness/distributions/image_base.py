@@ -88,7 +88,7 @@ def _made(progress: Progress, tried: list[str], lacking: Sequence[str]) -> str:
     if lacking:
         raise UnfitEnvironmentError(
             "there is no base image: " + "; ".join([*tried, *lacking]),
-            hint=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
+            hint=f"set {BASE_VARIABLE} to an image of the engine that has the GNU C library",
         )
     progress("making a Debian base image from Debian's packages (once; about half a minute)…")
     try:

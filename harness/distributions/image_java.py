@@ -117,8 +117,8 @@ class JavaImage:
         layout, kind = self.official_layout, self.software.kind
         if layout is None:
             raise UnfitEnvironmentError(
-                f"how an official image of {kind} is laid out is not known: {image}",
-                hint="leave cluster.image out: our own image is then built",
+                f"the harness does not know the layout of official images of {kind}: {image}",
+                hint="leave cluster.image out, and the harness builds its own image",
             )
         command = (layout.java, *_PLAIN, "-cp", f"{layout.jars}/*")
         version = content.versions[kind]
@@ -203,7 +203,7 @@ def _await(run: TrainingRun, node: Any) -> None:
         check_stop()
         node.reload()
         if node.status == "exited" or time.monotonic_ns() > deadline_ns:
-            raise UnfitEnvironmentError(f"its training did not serve:\n{_words(node)}")
+            raise UnfitEnvironmentError(f"the node that trains it did not become ready:\n{_words(node)}")
         time.sleep(0.1)
 
 

@@ -64,11 +64,11 @@ def require_version_said(
     if not command:
         raise UnfitEnvironmentError(
             f"the image {image} is not laid out as an official image of {kind}: {answer}",
-            hint="leave cluster.image out: our own image is then built",
+            hint="leave cluster.image out, and the harness builds its own image",
         )
     found = re.search(head + _VERSION, answer, re.MULTILINE)
     if found is None:
-        raise UnfitEnvironmentError(f"the image {image} does not report its version, but {answer.strip()!r}")
+        raise UnfitEnvironmentError(f"the image {image} does not report its version; it says {answer.strip()!r}")
     if found[1] != version:
         raise UnfitEnvironmentError(
             f"the image {image} holds {kind} {found[1]}, and the broker asked for is {kind}-{version}",

@@ -239,7 +239,7 @@ def _present(client: Client, image: str, progress: Progress) -> None:
     except APIError as error:
         raise UnfitEnvironmentError(
             f"the image {image} is not there and cannot be pulled: {error.explanation or error}",
-            hint="load it into the engine, or leave cluster.image out: our own image is then built",
+            hint="load it into the engine, or leave cluster.image out, and the harness builds its own image",
         ) from error
 
 

@@ -77,7 +77,7 @@ def find_java(wanted: JavaRange, tool: Tool, cache: Cache, progress: Callable[[s
     if named:
         java, reason = ask_java(Path(named).absolute() / "bin" / "java", wanted, tool)
         if java is None:
-            raise DownloadError(f"{JAVA_VARIABLE}: {reason}", hint=f"let it name the home of a {wanted}, or unset it")
+            raise DownloadError(f"{JAVA_VARIABLE}: {reason}", hint=f"set it to the home of a {wanted}, or unset it")
         return java
     held, _ = cache.look(wanted.entry)
     if held is None:

@@ -177,4 +177,4 @@ class JavaSoftware:
             return
         said = workshop.tool.run([*command, *self.tells_version], deadline_ns=_ASK_NS)
         if not re.search(rf"^{re.escape(version)}\b", said, re.MULTILINE):
-            raise DownloadError(f"{self.title} {version} was fetched, but it says of itself {said.strip()!r}")
+            raise DownloadError(f"{self.title} {version} was fetched, but it reports the version {said.strip()!r}")

@@ -65,7 +65,7 @@ class PythonPackage:
                 raise no_such_version(self.title, version, failure, released, source=_SOURCE) from failure
             raise refusal(title, failure, workshop.cache, source=_SOURCE) from failure
         if said.strip() != version:
-            raise DownloadError(f"{title} was installed, but it says of itself {said.strip()!r}")
+            raise DownloadError(f"{title} was installed, but it reports the version {said.strip()!r}")
         return BuildResult(version=version, built_with=f"pip, {self.kind} {version}")
 
     def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:

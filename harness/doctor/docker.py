@@ -102,7 +102,7 @@ def base_image_item(known: str, lacking: Sequence[str], based: Sequence[str]) ->
         name="base image",
         status=ItemStatus.LIMITED,
         detail=f"no base image: {PULLED} is not present, and one cannot be built here: {'; '.join(lacking)}",
-        remedy=f"let {BASE_VARIABLE} name an image with the GNU C library that the engine has",
+        remedy=f"set {BASE_VARIABLE} to an image of the engine that has the GNU C library",
         affects=f"{' and '.join(based)} in containers",
     )
 

@@ -160,7 +160,7 @@ def memory(least_bytes: int = _MEMORY_BYTES_MIN) -> Item:
         name="memory",
         status=ItemStatus.LIMITED,
         detail=f"{detail}, less than {_size(least_bytes)}",
-        remedy="end something else, or use fewer nodes and workers",
+        remedy="end other programs, or use fewer nodes and workers",
         affects="clusters of several nodes, many workers",
     )
 
@@ -202,7 +202,7 @@ def disk(name: str, directory: Path, elsewhere: str, least_bytes: int = _DISK_BY
             name=name,
             status=ItemStatus.LIMITED,
             detail=f"{_size(free)} free in {directory}, less than {_size(least_bytes)}",
-            remedy=f"make room there, or {elsewhere}",
+            remedy=f"free space there, or {elsewhere}",
         )
     return Item(name=name, status=ItemStatus.OK, detail=f"{_size(free)} free in {directory}")
 

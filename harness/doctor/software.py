@@ -72,7 +72,7 @@ def java() -> Item:
         ]
         return Item(name="java", status=ItemStatus.OK, detail="\n".join(said))
     if os.environ.get(JAVA_VARIABLE):
-        remedy = f"let {JAVA_VARIABLE} name another Java, or unset it"
+        remedy = f"set {JAVA_VARIABLE} to another Java, or unset it"
     else:
         remedy = (
             f"install {' and '.join(dict.fromkeys(str(ranges[name]) for name in lacking))}, or pip "

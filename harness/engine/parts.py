@@ -76,7 +76,7 @@ class RunWorker(FaultWorker, Protocol):
         ...
 
     def expect_end(self) -> None:
-        """From now on its end is not a surprise."""
+        """Take its end, from now on, as no surprise."""
         ...
 
     async def finish(self, timeout_s: float) -> bool:

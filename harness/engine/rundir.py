@@ -60,4 +60,5 @@ class RunDir:
         try:
             return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise UnfitEnvironmentError(f"{self.path} is not a complete run directory: {name}: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UnfitEnvironmentError(f"{self.path} is not a complete run directory: {name}: {why}") from error

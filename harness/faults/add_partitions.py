@@ -55,11 +55,11 @@ class AddPartitions(OneOffFault[AddPartitionsOptions]):
         )
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The cluster's metadata names as many more, by a question over another connection than the command's."""
+        """Judge whether the cluster's metadata names as many more, asked over another connection than the command's."""
         return (await self._count("effect"),)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """It still does."""
+        """Judge whether the cluster's metadata still names them."""
         return (await self._count("healing"),)
 
     async def _count(self, stage: Stage) -> Evidence:

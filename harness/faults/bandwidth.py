@@ -44,16 +44,16 @@ class Bandwidth(LinkToxic[BandwidthOptions]):
         self._size = size_bytes(options)
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Data comes through as fast as the limit says, and came through much faster before."""
+        """Judge whether data comes through as fast as the limit says, and came through much faster before."""
         limit = self.options.rate_bytes_per_s
         before, during = self._rate(channel, self.span.before), self._rate(channel, self.span.during)
         proven = before is not None and during is not None and before >= _SLOWER * limit and during <= _OVER * limit
         observed = f"before {_format_rate(before)}, during {_format_rate(during)}"
-        required = f"at most {_OVER:g} × {BYTE_RATE.brief(limit)}, and {_SLOWER} × as much before"
+        required = f"at most {_OVER:g} × {BYTE_RATE.brief(limit)}, and at least {_SLOWER} × as much before"
         yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """It comes through much faster again."""
+        """Judge whether data comes through much faster again."""
         limit, after = self.options.rate_bytes_per_s, self._rate(channel, self.span.after)
         proven = after is not None and after >= _SLOWER * limit
         required = f"at least {_SLOWER} × {BYTE_RATE.brief(limit)}"

@@ -105,7 +105,7 @@ class FaultWorker(Pausable, Protocol):
     """A worker as client faults see it."""
 
     async def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         ...
 
     async def restart(self, go_ns: int) -> None:
@@ -129,7 +129,7 @@ class FaultWorker(Pausable, Protocol):
         ...
 
     def identity(self) -> Identity | None:
-        """Which process this is; None when gone."""
+        """Return which process this is; None when gone."""
         ...
 
     @property

@@ -47,14 +47,14 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
             self.context.workers[name].block_handler(0)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The worker's own counters stop, with a message in hand, while its process runs and reports."""
+        """Judge whether the worker's counters stop, with a message in hand, while its process runs and reports."""
         for name in self.context.targets:
             if not self.span.healed_ns:
                 self._last[name] = self._judge_block(name)
         return tuple(self._last.values())
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """The counters move again."""
+        """Judge whether the counters grow again."""
         return tuple(self._judge_end(name) for name in self.context.targets)
 
     def _judge_block(self, name: str) -> Evidence:
@@ -69,7 +69,7 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
         return evidence.sentence(
             "effect",
             name,
-            "the worker's own counters",
+            "the worker's counters",
             still_ns >= _STILL_NS and fresh and held > 0 and state not in {"", "T", "Z"},
             f"{what} unchanged for {format_ns(still_ns)}{counts}, {held} in hand; process state {state or 'none'}, "
             f"{'reports' if fresh else 'does not report'}",
@@ -84,9 +84,12 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
         moved = bool(before and after) and all(
             new > old for old, new in zip(_counts(worker, before[0]), _counts(worker, after[0]), strict=True)
         )
-        shown = " → ".join(_format_counters(report.counters) for report in (*before, *after)) or "it said nothing"
+        shown = (
+            " → ".join(_format_counters(report.counters) for report in (*before, *after))
+            or "the worker has not reported"
+        )
         required = "polls and processed messages grow" if worker.holds_loop else "processed messages grow"
-        return evidence.sentence("healing", name, "the worker's own counters", moved, shown, required)
+        return evidence.sentence("healing", name, "the worker's counters", moved, shown, required)
 
 
 def _counts(worker: FaultWorker, report: WorkerStats) -> tuple[int, ...]:

@@ -42,19 +42,23 @@ class ClientJoin(OneOffFault[ClientJoinOptions]):
                 self._started[name] = identity
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Where no process was, one runs, and said that it is connected."""
+        """Judge whether a process runs where none was, and reported that it is connected."""
         found = []
         for name in self.context.targets:
             shown = evidence.running(self.context, name, None, stage="effect")
             if name in self._absent:
                 found.append(shown)
                 continue
-            required = "no process before; then one that is connected"
-            found.append(evidence.sentence("effect", name, shown.probe, False, "not seen absent before", required))
+            required = "no process before, then one that is connected"
+            found.append(
+                evidence.sentence(
+                    "effect", name, shown.probe, False, "the harness did not see that it was absent before", required
+                )
+            )
         return tuple(found)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """The same process is still there and reports."""
+        """Judge whether the same process is still there and reports."""
         found = []
         now = self.context.now_ns()
         for name in self.context.targets:

@@ -23,11 +23,11 @@ class ClientPause(Freeze[ClientPauseOptions]):
         return self.context.workers[name]
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The scheduler says stopped."""
+        """Judge whether the scheduler shows them as stopped."""
         return tuple(self.frozen(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """The scheduler runs them again."""
+        """Judge whether the scheduler runs them again."""
         return tuple(self.running(name) for name in self.context.targets)
 
 

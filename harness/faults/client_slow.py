@@ -55,11 +55,11 @@ class ClientSlow(HealingFault[ClientSlowOptions]):
             self.context.workers[name].slow_handler(0)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The mean time of the handler, by the worker's own counters, has grown by what was asked for."""
+        """Judge whether the handler's mean time, by the worker's counters, has grown by what was asked for."""
         return tuple(self._judge_slowness(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """The mean time is as short as before."""
+        """Judge whether the mean time is as short as before."""
         found = []
         for name in self.context.targets:
             since = self.span.healed_ns + _SETTLE_NS
@@ -72,7 +72,7 @@ class ClientSlow(HealingFault[ClientSlowOptions]):
                 evidence.sentence(
                     "healing",
                     name,
-                    "the worker's own counters",
+                    "the worker's counters",
                     before is not None and after is not None and after - before <= limit,
                     f"handler before {_format_mean(before)}, after {_format_mean(after)}",
                     f"mean within {format_ns(limit)} of before, over at least {_MESSAGES_MIN} messages",
@@ -94,7 +94,7 @@ class ClientSlow(HealingFault[ClientSlowOptions]):
         return evidence.sentence(
             "effect",
             name,
-            "the worker's own counters",
+            "the worker's counters",
             before is not None and mean is not None and mean - before >= least,
             f"handler before {_format_mean(before)}, during {_format_mean(mean)}",
             f"mean at least {format_ns(least)} longer than before",

@@ -88,11 +88,11 @@ class Cpu(HealingFault[CpuOptions]):
                 self._after[name] = _CpuAccount(use)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The kernel must have throttled the group in at least three periods under the limit asked for."""
+        """Judge whether the kernel throttled the group in at least three periods under the limit asked for."""
         return tuple(self._judge_throttling(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """No limit reads back, throttling has stopped, and the node answers."""
+        """Judge whether no limit reads back, throttling has stopped, and the node answers."""
         found = []
         for name in self._during:
             found.append(self._judge_lifting(name))

@@ -29,7 +29,7 @@ class Disconnect(LinkFault[DisconnectOptions]):
         await self._for_links(self.context.control.switch_on)
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """No round trip succeeds; they are cut or refused."""
+        """Judge whether no round trip succeeds, and round trips are cut or refused."""
         yield link_evidence.shut(self.context, link, self.span, channel)
 
     async def _for_links(self, switch: Callable[[str, str], None]) -> None:

@@ -75,12 +75,12 @@ class DiskFull(HealingFault[DiskFullOptions]):
             self.context.nodes[name].expect_end_by(self.id, expected=False)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The file system calls at most ``leave`` free, and refuses a file that is larger."""
+        """Judge whether the file system reports at most ``leave`` free, and refuses a file that is larger."""
         await self._look()
         return tuple(self._full(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """The ballast is gone, the file system takes the file that it had refused, and the node serves."""
+        """Judge whether the ballast is gone, the file system takes the file it had refused, and the node serves."""
         found = []
         for name in sorted(self._filled):
             ours, others = await asyncio.to_thread(self._ballast, name)
@@ -94,7 +94,7 @@ class DiskFull(HealingFault[DiskFullOptions]):
                     not ours and (takes or others),
                     f"{BYTES.format(free)} free, a file of {BYTES.format(self._refused_bytes)} is "
                     f"{'taken' if takes else 'refused'}" + (", another fault fills it" if others else ""),
-                    "such a file is taken",
+                    f"a file of {BYTES.format(self._refused_bytes)} is taken",
                 )
             )
             found.append(evidence.reachable(self.context, name, max(self.span.healed_ns, self._lives[name].up_ns)))

@@ -66,17 +66,17 @@ class Latency(LinkToxic[LatencyOptions]):
         await super().stop()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Round trips must have grown, and the draws must have gone on."""
+        """Judge whether round trips have grown and the draws went on."""
         return evidence.broken_off(self.id, self._schedule) + await super().effect()
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Round trips must have grown by the least delay that the options promise."""
+        """Judge whether round trips have grown by the least delay that the options promise."""
         least = max(1, self.options.delay_ns - self.options.jitter_ns) * len(self.streams)
         since_ns = self.span.acting_ns or self.span.applied_ns
         yield evidence.slowed(self.context, link, since_ns, self.span.heal_ns, least * 9 // 10, channel)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Round trips must be as short as before."""
+        """Judge whether round trips are as short as before."""
         added = self.options.delay_ns * len(self.streams)
         # A toxic still in force would show all of what it adds: a quarter of that is no room for doubt on a busy
         # machine.

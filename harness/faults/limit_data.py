@@ -42,21 +42,21 @@ class LimitData(LinkToxic[LimitDataOptions]):
         super().__init__(context, "limit_data", {"bytes": options.bytes_}, options.direction)
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Connections end at that count."""
+        """Judge whether connections end at that count."""
         cut = [sample for sample in self._samples(channel, self.span.during) if sample.broken is Break.CUT]
         exact = [sample for sample in cut if self._at_limit(sample)]
         counts = ", ".join(self._carried(sample) for sample in (exact or cut)[-3:])
         observed = f"{len(cut)} connections ended" + (f", after {counts} bytes" if cut else "")
-        way = "one way or the other" if self.options.direction == "both" else WAYS[self.options.direction]
-        required = f"one ends after {self.options.bytes_} bytes {way}"
+        way = "in one direction or the other" if self.options.direction == "both" else WAYS[self.options.direction]
+        required = f"a connection ends after {self.options.bytes_} bytes {way}"
         yield evidence.sentence("effect", link, _probe(channel), bool(exact), observed, required)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """A connection carries more than that."""
+        """Judge whether a connection carries more than that."""
         limit, samples = self.options.bytes_, self._samples(channel, self.span.after)
         most = max((self._least(sample) for sample in samples if sample.ok), default=0)
-        observed = f"{most} bytes, and it is open"
-        yield evidence.sentence("healing", link, _probe(channel), most > limit, observed, f"more than {limit}")
+        observed = f"{most} bytes, and the connection is open"
+        yield evidence.sentence("healing", link, _probe(channel), most > limit, observed, f"more than {limit} bytes")
 
     def _samples(self, channel: str, window: Window | None) -> Sequence[Sample]:
         return () if window is None else self.context.probes.samples(self.extra_probe(channel), *window)

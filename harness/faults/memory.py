@@ -71,12 +71,12 @@ class Memory(HealingFault[MemoryOptions]):
         await asyncio.gather(*(self._lives[name].up() for name in self._ended))
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The limit reads back, and the kernel counted that the node ran into it."""
+        """Judge whether the limit reads back, and the kernel counted that the node ran into it."""
         await self._look()
         return tuple(self._judge_limit(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """No limit of this fault reads back, the node runs, and round trips succeed."""
+        """Judge whether no limit of this fault reads back, the node runs, and round trips succeed."""
         found = []
         for name in self._before:
             node = self.context.nodes[name]

@@ -58,7 +58,7 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
         async def needed(unanswered: bool) -> bool:
             now = await leaders.leadership(self.options.partition)
             if not now.leader:
-                raise RefusedError("no node leads, so there is nothing to hand over")
+                raise RefusedError("no node leads, so there is no leadership to hand over")
             if unanswered and now.leader != self._before:
                 return False
             self._before = now.leader
@@ -72,19 +72,19 @@ class MoveLeader(OneOffFault[MoveLeaderOptions]):
             await asyncio.sleep(_POLL_S)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Another node leads, or has led since, according to most nodes and to itself, asked over other
-        connections.
+        """Judge whether another node leads, or has led since, according to most nodes and to itself, asked
+        over other connections.
         """
         now = self._elsewhere or await self._now()
         required = "another node leads, and says so itself"
         return (evidence.sentence("effect", TOPIC, _PROBE, self._has_moved(now), self._describe(now), required),)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """A node leads, and every replica is in sync with it."""
+        """Judge whether a node leads, and every replica is in sync with it."""
         now = await self._now()
         whole = now.obeyed and bool(now.replicas) and set(now.in_sync) == set(now.replicas)
-        shown = f"{self._describe(now)}, in sync: {', '.join(now.in_sync) or 'none'}"
-        required = f"a node leads, in sync: {', '.join(sorted(now.replicas)) or 'every replica'}"
+        shown = f"{self._describe(now)}; in sync: {', '.join(now.in_sync) or 'none'}"
+        required = f"a node leads; in sync: {', '.join(sorted(now.replicas)) or 'every replica'}"
         return (evidence.sentence("healing", TOPIC, _PROBE, whole, shown, required),)
 
     def _has_moved(self, now: Leadership) -> bool:

@@ -57,11 +57,11 @@ class Partition(LinkToxic[PartitionOptions]):
     async def start(self) -> None:
         """Cut them."""
         if not self._cut:
-            raise ControlError("there is no peer on the other side to cut these nodes off from")
+            raise ControlError("these nodes have no peer on the other side to be cut off from")
         await super().start()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Nothing comes through the links over the border; those on either side still work."""
+        """Judge whether nothing comes through the links over the border, and those on either side still work."""
         found = [link_evidence.silent(self.context, link, self.span, probe) for link, probe in self.channels()]
         found += [
             link_evidence.still_reachable(self.context, link, self.span, probe)

@@ -35,7 +35,7 @@ class Pause(Freeze[PauseOptions]):
         self.context.node_state(name, "resumed")
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The scheduler says stopped, and round trips failed."""
+        """Judge whether the scheduler showed them as stopped, and round trips failed."""
         found = []
         until_ns = self.span.healed_ns + NS_PER_S if self.span.healed_ns else None
         for name in self.context.targets:
@@ -44,7 +44,7 @@ class Pause(Freeze[PauseOptions]):
         return tuple(found)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """The scheduler runs them again, and round trips succeed."""
+        """Judge whether the scheduler runs them again, and round trips succeed."""
         found = []
         for name in self.context.targets:
             found.append(self.running(name))

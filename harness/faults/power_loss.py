@@ -108,8 +108,8 @@ class _PowerCut:
             node.expect_end_by(self._context.planned.id, expected=False)
 
     def effect(self) -> tuple[Evidence, ...]:
-        """Frozen before the cut, refused by the kernel after it, a file gone that was not synced, and the rest of a
-        kill.
+        """Judge whether the node was frozen before the cut and the kernel refused writes after it, whether a file
+        that was not synced is gone, and the rest of a kill.
         """
         return (
             evidence.sentence(
@@ -125,7 +125,7 @@ class _PowerCut:
                 self.name,
                 "file system",
                 self.refused in _REFUSALS,
-                f"a new file was {'refused with ' + self.refused if self.refused else 'taken'} after the cut",
+                f"after the cut a new file was {'refused with ' + self.refused if self.refused else 'taken'}",
                 "refused with EIO",
             ),
             evidence.sentence(
@@ -133,14 +133,14 @@ class _PowerCut:
                 self.name,
                 "unsynced file",
                 self.lost is True,
-                {None: "not looked at", True: "gone", False: "still there"}[self.lost],
+                {None: "not examined", True: "gone", False: "still there"}[self.lost],
                 "a file that was written and not synced before the cut is gone after it",
             ),
             *self.life.effect(),
         )
 
     def healing(self) -> tuple[Evidence, ...]:
-        """A new mount that takes files, and the rest of a start."""
+        """Judge whether a new mount takes files, and the rest of a start."""
         now = self.disk.generation
         refused = self.disk.refuses()
         return (

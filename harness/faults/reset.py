@@ -55,11 +55,11 @@ class Reset(LinkToxic[ResetOptions]):
         await self.remove()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """The cuts went on, and broke connections."""
+        """Judge whether the cuts went on, and broke connections."""
         return evidence.broken_off(self.id, self._pulses) + await super().effect()
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """The monitor's own connection through the link broke at least once."""
+        """Judge whether the monitor's own connection through the link broke at least once."""
         until_ns = self.span.healed_ns or None
         yield evidence.interrupted(self.context, link, self.span.applied_ns, until_ns, channel, cut=True)
 

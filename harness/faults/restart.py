@@ -54,11 +54,11 @@ class Restart(OneOffFault[RestartOptions]):
         await self._lives.up()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Processes gone, round trips failed."""
+        """Judge whether processes were gone and round trips failed."""
         return self._lives.effect()
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """New processes, round trips succeed."""
+        """Judge whether new processes run and round trips succeed."""
         return self._lives.healing()
 
     async def _restart(self, life: NodeLife) -> None:

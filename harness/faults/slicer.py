@@ -51,7 +51,7 @@ class Slicer(LinkToxic[SlicerOptions]):
         super().__init__(context, "slicer", attributes, options.direction, holds=True)
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Much data takes longer by the pauses between its pieces."""
+        """Judge whether much data takes longer by the pauses between its pieces."""
         before, during = self._length(channel, self.span.before), self._length(channel, self.span.during)
         least = added_ns(self.options) * len(self.streams) * 4 // 5
         proven = before is not None and during is not None and during - before >= least
@@ -60,7 +60,7 @@ class Slicer(LinkToxic[SlicerOptions]):
         yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """It takes as long as before."""
+        """Judge whether much data takes as long as before."""
         before, after = self._length(channel, self.span.before), self._length(channel, self.span.after)
         most = added_ns(self.options) // 2
         proven = before is not None and after is not None and after - before <= most

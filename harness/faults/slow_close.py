@@ -36,16 +36,16 @@ class SlowClose(LinkToxic[SlowCloseOptions]):
         super().__init__(context, "slow_close", {"delay": options.delay_ns // NS_PER_MS}, options.direction)
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """A connection that is ended on one side ends that much later on the other."""
+        """Judge whether a connection that is ended on one side ends that much later on the other."""
         before, during = self._length(channel, self.span.before), self._length(channel, self.span.during)
         least = self.options.delay_ns * len(self.streams) * 9 // 10
         proven = before is not None and during is not None and during - before >= least
         observed = f"before {_format_length(before)}, during {_format_length(during)}"
-        required = f"at least {format_ns(least)} later"
+        required = f"at least {format_ns(least)} longer than before"
         yield evidence.sentence("effect", link, _probe(channel), proven, observed, required)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """It ends at once again."""
+        """Judge whether it ends at once again."""
         after, most = self._length(channel, self.span.after), self.options.delay_ns // 2
         proven = after is not None and after <= most
         required = f"within {format_ns(most)}"
@@ -56,7 +56,7 @@ class SlowClose(LinkToxic[SlowCloseOptions]):
 
 
 def _probe(channel: str) -> str:
-    return f"from one side's end to the other's, through {channel}"
+    return f"from the end of one side to the end of the other, through {channel}"
 
 
 def _format_length(value_ns: int | None) -> str:

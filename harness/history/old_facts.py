@@ -47,7 +47,7 @@ def translate(old: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settling(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Positions, where there were any, decided alone: what was said of acknowledgements had no meaning then."""
+    """Return how deliveries were settled: positions, where there were any, decided alone."""
     positions, policy = old.get("commits", False), old.get("ack_policy", "explicit")
     if policy not in ("explicit", "none"):
         raise ValueError(f"ack_policy: {policy!r} is none of explicit, none")
@@ -68,7 +68,7 @@ def _group(old: Mapping[str, Any]) -> dict[str, Any] | None:
     if protocol == "":
         return None
     if not isinstance(protocol, str) or protocol not in _STATES:
-        raise ValueError(f"it names a group protocol {protocol!r}, which never was")
+        raise ValueError(f"it names a group protocol {protocol!r}, which never existed")
     eager = old.get("eager", False)
     return {
         "states": dict(_STATES[protocol]),

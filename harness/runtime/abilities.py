@@ -38,7 +38,7 @@ class MachineAbility(StrEnum):
 
 
 def _cpu_limits(runtime: str) -> str:
-    """In containers the engine sets the limit."""
+    """Return why CPU cannot be limited; in containers the engine sets the limit."""
     return "" if runtime == "docker" else _why(find_controller)
 
 
@@ -47,7 +47,7 @@ def _memory_limits(runtime: str) -> str:
 
 
 def _disk(runtime: str) -> str:
-    """One kind of file system is enough; the one that a run asks for is looked at when the run is known."""
+    """Return why nodes cannot have disks; one kind of file system is enough until a run asks for its own."""
     del runtime  # in both, this machine mounts the disk: an engine on another one is refused before
     reasons = [_why(partial(require_disk, filesystem)) for filesystem in FILESYSTEMS]
     return "" if "" in reasons else reasons[0]

@@ -148,11 +148,11 @@ class Node(Protocol):
         ...
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL after ``stop_timeout_s``; returns when it is gone."""
+        """Send SIGTERM, then SIGKILL after ``stop_timeout_s``; returns when it is gone."""
         ...
 
     async def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Send SIGKILL; returns when it is gone."""
         ...
 
     def alive(self) -> bool:
@@ -168,7 +168,7 @@ class Node(Protocol):
         ...
 
     def expect_end_by(self, holder: str, *, expected: bool) -> None:
-        """While a holder expects it, the end of the process is that holder's doing, and no surprise."""
+        """Note that a holder expects the end of the process: until it no longer does, the end is no surprise."""
         ...
 
 
@@ -177,11 +177,11 @@ class Pausable(Protocol):
     """A node (or worker) that can be frozen; pauses of several holders nest."""
 
     def pause(self, holder: str) -> None:
-        """SIGSTOP; stays paused until every holder has resumed, also when it is started again meanwhile."""
+        """Send SIGSTOP; it stays paused until every holder has resumed, also when it is started again meanwhile."""
         ...
 
     def resume(self, holder: str) -> None:
-        """SIGCONT when ``holder`` was the last one."""
+        """Send SIGCONT when ``holder`` was the last one."""
         ...
 
     def state(self) -> str:

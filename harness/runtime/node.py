@@ -41,15 +41,15 @@ class BrokerNode(abc.ABC):
         return self.spec.name
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL after the spec's timeout."""
+        """Send SIGTERM, then SIGKILL after the spec's timeout."""
         await self.end(signal.SIGTERM, self.spec.stop_timeout_s)
 
     async def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Send SIGKILL; returns when it is gone."""
         await self.end(signal.SIGKILL, self.spec.stop_timeout_s)
 
     def expect_end_by(self, holder: str, *, expected: bool) -> None:
-        """While a holder expects it, the end of the process is no surprise."""
+        """Note that a holder expects the end of the process: until it no longer does, the end is no surprise."""
         (self._expecting.add if expected else self._expecting.discard)(holder)
 
     def limit_cpu(self, holder: str, cores: float | None) -> None:

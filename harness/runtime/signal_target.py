@@ -34,12 +34,12 @@ class SignalTarget(abc.ABC):
         """Send a signal to this process only, if it still runs."""
 
     def pause(self, holder: str) -> None:
-        """SIGSTOP; it stays stopped until every holder has resumed it, also when it is started again meanwhile."""
+        """Send SIGSTOP; it stays stopped until every holder has resumed it, also when it is started again meanwhile."""
         self._pauses.add(holder)
         self.send(signal.SIGSTOP)
 
     def resume(self, holder: str) -> None:
-        """SIGCONT if ``holder`` was the last one to hold it."""
+        """Send SIGCONT if ``holder`` was the last one to hold it."""
         self._pauses.discard(holder)
         if not self._pauses:
             self.send(signal.SIGCONT)

@@ -15,6 +15,8 @@ from harness.scenario.plugins import Vocabulary
 from harness.scenario.variant import Variant
 from harness.session.vocabulary import vocabulary
 
+_SUFFIXES = frozenset({".yaml", ".yml"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
@@ -33,13 +35,21 @@ def scenario_files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(found for found in path.rglob("*") if found.suffix in {".yaml", ".yml"})
+            files += sorted(found for found in path.rglob("*") if found.suffix in _SUFFIXES)
         elif path.exists():
             files.append(path)
         else:
-            beside = path.parent.iterdir() if path.parent.is_dir() else []
-            raise UsageError(f"no such scenario: {path}", hint=nearest(path.name, [found.name for found in beside]))
+            siblings = path.parent.iterdir() if path.parent.is_dir() else []
+            known = [found.name for found in siblings if _is_alike(found, path)]
+            raise UsageError(f"no such scenario: {path}", hint=nearest(path.name, known))
     return list(dict.fromkeys(files))
+
+
+def _is_alike(found: Path, missing: Path) -> bool:
+    """Return whether ``missing`` may be a misspelling of what was found: both files of scenarios, or both folders."""
+    if missing.suffix in _SUFFIXES:
+        return found.suffix in _SUFFIXES
+    return found.is_dir() and not found.name.startswith(".")
 
 
 def select(
@@ -79,7 +89,7 @@ def select(
     if not selected:
         raise NothingSelectedError(
             "no scenario is selected",
-            hint=f"{len(expanded)} variants were found, none fits the tags and variants asked for"
+            hint=f"none of the {len(expanded)} variants found has the tags and the values asked for"
             if expanded
             else f"no *.yaml below {', '.join(map(str, paths)) or 'the paths given'}",
         )

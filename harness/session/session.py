@@ -131,7 +131,9 @@ def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
     try:
         text = (path / "scenario.yaml").read_text(encoding="utf-8")
     except OSError as error:
-        raise UnfitEnvironmentError(f"{path} is not a complete run directory: {error}") from error
+        raise UnfitEnvironmentError(
+            f"{path} is not a complete run directory: scenario.yaml: {error.strerror}"
+        ) from error
     plan = replan(text, saved["file"], saved["variant"], saved["seed"])
     if plan.digest != saved["digest"]:
         raise UnfitEnvironmentError(

@@ -185,7 +185,7 @@ class Worker:
                 stdin.write(json.dumps({"command": command} | fields).encode() + b"\n")
 
     def expect_end(self) -> None:
-        """From now on its end is not a surprise."""
+        """Take its end, from now on, as no surprise."""
         self._process.expect_end()
 
     async def finish(self, timeout_s: float) -> bool:
@@ -206,7 +206,7 @@ class Worker:
         return self._finished.is_set()
 
     async def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Send SIGKILL; returns when it is gone."""
         await self._process.end(signal.SIGKILL, 1.0)
         self._on_change(self, "killed", self._process.returncode)
 
@@ -217,17 +217,17 @@ class Worker:
         self._on_change(self, "paused", None)
 
     def resume(self, holder: str) -> None:
-        """SIGCONT when ``holder`` was the last one."""
+        """Send SIGCONT when ``holder`` was the last one."""
         self._holders.discard(holder)
         self._process.resume(holder)
         self._on_change(self, "resumed", None)
 
     def state(self) -> str:
-        """Scheduler state letter."""
+        """Return the scheduler's state letter."""
         return self._process.state()
 
     def identity(self) -> Any:
-        """Which process this is; None when gone."""
+        """Return which process this is; None when gone."""
         return self._process.identity()
 
     def logs(self) -> str:

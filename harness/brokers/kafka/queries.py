@@ -222,7 +222,7 @@ def _whole(found: dict[int, int], wanted: list[int]) -> dict[int, int]:
     """
     missing = [index for index in wanted if index not in found]
     if missing:
-        raise ProtocolError(f"the node said nothing of partition {missing[0]}")
+        raise ProtocolError(f"the node reported nothing about partition {missing[0]}")
     return found
 
 

@@ -109,10 +109,9 @@ def outside_findings(history: History, rows: Int64) -> list[Finding]:
             Finding(
                 type="outside-assignment",
                 message=(
-                    f"partition {partition}: {plural(chosen.size, 'message')} delivered outside its assignment: "
-                    f"first {operations.message_name(named[0].key, named[0].seq)} at offset {named[0].offset} to "
-                    f"{named[0].journal} at {operations.when(history, named[0].t_ns)}, which did not own the "
-                    "partition then"
+                    f"partition {partition}: {plural(chosen.size, 'message')} delivered to an incarnation that "
+                    f"did not own it then: first {operations.message_name(named[0].key, named[0].seq)} at offset "
+                    f"{named[0].offset} to {named[0].journal} at {operations.when(history, named[0].t_ns)}"
                 ),
                 operations=named,
                 start_ns=int(deliveries.t[chosen].min()),
@@ -135,8 +134,8 @@ def zombie_findings(history: History, found: list[tuple[int, str]]) -> list[Find
         Finding(
             type="zombie-commit",
             message=(
-                f"partition {partition}: {plural(len(rows), 'commit')} confirmed to an incarnation that it was not "
-                f"for: first of position {commits.position[rows[0][0]]} by "
+                f"partition {partition}: {plural(len(rows), 'commit')} confirmed that the incarnation had no "
+                f"right to: first of position {commits.position[rows[0][0]]} by "
                 f"{history.journals[int(commits.journal[rows[0][0]])].name} at "
                 f"{operations.when(history, int(commits.t[rows[0][0]]))}, {rows[0][1]}"
             ),

@@ -121,8 +121,10 @@ def broken_off(name: str, schedule: asyncio.Task[None] | None) -> tuple[Evidence
     """
     if schedule is None or not schedule.done() or schedule.cancelled():
         return ()
-    observed = f"it broke off: {schedule.exception() or 'it ended'}"
-    return (sentence("effect", name, "the fault's own schedule", False, observed, "it goes on to the end"),)
+    observed = f"it ended early: {schedule.exception() or 'without an error'}"
+    return (
+        sentence("effect", name, "the fault's own schedule", False, observed, "it goes on until the fault is healed"),
+    )
 
 
 def reachable(context: FaultContext, target: str, healed_ns: int, through: str = "") -> Evidence:

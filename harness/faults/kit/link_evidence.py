@@ -78,7 +78,7 @@ def after_all(context: FaultContext, target: str, span: FaultSpan, extra_probe: 
     waiting = [s for s in found if s.start_ns < heal_ns <= s.end_ns and s.end_ns - s.start_ns > _WAITED_NS]
     last = waiting[-1] if waiting else None
     if last is None:
-        observed = "none was waiting"
+        observed = "no round trip was waiting"
     elif last.ok:
         observed = f"answered after {format_ns(last.end_ns - last.start_ns)}"
     else:
@@ -86,7 +86,7 @@ def after_all(context: FaultContext, target: str, span: FaultSpan, extra_probe: 
     return Evidence(
         stage="healing",
         target=target,
-        probe=f"a round trip without time-out through {target} that began before the end",
+        probe=f"a round trip without time-out through {target} that began before the fault ended",
         proven=last is not None and (last.ok if arrives else last.broken is Break.CUT),
         observed=observed,
         required="its answer arrives once the fault is over"

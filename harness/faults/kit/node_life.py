@@ -119,7 +119,7 @@ class NodeLife:
         return True
 
     def effect(self) -> tuple[Evidence, ...]:
-        """The process was gone by the operating system's word, and round trips to the node failed.
+        """Judge whether the operating system showed the process as gone, and round trips to the node failed.
 
         One that was to stop gracefully must have ended by itself: what another fault had ended before never got the
         SIGTERM.
@@ -127,7 +127,7 @@ class NodeLife:
         if not self.begun:
             return (evidence.sentence("effect", self.node, "process", False, "never applied", "the process is gone"),)
         if self.before is None:
-            shown = f"{', '.join(self.already) or 'something else'} ended it before"
+            shown = f"{', '.join(self.already) or 'another cause'} had ended it before"
             ended = shown
         else:
             shown = f"pid {self.before.pid} {'gone' if self.gone else 'still runs'}"
@@ -162,7 +162,7 @@ class NodeLife:
         )
 
     def healing(self) -> tuple[Evidence, ...]:
-        """Another process runs, it said that it is up to date, and round trips succeed."""
+        """Judge whether another process runs and reported that it is up to date, and round trips succeed."""
         now = self._context.nodes[self.node].identity()
         new = now is not None and now != self.before
         shown = "no process" if now is None else f"pid {now.pid}, started at tick {now.start_ticks}"
@@ -199,11 +199,11 @@ class NodeLives:
         await asyncio.gather(*(life.up() for life in self.each if life.begun))
 
     def effect(self) -> tuple[Evidence, ...]:
-        """Processes gone, round trips failed."""
+        """Judge whether processes were gone and round trips failed."""
         return tuple(item for life in self.each for item in life.effect())
 
     def healing(self) -> tuple[Evidence, ...]:
-        """New processes, round trips succeed."""
+        """Judge whether new processes run and round trips succeed."""
         return tuple(item for life in self.each for item in life.healing())
 
 
@@ -229,9 +229,9 @@ class NodesDown(HealingFault[OptionsT]):
         await self._lives.up()
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Processes gone, round trips failed."""
+        """Judge whether processes were gone and round trips failed."""
         return self._lives.effect()
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """New processes, round trips succeed."""
+        """Judge whether new processes run and round trips succeed."""
         return self._lives.healing()

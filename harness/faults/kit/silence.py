@@ -22,13 +22,13 @@ class SilentLinks(LinkToxic[OptionsT]):
     arrives: ClassVar[bool]
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Round trips get no answer, and a connection of before is still open."""
+        """Judge whether round trips get no answer, and a connection from before is still open."""
         yield link_evidence.silent(self.context, link, self.span, channel)
         if self.keeps_connections():
             yield link_evidence.open_meanwhile(self.context, link, self.span, self.extra_probe(channel))
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Round trips succeed again, and what was waiting arrived, or did not."""
+        """Judge whether round trips succeed again, and what was waiting arrived, or did not."""
         yield evidence.reachable(self.context, link, self.span.healed_ns, channel)
         if self.keeps_connections():
             extra_probe = self.extra_probe(channel)

@@ -55,7 +55,7 @@ class WorkerExit(HealingFault[OptionsT]):
         await asyncio.gather(*(workers[name].restart(self.context.go_ns) for name in down))
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """They went away, as it was seen right then."""
+        """Return what was seen of their end when they ended."""
         found = []
         for name in self.context.targets:
             proven, observed = self._seen.get(name, (False, "there was no process"))
@@ -63,5 +63,5 @@ class WorkerExit(HealingFault[OptionsT]):
         return tuple(found)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """Another process runs and is connected."""
+        """Judge whether another process runs and is connected."""
         return tuple(evidence.running(self.context, name, self._before.get(name)) for name in self.context.targets)

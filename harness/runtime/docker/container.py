@@ -118,7 +118,7 @@ class Container(SignalTarget):
         return int(self._wrapped.attrs["State"]["Pid"])
 
     def expect_end(self) -> None:
-        """From now on its end is not a surprise."""
+        """Take its end, from now on, as no surprise."""
         self._expected = True
 
     def send(self, number: signal.Signals) -> None:
@@ -163,7 +163,7 @@ class Container(SignalTarget):
         """Change limits of a container that was created; the engine keeps them over its restarts."""
         answer = self._wrapped.client.api.update_container(self._wrapped.id, **limits)
         for warning in answer.get("Warnings") or ():
-            raise StartError(f"the engine would not limit {self.made.name}: {warning}")
+            raise StartError(f"the engine did not limit {self.made.name}: {warning}")
 
     @property
     def _wrapped(self) -> Any:

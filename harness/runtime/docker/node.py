@@ -75,7 +75,7 @@ class ContainerNode(Container, BrokerNode):
         try:
             return super().cpu_use()
         except OSError as error:
-            raise AbilityError(f"{self.name} is ending: the kernel keeps no account of it") from error
+            raise AbilityError(f"{self.name} is ending, so the kernel no longer counts what it uses") from error
 
     def memory_use(self) -> MemoryUse:
         """Return the kernel's accounting, or, once it has ended, the last that was seen and the engine's
@@ -92,7 +92,7 @@ class ContainerNode(Container, BrokerNode):
         return replace(seen, used_bytes=0, at_limit=seen.at_limit + more, killed=seen.killed + more)
 
     def release(self) -> None:
-        """Nothing is left: the engine removes the group with the container."""
+        """Leave it: the engine removes the group with the container."""
 
     def _set_cpu_limit(self, cores: float | None) -> None:
         # −1 lifts a quota; 0 would mean "leave it".
@@ -137,7 +137,7 @@ class ContainerNode(Container, BrokerNode):
 
     def _groups(self) -> Mapping[str, Any]:
         if not self.pid:
-            raise AbilityError(f"{self.name} does not run: the kernel keeps no account of it")
+            raise AbilityError(f"{self.name} does not run, so the kernel no longer counts what it uses")
         try:
             groups = groups_of(self.pid)
         except OSError:
@@ -145,5 +145,5 @@ class ContainerNode(Container, BrokerNode):
         # A process that is ending is already in the root's group, which counts the whole machine.
         found = {name: path for name, path in groups.items() if self.id in str(path)}
         if not found:
-            raise AbilityError(f"{self.name} is ending: the kernel keeps no account of it")
+            raise AbilityError(f"{self.name} is ending, so the kernel no longer counts what it uses")
         return found

@@ -49,7 +49,7 @@ def marked(run_id: str) -> Iterator[int]:
 
 
 def kill_marked(run_id: str, pid: int) -> bool:
-    """SIGKILL ``pid`` if it (still) carries the mark; a pid that was reused is never touched."""
+    """Kill ``pid`` (SIGKILL) if it still carries the mark; a pid that was reused is never touched."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:

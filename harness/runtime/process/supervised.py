@@ -86,7 +86,7 @@ class SupervisedProcess(SignalTarget):
         return self._process
 
     def expect_end(self) -> None:
-        """From now on its end is not a surprise."""
+        """Take its end, from now on, as no surprise."""
         self._expected = True
 
     def send(self, number: signal.Signals) -> None:

@@ -322,7 +322,7 @@ def test_an_unknown_version_names_the_nearest_ones(world: World, said: str) -> N
     [
         ("go: m@v1: Get x: dial tcp 127.0.0.1:9: connect: connection refused", "could not be built", "offline?"),
         ("go: module lookup disabled by GOPROXY=off", "could not be built", "offline?"),
-        ("link: write a.out: no space left on device", "the disk is full", "make room there"),
+        ("link: write a.out: no space left on device", "the disk is full", "free space there"),
         ("go: example.org/dep@v1.0.0: reading mirror/dep: 404 Not Found", "could not be built", ""),
     ],
 )

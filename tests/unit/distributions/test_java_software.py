@@ -159,5 +159,5 @@ def test_its_image_says_where_its_recipe_and_files_lie(machine: Path, tmp_path: 
     assert content.parts == MINI.parts_of(held)
     assert MINI.flags[0] in content.command
     assert image.based
-    with pytest.raises(UnfitEnvironmentError, match="how an official image of mini is laid out is not known"):
+    with pytest.raises(UnfitEnvironmentError, match="does not know the layout of official images of mini"):
         image.official(None, content, "mini:2.1.0")

@@ -91,7 +91,7 @@ def test_a_package_of_older_times_tells_a_pair(pip: Path) -> None:
 
 def test_a_package_that_tells_another_version_is_refused(pip: Path) -> None:
     (pip / "says").write_text("'2.6.0'", encoding="utf-8")
-    with pytest.raises(DownloadError, match=r"2\.6\.1 was installed, but it says of itself '2\.6\.0'"):
+    with pytest.raises(DownloadError, match=r"2\.6\.1 was installed, but it reports the version '2\.6\.0'"):
         ensure(PACKAGE, lambda _: None)
 
 
@@ -111,7 +111,7 @@ def test_a_package_that_tells_another_version_is_refused(pip: Path) -> None:
             "could not be built",
             "offline?",
         ),
-        ("ERROR: Could not install packages due to an OSError: No space left on device", "disk is full", "make room"),
+        ("ERROR: Could not install packages due to an OSError: No space left on device", "disk is full", "free space"),
     ],
 )
 def test_failures_are_told_apart(pip: Path, said: str, message: str, hint: str) -> None:

@@ -222,7 +222,7 @@ def test_an_older_java_shares_class_data(world: World) -> None:
 
 def test_a_kafka_that_tells_another_version_is_refused(world: World) -> None:
     world.steer("java/bin/says", "4.1.10 (Commit:abc)")
-    with pytest.raises(DownloadError, match=r"kafka 4\.1\.1 was fetched, but it says of itself '4\.1\.10"):
+    with pytest.raises(DownloadError, match=r"kafka 4\.1\.1 was fetched, but it reports the version '4\.1\.10"):
         world.ensure()
 
 
@@ -264,7 +264,7 @@ def test_an_unknown_version_names_the_nearest_ones(world: World, said: str) -> N
     [
         ("[ERROR] Connect to mirror failed: Connection refused", "could not be built", "offline?"),
         ("[ERROR] Cannot access central (mirror) in offline mode", "could not be built", "offline?"),
-        ("[ERROR] x.jar: No space left on device", "the disk is full", "make room there"),
+        ("[ERROR] x.jar: No space left on device", "the disk is full", "free space there"),
     ],
 )
 def test_other_failures_are_told_apart(world: World, said: str, message: str, hint: str) -> None:
