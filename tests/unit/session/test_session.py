@@ -12,7 +12,7 @@ from support.in_memory import MemoryParts, memory_plan
 
 from harness.brokers.base import BoundBroker
 from harness.engine.parts import Binaries
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.progress import Event, Listener, RunFinished
 from harness.result import RunResult
 from harness.session import session
@@ -62,6 +62,22 @@ def test_a_race_that_shows_often_enough_does_not_hide_another_violation(tmp_path
     race, other = _selected(tmp_path, RACE)
     other = replace(other, plan=replace(other.plan, attempts=None))
     assert exit_code(_runs(race, [0, 0, 1, 1]) + _runs(other, [1]), [race, other]) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [("scenarios/rase.yaml", "did you mean 'race.yaml'?"), ("scenaris", "did you mean 'scenarios'?"), ("x.yaml", "")],
+)
+def test_a_path_that_is_missing_is_compared_with_scenarios_and_folders_alone(
+    asked: str, hint: str, tmp_path: Path
+) -> None:
+    for folder in ("scenarios", ".scenaris"):
+        (tmp_path / folder).mkdir()
+    for name in ("race.yaml", "rase.txt"):
+        (tmp_path / "scenarios" / name).touch()
+    with pytest.raises(UsageError, match="no such scenario") as caught:
+        select([tmp_path / asked])
+    assert caught.value.hint == hint
 
 
 def test_the_reproduce_command_selects_the_same_plan(tmp_path: Path) -> None:
