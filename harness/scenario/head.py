@@ -15,6 +15,8 @@ SEED_DEFAULT: Final = 1
 TAG_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*$"
 ZONE_PATTERN: Final = r"^[a-z][a-z0-9-]*$"
 ID_PATTERN: Final = r"^[a-z][a-z0-9_-]*$"
+NODE_PATTERN: Final = r"^n[0-9]+$"
+"""Names that look like a node's whatever the broker."""
 VERSION_PATTERN: Final = r"^[0-9]+\.[0-9]+\.[0-9]+(-RC\.[0-9]+)?$"
 
 

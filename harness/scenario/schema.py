@@ -19,7 +19,17 @@ from harness.scenario.fields import (
     value_type,
     without_none,
 )
-from harness.scenario.head import ID_PATTERN, SEED_DEFAULT, SEED_MAX, TAG_PATTERN, ZONE_PATTERN, FaultWords, Head
+from harness.scenario.head import (
+    ID_PATTERN,
+    NODE_PATTERN,
+    SEED_DEFAULT,
+    SEED_MAX,
+    TAG_PATTERN,
+    VERSION_PATTERN,
+    ZONE_PATTERN,
+    FaultWords,
+    Head,
+)
 from harness.scenario.matrix import VARIED
 from harness.scenario.model import LOOKED_UP, Cluster, Target, Trigger, Workload
 from harness.scenario.plugins import BrokerSpec, FaultSpec, Vocabulary
@@ -81,7 +91,7 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, object]:
 def _broker_names(vocabulary: Vocabulary) -> Schema:
     aliases = sorted(alias for spec in vocabulary.brokers.values() for alias in spec.aliases)
     exact_versions = [
-        {"type": "string", "pattern": rf"^{kind}-[0-9]+\.[0-9]+\.[0-9]+(-RC\.[0-9]+)?$"}
+        {"type": "string", "pattern": f"^{kind}-{VERSION_PATTERN.removeprefix('^')}"}
         for kind in sorted(vocabulary.brokers)
     ]
     return {"anyOf": [{"enum": aliases}, *exact_versions]}
@@ -95,7 +105,7 @@ def _workload(vocabulary: Vocabulary) -> Schema:
     worker = {"type": "string", "pattern": "^[cp](0|[1-9][0-9]*)$"}
     zones["propertyNames"] = {
         "pattern": ZONE_PATTERN,
-        "not": {"anyOf": [{"const": "clients"}, {"pattern": "^n[0-9]+$"}]},
+        "not": {"anyOf": [{"const": "clients"}, {"pattern": NODE_PATTERN}]},
     }
     zones["additionalProperties"] = {"type": "array", "items": worker, "minItems": 1, "uniqueItems": True}
     return schema

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from harness.errors import Location, nearest
-from harness.scenario import document
+from harness.errors import nearest
 from harness.scenario.abilities import BrokerAbility
-from harness.scenario.document import Node, Scalar
+from harness.scenario.document import Node
 from harness.scenario.members import worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, Mode, Target
+from harness.scenario.nodes import child, key_at, value_at
 from harness.scenario.plugins import ActsOn, FaultPlace
 from harness.scenario.reader import NodeReader
 
@@ -35,10 +35,13 @@ class TargetField(FaultPlace):
     Attributes:
         group_states: States that this variant's consumer group can be in.
         group_words: Every state that a group of this broker can be in.
+        laid_out: The topology is this broker's own. Otherwise broker and cluster have a problem, the common case stands
+            for what is not known, and a name that is not in it may exist.
     """
 
     group_states: tuple[str, ...] = ()
     group_words: tuple[str, ...] = ()
+    laid_out: bool = True
 
     def members(self, group: str, zone: str) -> tuple[str, ...]:
         """Return the names a group stands for; a zone narrows the client links."""
@@ -68,8 +71,7 @@ def read_target(node: Node, acts_on: ActsOn, kind: str, path: str, reader: NodeR
     wanted = KEY[acts_on]
     given = [name for name in dict.fromkeys(KEY.values()) if getattr(target, name)]
     if given != [wanted]:
-        key = node.key(given[-1]) if given and isinstance(node, document.Mapping) else None
-        at = key.at if key is not None else node.at
+        at = key_at(node, given[-1]) if given else node.at
         groups = " or ".join(f"{{{wanted}: {group}}}" for group in GROUPS[acts_on])
         if not given:
             reader.add(at, f"{path} names no {wanted}: {kind} acts on a {wanted}", f"e.g. {groups}")
@@ -93,7 +95,7 @@ def candidates(target: Target, node: Node, acts_on: ActsOn, place: TargetField, 
     word: str = getattr(target, key)
     if word not in GROUPS[acts_on]:
         return _single(word, node, acts_on, place, reader)
-    zone_at = _value_at(node, "zone")
+    zone_at = value_at(node, "zone")
     if target.zone and word != "client-broker":
         reader.add(zone_at, f"zones belong to clients, so {word!r} has none", "zone goes with {link: client-broker}")
         return ()
@@ -103,9 +105,9 @@ def candidates(target: Target, node: Node, acts_on: ActsOn, place: TargetField, 
     if not _fits(target, node, acts_on, place, reader):
         return ()
     found = place.members(word, target.zone)
-    if not found:
+    if not found and place.laid_out:
         nodes = place.cluster.nodes
-        at = _value_at(node, key)
+        at = value_at(node, key)
         reader.add(at, f"there is no {word} {key} with {nodes} node{'s' if nodes > 1 else ''}")
     return found[:1] if target.mode == "one" else found
 
@@ -114,15 +116,15 @@ def _single(word: str, node: Node, acts_on: ActsOn, place: TargetField, reader: 
     """Return the one name that is written, when it exists and nothing narrows it."""
     key, known = KEY[acts_on], place.names(acts_on)
     if word not in known:
-        at = _value_at(node, key)
+        at = value_at(node, key)
         if acts_on in WORKERS and word in (*GROUPS["client"], *place.names("client")):
             reader.add(at, f"{word} has no handler: only consumers have", "e.g. {worker: consumer}")
-        else:
+        elif place.laid_out or acts_on in WORKERS:
             reader.add(at, f"unknown {key} {word!r}", nearest(word, (*GROUPS[acts_on], *known)))
         return ()
     for name in ("zone", "mode", "partition"):
-        if isinstance(node, document.Mapping) and node.key(name) is not None:
-            at = _value_at(node, name)
+        if child(node, name) is not None:
+            at = value_at(node, name)
             reader.add(at, f"{name!r} narrows a group, but {word} is one {key}", f"leave {name!r} out")
             return ()
     return (word,)
@@ -130,7 +132,7 @@ def _single(word: str, node: Node, acts_on: ActsOn, place: TargetField, reader: 
 
 def _fits(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reader: NodeReader) -> bool:
     """Return whether mode and partition go with the group, the broker and each other; report what does not."""
-    at = _value_at(node, "mode")
+    at = value_at(node, "mode")
     if target.mode in LOOKED_UP and acts_on in WORKERS:
         others = [mode for mode in get_args(Mode) if mode not in LOOKED_UP]
         reader.add(at, f"workers have no {target.mode}", f"known: {', '.join(others)}")
@@ -142,7 +144,7 @@ def _fits(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reade
             return False
     if target.partition is None:
         return True
-    at = _value_at(node, "partition")
+    at = value_at(node, "partition")
     if target.mode != "leader":
         reader.add(at, f"partitions have leaders: 'partition' does not go with mode {target.mode}", "mode: leader")
         return False
@@ -155,10 +157,3 @@ def _fits(target: Target, node: Node, acts_on: ActsOn, place: TargetField, reade
         reader.add(at, f"unknown partition {target.partition}", f"known: 0 to {last}" if last else "known: 0")
         return False
     return True
-
-
-def _value_at(node: Node, key: str) -> Location:
-    value = node.get(key) if isinstance(node, document.Mapping) else None
-    if isinstance(value, Scalar):
-        return value.at
-    return node.at

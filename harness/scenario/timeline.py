@@ -18,6 +18,7 @@ from harness.scenario.document import KeyValue, Node, Scalar, Sequence
 from harness.scenario.entry import FaultEntry, Words
 from harness.scenario.head import ID_PATTERN, FaultWords
 from harness.scenario.model import LOOKED_UP, TOPIC, FaultEffects, Target, Trigger
+from harness.scenario.nodes import value_at
 from harness.scenario.plugins import FaultSpec
 from harness.scenario.quantity import exact
 from harness.scenario.reader import INVALID, NodeReader
@@ -152,8 +153,7 @@ def _fits(
     """Return whether options fit together and a fault with them can act in this cluster; report when not."""
     refusals = () if spec.validate is None else tuple(spec.validate(options, place))
     for refusal in refusals:
-        node = words.options.get(refusal.key) if isinstance(words.options, document.Mapping) else None
-        at = words.options.at if node is None else node.at
+        at = value_at(words.options, refusal.key)
         reader.add(at, f"{path}.{words.kind.text}: {refusal.message}", refusal.hint)
     return not refusals
 

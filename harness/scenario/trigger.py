@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from harness.errors import Location, nearest
-from harness.scenario import document
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.document import Node
 from harness.scenario.model import Trigger
+from harness.scenario.nodes import child, key_at, value_at
 from harness.scenario.quantity import exact
 from harness.scenario.reader import INVALID, NodeReader
 from harness.scenario.target import TargetField
@@ -49,11 +49,11 @@ def read_trigger(node: Node, path: str, place: TargetField | None, reader: NodeR
         reader.add(node.at, f"{path} names no state", f"one of {', '.join(KINDS)}")
         return None
     if len(given) > 1:
-        reader.add(_key(node, given[-1]), f"{path} waits for one state, not for {' and '.join(given)}", "keep one")
+        reader.add(key_at(node, given[-1]), f"{path} waits for one state, not for {' and '.join(given)}", "keep one")
         return None
     (kind,) = given
     if values["is_"] and kind != "leader_of":
-        reader.add(_key(node, "is"), f"{path}: 'is' goes with leader_of, not with {kind}", "leave 'is' out")
+        reader.add(key_at(node, "is"), f"{path}: 'is' goes with leader_of, not with {kind}", "leave 'is' out")
         return None
     if kind in ("backlog", "processed"):
         values[kind] = _bound(node, kind, str(values[kind]), path, reader)
@@ -123,7 +123,7 @@ def check_after(at: Location, entry_id: str, after: Mapping[str, str], ids: Sequ
 
 def after_at(node: Node | None) -> Location | None:
     """Return where the id after ``after`` stands."""
-    value = node.get("after") if isinstance(node, document.Mapping) else None
+    value = child(node, "after")
     return None if value is None else value.at
 
 
@@ -131,13 +131,13 @@ def _bound(node: Node, kind: str, text: str, path: str, reader: NodeReader) -> s
     """Return a comparison in its one form."""
     match = re.match(BOUND_PATTERN, text.strip())
     if match is None:
-        reader.add(_value(node, kind), f"{path}.{kind}: {text!r} is not a comparison", 'e.g. "> 1000", in quotes')
+        reader.add(value_at(node, kind), f"{path}.{kind}: {text!r} is not a comparison", 'e.g. "> 1000", in quotes')
         return ""
     return f"{match[1]} {int(match[2])}"
 
 
 def _check_group(node: Node, state: str, path: str, place: TargetField, reader: NodeReader) -> None:
-    at = _value(node, "group")
+    at = value_at(node, "group")
     refusal = place.lacks(BrokerAbility.GROUPS)
     if refusal is not None:
         reader.add(at, f"when group: {refusal.message}", refusal.hint)
@@ -150,7 +150,7 @@ def _check_group(node: Node, state: str, path: str, place: TargetField, reader: 
 
 
 def _check_leader(node: Node, values: Mapping[str, Any], place: TargetField, reader: NodeReader) -> None:
-    at, partition = _value(node, "leader_of"), int(values["leader_of"])
+    at, partition = value_at(node, "leader_of"), int(values["leader_of"])
     refusal = place.lacks(BrokerAbility.PARTITION_LEADERS)
     last = 0 if refusal is not None else place.workload.partitions - 1
     if partition > last and refusal is not None:
@@ -159,17 +159,9 @@ def _check_leader(node: Node, values: Mapping[str, Any], place: TargetField, rea
         reader.add(at, f"unknown partition {partition}", f"known: {f'0 to {last}' if last else '0'}")
     names = place.topology.node_names
     wanted = str(values["is_"])
+    if wanted not in (MOVED, NOBODY, *names) and not place.laid_out:
+        return
     if wanted not in (MOVED, NOBODY, *names):
-        reader.add(_value(node, "is"), f"unknown node {wanted!r}", nearest(wanted, (MOVED, NOBODY, *names)))
+        reader.add(value_at(node, "is"), f"unknown node {wanted!r}", nearest(wanted, (MOVED, NOBODY, *names)))
     elif wanted == MOVED and place.cluster.replicas == 1:
         reader.add(at, "with 1 replica a leader never moves", "raise cluster.replicas, or wait for 'is: none'")
-
-
-def _value(node: Node, name: str) -> Location:
-    value = node.get(name) if isinstance(node, document.Mapping) else None
-    return node.at if value is None else value.at
-
-
-def _key(node: Node, name: str) -> Location:
-    key = node.key(name) if isinstance(node, document.Mapping) else None
-    return node.at if key is None else key.at

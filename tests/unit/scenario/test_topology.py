@@ -101,6 +101,32 @@ def test_wrong_targets_are_told_at_their_place(fault: str, at: tuple[int, int], 
     assert hint in problem.hint
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("broker: depot-1", "broker: depott-1"), "unknown broker 'depott-1'"),
+        (("{nodes: 2}", "{nodes: 2, replicas: 4}"), "4 replicas do not fit on 2 nodes"),
+    ],
+)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        KILL % SERVICE,
+        LATENCY % "left->right",
+        "kill: {}\n    when: {leader_of: 0, is: left, within: 5s}\n    on: {node: broker}",
+    ],
+)
+def test_names_that_the_broker_may_lay_out_are_not_called_unknown(
+    fault: str, change: tuple[str, str], message: str
+) -> None:
+    text = TEXT.replace("FAULT", fault).replace(*change)
+    if "when" in fault:
+        text = text.replace("    at: 10s\n", "")
+    with pytest.raises(ScenarioError) as caught:
+        variants(load_text(text, "depot.yaml", with_service()))
+    assert [problem.message for problem in caught.value.problems] == [message]
+
+
 @pytest.mark.parametrize(("zone", "like"), [("directory", "service"), ("right", "node")])
 def test_a_zone_is_not_named_like_a_service_or_a_node(zone: str, like: str) -> None:
     text = TEXT.replace("FAULT", KILL % "left").replace("{far:", f"{{{zone}:")
