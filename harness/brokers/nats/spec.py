@@ -29,7 +29,6 @@ def topology(cluster: Cluster, workload: Workload) -> Topology:
         workload,
         ports=("client", "cluster", "monitor"),
         asked=("client", "monitor"),
-        client=lambda _: "client",
         peers=(ChannelSpec(role="cluster"),),
     )
 
