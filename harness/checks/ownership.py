@@ -1,8 +1,8 @@
 """Ownership: at most one consumer works on a partition, one does, and each begins where the group had got to.
 
-Owns the limits and the words; what is a violation is found by ``tenancy`` (who owned what), ``trespass`` (who worked
-where they did not own) and ``starts`` (where they began). Must never blame a member that could not know that it had
-been expelled.
+Owns the limits and the words; what is a violation is found by ``ownership_overlap`` (which consumer owned what),
+``unowned_work`` (which worked where it did not own) and ``starts`` (where they began). Must never blame a member that
+could not know that it had been expelled.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.checks.analysis import ownership_overlap as tenancy
-from harness.checks.analysis import starts
-from harness.checks.analysis import unowned_work as trespass
+from harness.checks.analysis import ownership_overlap, starts, unowned_work
 from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, has_limit, metric_name, or_default
 from harness.history.read import History
 from harness.units import Duration, format_ns
@@ -81,10 +79,10 @@ class OwnershipCheck:
         if not draft.examined:
             return draft.conclude(self.name, limits)
         limits, origins = _derived(history, limits)
-        overlaps = tenancy.overlaps(history)
-        gaps = tenancy.gaps(history)
-        outside = trespass.outside(history)
-        zombies, straddling = trespass.zombies(history)
+        overlaps = ownership_overlap.overlaps(history)
+        gaps = ownership_overlap.gaps(history)
+        outside = unowned_work.outside(history)
+        zombies, straddling = unowned_work.zombies(history)
         begun = starts.judge_starts(history)
         draft.measured = {
             "dual_ns_max": Measure(
@@ -101,11 +99,11 @@ class OwnershipCheck:
         }
         found: list[Finding] = []
         if limits.dual_ns_max is not None:
-            found += tenancy.dual_findings(history, overlaps, limits.dual_ns_max)
+            found += ownership_overlap.dual_findings(history, overlaps, limits.dual_ns_max)
         if limits.unowned_ns_max is not None:
-            found += tenancy.gap_findings(history, gaps, limits.unowned_ns_max)
-        found += trespass.outside_findings(history, outside)
-        found += trespass.zombie_findings(history, zombies)
+            found += ownership_overlap.gap_findings(history, gaps, limits.unowned_ns_max)
+        found += unowned_work.outside_findings(history, outside)
+        found += unowned_work.zombie_findings(history, zombies)
         found += starts.findings(history, begun)
         draft.findings = capped(found)
         for metric, limit in (("dual_ns_max", limits.dual_ns_max), ("unowned_ns_max", limits.unowned_ns_max)):

@@ -86,8 +86,8 @@ class DistributionKind(Protocol):
     def variant(self) -> str:
         """Return what a cached version depends on besides the platform (``cp311``); empty for most."""
 
-    def make(self, version: str, workshop: BuildContext) -> BuildResult:
-        """Build ``version`` into ``workshop.out``; raises DownloadError."""
+    def make(self, version: str, context: BuildContext) -> BuildResult:
+        """Build ``version`` into ``context.out``; raises DownloadError."""
 
     def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:
         """Return how a cached version is used, preparing what that takes besides; raises DownloadError."""
@@ -136,10 +136,10 @@ def _suggest(name: str) -> str:
 def entry_of(distribution: Distribution) -> CacheEntry:
     """Return where a distribution lies in the cache."""
     variant = DISTRIBUTIONS.get(distribution.kind).variant()
-    return CacheEntry(shelf="distributions", name=distribution.name, variant=variant)
+    return CacheEntry(area="distributions", name=distribution.name, variant=variant)
 
 
-def provide(
+def ensure_cached(
     distribution: Distribution, progress: Progress, *, cache: Cache | None = None, thorough: bool = False
 ) -> CachedEntry:
     """Return the cached distribution, building it first when it is not there or is damaged.
@@ -155,9 +155,9 @@ def provide(
     """
     kind = DISTRIBUTIONS.get(distribution.kind)
     title = f"{kind.title} {distribution.version}"
-    return (cache or Cache()).obtain(
+    return (cache or Cache()).ensure(
         entry_of(distribution),
-        lambda workshop: kind.make(distribution.version, workshop),
+        lambda context: kind.make(distribution.version, context),
         title=title,
         progress=progress,
         thorough=thorough,
@@ -167,5 +167,5 @@ def provide(
 def ensure(distribution: Distribution, progress: Progress, *, cache: Cache | None = None) -> Installation:
     """Return a distribution that is ready for use, building it first when needed; raises DownloadError."""
     cache = cache or Cache()
-    held = provide(distribution, progress, cache=cache)
+    held = ensure_cached(distribution, progress, cache=cache)
     return DISTRIBUTIONS.get(distribution.kind).install(held, cache, progress)

@@ -32,7 +32,7 @@ CacheArea = Literal["distributions", "toolchains", "startups"]
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
 _WAIT_NS_MAX = 30 * 60 * NS_PER_S  # longer than the deadlines of one pip install and one build together
 _TOLD_EVERY_S = 10.0
-_SHELVES: tuple[CacheArea, ...] = ("distributions", "toolchains", "startups")
+_AREAS: tuple[CacheArea, ...] = ("distributions", "toolchains", "startups")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -53,12 +53,12 @@ class CacheEntry:
     """The place of one thing in the cache, on this machine's platform.
 
     Attributes:
-        shelf: What it is: software under test, a toolchain to build or run it with, or what makes it start faster.
+        area: What it is: software under test, a toolchain to build or run it with, or what makes it start faster.
         name: ``nats-2.15.2``.
         variant: What it depends on besides the platform (``cp311``); empty for most.
     """
 
-    shelf: CacheArea
+    area: CacheArea
     name: str
     variant: str = ""
 
@@ -124,9 +124,9 @@ class Cache:
 
     def place(self, entry: CacheEntry) -> Path:
         """Return the directory of an entry, whether it exists or not."""
-        return self.root / entry.shelf / entry.name / entry.platform
+        return self.root / entry.area / entry.name / entry.platform
 
-    def look(self, entry: CacheEntry, *, thorough: bool = False) -> tuple[CachedEntry | None, str]:
+    def get(self, entry: CacheEntry, *, thorough: bool = False) -> tuple[CachedEntry | None, str]:
         """Return the entry if it is there and sound, else None and what is wrong (empty when it is not there).
 
         Size and time are compared always; the content with its checksum when ``thorough`` or when only the time
@@ -142,7 +142,7 @@ class Cache:
         damage = manifest.damage(place, thorough=thorough)
         return (None, damage) if damage else (CachedEntry(directory=place, manifest=manifest), "")
 
-    def obtain(
+    def ensure(
         self,
         entry: CacheEntry,
         make: Callable[[BuildContext], BuildResult],
@@ -158,17 +158,17 @@ class Cache:
             make: Makes it; raises DownloadError.
             title: Its name for people.
             progress: Receives one line at a time, for people.
-            thorough: See ``look``.
+            thorough: See ``get``.
 
         Raises:
             DownloadError: It could not be made, or the cache cannot be written.
         """
-        held, _ = self.look(entry, thorough=thorough)
+        held, _ = self.get(entry, thorough=thorough)
         if held is not None:
             return held
         with self._writing(), self._locked(entry, title, progress):
             # Whoever held the lock before may have made it.
-            held, damage = self.look(entry, thorough=thorough)
+            held, damage = self.get(entry, thorough=thorough)
             if held is not None:
                 return held
             if damage:
@@ -176,16 +176,16 @@ class Cache:
             return self._make(entry, make, progress)
 
     def held(self, *, thorough: bool = False) -> list[tuple[CacheEntry, CachedEntry | None, str]]:
-        """Return every entry for this platform, by name: what ``look`` says of each."""
+        """Return every entry for this platform, by name: what ``get`` says of each."""
         found: list[tuple[CacheEntry, CachedEntry | None, str]] = []
-        for shelf in _SHELVES:
-            for place in sorted((self.root / shelf).glob(f"*/{platform_name()}*")):
+        for area in _AREAS:
+            for place in sorted((self.root / area).glob(f"*/{platform_name()}*")):
                 entry = CacheEntry(
-                    shelf=shelf,
+                    area=area,
                     name=place.parent.name,
                     variant=place.name.removeprefix(platform_name()).removeprefix("-"),
                 )
-                found.append((entry, *self.look(entry, thorough=thorough)))
+                found.append((entry, *self.get(entry, thorough=thorough)))
         return found
 
     def _make(
@@ -195,35 +195,35 @@ class Cache:
         work = self.root / "building" / _slug(entry)
         _remove_tree(work)
         try:
-            workshop = BuildContext(
+            context = BuildContext(
                 out=work / "out",
                 scratch=work / "scratch",
                 tool=Tool(directory=work / "scratch", log=work / "log"),
                 cache=self,
                 progress=progress,
             )
-            workshop.out.mkdir(parents=True)
-            workshop.scratch.mkdir()
+            context.out.mkdir(parents=True)
+            context.scratch.mkdir()
             started_ns = time.monotonic_ns()
             try:
-                made = make(workshop)
+                made = make(context)
             except DownloadError as error:
                 log = self._keep_log(entry, work / "log")
                 raise DownloadError(f"{error.message}{log}", hint=error.hint) from error
             manifest = Manifest.of(
-                workshop.out,
+                context.out,
                 made.executable,
                 name=entry.name,
                 version=made.version,
                 built_with=made.built_with,
                 build_ns=time.monotonic_ns() - started_ns,
             )
-            manifest.write(workshop.out)
+            manifest.write(context.out)
             place = self.place(entry)
             place.parent.mkdir(parents=True, exist_ok=True)
             if place.exists():
                 place.replace(work / "damaged")  # a directory cannot be replaced while it has content
-            workshop.out.replace(place)
+            context.out.replace(place)
         finally:
             _remove_tree(work)
         self.failure_log(entry).unlink(missing_ok=True)

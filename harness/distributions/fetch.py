@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.distributions.aliases import defaults
-from harness.distributions.base import DISTRIBUTIONS, Distribution, Progress, provide, resolve
+from harness.distributions.base import DISTRIBUTIONS, Distribution, Progress, ensure_cached, resolve
 from harness.distributions.cache import Cache
 from harness.errors import DownloadError
 
@@ -54,7 +54,7 @@ def fetch(names: Sequence[str], progress: Progress) -> list[Fetched]:
     failed: list[DownloadError] = []
     for asked, distribution in wanted.items():
         try:
-            held = provide(distribution, progress, thorough=True)
+            held = ensure_cached(distribution, progress, thorough=True)
             DISTRIBUTIONS.get(distribution.kind).install(held, Cache(), progress)
         except DownloadError as error:
             failed.append(error)

@@ -60,22 +60,22 @@ class GoModule:
         """Return an empty string: a static binary depends on nothing else."""
         return ""
 
-    def make(self, version: str, workshop: BuildContext) -> BuildResult:
-        """Build ``version`` into ``workshop.out``; raises DownloadError."""
-        go, reason = go_on_path(workshop.tool)
+    def make(self, version: str, context: BuildContext) -> BuildResult:
+        """Build ``version`` into ``context.out``; raises DownloadError."""
+        go, reason = go_on_path(context.tool)
         if go is not None:
             try:
-                return self._build(version, workshop, go)
+                return self._build(version, context, go)
             except ToolFailure as failure:
                 needed = _TOO_OLD.search(failure.output)
                 if needed is None:
-                    raise self._refusal(version, workshop, go, failure) from failure
+                    raise self._refusal(version, context, go, failure) from failure
                 reason = f"go {go.version} on PATH is too old ({needed[0]})"
-        go = private_go(workshop, reason)
+        go = private_go(context, reason)
         try:
-            return self._build(version, workshop, go)
+            return self._build(version, context, go)
         except ToolFailure as failure:
-            raise self._refusal(version, workshop, go, failure) from failure
+            raise self._refusal(version, context, go, failure) from failure
 
     def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:
         """Return the static binary, which needs nothing besides."""
@@ -99,10 +99,10 @@ class GoModule:
             go, _ = go_on_path(tool)
             return self._released(tool, go, Cache()) if go is not None else ()
 
-    def _build(self, version: str, workshop: BuildContext, go: Go) -> BuildResult:
+    def _build(self, version: str, context: BuildContext, go: Go) -> BuildResult:
         title = f"{self.title} {version}"
         line = f"building {title} with go {go.version} (once, then cached)…"
-        workshop.progress(line)
+        context.progress(line)
         told_ns = 0
         elapsed_ns = 0
 
@@ -111,7 +111,7 @@ class GoModule:
             elapsed_ns = now_ns
             if now_ns - told_ns >= _TOLD_EVERY_NS:
                 told_ns = now_ns
-                workshop.progress(f"{line} {now_ns // NS_PER_S} s")
+                context.progress(f"{line} {now_ns // NS_PER_S} s")
 
         linker = "-s -w"
         if self.version_variable:
@@ -119,42 +119,42 @@ class GoModule:
         argv = [str(go.path), "install", "-trimpath", f"-ldflags={linker}"]
         if go.private:
             argv.append("-modcacherw")  # so that the whole cache can be removed by anybody's `rm -r`
-        environment = go.environment(workshop.cache, workshop.scratch) | {"GOBIN": str(workshop.out)}
+        environment = go.environment(context.cache, context.scratch) | {"GOBIN": str(context.out)}
         argv.append(f"{self.module}{self.package}@v{version}")
-        workshop.tool.run(argv, deadline_ns=BUILD_NS_MAX, env=environment, tick=tick)
-        executable = workshop.out / self.executable
+        context.tool.run(argv, deadline_ns=BUILD_NS_MAX, env=environment, tick=tick)
+        executable = context.out / self.executable
         try:
-            (workshop.out / self.installs).replace(executable)
+            (context.out / self.installs).replace(executable)
         except FileNotFoundError as error:
             raise DownloadError(f"{title} could not be built: go install made no {self.installs}") from error
-        self._prove(version, workshop, go, executable)
-        workshop.progress(f"built {title} in {elapsed_ns // NS_PER_S} s")
+        self._prove(version, context, go, executable)
+        context.progress(f"built {title} in {elapsed_ns // NS_PER_S} s")
         return BuildResult(executable=executable, version=version, built_with=f"go {go.version}")
 
-    def _prove(self, version: str, workshop: BuildContext, go: Go, executable: Path) -> None:
+    def _prove(self, version: str, context: BuildContext, go: Go, executable: Path) -> None:
         """Refuse a binary that does not say, by itself and by its build record, that it is ``version``."""
         argv = [str(executable), *self.version_arguments]
-        said = workshop.tool.run(argv, deadline_ns=_ASK_NS)
+        said = context.tool.run(argv, deadline_ns=_ASK_NS)
         found = re.search(r"\bv?(\d+\.\d+\.\d+[0-9A-Za-z.+-]*)", said)
         if found is None or found[1] != version:
             raise DownloadError(f"{self.title} {version} was built, but {' '.join(argv[1:])} says {said.strip()!r}")
-        record = workshop.tool.run([str(go.path), "version", "-m", str(executable)], deadline_ns=_ASK_NS)
+        record = context.tool.run([str(go.path), "version", "-m", str(executable)], deadline_ns=_ASK_NS)
         built = re.search(rf"^\tmod\t{re.escape(self.module)}\t(\S+)", record, re.MULTILINE)
         if built is None or built[1] != f"v{version}":
             what = built[1] if built else "no module of that name"
             raise DownloadError(f"{self.title} {version} was built, but its build record names {what}")
 
-    def _refusal(self, version: str, workshop: BuildContext, go: Go, failure: ToolFailure) -> DownloadError:
+    def _refusal(self, version: str, context: BuildContext, go: Go, failure: ToolFailure) -> DownloadError:
         """Return the error for a build that failed, with the hint that its output calls for."""
         title = f"{self.title} {version}"
         if not (DISK_FULL.search(failure.output) or OFFLINE.search(failure.output)):
             if re.search(rf"{re.escape(self.module)}\S*@v{re.escape(version)}{_NO_VERSION}", failure.output):
-                released = self._released(workshop.tool, go, workshop.cache)
+                released = self._released(context.tool, go, context.cache)
                 return no_such_version(self.title, version, failure, released, source=_SOURCE)
             if _TOO_OLD.search(failure.output):
                 message = f"{title} could not be built: {failure.command} {failure.reason}\n{failure.tail()}".rstrip()
                 return DownloadError(message, hint="GOTOOLCHAIN=auto lets go fetch the version that this module wants")
-        return refusal(title, failure, workshop.cache, source=_SOURCE)
+        return refusal(title, failure, context.cache, source=_SOURCE)
 
     def _released(self, tool: Tool, go: Go, cache: Cache) -> tuple[str, ...]:
         try:

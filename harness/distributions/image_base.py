@@ -33,7 +33,7 @@ def known_base(client: Client) -> str:
     return next((name for name in ([named] if named else [PULLED, own_tag()]) if _has(client, name)), "")
 
 
-def obtain_base(client: Client, progress: Progress, lacks: Callable[[], Sequence[str]] | None = None) -> str:
+def ensure_base(client: Client, progress: Progress, lacks: Callable[[], Sequence[str]] | None = None) -> str:
     """Return the base image's name, pulling or making it when needed.
 
     Args:

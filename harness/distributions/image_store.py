@@ -17,7 +17,7 @@ from harness.distributions.aliases import defaults
 from harness.distributions.base import Distribution, Installation, Progress, resolve
 from harness.distributions.cache import Cache
 from harness.distributions.image_base import REPOSITORY as BASE
-from harness.distributions.image_base import obtain_base, own_tag
+from harness.distributions.image_base import ensure_base, own_tag
 from harness.distributions.images import IMAGES, LABEL, OWNER, ensure_image, tag_of
 from harness.errors import UsageError, nearest
 from harness.runtime.docker.engine import Client, engine
@@ -75,7 +75,7 @@ def build_images(
     for name, distribution in wanted.items():
         if distribution is None:
             with engine() as client:
-                built.append((name, obtain_base(client, progress)))
+                built.append((name, ensure_base(client, progress)))
         else:
             built.append((distribution.name, build(distribution, progress).image))
     return built

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import filelock
 
-from harness.distributions.base import Distribution, Installation, Progress, entry_of, provide
+from harness.distributions.base import Distribution, Installation, Progress, ensure_cached, entry_of
 from harness.distributions.cache import Cache, CachedEntry
 from harness.distributions.tool import check_stop
 from harness.errors import DownloadError, UnfitEnvironmentError, nearest
@@ -133,7 +133,7 @@ def ensure_image(
     """
     cache = cache or Cache()
     kind = _kind(distribution)
-    content = kind.content(provide(distribution, progress, cache=cache), cache, progress)
+    content = kind.content(ensure_cached(distribution, progress, cache=cache), cache, progress)
     with engine() as client:
         if official:
             _present(client, official, progress)
@@ -145,9 +145,9 @@ def ensure_image(
         with _locked(cache, distribution, progress):
             base = ""
             if kind.based:
-                from harness.distributions.image_base import obtain_base  # noqa: PLC0415  only with an engine
+                from harness.distributions.image_base import ensure_base  # noqa: PLC0415  only with an engine
 
-                base = obtain_base(client, progress)
+                base = ensure_base(client, progress)
             tag = _tag(client, distribution, content, base)
             build = Build(client=client, distribution=distribution)
             if not has_tag(client, tag):
@@ -173,7 +173,7 @@ def tag_of(client: Client, distribution: Distribution, *, cache: Cache | None = 
     cache = cache or Cache()
     if distribution.kind not in IMAGES.names():
         return ""
-    held, _ = cache.look(entry_of(distribution))
+    held, _ = cache.get(entry_of(distribution))
     if held is None:
         return ""
     kind = _kind(distribution)

@@ -24,7 +24,7 @@ from harness.distributions.tool import Tool, ToolFailure
 from harness.errors import DownloadError
 
 JGO_VERSION = "3.2.0"
-JGO = CacheEntry(shelf="toolchains", name=f"jgo-{JGO_VERSION}", variant=f"{sys.implementation.cache_tag}")
+JGO = CacheEntry(area="toolchains", name=f"jgo-{JGO_VERSION}", variant=f"{sys.implementation.cache_tag}")
 
 FETCH_NS_MAX = 15 * 60 * NS_PER_S
 _ASK_NS = 60 * NS_PER_S
@@ -57,14 +57,14 @@ class MissingArtifactError(Exception):
         self.failure = failure
 
 
-def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: BuildContext) -> str:
+def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, context: BuildContext) -> str:
     """Put the jars of ``coordinates``, and of all that they need at run time, into ``out``; return what fetched them.
 
     Args:
         coordinates: What is wanted.
         without: Names of artifacts whose jars are left out.
         out: Directory to make.
-        workshop: Of the making that needs them.
+        context: Of the making that needs them.
 
     Raises:
         MissingArtifactError: One of ``coordinates`` itself does not exist.
@@ -72,10 +72,10 @@ def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: P
         DownloadError: There is nothing to fetch with.
     """
     out.mkdir()
-    mvn, reason = mvn_on_path(workshop.tool)
+    mvn, reason = mvn_on_path(context.tool)
     if mvn is not None:
         try:
-            mvn.fetch(coordinates, without, out, workshop)
+            mvn.fetch(coordinates, without, out, context)
         except ToolFailure as failure:
             if _missing(failure, coordinates):
                 raise MissingArtifactError(failure) from failure
@@ -84,7 +84,7 @@ def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: P
             # A Maven that is misconfigured or lacks its own plugins: try without it.
             reason = f"{mvn.path} {failure.reason}"
             try:
-                jgo = private_jgo(workshop, reason)
+                jgo = private_jgo(context, reason)
             except DownloadError:
                 raise failure from None
             shutil.rmtree(out)
@@ -92,9 +92,9 @@ def fetch_jars(coordinates: Sequence[Coordinate], without: Sequence[str], out: P
         else:
             return f"mvn {mvn.version}"
     else:
-        jgo = private_jgo(workshop, reason)
+        jgo = private_jgo(context, reason)
     try:
-        jgo.fetch(coordinates, without, out, workshop)
+        jgo.fetch(coordinates, without, out, context)
     except ToolFailure as failure:
         if _missing(failure, coordinates):
             raise MissingArtifactError(failure) from failure
@@ -109,7 +109,7 @@ def jar_versions(group: str, artifact: str, tool: Tool, cache: Cache) -> tuple[s
     mvn, _ = mvn_on_path(tool)
     if mvn is not None:
         return mvn.versions(group, artifact, tool)
-    held, _ = cache.look(JGO)
+    held, _ = cache.get(JGO)
     return Jgo(packages=held.directory).versions(group, artifact, tool) if held is not None else ()
 
 
@@ -121,14 +121,14 @@ class Mvn:
     version: str
 
     def fetch(
-        self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: BuildContext
+        self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, context: BuildContext
     ) -> None:
         """Copy the jars into ``out``; raises ToolFailure."""
-        pom = _pom(coordinates, workshop.scratch / "pom.xml")
+        pom = _pom(coordinates, context.scratch / "pom.xml")
         # -U: a failure that Maven remembers is no answer.
         argv = [str(self.path), "-B", "-q", "-U", "-f", str(pom), f"{_PLUGIN}:copy-dependencies"]
         argv += ["-DincludeScope=runtime", f"-DexcludeArtifactIds={','.join(without)}", f"-DoutputDirectory={out}"]
-        workshop.tool.run(argv, deadline_ns=FETCH_NS_MAX)
+        context.tool.run(argv, deadline_ns=FETCH_NS_MAX)
 
     def versions(self, group: str, artifact: str, tool: Tool) -> tuple[str, ...]:
         """Return the versions that the repositories list."""
@@ -167,11 +167,11 @@ class Jgo:
     packages: Path
 
     def fetch(
-        self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: BuildContext
+        self, coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, context: BuildContext
     ) -> None:
         """Copy the jars into ``out``; raises ToolFailure."""
-        argv = self._argv(workshop.scratch, "fetch", str(out), ",".join(without), *map(str, coordinates))
-        workshop.tool.run(argv, deadline_ns=FETCH_NS_MAX, env=_quiet_environment())
+        argv = self._argv(context.scratch, "fetch", str(out), ",".join(without), *map(str, coordinates))
+        context.tool.run(argv, deadline_ns=FETCH_NS_MAX, env=_quiet_environment())
 
     def versions(self, group: str, artifact: str, tool: Tool) -> tuple[str, ...]:
         """Return the versions that the repositories list."""
@@ -186,31 +186,31 @@ class Jgo:
         return [sys.executable, "-I", str(script), str(self.packages), str(scratch / "repository"), *words]
 
 
-def private_jgo(workshop: BuildContext, reason: str) -> Jgo:
+def private_jgo(context: BuildContext, reason: str) -> Jgo:
     """Return the package jgo, installing it into the cache first when needed; raises DownloadError.
 
     Args:
-        workshop: Of the making that needs it.
+        context: Of the making that needs it.
         reason: Why Maven is not used, for the messages.
     """
-    held, _ = workshop.cache.look(JGO)
+    held, _ = context.cache.get(JGO)
     if held is None:
-        workshop.progress(f"{reason}: installing the Python package jgo {JGO_VERSION} (once, then cached)…")
-        held = workshop.cache.obtain(
-            JGO, lambda shop: _install(shop, reason), title=f"jgo {JGO_VERSION}", progress=workshop.progress
+        context.progress(f"{reason}: installing the Python package jgo {JGO_VERSION} (once, then cached)…")
+        held = context.cache.ensure(
+            JGO, lambda own: _install(own, reason), title=f"jgo {JGO_VERSION}", progress=context.progress
         )
     return Jgo(packages=held.directory)
 
 
-def _install(workshop: BuildContext, reason: str) -> BuildResult:
-    problem = pip_usable(workshop.tool)
+def _install(context: BuildContext, reason: str) -> BuildResult:
+    problem = pip_usable(context.tool)
     if problem:
         raise DownloadError(
             f"nothing to fetch jars with: {reason}, and {problem}",
             hint=f"install Maven, or pip ({sys.executable} -m ensurepip)",
         )
     try:
-        pip_install(workshop, f"jgo=={JGO_VERSION}", dependencies=True)
+        pip_install(context, f"jgo=={JGO_VERSION}", dependencies=True)
     except ToolFailure as failure:
         raise DownloadError(
             f"{reason}, and jgo {JGO_VERSION} could not be installed: {failure.command} "

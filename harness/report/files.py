@@ -18,7 +18,7 @@ from harness.result import RunResult
 RESULT_FILE: Final = "result.json"
 REPORT_FILE: Final = "report.html"
 JUNIT_FILE: Final = "junit.xml"
-BESIDE_FILE: Final = "beside.json"
+TWINS_FILE: Final = "beside.json"
 """Which run directories lie next to this one in its report, relative to it; only where there are any."""
 
 
@@ -33,10 +33,10 @@ def write_all(result: RunResult, run_dir: Path) -> None:
     """
     write_atomic(run_dir / RESULT_FILE, to_json(result))
     write_junit([result], run_dir / JUNIT_FILE)
-    write_report(result, run_dir / REPORT_FILE, _beside(run_dir))
+    write_report(result, run_dir / REPORT_FILE, _read_twins(run_dir))
 
 
-def write_beside(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResult, Path]]) -> None:
+def write_with_twins(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResult, Path]]) -> None:
     """Write the page of a canary again, with its twins next to it, and remember where they lie.
 
     Args:
@@ -49,14 +49,14 @@ def write_beside(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResu
     """
     write_report(result, run_dir / REPORT_FILE, [twin for twin, _ in twins])
     places = [os.path.relpath(place, run_dir) for _, place in twins]
-    write_atomic(run_dir / BESIDE_FILE, json.dumps({"runs": places}, indent=1) + "\n")
+    write_atomic(run_dir / TWINS_FILE, json.dumps({"runs": places}, indent=1) + "\n")
 
 
-def _beside(run_dir: Path) -> list[RunResult]:
+def _read_twins(run_dir: Path) -> list[RunResult]:
     """Return the twins that a session put next to this run, as far as their results can still be read."""
     found: list[RunResult] = []
     try:
-        places = json.loads((run_dir / BESIDE_FILE).read_text(encoding="utf-8"))["runs"]
+        places = json.loads((run_dir / TWINS_FILE).read_text(encoding="utf-8"))["runs"]
     except (OSError, ValueError, KeyError, TypeError):
         return found
     for place in places if isinstance(places, list) else []:

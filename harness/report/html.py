@@ -16,8 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from harness import __version__
 from harness.report import format as values
-from harness.report import headline as judgement
-from harness.report import phrases as wording
+from harness.report import headline, phrases
 from harness.report.atomic import write_atomic
 from harness.report.plot import PATTERNS
 from harness.report.plot_timeline import scale_of, story_svg, timeline_svg
@@ -66,7 +65,7 @@ class CheckView:
 
 
 @dataclass(frozen=True, slots=True)
-class BesideView:
+class TwinsView:
     """A canary and its twins: numbers above, one picture each under one scale; ``more`` counts the twins left out."""
 
     comparison: Comparison
@@ -75,26 +74,26 @@ class BesideView:
     more: int
 
 
-def render_report(result: RunResult, beside: Sequence[RunResult] = ()) -> str:
-    """Return the page; ``beside`` are the twins of a canary, shown next to it under the same scale."""
+def render_report(result: RunResult, twins: Sequence[RunResult] = ()) -> str:
+    """Return the page; ``twins`` are the twins of a canary, shown next to it under the same scale."""
     checks = tuple(_check_view(result, check) for check in result.checks)
     return _template().render(
         result=result,
-        status=judgement.status(result),
+        status=headline.status(result),
         title=clip(clean(result.title), _TEXT_MAX),
         why=clip(clean(result.why), _TEXT_MAX),
         facts=_facts(result),
-        error=clip(judgement.why_incomplete(result), 4 * _TEXT_MAX),
+        error=clip(headline.why_incomplete(result), 4 * _TEXT_MAX),
         violated=[view for view in checks if view.expected and view.verdict == Verdict.FAIL.value],
         noticed=[view for view in checks if not view.expected and view.findings],
-        weakening=judgement.weakening(result)[:_ROWS_MAX],
+        weakening=headline.weakening(result)[:_ROWS_MAX],
         allowed=[clip(clean(sentence), _TEXT_MAX) for sentence in result.allowed[:_ROWS_MAX]],
         patterns=PATTERNS,
-        beside=_beside_view(result, beside) if beside else None,
+        twins=_twins_view(result, twins) if twins else None,
         timeline=timeline_svg(result),
         checks=checks,
-        columns=wording.OPERATION_COLUMNS,
-        faults=[(fault, wording.fault_span(fault), _evidence(fault)) for fault in result.faults[:_ROWS_MAX]],
+        columns=phrases.OPERATION_COLUMNS,
+        faults=[(fault, phrases.fault_span(fault), _evidence(fault)) for fault in result.faults[:_ROWS_MAX]],
         tables=_tables(result),
         reproduce=clean(result.reproduce),
         run_dir=clean(result.run_dir),
@@ -103,9 +102,9 @@ def render_report(result: RunResult, beside: Sequence[RunResult] = ()) -> str:
     )
 
 
-def write_report(result: RunResult, path: Path, beside: Sequence[RunResult] = ()) -> None:
+def write_report(result: RunResult, path: Path, twins: Sequence[RunResult] = ()) -> None:
     """Write the page to ``path``, whole or not at all; raises UnfitEnvironmentError when it cannot."""
-    write_atomic(path, render_report(result, beside))
+    write_atomic(path, render_report(result, twins))
 
 
 @cache
@@ -123,11 +122,11 @@ def _template() -> Template:
 def _facts(result: RunResult) -> list[tuple[str, str]]:
     facts = [
         ("scenario", clean(result.scenario)),
-        ("variant", wording.variant_text(result)),
+        ("variant", phrases.variant_text(result)),
         ("broker", f"{clean(result.broker)} on {clean(result.runtime)}"),
         ("seed", str(result.seed)),
         ("started", clean(result.started_wall)),
-        ("took", values.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""),
+        ("took", values.format_value(phrases.wall_ns(result), "ns") if result.timings_ns else ""),
     ]
     return [(name, clip(value, 200)) for name, value in facts if value]
 
@@ -136,7 +135,7 @@ def _check_view(result: RunResult, check: CheckResult) -> CheckView:
     return CheckView(
         name=clip(clean(check.check), 200),
         verdict=check.verdict.value,
-        word=judgement.check_word(result, check),
+        word=headline.check_word(result, check),
         examined=f"{check.examined:,} {clip(clean(check.examined_unit), 200)}",
         expected=check.expected,
         must_fail=check.check in result.must_fail,
@@ -151,14 +150,14 @@ def _check_view(result: RunResult, check: CheckResult) -> CheckView:
     )
 
 
-def _beside_view(result: RunResult, beside: Sequence[RunResult]) -> BesideView:
-    shown = (result, *beside[:TWINS_MAX])
+def _twins_view(result: RunResult, twins: Sequence[RunResult]) -> TwinsView:
+    shown = (result, *twins[:TWINS_MAX])
     scale = scale_of(shown)
-    return BesideView(
-        comparison=compare(result, beside[:TWINS_MAX]),
-        blame=wording.blame(finding for check in result.checks if check.expected for finding in check.findings),
+    return TwinsView(
+        comparison=compare(result, twins[:TWINS_MAX]),
+        blame=phrases.blame(finding for check in result.checks if check.expected for finding in check.findings),
         pictures=tuple(story_svg(run, scale) if scale is not None else "" for run in shown),
-        more=max(0, len(beside) - TWINS_MAX),
+        more=max(0, len(twins) - TWINS_MAX),
     )
 
 
@@ -176,12 +175,12 @@ def _finding_view(result: RunResult, check: CheckResult, finding: Finding) -> Fi
     return FindingView(
         type=clip(clean(finding.type), 200),
         message=clip(clean(finding.message), _TEXT_MAX),
-        when=wording.span(result, finding),
-        during=clip(wording.during(result, finding), _TEXT_MAX),
-        blame=wording.blame([finding]),
+        when=phrases.span(result, finding),
+        during=clip(phrases.during(result, finding), _TEXT_MAX),
+        blame=phrases.blame([finding]),
         amount=values.amount(check, finding),
         cells=tuple(
-            tuple(clip(cell, 120) for cell in wording.operation_cells(result, operation))
+            tuple(clip(cell, 120) for cell in phrases.operation_cells(result, operation))
             for operation in finding.operations[:_OPERATIONS_MAX]
         ),
         more=max(0, len(finding.operations) - _OPERATIONS_MAX),

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from harness.report import format as values
-from harness.report import headline as judgement
-from harness.report import phrases as wording
+from harness.report import headline, phrases
 from harness.report.atomic import write_atomic
 from harness.report.sanitize import clean, clip
 from harness.result import RunResult
@@ -85,7 +84,7 @@ def _properties(result: RunResult) -> list[tuple[str, str]]:
 
 
 def _classname(result: RunResult) -> str:
-    variant = wording.variant_text(result)
+    variant = phrases.variant_text(result)
     return _xml(f"{clean(result.scenario)}{f'[{variant}]' if variant else ''}")
 
 
@@ -110,11 +109,11 @@ def _judgement(result: RunResult, check: CheckResult) -> tuple[_Tag, str]:
     shown = limits or next((finding.message for finding in check.findings), check.verdict.value)
     if limits:
         # Most readers show nothing of a failure but its message.
-        shown += "".join(f"; {word}: {workers}" for word, workers in wording.blame(check.findings))
+        shown += "".join(f"; {word}: {workers}" for word, workers in phrases.blame(check.findings))
     if not check.expected:
         every = "; ".join(values.describe_limit(limit) for limit in check.limits)
         told = limits or every or values.main_measures(check)
-        return "skipped", f"{judgement.check_word(result, check)}{f': {told}' if told else ''}"
+        return "skipped", f"{headline.check_word(result, check)}{f': {told}' if told else ''}"
     if result.outcome is Verdict.PASS:
         return "", f"failed as expected: {shown}" if check.check in result.must_fail else shown
     if check.check in result.must_fail and check.verdict is not Verdict.INCONCLUSIVE:
@@ -131,11 +130,11 @@ def _judgement(result: RunResult, check: CheckResult) -> tuple[_Tag, str]:
 
 def _trust(result: RunResult, told: set[_Tag]) -> tuple[_Tag, str]:
     """Return the tag and message of the run as a whole: what no single check says."""
-    said = judgement.status(result)
+    said = headline.status(result)
     if result.outcome is Verdict.FAIL and "failure" not in told:
         return "failure", said.sentence
     if result.error:
-        return "error", clean(judgement.why_incomplete(result))
+        return "error", clean(headline.why_incomplete(result))
     if result.outcome is not Verdict.PASS and result.blocking:
         return "error", "; ".join(result.blocking)
     if result.outcome is Verdict.INCONCLUSIVE and "error" not in told:
@@ -160,11 +159,11 @@ def _body(result: RunResult, check: CheckResult) -> str:
     lines = [values.describe_limit(limit) for limit in check.limits]
     for finding in check.findings[:_FINDINGS_MAX]:
         lines.append(f"{clean(finding.type)}: {clip(clean(finding.message), _MESSAGE_MAX)}")
-        context = [wording.span(result, finding), wording.during(result, finding)]
-        context += [f"{word}: {workers}" for word, workers in wording.blame([finding])]
+        context = [phrases.span(result, finding), phrases.during(result, finding)]
+        context += [f"{word}: {workers}" for word, workers in phrases.blame([finding])]
         lines += [f"  {part}" for part in context if part]
         for operation in finding.operations:
-            lines.append(f"  {wording.operation_line(result, operation)}")
+            lines.append(f"  {phrases.operation_line(result, operation)}")
     if len(check.findings) > _FINDINGS_MAX:
         lines.append(f"{len(check.findings) - _FINDINGS_MAX} more findings are in result.json")
     lines += [clean(reason) for reason in check.reasons]
@@ -174,14 +173,12 @@ def _body(result: RunResult, check: CheckResult) -> str:
 
 def _trust_body(result: RunResult) -> str:
     weak = [
-        f"{'blocks the verdict: ' if blocking else ''}{sentence}" for sentence, blocking in judgement.weakening(result)
+        f"{'blocks the verdict: ' if blocking else ''}{sentence}" for sentence, blocking in headline.weakening(result)
     ]
     unproven = [
         f"{clean(fault.id)} not proven: {clean(fault.description)}" for fault in result.faults if not fault.proven
     ]
-    return "\n".join(
-        [*([judgement.why_incomplete(result)] if result.error else []), *weak, *unproven, *_footer(result)]
-    )
+    return "\n".join([*([headline.why_incomplete(result)] if result.error else []), *weak, *unproven, *_footer(result)])
 
 
 def _footer(result: RunResult) -> list[str]:
@@ -197,7 +194,7 @@ def _count(element: ET.Element, cases: Iterable[ET.Element]) -> None:
 
 
 def _seconds(results: Iterable[RunResult]) -> str:
-    return f"{sum(wording.wall_ns(result) for result in results) / 1e9:.3f}"
+    return f"{sum(phrases.wall_ns(result) for result in results) / 1e9:.3f}"
 
 
 def _xml(text: str) -> str:

@@ -15,8 +15,7 @@ from rich.text import Text
 
 from harness.errors import ExitCode, suite_exit_code
 from harness.report import format as values
-from harness.report import headline as judgement
-from harness.report import phrases as wording
+from harness.report import headline, phrases
 from harness.report.sanitize import clean, clip
 from harness.report.text import STYLES
 from harness.report.twins import comparison_lines
@@ -25,14 +24,14 @@ from harness.result import RunResult
 
 def tally(results: Iterable[RunResult]) -> dict[str, int]:
     """Return status word → how many results have it (``FAIL``: 2), the most frequent first."""
-    return dict(Counter(judgement.status(result).word for result in results).most_common())
+    return dict(Counter(headline.status(result).word for result in results).most_common())
 
 
 def render_summary(results: Sequence[RunResult], console: Console) -> None:
     """Print the totals, how canaries compare with their twins, and a table of all runs; repeats are counted apart."""
     code = suite_exit_code(result.exit_code for result in results)
     counted = ", ".join(f"{count} {word}" for word, count in tally(results).items())
-    took = values.format_value(sum(wording.wall_ns(result) for result in results), "ns")
+    took = values.format_value(sum(phrases.wall_ns(result) for result in results), "ns")
     tone = "green" if code is ExitCode.PASS else "yellow" if code is ExitCode.INCONCLUSIVE else "red"
     runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
     console.print(Text.assemble((f"{runs}: {counted or 'nothing'}", f"bold {tone}"), f"  exit code {code}, {took}"))
@@ -50,7 +49,7 @@ def _print_repeats(results: Sequence[RunResult], console: Console) -> None:
     for (_, scenario), runs in groups.items():
         if len(runs) < 2:
             continue
-        variant = wording.variant_text(runs[0])
+        variant = phrases.variant_text(runs[0])
         counted = ", ".join(f"{count} {word} of {len(runs)}" for word, count in tally(runs).items())
         console.print(Text(f"{clip(scenario, 80)}{f' [{clip(variant, 80)}]' if variant else ''} repeated: {counted}"))
 
@@ -63,13 +62,13 @@ def _table(results: Sequence[RunResult], *, narrow: bool) -> Table:
     table.add_column("wall", justify="right", no_wrap=True)
     table.add_column("headline", overflow="fold", ratio=1)
     for result in results:
-        said = judgement.status(result)
-        scenario, variant = clip(clean(result.scenario), 60), clip(wording.variant_text(result), 80)
+        said = headline.status(result)
+        scenario, variant = clip(clean(result.scenario), 60), clip(phrases.variant_text(result), 80)
         outcome = Text(said.word, STYLES[said.tone])
         if narrow:
             cells = [Text(f"{scenario}\n{variant}" if variant else scenario), outcome]
         else:
             cells = [Text(scenario), Text(variant), Text(result.verdict.value), outcome]
-        wall = values.format_value(wording.wall_ns(result), "ns") if result.timings_ns else ""
+        wall = values.format_value(phrases.wall_ns(result), "ns") if result.timings_ns else ""
         table.add_row(*cells, Text(wall), Text(clip(clean(said.sentence), 200)))
     return table

@@ -21,8 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunFinished, RunStarted, Snapshot
-from harness.report import headline as judgement
-from harness.report import phrases as wording
+from harness.report import headline, phrases
 from harness.report.sanitize import clean, clip
 from harness.report.text import STYLES, render_result
 from harness.units import format_ns
@@ -145,8 +144,8 @@ class TerminalListener:
 
     def _finish_run(self, event: RunFinished) -> None:
         self.close()
-        said = judgement.status(event.result)
-        took = format_ns(wording.wall_ns(event.result))
+        said = headline.status(event.result)
+        took = format_ns(phrases.wall_ns(event.result))
         text = Text.assemble((said.word, STYLES[said.tone]), f" {clip(clean(said.sentence), 300)} (took {took})")
         self._write(text)
         if self._verdict is not None:

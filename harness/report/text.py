@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report import format as values
-from harness.report import headline as judgement
-from harness.report import phrases as wording
+from harness.report import headline, phrases
 from harness.report.headline import Tone
 from harness.report.sanitize import clean, clip
 from harness.result import FaultResult, RunResult
@@ -34,12 +33,12 @@ _WIDE: Final = 100
 
 def render_result(result: RunResult, console: Console) -> None:
     """Print one result: verdict, violations, what weakens it, checks, faults, counts, how to reproduce it."""
-    said = judgement.status(result)
+    said = headline.status(result)
     console.print(Text.assemble((said.word, f"bold {STYLES[said.tone]}"), "  ", (said.sentence, "bold")))
-    variant = wording.variant_text(result)
+    variant = phrases.variant_text(result)
     console.print(Text(f"{clean(result.title)}{f' [{variant}]' if variant else ''}"))
     if result.error and said.tone != "error":
-        console.print(Text(f"The run is not complete: {judgement.why_incomplete(result)}", style="magenta"))
+        console.print(Text(f"The run is not complete: {headline.why_incomplete(result)}", style="magenta"))
     _print_violations(result, console)
     _print_weakening(result, console)
     if result.checks:
@@ -61,7 +60,7 @@ def render_result(result: RunResult, console: Console) -> None:
 
 
 def _print_violations(result: RunResult, console: Console) -> None:
-    broken = judgement.violated(result)
+    broken = headline.violated(result)
     if broken:
         console.print(Text("\nWhat failed" if result.must_fail else "\nWhat was violated", style="bold"))
     for check in broken:
@@ -82,25 +81,25 @@ def _print_violations(result: RunResult, console: Console) -> None:
 def _print_finding(result: RunResult, finding: Finding, console: Console) -> None:
     message = Text.assemble((f"{clean(finding.type)}: ", "bold"), clip(clean(finding.message), 600))
     _print_indented(console, message, 2)
-    when, during = wording.span(result, finding), wording.during(result, finding)
+    when, during = phrases.span(result, finding), phrases.during(result, finding)
     context = "; ".join(part for part in (when, f"during {during}" if during else "") if part)
     if context:
         _print_indented(console, Text(context), 4)
     blamed = Text("; ").join(
-        Text.assemble(f"{word} ", (workers, "bold red" if word == wording.CAUSED_BY else "bold"))
-        for word, workers in wording.blame([finding])
+        Text.assemble(f"{word} ", (workers, "bold red" if word == phrases.CAUSED_BY else "bold"))
+        for word, workers in phrases.blame([finding])
     )
     if blamed:
         _print_indented(console, blamed, 4)
     for operation in finding.operations[:_OPERATIONS_MAX]:
-        _print_line(console, f"      {wording.operation_line(result, operation)}", style="dim")
+        _print_line(console, f"      {phrases.operation_line(result, operation)}", style="dim")
     if len(finding.operations) > _OPERATIONS_MAX:
         rest = f"{len(finding.operations) - _OPERATIONS_MAX} more operations are in result.json"
         _print_indented(console, Text(rest, style="dim"), 6)
 
 
 def _print_weakening(result: RunResult, console: Console) -> None:
-    weakening = judgement.weakening(result)
+    weakening = headline.weakening(result)
     if not weakening:
         return
     console.print(Text("\nWhat weakens this result", style="bold"))
@@ -132,15 +131,15 @@ def _measured(check: CheckResult) -> Text:
 
 
 def _verdict_text(result: RunResult, check: CheckResult) -> Text:
-    return Text(judgement.check_word(result, check), style=STYLES[check.verdict.value] if check.expected else "dim")
+    return Text(headline.check_word(result, check), style=STYLES[check.verdict.value] if check.expected else "dim")
 
 
 def _print_fault(fault: FaultResult, console: Console) -> None:
     mark = ("✓ ", "green") if fault.proven else ("? ", "yellow")
     word = "" if fault.proven else ", not proven"
-    line = f"  {clip(clean(fault.description), 200)}, {wording.fault_span(fault)}{word}"
+    line = f"  {clip(clean(fault.description), 200)}, {phrases.fault_span(fault)}{word}"
     _print_indented(console, Text.assemble(mark, (clean(fault.id), "bold"), line), 2)
-    for (stage, target), items in wording.evidence_by_target(fault):
+    for (stage, target), items in phrases.evidence_by_target(fault):
         proven = all(item.proven for item in items)
         seen = "; ".join(
             f"{item.probe}: {item.observed}" + ("" if item.proven else f" (required: {item.required})")

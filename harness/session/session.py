@@ -24,7 +24,7 @@ from harness.engine.runtimes import runtimes_of
 from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative, suite_exit_code
 from harness.judging.judge import judge, load_record
 from harness.progress import Listener, Note, RunFinished, RunStarted
-from harness.report.files import write_all, write_beside
+from harness.report.files import write_all, write_with_twins
 from harness.report.serialize import differences, from_json, to_json
 from harness.report.twins import is_twin, twins_of
 from harness.result import RunResult
@@ -67,7 +67,7 @@ def run_all(
     return in_turn(
         [item.plan.scenario for item in todo],
         lambda index: _run_one(todo[index], index + 1, len(todo), where[index], reports, listener, parts),
-        write_beside,
+        write_with_twins,
         listener,
     )
 
@@ -96,11 +96,11 @@ def in_turn(
         listener(RunFinished(result=result))
         if result.error == "interrupted":
             break
-        _show_beside(results, result.scenario, scenarios[index + 1 :], show, listener)
+        _show_twins(results, result.scenario, scenarios[index + 1 :], show, listener)
     else:
         return results
     for canary in {result.scenario for result in results if result.must_fail}:
-        _show_beside(results, canary, [], show, listener)
+        _show_twins(results, canary, [], show, listener)
     return results
 
 
@@ -202,7 +202,7 @@ def _judged(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) 
     return result
 
 
-def _show_beside(
+def _show_twins(
     results: Sequence[RunResult],
     ended: str,
     later: Sequence[str],

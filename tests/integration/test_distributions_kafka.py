@@ -18,7 +18,7 @@ from support.jvm_slots import jvm_slot
 from harness.brokers.kafka.distribution import KAFKA
 from harness.brokers.kafka.startup import _free_ports, serves
 from harness.distributions.aliases import aliases_of
-from harness.distributions.base import Installation, ensure, provide, resolve
+from harness.distributions.base import Installation, ensure, ensure_cached, resolve
 
 # Nothing cached: two Java runtimes, the jars of two versions, two trainings.
 pytestmark = pytest.mark.timeout(1800)
@@ -30,11 +30,11 @@ _READY_S = 60.0  # aim: 2 s; this machine may be busy
 TRAIN = """
 import sys
 from pathlib import Path
-from harness.distributions.base import provide, resolve
+from harness.distributions.base import ensure_cached, resolve
 from harness.distributions.cache import Cache
 from harness.brokers.kafka.distribution import KAFKA
 scratch = Path(sys.argv[1])
-held = provide(resolve("kafka-4"), print)
+held = ensure_cached(resolve("kafka-4"), print)
 java = KAFKA.java("4.0.0", Cache(), print)
 KAFKA.startup(held, java, Cache(scratch / "cache"), lambda line: print(line, flush=True))
 """
@@ -142,7 +142,7 @@ def test_the_tools_of_kafka_are_there() -> None:
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_training_leaves_nothing_running(tmp_path: Path, blow: signal.Signals) -> None:
-    provide(resolve("kafka-4"), print)
+    ensure_cached(resolve("kafka-4"), print)
     ensure(resolve("kafka-4"), print)
     process = subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:

@@ -20,8 +20,7 @@ import pytest
 from support.cli_runner import Cli
 from support.required_abilities import skip_or_fail
 
-from harness.distributions import image_java
-from harness.distributions import image_store as image_shelf
+from harness.distributions import image_java, image_store
 from harness.distributions.base import ensure, resolve
 from harness.distributions.image_base import recipes
 from harness.distributions.image_official import LABEL as ASKED
@@ -228,12 +227,12 @@ def test_only_what_is_ours_is_listed_and_removed(client: Client, made: Tags, mon
     assert found[outdated].outdated
     assert not found[ours].outdated
     assert found[ours].size_bytes > 1 << 20
-    real = image_shelf._held
+    real = image_store._held
 
     def only_this_tests(*words: Any) -> Iterator[HeldImage]:
         return (image for image in real(*words) if image.tag == outdated)  # the machine's other images are its user's
 
-    monkeypatch.setattr(image_shelf, "_held", only_this_tests)
+    monkeypatch.setattr(image_store, "_held", only_this_tests)
     assert [(image.tag, why) for image, why in remove_images(everything=False)] == [(outdated, "")]
     assert outdated not in {tag for image in client.api.images() for tag in image["RepoTags"] or ()}
     assert has_image(resolve("nats-2"))

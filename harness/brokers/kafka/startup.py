@@ -23,7 +23,7 @@ _FORMAT_NS = 60 * NS_PER_S
 _CLUSTER_ID = "aGFybmVzcy10cmFpbmluZw"
 
 
-def format_directory(command: tuple[str, ...], workshop: BuildContext) -> None:
+def format_directory(command: tuple[str, ...], context: BuildContext) -> None:
     """Format a log directory with the version's own tool; keep the checkpoint that it writes. It holds the features of
     a new cluster and depends on neither cluster nor node.
 
@@ -31,16 +31,16 @@ def format_directory(command: tuple[str, ...], workshop: BuildContext) -> None:
         ToolFailure: It could not be formatted.
         DownloadError: It wrote something else than one checkpoint.
     """
-    node = workshop.tool.directory / "format"
+    node = context.tool.directory / "format"
     config = _configure(node, *_free_ports(2))
     argv = [*command, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config)]
-    workshop.tool.run(argv, deadline_ns=_FORMAT_NS)
+    context.tool.run(argv, deadline_ns=_FORMAT_NS)
     # 4.4 writes it into the metadata log's directory, earlier versions beside that as bootstrap.checkpoint. There every
     # version reads it (measured to 4.4.0), as it does when a cluster was upgraded.
     written = list((node / "data").rglob("*.checkpoint"))
     if len(written) != 1:
         raise DownloadError(f"Kafka's formatting tool wrote {len(written)} checkpoints, not one")
-    shutil.copyfile(written[0], workshop.out / CHECKPOINT)
+    shutil.copyfile(written[0], context.out / CHECKPOINT)
 
 
 def lay_out_training(scratch: Path, parts: Mapping[str, Path]) -> TrainingRun:

@@ -33,11 +33,11 @@ class Tinylog:
         """Return a digest of the script: another one is another entry in the cache."""
         return hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:12]
 
-    def make(self, version: str, workshop: BuildContext) -> BuildResult:
+    def make(self, version: str, context: BuildContext) -> BuildResult:
         """Copy the script; raises DownloadError for a version that this package does not bring."""
         if version != server.VERSION:
             raise DownloadError(f"tinylog {version} is not known", hint=f"this package brings {server.VERSION}")
-        shutil.copy(SCRIPT, workshop.out / SCRIPT.name)
+        shutil.copy(SCRIPT, context.out / SCRIPT.name)
         return BuildResult(version=version, built_with=f"python {platform.python_version()}")
 
     def install(self, held: CachedEntry, cache: Cache, progress: Progress) -> Installation:

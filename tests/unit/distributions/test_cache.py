@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.distributions import go_modules, go_toolchain
-from harness.distributions.base import DISTRIBUTIONS, Distribution, ensure, entry_of, provide, resolve
+from harness.distributions.base import DISTRIBUTIONS, Distribution, ensure, ensure_cached, entry_of, resolve
 from harness.distributions.cache import Cache, platform_name
 from harness.distributions.fetch import fetch
 from harness.distributions.tool import ToolFailure
@@ -246,22 +246,22 @@ def test_damage_that_keeps_size_and_time_is_found_by_the_checksum(world: World) 
     status = path.stat()
     path.write_bytes(path.read_bytes().swapcase())
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert Cache().look(entry_of(NATS))[0] is not None
+    assert Cache().get(entry_of(NATS))[0] is not None
     assert [(entry.name, damage) for entry, _, damage in Cache().held(thorough=True)] == [
         ("nats-2.15.2", "nats-server: its content differs from its checksum")
     ]
-    assert provide(NATS, world.lines.append, thorough=True).made
+    assert ensure_cached(NATS, world.lines.append, thorough=True).made
     assert Cache().held(thorough=True)[0][2] == ""
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.data())
 def test_any_flipped_byte_is_found(world: World, content: st.DataObject) -> None:
-    path = provide(NATS, world.lines.append, thorough=True).path
+    path = ensure_cached(NATS, world.lines.append, thorough=True).path
     raw = bytearray(path.read_bytes())
     raw[content.draw(st.integers(0, len(raw) - 1))] ^= content.draw(st.integers(1, 255))
     path.write_bytes(raw)
-    assert Cache().look(entry_of(NATS), thorough=True)[0] is None
+    assert Cache().get(entry_of(NATS), thorough=True)[0] is None
 
 
 def test_a_copied_cache_serves_without_go(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +340,7 @@ def test_a_binary_that_tells_another_version_is_refused(world: World) -> None:
     world.steer("says", "2.15.1")
     with pytest.raises(DownloadError, match=r"2\.15\.2 was built, but --version says 'nats-server: v2\.15\.1'"):
         world.ensure()
-    assert Cache().look(entry_of(NATS)) == (None, "")
+    assert Cache().get(entry_of(NATS)) == (None, "")
 
 
 def test_a_binary_of_another_module_is_refused(world: World) -> None:
@@ -476,7 +476,7 @@ def test_fetch_goes_on_after_a_failure_and_then_fails(world: World) -> None:
     # The stand-in builds nats-server only: the toxiproxy build ends without its binary.
     with pytest.raises(DownloadError, match=r"toxiproxy 2\.12\.0 could not be built: go install made no server"):
         fetch(["toxiproxy-2", "nats-2.15.2"], world.lines.append)
-    assert Cache().look(entry_of(NATS))[0] is not None
+    assert Cache().get(entry_of(NATS))[0] is not None
 
 
 def test_fetch_tells_every_failure(world: World) -> None:

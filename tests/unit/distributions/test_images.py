@@ -16,7 +16,7 @@ import pytest
 
 from harness.distributions.aliases import aliases
 from harness.distributions.base import Installation
-from harness.distributions.image_base import known_base, obtain_base, own_tag, recipes, tag_of_script
+from harness.distributions.image_base import ensure_base, known_base, own_tag, recipes, tag_of_script
 from harness.distributions.image_official import require_version_said
 from harness.distributions.image_store import HeldImage, build_images, images_json, images_text
 from harness.distributions.images import _context
@@ -133,7 +133,7 @@ def test_without_any_base_every_reason_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("HARNESS_BASE_IMAGE", raising=False)
     engine = NoBase()
     with pytest.raises(UnfitEnvironmentError, match="cannot be pulled: no route; making one needs root") as caught:
-        obtain_base(engine, lambda _: None, lambda: ["making one needs root"])
+        ensure_base(engine, lambda _: None, lambda: ["making one needs root"])
     assert "HARNESS_BASE_IMAGE" in caught.value.hint
     assert caught.value.exit_code == 7
     assert engine.asked == ["debian:bookworm-slim"]
@@ -143,7 +143,7 @@ def test_a_base_that_is_named_is_the_only_one_tried(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("HARNESS_BASE_IMAGE", "our/base:1")
     engine = NoBase()
     with pytest.raises(UnfitEnvironmentError, match="HARNESS_BASE_IMAGE: our/base:1 cannot be pulled"):
-        obtain_base(engine, lambda _: None)
+        ensure_base(engine, lambda _: None)
     assert engine.asked == ["our/base:1"]
 
 

@@ -53,8 +53,8 @@ elif "-XX:AOTMode=create" in words:
 """
 
 
-def write_settings(command: tuple[str, ...], workshop: BuildContext) -> None:
-    (workshop.out / "settings.conf").write_text(f"written with {command[0]}", encoding="utf-8")
+def write_settings(command: tuple[str, ...], context: BuildContext) -> None:
+    (context.out / "settings.conf").write_text(f"written with {command[0]}", encoding="utf-8")
 
 
 def lay_out(scratch: Path, parts: Mapping[str, Path]) -> TrainingRun:
@@ -95,9 +95,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def installed(software: JavaSoftware, version: str = "2.1.0") -> Installation:
-    held = Cache().obtain(
-        CacheEntry(shelf="distributions", name=f"mini-{version}"),
-        lambda workshop: software.make(version, workshop),
+    held = Cache().ensure(
+        CacheEntry(area="distributions", name=f"mini-{version}"),
+        lambda context: software.make(version, context),
         title="mini",
         progress=print,
     )
@@ -149,7 +149,7 @@ def test_each_line_of_versions_has_its_java(machine: Path) -> None:
 
 def test_its_image_says_where_its_recipe_and_files_lie(machine: Path, tmp_path: Path) -> None:
     installed(MINI)
-    held, _ = Cache().look(CacheEntry(shelf="distributions", name="mini-2.1.0"))
+    held, _ = Cache().get(CacheEntry(area="distributions", name="mini-2.1.0"))
     assert held is not None
     image = JavaImage(software=MINI, recipe=tmp_path / "docker", home="/opt/mini")
     content = image.content(held, Cache(), print)

@@ -75,7 +75,7 @@ def test_any_damaged_file_is_found(pip: Path) -> None:
     code = directory / "confluent_kafka" / "__init__.py"
     sound = code.read_bytes()
     code.write_bytes(sound + b"#")
-    assert Cache().look(entry_of(PACKAGE))[1].startswith("confluent_kafka/__init__.py: ")
+    assert Cache().get(entry_of(PACKAGE))[1].startswith("confluent_kafka/__init__.py: ")
     ensure(PACKAGE, lambda _: None)
     assert code.read_bytes() == sound
     code.unlink()
@@ -139,10 +139,10 @@ def test_the_engine_gets_installations_and_notes(pip: Path) -> None:
 def test_ctrl_c_ends_what_a_fetch_is_running(pip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started, left = threading.Event(), threading.Event()
 
-    def make(version: str, workshop: BuildContext) -> BuildResult:
+    def make(version: str, context: BuildContext) -> BuildResult:
         started.set()
         try:
-            workshop.tool.run(["/bin/sleep", "600"], deadline_ns=600 * 10**9)
+            context.tool.run(["/bin/sleep", "600"], deadline_ns=600 * 10**9)
         finally:
             left.set()
         raise AssertionError(version)
@@ -159,4 +159,4 @@ def test_ctrl_c_ends_what_a_fetch_is_running(pip: Path, monkeypatch: pytest.Monk
 
     asyncio.run(interrupted())
     assert STOP.get() is None
-    assert Cache().look(entry_of(PACKAGE)) == (None, "")
+    assert Cache().get(entry_of(PACKAGE)) == (None, "")

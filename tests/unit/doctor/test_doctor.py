@@ -321,9 +321,9 @@ def _cached(name: str, *variants: str) -> list[CacheEntry]:
         (context.out / "program").write_text("x", encoding="utf-8")
         return BuildResult(version="1", built_with="test")
 
-    found = [CacheEntry(shelf="distributions", name=name, variant=variant) for variant in variants]
+    found = [CacheEntry(area="distributions", name=name, variant=variant) for variant in variants]
     for entry in found:
-        Cache().obtain(entry, make, title=name, progress=print)
+        Cache().ensure(entry, make, title=name, progress=print)
     return found
 
 
@@ -331,7 +331,7 @@ def test_variants_of_one_distribution_are_listed_under_one_name() -> None:
     _cached("here-1.0.0", "")
     _, second = _cached("there-1.0.0", "cp311", "cp312")
     _cached("elsewhere-1.0.0", "", "cp311")
-    plain = Cache().place(CacheEntry(shelf="distributions", name="elsewhere-1.0.0")).name
+    plain = Cache().place(CacheEntry(area="distributions", name="elsewhere-1.0.0")).name
     assert doctor_software.cached().detail == (
         f"elsewhere-1.0.0 ({plain}, cp311), here-1.0.0, there-1.0.0 (cp311, cp312)"
     )
@@ -345,11 +345,11 @@ def test_a_damaged_distribution_is_fetched_again_where_fetching_makes_that_entry
     name = next(iter(aliases().values()))
     sound = entry_of(resolve(name))
     _cached(name, sound.variant, "of-another-machine")
-    for entry in (sound, CacheEntry(shelf="distributions", name=name, variant="of-another-machine")):
+    for entry in (sound, CacheEntry(area="distributions", name=name, variant="of-another-machine")):
         (Cache().place(entry) / "program").unlink()
         assert doctor_software.cached().status is Status.LIMITED
     places = {Cache().place(sound): f"harness fetch {name}"}
-    other = Cache().place(CacheEntry(shelf="distributions", name=name, variant="of-another-machine"))
+    other = Cache().place(CacheEntry(area="distributions", name=name, variant="of-another-machine"))
     places[other] = f"rm -r {other}"
     assert doctor_software.cached().remedy == "; ".join(places[place] for place in sorted(places))
 

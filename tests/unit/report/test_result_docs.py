@@ -10,7 +10,7 @@ import pytest
 
 from harness import result, verdict
 from harness.history import record
-from harness.report import phrases as wording
+from harness.report import phrases
 from harness.report.serialize import descriptions, schema, schema_text
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -59,5 +59,5 @@ def test_the_published_schema_is_in_step() -> None:
 
 
 def test_sequence_numbers_are_split_where_journals_split_them() -> None:
-    assert wording.SEQ_BITS == record.SEQ_BITS
-    assert wording.sequence((1 << record.SEQ_BITS) + 204) == "1:204"
+    assert phrases.SEQ_BITS == record.SEQ_BITS
+    assert phrases.sequence((1 << record.SEQ_BITS) + 204) == "1:204"

@@ -16,7 +16,7 @@ from support import report_samples as samples
 
 from harness.errors import ExitCode
 from harness.report import format as values
-from harness.report import headline as judgement
+from harness.report import headline
 from harness.report import sanitize as plain
 from harness.report.text import render_result
 from harness.result import EvidenceItem, RunResult
@@ -61,11 +61,11 @@ def test_a_violation_is_told_with_operations_fault_limit_and_measured_value() ->
 
 
 def test_a_canary_that_failed_otherwise_names_both_wrongs() -> None:
-    sentence = judgement.canary(samples.broken_canary())
+    sentence = headline.canary(samples.broken_canary())
     assert "expected loss to fail, but it passed" in sentence
     assert "stall (pause_max: measured 7.91s, limit ≤ 6s) failed unexpectedly (expected to fail: loss)" in sentence
     absent = replace(samples.broken_canary(), checks=(), must_fail=("loss",))
-    assert "expected loss to fail, but it was not judged" in judgement.canary(absent)
+    assert "expected loss to fail, but it was not judged" in headline.canary(absent)
 
 
 def test_a_violation_proven_before_an_interruption_comes_first() -> None:
@@ -77,7 +77,7 @@ def test_a_violation_proven_before_an_interruption_comes_first() -> None:
 
 
 def test_blocking_weaknesses_come_first_and_none_twice() -> None:
-    weakening = judgement.weakening(samples.inconclusive())
+    weakening = headline.weakening(samples.inconclusive())
     assert [blocking for _, blocking in weakening] == [True, True, False, False]
     assert weakening[1][0].startswith("recovery: no fault was healed")
     assert len({sentence for sentence, _ in weakening}) == len(weakening)
@@ -174,9 +174,9 @@ def test_a_check_without_limits_shows_what_it_counted_and_no_verdict() -> None:
 def test_a_check_that_the_scenario_does_not_name_says_what_it_would_be(verdict: Verdict, word: str) -> None:
     result = samples.failing()
     check = replace(result.checks[0], expected=False, verdict=verdict)
-    assert judgement.check_word(result, check) == word
-    assert judgement.check_word(result, replace(check, limits=())) == "measured"
-    assert judgement.check_word(result, replace(check, limits=(), measures={})) == "not measured"
+    assert headline.check_word(result, check) == word
+    assert headline.check_word(result, replace(check, limits=())) == "measured"
+    assert headline.check_word(result, replace(check, limits=(), measures={})) == "not measured"
 
 
 def test_the_measures_that_say_most_come_first() -> None:

@@ -1,4 +1,4 @@
-"""A canary beside its twins: who belongs together, the numbers that tell them apart, one scale, who is to blame."""
+"""A canary next to its twins: who belongs together, the numbers that tell them apart, one scale, who is to blame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support import report_samples as samples
 from support.report_page import Page, require_self_contained
 
 from harness.progress import Event, Note
-from harness.report.files import write_all, write_beside
+from harness.report.files import write_all, write_with_twins
 from harness.report.html import render_report
 from harness.report.junit import to_junit
 from harness.report.plot_timeline import scale_of, story_svg, timeline_svg
@@ -38,7 +38,7 @@ def _titles(picture: str) -> list[str]:
 
 
 def _section(source: str) -> str:
-    return source.partition('<section id="beside">')[2].partition("</section>")[0]
+    return source.partition('<section id="twins">')[2].partition("</section>")[0]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_page_shows_every_twin_under_the_same_scale() -> None:
     source = render_report(CANARY, TWINS)
     page = require_self_contained(source)
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert sections[:3] == ["violations", "beside", "timeline"]
+    assert sections[:3] == ["violations", "twins", "timeline"]
     section = _section(source)
     assert section.count("<svg") == 1 + len(TWINS)
     text = " ".join(Page(section).text.split())
@@ -150,7 +150,7 @@ def test_the_page_shows_every_twin_under_the_same_scale() -> None:
         "0.1s",
     ):
         assert told in text
-    assert 'id="beside"' not in render_report(CANARY)
+    assert 'id="twins"' not in render_report(CANARY)
     assert source.count('id="hatch"') == 1
     assert len(source) < 500_000
 
@@ -240,14 +240,14 @@ def test_a_finding_that_blames_nobody_says_nothing_of_it() -> None:
         assert "caused by" not in shown
 
 
-def test_twins_stay_beside_a_canary_that_is_judged_again(tmp_path: Path) -> None:
+def test_twins_stay_next_to_a_canary_that_is_judged_again(tmp_path: Path) -> None:
     places = [tmp_path / twin.scenario for twin in (CANARY, *TWINS)]
     for place in places:
         place.mkdir()
     write_all(CANARY, places[0])
     for twin, place in zip(TWINS, places[1:], strict=True):
         write_all(twin, place)
-    write_beside(CANARY, places[0], list(zip(TWINS, places[1:], strict=True)))
+    write_with_twins(CANARY, places[0], list(zip(TWINS, places[1:], strict=True)))
     page = (places[0] / "report.html").read_text(encoding="utf-8")
     assert page == render_report(CANARY, TWINS)
     write_all(CANARY, places[0])
@@ -262,7 +262,7 @@ def test_twins_stay_beside_a_canary_that_is_judged_again(tmp_path: Path) -> None
 
 
 def _session(
-    folder: Path, results: list[RunResult], show: Callable[..., None] = write_beside
+    folder: Path, results: list[RunResult], show: Callable[..., None] = write_with_twins
 ) -> tuple[list[RunResult], list[Event], list[tuple[int, int]]]:
     """Run a session that yields ``results``; also return its events and (runs so far, twins shown) of every writing."""
     told: list[Event] = []
@@ -275,11 +275,11 @@ def _session(
         write_all(result, Path(result.run_dir))
         return result
 
-    def beside(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResult, Path]]) -> None:
+    def counted(result: RunResult, run_dir: Path, twins: Sequence[tuple[RunResult, Path]]) -> None:
         written.append((sum(Path(one.run_dir).exists() for one in ready), len(twins)))
         show(result, run_dir, twins)
 
-    return session.in_turn([one.scenario for one in ready], run_one, beside, told.append), told, written
+    return session.in_turn([one.scenario for one in ready], run_one, counted, told.append), told, written
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 0, 3, 2)])

@@ -13,7 +13,7 @@ import pytest
 
 from harness.brokers.kafka.distribution import KAFKA as SOFTWARE
 from harness.distributions import jars, startup_archive
-from harness.distributions.base import DISTRIBUTIONS, Distribution, Installation, ensure, provide, resolve
+from harness.distributions.base import DISTRIBUTIONS, Distribution, Installation, ensure, ensure_cached, resolve
 from harness.distributions.cache import Cache
 from harness.distributions.fetch import fetch
 from harness.distributions.java import Java
@@ -141,7 +141,7 @@ def test_it_is_fetched_proven_formatted_and_trained_once(world: World) -> None:
         "slf4j-api-1.7.36.jar",
         "slf4j-simple-1.7.36.jar",
     ]
-    assert provide(KAFKA, print, thorough=True).manifest.built_with == "mvn 3.9.9"
+    assert ensure_cached(KAFKA, print, thorough=True).manifest.built_with == "mvn 3.9.9"
     calls = len(world.called("java/bin"))
     assert world.ensure() == installation
     assert world.lines == []
@@ -181,7 +181,7 @@ def test_the_archive_belongs_to_jars_java_and_flags(world: World, monkeypatch: p
     monkeypatch.setattr(startup_archive, "_RECIPE", -1)
     fourth = world.ensure()
     assert len({installation.command for installation in (first, second, third, fourth)}) == 4
-    assert len([entry for entry, held, _ in Cache().held(thorough=True) if entry.shelf == "startups" and held]) == 4
+    assert len([entry for entry, held, _ in Cache().held(thorough=True) if entry.area == "startups" and held]) == 4
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_without_maven_the_package_jgo_is_used(jgo: World, monkeypatch: pytest.M
         "slf4j-api-1.7.36.jar",
         "slf4j-simple-1.7.36.jar",
     ]
-    assert provide(KAFKA, print, thorough=True).manifest.built_with == f"jgo {jars.JGO_VERSION}"
+    assert ensure_cached(KAFKA, print, thorough=True).manifest.built_with == f"jgo {jars.JGO_VERSION}"
     assert f"jgo=={jars.JGO_VERSION}" in (jgo.root / "pip-called").read_text(encoding="utf-8")
     with pytest.raises(DownloadError) as caught:
         ensure(resolve("kafka-4.1.99"), print)
@@ -355,7 +355,7 @@ def test_a_maven_that_cannot_work_gives_way_to_jgo(jgo: World) -> None:
 def test_fetching_trains_as_well(world: World) -> None:
     (fetched,) = fetch([KAFKA.name], world.lines.append)
     assert (fetched.built, fetched.built_with) == (True, "mvn 3.9.9")
-    assert fetched.path == provide(KAFKA, print).directory
+    assert fetched.path == ensure_cached(KAFKA, print).directory
     assert fetched.size_bytes > 0
     assert world.ensure()
     assert world.lines == []
