@@ -67,7 +67,7 @@ class RebalancesCheck:
 
     def judge(self, history: History, limits: RebalancesLimits) -> CheckResult:
         """Judge the guarantee over timeline and drain."""
-        answers = group.told(history)
+        answers = group.reports_of(history)
         draft = ResultBuilder(sum(1 for answer in answers if answer.known), "answers about a consumer group")
         if unnamed := group.unnamed_states(history):
             draft.blocking.append(unnamed)

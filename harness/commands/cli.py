@@ -63,10 +63,10 @@ def cli() -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the command line (``words``, or those of this process); the only place where exceptions become exit codes."""
-    sys.exit(_guarded(lambda: cli.main(words, standalone_mode=False)))
+    sys.exit(_run_guarded(lambda: cli.main(words, standalone_mode=False)))
 
 
-def _guarded(command: Callable[[], Any]) -> int:
+def _run_guarded(command: Callable[[], Any]) -> int:
     try:
         return int(command() or 0)
     except click.exceptions.Exit as leaving:

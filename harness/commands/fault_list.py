@@ -120,7 +120,7 @@ def list_faults(
             asked[ability, runtime] = (no_engine[0] if runtime == "docker" else "") or machine_lacks(ability, runtime)
         return asked[ability, runtime]
 
-    return [_listed(kind, lacking) for kind in kinds]
+    return [_list_fault(kind, lacking) for kind in kinds]
 
 
 def to_json(found: Sequence[Listed]) -> str:
@@ -138,7 +138,7 @@ def options_of(cls: type) -> tuple[Option, ...]:
     return tuple(_option(spec) for spec in field_specs(cls))
 
 
-def _listed(kind: FaultKind, lacking: Callable[[MachineAbility, str], str]) -> Listed:
+def _list_fault(kind: FaultKind, lacking: Callable[[MachineAbility, str], str]) -> Listed:
     needs, on_peers = kind.spec.needs, kind.spec.needs_on_peers
     return Listed(
         name=kind.name,

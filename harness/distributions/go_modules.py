@@ -97,7 +97,7 @@ class GoModule:
         with tempfile.TemporaryDirectory(prefix="broker-chaos-go-") as scratch:
             tool = Tool(directory=Path(scratch), log=Path(scratch) / "log")
             go, _ = go_on_path(tool)
-            return self._released(tool, go, Cache()) if go is not None else ()
+            return self._list_released(tool, go, Cache()) if go is not None else ()
 
     def _build(self, version: str, context: BuildContext, go: Go) -> BuildResult:
         title = f"{self.title} {version}"
@@ -149,14 +149,14 @@ class GoModule:
         title = f"{self.title} {version}"
         if not (DISK_FULL.search(failure.output) or OFFLINE.search(failure.output)):
             if re.search(rf"{re.escape(self.module)}\S*@v{re.escape(version)}{_NO_VERSION}", failure.output):
-                released = self._released(context.tool, go, context.cache)
+                released = self._list_released(context.tool, go, context.cache)
                 return no_such_version(self.title, version, failure, released, source=_SOURCE)
             if _TOO_OLD.search(failure.output):
                 message = f"{title} could not be built: {failure.command} {failure.reason}\n{failure.tail()}".rstrip()
                 return DownloadError(message, hint="GOTOOLCHAIN=auto lets go fetch the version that this module wants")
         return refusal(title, failure, context.cache, source=_SOURCE)
 
-    def _released(self, tool: Tool, go: Go, cache: Cache) -> tuple[str, ...]:
+    def _list_released(self, tool: Tool, go: Go, cache: Cache) -> tuple[str, ...]:
         try:
             environment = go.environment(cache, tool.directory)
             output = tool.run(

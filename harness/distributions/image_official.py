@@ -43,7 +43,7 @@ def require_version(
         version_words: Further words that make it report its version and end.
         head: Regular expression that stands before the version in what it reports.
     """
-    command, answer = _asked(client.images.get(image).id, tuple(commands), version_words)
+    command, answer = _ask(client.images.get(image).id, tuple(commands), version_words)
     require_version_said(image, kind, version, command, answer, head)
     return command
 
@@ -77,7 +77,7 @@ def require_version_said(
 
 
 @lru_cache(maxsize=64)
-def _asked(
+def _ask(
     image_id: str, commands: tuple[tuple[str, ...], ...], version_words: tuple[str, ...]
 ) -> tuple[tuple[str, ...], str]:
     """Return (the command line that exists, what it reported); with an empty one, why none can be started."""

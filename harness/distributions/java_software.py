@@ -121,7 +121,7 @@ class JavaSoftware:
             if self.prepare is not None:
                 self.prepare(command, context)
         except MissingArtifactError as error:
-            released = self._released(context.tool, context.cache)
+            released = self._list_released(context.tool, context.cache)
             raise no_such_version(self.title, version, error.failure, released, source=_SOURCE) from error
         except ToolFailure as failure:
             raise refusal(f"{self.title} {version}", failure, context.cache, source=_SOURCE) from failure
@@ -153,9 +153,9 @@ class JavaSoftware:
     def released(self) -> tuple[str, ...]:
         """Return the released versions that the repositories list and the aliases stand for, oldest first."""
         with tempfile.TemporaryDirectory(prefix=f"broker-chaos-{self.kind}-") as scratch:
-            return self._released(Tool(directory=Path(scratch), log=Path(scratch) / "log"), Cache())
+            return self._list_released(Tool(directory=Path(scratch), log=Path(scratch) / "log"), Cache())
 
-    def _released(self, tool: Tool, cache: Cache) -> tuple[str, ...]:
+    def _list_released(self, tool: Tool, cache: Cache) -> tuple[str, ...]:
         words = [*jar_versions(*self.artifacts[0], tool, cache)]
         words += [exact.removeprefix(f"{self.kind}-") for exact in aliases_of(self.kind).values()]
         return tuple(version for version in released_only(words) if numbers(version) >= self.lines[0].since)

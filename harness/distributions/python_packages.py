@@ -61,7 +61,7 @@ class PythonPackage:
         except ToolFailure as failure:
             missing = re.search(rf"No matching distribution found for {re.escape(self.kind)}==", failure.output)
             if missing and not OFFLINE.search(failure.output):
-                released = self._released(context.tool)
+                released = self._list_released(context.tool)
                 raise no_such_version(self.title, version, failure, released, source=_SOURCE) from failure
             raise refusal(title, failure, context.cache, source=_SOURCE) from failure
         if said.strip() != version:
@@ -80,8 +80,8 @@ class PythonPackage:
     def released(self) -> tuple[str, ...]:
         """Return the released versions that the index has for this Python and the aliases stand for, oldest first."""
         with tempfile.TemporaryDirectory(prefix="broker-chaos-pip-") as scratch:
-            return self._released(Tool(directory=Path(scratch), log=Path(scratch) / "log"))
+            return self._list_released(Tool(directory=Path(scratch), log=Path(scratch) / "log"))
 
-    def _released(self, tool: Tool) -> tuple[str, ...]:
+    def _list_released(self, tool: Tool) -> tuple[str, ...]:
         aliases = [exact.removeprefix(f"{self.kind}-") for exact in aliases_of(self.kind).values()]
         return released_only([*pip_versions(tool, self.kind), *aliases])

@@ -188,7 +188,7 @@ def _run(process: subprocess.Popen[bytes], deadline_ns: int, tick: Callable[[int
     except BaseException:
         _end(process)
         raise
-    return _ended(status)
+    return _describe_end(status)
 
 
 def _serve(process: subprocess.Popen[bytes], ready: Callable[[], bool], deadline_ns: int, stop_ns: int) -> str:
@@ -197,7 +197,7 @@ def _serve(process: subprocess.Popen[bytes], ready: Callable[[], bool], deadline
     try:
         while not ready():
             if process.poll() is not None:
-                return f"{_ended(process.returncode) or 'ended'} before it was ready"
+                return f"{_describe_end(process.returncode) or 'ended'} before it was ready"
             if time.monotonic_ns() > until_ns:
                 _end(process)
                 return f"was not ready within {format_ns(deadline_ns)}"
@@ -214,10 +214,10 @@ def _serve(process: subprocess.Popen[bytes], ready: Callable[[], bool], deadline
     except BaseException:
         _end(process)
         raise
-    return _ended(0 if process.returncode in {0, *_ASKED_TO_END} else process.returncode)
+    return _describe_end(0 if process.returncode in {0, *_ASKED_TO_END} else process.returncode)
 
 
-def _ended(status: int) -> str:
+def _describe_end(status: int) -> str:
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"
     return f"ended with status {status}" if status else ""

@@ -67,7 +67,7 @@ def images() -> Item:
             affects="--runtime auto, which uses processes until they are built",
         )
 
-    return _asked("images", look)
+    return _ask("images", look)
 
 
 def base_image() -> Item:
@@ -80,7 +80,7 @@ def base_image() -> Item:
         based = [name for name, kind in IMAGES.items() if kind.based]
         return base_image_item(known_base(client), why_not_made(), based)
 
-    return _asked("base image", look)
+    return _ask("base image", look)
 
 
 def base_image_item(known: str, lacking: Sequence[str], based: Sequence[str]) -> Item:
@@ -118,7 +118,7 @@ def reaper() -> Item:
         detail = f"{name} is present, and runs in addition" if there else f"{name} is not present, and not needed"
         return Item(name="reaper", status=ItemStatus.OK, detail=f"{detail}: leftovers of a dead run are found by label")
 
-    return _asked("reaper", look)
+    return _ask("reaper", look)
 
 
 def _answer(deadline_s: float = _DEADLINE_S) -> tuple[dict[str, Any], str]:
@@ -138,7 +138,7 @@ def _answer(deadline_s: float = _DEADLINE_S) -> tuple[dict[str, Any], str]:
         return {}, f"no Docker engine answers: {error}"
 
 
-def _asked(name: str, look: Callable[[docker_engine.Client], Item]) -> Item:
+def _ask(name: str, look: Callable[[docker_engine.Client], Item]) -> Item:
     """Return what ``look`` finds; where no engine answers that is said once, by the item of the runtime."""
     _, why = _answer()
     if not why:

@@ -105,7 +105,7 @@ class Deployment:
         await self._monitor.start(self._monitor_spec())
         await self.admin.create_topic(self._plan)
         await asyncio.gather(*(worker.wait_ready() for worker in first))
-        await self._settled()
+        await self._wait_settled()
         await self.prove_no_bypass()
 
     async def prove_no_bypass(self) -> None:
@@ -233,7 +233,7 @@ class Deployment:
         )
         return self._parts.bypasses(self.topology, self._addresses, processes)
 
-    async def _settled(self) -> None:
+    async def _wait_settled(self) -> None:
         """Wait until the broker says that consumers own what they should; raises StartError."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_S

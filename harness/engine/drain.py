@@ -42,7 +42,7 @@ class Drain:
         for producer in self._producers:
             producer.send_command("stop_sending")
         timeout = self._bound.settle_ns / 1e9
-        return await _finished(self._producers, timeout)
+        return await _wait_finished(self._producers, timeout)
 
     async def consumers_catch_up(self) -> str:
         """Wait until the broker says that everything was consumed; journal its word, partition by partition.
@@ -88,7 +88,7 @@ class Drain:
         for consumer in self._consumers:
             consumer.send_command("stop")
         timeout = self._bound.leave_ns / 1e9
-        return await _finished(self._consumers, timeout)
+        return await _wait_finished(self._consumers, timeout)
 
     async def _quiet(self, deadline: float) -> bool:
         """Wait until no consumer has taken or finished anything for ``_QUIET_S``; False when the deadline passed."""
@@ -124,7 +124,7 @@ class Drain:
             )
 
 
-async def _finished(workers: Sequence[RunWorker], timeout_s: float) -> list[str]:
+async def _wait_finished(workers: Sequence[RunWorker], timeout_s: float) -> list[str]:
     """Wait until workers have finished; return a sentence for each that did not.
 
     What it held is no finding: it was cut off by us, or broke down as it ended.

@@ -56,23 +56,23 @@ async def wait_for(trigger: Trigger, sources: TriggerSources, start_ns: int) -> 
     """Look until the state is seen or its time, counted from ``start_ns``, is over."""
     deadline_ns = start_ns + trigger.within_ns
     observed = "it was never examined"
-    look = _look(trigger, sources)
+    query = _query(trigger, sources)
     while (rest_ns := deadline_ns - monotonic_ns()) > 0:
         try:
             async with asyncio.timeout(rest_ns / NS_PER_S):
-                held, observed = await look()
+                held, observed = await query()
                 if held:
                     return Sighting(seen_ns=monotonic_ns(), observed=observed)
                 await asyncio.sleep(POLL_S)
         except TimeoutError:
-            continue  # the time is over, or a look had a limit of its own
+            continue  # the time is over, or a query had a limit of its own
         except (HarnessError, OSError) as error:
             observed = f"it could not be examined: {error}"
             await asyncio.sleep(POLL_S)
     return Sighting(seen_ns=0, observed=observed)
 
 
-def _look(trigger: Trigger, sources: TriggerSources) -> StateQuery:
+def _query(trigger: Trigger, sources: TriggerSources) -> StateQuery:
     if trigger.group:
         return _group(trigger.group, sources)
     if trigger.leader_of is not None:
@@ -83,17 +83,17 @@ def _look(trigger: Trigger, sources: TriggerSources) -> StateQuery:
 
 
 def _group(state: str, sources: TriggerSources) -> StateQuery:
-    async def look() -> tuple[bool, str]:
+    async def query() -> tuple[bool, str]:
         now = await sources.group_state()
         return now == state, f"the group was {now}"
 
-    return look
+    return query
 
 
 def _leader(partition: int, wanted: str, sources: TriggerSources) -> StateQuery:
     first = ""
 
-    async def look() -> tuple[bool, str]:
+    async def query() -> tuple[bool, str]:
         nonlocal first
         now = await sources.leader(partition)
         first = first or now
@@ -101,22 +101,22 @@ def _leader(partition: int, wanted: str, sources: TriggerSources) -> StateQuery:
         before = f" (first {first})" if wanted == MOVED else ""
         return held, f"partition {partition} was led by {now or 'no node'}{before}"
 
-    return look
+    return query
 
 
 def _after(fault: str, healed: asyncio.Event) -> StateQuery:
-    async def look() -> tuple[bool, str]:
+    async def query() -> tuple[bool, str]:
         return healed.is_set(), f"{fault} was {'' if healed.is_set() else 'not yet '}healed"
 
-    return look
+    return query
 
 
 def _count(trigger: Trigger, sources: TriggerSources) -> StateQuery:
-    async def look() -> tuple[bool, str]:
+    async def query() -> tuple[bool, str]:
         done = sources.counters()
         if trigger.backlog:
             backlog = max(0, done.acknowledged - done.processed)
             return holds(trigger.backlog, backlog), f"the backlog was {backlog}"
         return holds(trigger.processed, done.processed), f"{done.processed} messages were processed"
 
-    return look
+    return query

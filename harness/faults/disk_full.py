@@ -66,7 +66,7 @@ class DiskFull(HealingFault[DiskFullOptions]):
         """Make room, and bring back what does not serve."""
         if self.span.healed_ns:
             return
-        await self._look()
+        await self._measure()
         for name in self._filled:
             await self._has_power(name)
             await asyncio.to_thread(self._disk(name).free, self.id)
@@ -76,7 +76,7 @@ class DiskFull(HealingFault[DiskFullOptions]):
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Judge whether the file system reports at most ``leave`` free, and refuses a file that is larger."""
-        await self._look()
+        await self._measure()
         return tuple(self._full(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
@@ -136,7 +136,7 @@ class DiskFull(HealingFault[DiskFullOptions]):
         except StartError:
             return True  # not mounted
 
-    async def _look(self) -> None:
+    async def _measure(self) -> None:
         """Ask the file systems while the fault acts; once it is healed, the last such answer stands."""
         if self.span.healed_ns:
             return

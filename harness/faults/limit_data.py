@@ -68,7 +68,7 @@ class LimitData(LinkToxic[LimitDataOptions]):
         """
         limit, direction = self.options.bytes_, self.options.direction
         down = direction in {"down", "both"} and sample.received == limit
-        up = limit < sample.sent <= limit + look_bytes(self.options) + _FRAME_BYTES
+        up = limit < sample.sent <= limit + probe_bytes(self.options) + _FRAME_BYTES
         return down or (direction in {"up", "both"} and up)
 
     def _carried(self, sample: Sample) -> str:
@@ -81,7 +81,7 @@ class LimitData(LinkToxic[LimitDataOptions]):
         return min(counted[self.options.direction])
 
 
-def look_bytes(options: LimitDataOptions) -> int:
+def probe_bytes(options: LimitDataOptions) -> int:
     """Return how much a round trip of the look carries: several fit, and then one does not."""
     return min(max(options.bytes_ // _PARTS, 512), _LOOK_BYTES)
 
@@ -91,7 +91,7 @@ def _probe(channel: str) -> str:
 
 
 def _extra_probe(options: LimitDataOptions) -> ExtraProbe:
-    return bulk_probe(options.direction, look_bytes(options))
+    return bulk_probe(options.direction, probe_bytes(options))
 
 
 FAULTS.register("limit_data")(

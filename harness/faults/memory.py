@@ -67,12 +67,12 @@ class Memory(HealingFault[MemoryOptions]):
         """Lift the limit, and start again what the kernel has ended."""
         for name in self._before:
             await asyncio.to_thread(self.context.nodes[name].limit_memory, self.id, None)
-        await self._look()
+        await self._measure()
         await asyncio.gather(*(self._lives[name].up() for name in self._ended))
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Judge whether the limit reads back, and the kernel counted that the node ran into it."""
-        await self._look()
+        await self._measure()
         return tuple(self._judge_limit(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
@@ -110,7 +110,7 @@ class Memory(HealingFault[MemoryOptions]):
                     raise
             await asyncio.sleep(0.05)
 
-    async def _look(self) -> None:
+    async def _measure(self) -> None:
         """Read what the kernel says while the fault acts; once it is healed, the last such reading stands."""
         if self.span.healed_ns:
             return

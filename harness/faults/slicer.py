@@ -69,13 +69,13 @@ class Slicer(LinkToxic[SlicerOptions]):
         yield evidence.sentence("healing", link, self._probe(channel), proven, observed, required)
 
     def _probe(self, channel: str) -> str:
-        return f"{look_bytes(self.options)} bytes through {channel}"
+        return f"{probe_bytes(self.options)} bytes through {channel}"
 
     def _length(self, channel: str, window: Window | None) -> int | None:
         return length_ns(self.context, self.extra_probe(channel), window)
 
 
-def look_bytes(options: SlicerOptions) -> int:
+def probe_bytes(options: SlicerOptions) -> int:
     """Return how much the look sends: enough pieces for their pauses to show."""
     pieces = -(-_LOOK_NS // options.delay_ns)
     return min(max(pieces * (options.size_bytes + options.variation_bytes), _LEAST_BYTES), _MOST_BYTES)
@@ -85,11 +85,11 @@ def added_ns(options: SlicerOptions) -> int:
     """Return how much longer that takes in one direction at least: a piece is no larger than size and variation
     together.
     """
-    return look_bytes(options) // (options.size_bytes + options.variation_bytes) * options.delay_ns
+    return probe_bytes(options) // (options.size_bytes + options.variation_bytes) * options.delay_ns
 
 
 def _extra_probe(options: SlicerOptions) -> ExtraProbe:
-    return bulk_probe(options.direction, look_bytes(options))
+    return bulk_probe(options.direction, probe_bytes(options))
 
 
 def _validate(options: SlicerOptions, place: FaultPlace | None) -> Iterator[Refusal]:

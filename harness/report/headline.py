@@ -82,7 +82,7 @@ def canary(result: RunResult) -> str:
     if result.outcome is Verdict.INCONCLUSIVE:
         return f"canary: inconclusive; expected to fail: {must}"
     wrong = [
-        f"expected {name} to fail, but it {_ended(judged[name].verdict) if name in judged else 'was not judged'}"
+        f"expected {name} to fail, but it {_describe_end(judged[name].verdict) if name in judged else 'was not judged'}"
         for name in result.must_fail
         if name not in failed
     ]
@@ -93,7 +93,7 @@ def canary(result: RunResult) -> str:
     return f"canary: did not fail as expected: {'; '.join(wrong) or must}"
 
 
-def _ended(verdict: Verdict) -> str:
+def _describe_end(verdict: Verdict) -> str:
     return "passed" if verdict is Verdict.PASS else f"is {verdict.value}"
 
 

@@ -79,7 +79,7 @@ def _draw_legend(canvas: Canvas, lines: list[Series], scale: ValueAxis) -> None:
 def _path(axis: TimeAxis, scale: ValueAxis, series: Series) -> str:
     """Return path data with a gap wherever there is no value; between gaps at most ``_POINTS_MAX`` points."""
     pieces, pen = [], "M"
-    for t_ns, value in _thinned(series):
+    for t_ns, value in _thin(series):
         if not math.isfinite(value):
             pen = "M"
             continue
@@ -88,7 +88,7 @@ def _path(axis: TimeAxis, scale: ValueAxis, series: Series) -> str:
     return "".join(pieces)
 
 
-def _thinned(series: Series) -> list[tuple[int, float]]:
+def _thin(series: Series) -> list[tuple[int, float]]:
     """Return at most about ``_POINTS_MAX`` points; of each group the lowest and the highest, so that no
     peak is lost.
     """

@@ -42,14 +42,14 @@ def variants(source: Source) -> tuple[Variant, ...]:
             if problem.location not in refused:
                 seen.setdefault(problem, []).append(combination.labels)
         del reader.problems[len(general) :]
-    problems = [*general, *(_told(problem, where, count) for problem, where in seen.items())]
+    problems = [*general, *(_with_variants(problem, where, count) for problem, where in seen.items())]
     if problems:
         unique = dict.fromkeys(problems)
         raise ScenarioError(sorted(unique, key=lambda item: (item.location.line, item.location.column)))
     return tuple(found)
 
 
-def _told(problem: Problem, where: list[Mapping[str, str]], count: int) -> Problem:
+def _with_variants(problem: Problem, where: list[Mapping[str, str]], count: int) -> Problem:
     """Return the problem, with the first variant that has it when others do not."""
     if len(where) == count:
         return problem

@@ -14,7 +14,7 @@ from harness.scenario import document
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.document import Node, Sequence, as_written
 from harness.scenario.head import NODE_PATTERN, ZONE_PATTERN
-from harness.scenario.image import image_misfit
+from harness.scenario.image import image_problem
 from harness.scenario.members import worker_names
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
@@ -115,7 +115,7 @@ def _check_fit(
         message = f"{name or 'the broker'} does not run with {cluster.nodes} nodes"
         reader.add(deepest(root, "cluster", "nodes").at, message, f"known: {counts}")
         return False
-    message, hint = image_misfit(cluster.image, spec.aliases.get(name, name))
+    message, hint = image_problem(cluster.image, spec.aliases.get(name, name))
     if message:
         reader.add(deepest(root, "cluster", "image").at, message, hint)
     for refusal in () if spec.validate is None else spec.validate(name, cluster, workload):

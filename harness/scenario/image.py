@@ -11,7 +11,7 @@ _TAG = re.compile(r":v?(?P<version>\d+(?:\.\d+){0,2}(?:-(?:RC|rc)\.?\d+)?)(?:-[\
 """A tag that names a version, whole or in part, and perhaps what it is built on (``2.12-alpine``)."""
 
 
-def image_misfit(image: str, exact: str) -> tuple[str, str]:
+def image_problem(image: str, exact: str) -> tuple[str, str]:
     """Return (why an image cannot hold a distribution, hint); empty when it may.
 
     Args:

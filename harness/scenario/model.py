@@ -1,6 +1,6 @@
-"""What a scenario says, as immutable data: the shapes that the loader fills and the plan carries.
+"""What a scenario says, as immutable data: the classes that the loader fills and the plan carries.
 
-Pure: knows no broker, fault or check by name. Their option shapes are handed to the loader in a ``Vocabulary``.
+Pure: knows no broker, fault or check by name. The loader gets the classes of their options in a ``Vocabulary``.
 YAML names are the field names without the unit suffix: ``handler_time_ns: Duration`` is written ``handler_time: 5ms``.
 """
 
@@ -126,7 +126,7 @@ class Workload:
         drain_ns: How long consumers may take to reach the end of the log after the last fault is healed.
         zones: Zone name → worker names (``c0``, ``p1``) whose links are apart from everyone else's; workers not
             named are in zone ``clients``.
-        producer, consumer: Client options; shapes from the broker.
+        producer, consumer: Client options, as the broker defines them.
     """
 
     producers: int = field(default=1, metadata={"minimum": 1, "maximum": 256})

@@ -36,7 +36,7 @@ def make_plan(variant: Variant, seed: int | None = None) -> Plan:
     chosen = next((given for given in (seed, variant.seed) if given is not None), None)
     if chosen is None:
         chosen = secrets.randbelow(2**32)
-    faults = sorted((_planned(entry, chosen) for entry in variant.faults), key=lambda fault: fault.at_ns)
+    faults = sorted((_plan_fault(entry, chosen) for entry in variant.faults), key=lambda fault: fault.at_ns)
     plan = Plan(
         scenario=variant.scenario,
         file=variant.file,
@@ -95,7 +95,7 @@ def variant_label(plan: Plan) -> str:
     return ", ".join(f"{path}={value}" for path, value in plan.variant.items())
 
 
-def _planned(entry: FaultEntry, seed: int) -> PlannedFault:
+def _plan_fault(entry: FaultEntry, seed: int) -> PlannedFault:
     targets = entry.candidates
     if entry.on.mode == "random":
         targets = (targets[derive(seed, entry.id, "target") % len(targets)],)

@@ -30,13 +30,13 @@ WORDS = ("on", "id", "at", "when", "for")
 
 
 def read_faults(
-    node: Node | None, shapes: Mapping[str, FaultSpec], place: TargetField | None, reader: NodeReader
+    node: Node | None, specs: Mapping[str, FaultSpec], place: TargetField | None, reader: NodeReader
 ) -> tuple[FaultEntry, ...]:
     """Return the faults in file order; those with problems are reported and left out.
 
     Args:
         node: The list under ``faults``; None when there is none.
-        shapes: Registered faults.
+        specs: Registered faults.
         place: What targets may name; None when the cluster or workload could not be read.
         reader: Collects the problems.
     """
@@ -45,11 +45,11 @@ def read_faults(
     if not isinstance(node, Sequence):
         reader.add(node.at, "faults must be a list", "e.g. faults: [{<fault>: {…}, on: {…}, at: 10s, for: 5s}]")
         return ()
-    read = [_words(item, index, shapes, reader) for index, item in enumerate(node.items)]
+    read = [_words(item, index, specs, reader) for index, item in enumerate(node.items)]
     _check_ids([words for words in read if words is not None], reader)
     found: list[tuple[FaultEntry, Words]] = []
     for index, words in enumerate(read):
-        entry = _read_entry(words, index, shapes[words.kind.text], place, reader) if words is not None else None
+        entry = _read_entry(words, index, specs[words.kind.text], place, reader) if words is not None else None
         if words is not None and entry is not None:
             found.append((entry, words))
     found = ordered(found, [words.id for words in read if words is not None], reader)
@@ -57,7 +57,7 @@ def read_faults(
     return tuple(entry for entry, _ in found)
 
 
-def _words(node: Node, index: int, shapes: Mapping[str, FaultSpec], reader: NodeReader) -> Words | None:
+def _words(node: Node, index: int, specs: Mapping[str, FaultSpec], reader: NodeReader) -> Words | None:
     """Return the entry's keys when exactly one of them is a known fault."""
     if not isinstance(node, document.Mapping):
         reader.add(node.at, f"faults.{index} must be a mapping", "e.g. {<fault>: {…}, on: {…}, at: 10s, for: 5s}")
@@ -66,11 +66,11 @@ def _words(node: Node, index: int, shapes: Mapping[str, FaultSpec], reader: Node
     strange = False
     for entry in node.entries:
         name = entry.key.text
-        if name in shapes:
+        if name in specs:
             known.append(entry)
         elif name not in WORDS:
             strange = True
-            reader.add(entry.key.at, f"unknown fault {name!r}", nearest(name, (*shapes, *WORDS)))
+            reader.add(entry.key.at, f"unknown fault {name!r}", nearest(name, (*specs, *WORDS)))
     if len(known) > 1:
         first, second = known[0].key.text, known[1].key
         reader.add(second.at, f"one entry holds one fault, not {first} and {second.text}", "make it a second entry")
@@ -78,7 +78,7 @@ def _words(node: Node, index: int, shapes: Mapping[str, FaultSpec], reader: Node
     if not known:
         _times(node, index, reader)
         if not strange:
-            reader.add(node.at, f"faults.{index} names no fault", f"known: {', '.join(sorted(shapes))}")
+            reader.add(node.at, f"faults.{index} names no fault", f"known: {', '.join(sorted(specs))}")
         return None
     written = node.get("id")
     name = written.text if isinstance(written, Scalar) and written.kind == "str" else ""

@@ -1,4 +1,4 @@
-"""One variant of a scenario: a tree with the matrix put in, read into the shapes of the model.
+"""One variant of a scenario: a tree with the matrix put in, read into the classes of the model.
 
 Owns the top-level keys. How cluster, workload and broker fit together is said in fit, faults are read in timeline.
 """

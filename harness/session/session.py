@@ -188,10 +188,10 @@ def _run_one(
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             engine.record.error = f"the run directory cannot be written: {error.strerror}"
             engine.record.exit_code = ExitCode.ENVIRONMENT
-    return _judged(plan, engine.run_dir, engine.record, listener)
+    return _judge(plan, engine.run_dir, engine.record, listener)
 
 
-def _judged(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) -> RunResult:
+def _judge(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) -> RunResult:
     shown = RunDir(Path(relative(run_dir.path)))
     result = judge(plan, shown, record, reproduce_command(plan, record.runtime))
     try:

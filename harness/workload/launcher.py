@@ -52,7 +52,7 @@ class Worker:
         self._run_dir = run_dir
         self._on_change = on_change
         self._log = run_dir / "logs" / f"{spec.worker}.log"
-        self._process = SupervisedProcess(spec.worker, ledger, self._log, self._died)
+        self._process = SupervisedProcess(spec.worker, ledger, self._log, self._on_exit)
         self._reader: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._finished = asyncio.Event()
@@ -243,7 +243,7 @@ class Worker:
         path.write_text(json.dumps(dataclasses.asdict(spec)), encoding="utf-8")
         return path
 
-    def _died(self, code: int) -> None:
+    def _on_exit(self, code: int) -> None:
         self._on_change(self, "died", code)
 
     async def _read(self) -> None:

@@ -78,7 +78,7 @@ class KafkaConsumer:
             if monotonic_ns() > deadline:
                 raise StartError(f"{self._session.spec.worker} cannot start at {addresses}: {trouble}")
             self._consumer.poll(0.05)
-        self._consumer.subscribe([TOPIC], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._consumer.subscribe([TOPIC], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._lost)
 
     def run(self) -> None:
         """Poll until asked to stop; then finish what is held, commit and leave the group."""
@@ -209,10 +209,10 @@ class KafkaConsumer:
         if assigned:
             self._consumer.resume(assigned)
 
-    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._owns(AssignEvent, partitions)
 
-    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Give partitions back: what is being handled may be finished and committed first."""
         taken = {item.partition for item in partitions}
         if self._work is not None:

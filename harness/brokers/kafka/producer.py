@@ -80,12 +80,12 @@ class KafkaProducer:
     def connect(self) -> None:
         """Reach the cluster, and with transactions fence earlier incarnations; raises StartError."""
         deadline_ns = monotonic_ns() + int(_CONNECT_S * NS_PER_S)
-        self._until_taken(lambda: self._producer.list_topics(timeout=_ATTEMPT_S), deadline_ns)
+        self._retry_until_accepted(lambda: self._producer.list_topics(timeout=_ATTEMPT_S), deadline_ns)
         if self._options.transaction:
             # Tried again, the library goes on with the request that it has begun.
-            self._until_taken(lambda: self._producer.init_transactions(_ATTEMPT_S), deadline_ns)
+            self._retry_until_accepted(lambda: self._producer.init_transactions(_ATTEMPT_S), deadline_ns)
 
-    def _until_taken(self, request: Callable[[], object], deadline_ns: int) -> None:
+    def _retry_until_accepted(self, request: Callable[[], object], deadline_ns: int) -> None:
         """Repeat a request that may succeed later until it does; raises StartError."""
         while True:
             try:
@@ -144,7 +144,7 @@ class KafkaProducer:
         if self._options.transaction and not self._transaction:
             self._producer.begin_transaction()
             self._begun_ns = monotonic_ns()
-        produce, delivered = self._producer.produce, self._delivered
+        produce, delivered = self._producer.produce, self._on_delivery
         bodies = encode_all(keys, seqs, spec.payload_bytes)
         for ordinal, body, partition in zip(range(first, first + count), bodies, partitions.tolist(), strict=True):
             try:
@@ -159,7 +159,9 @@ class KafkaProducer:
         while isinstance(error, BufferError):
             self._serve(_WAIT_S)
             try:
-                self._producer.produce(TOPIC, body, partition=partition, on_delivery=partial(self._delivered, ordinal))
+                self._producer.produce(
+                    TOPIC, body, partition=partition, on_delivery=partial(self._on_delivery, ordinal)
+                )
                 return
             except (BufferError, KafkaException) as again:
                 error = again
@@ -168,7 +170,7 @@ class KafkaProducer:
         if not self._options.transaction:  # else it has no report at the transaction's end, which tells it apart
             self._settle([ordinal], Outcome.FAIL)
 
-    def _delivered(self, ordinal: int, error: KafkaError | None, message: Message) -> None:
+    def _on_delivery(self, ordinal: int, error: KafkaError | None, message: Message) -> None:
         """Take one delivery report; called by the library within ``poll``, once a message: the hot path
         of producers.
         """

@@ -190,7 +190,7 @@ class NatsAdmin:
                 ping_interval=1,
                 max_outstanding_pings=2,
                 allow_reconnect=True,
-                error_cb=self._failed,
+                error_cb=self._on_error,
             )
             try:
                 await asyncio.wait_for(connecting, self._connect_s)  # it would go on for as long as no node answers
@@ -201,7 +201,7 @@ class NatsAdmin:
             self._client = client
         return self._client.jetstream(timeout=_REQUEST_S)
 
-    async def _failed(self, _: Exception) -> None:
+    async def _on_error(self, _: Exception) -> None:
         """Swallow the client's asynchronous errors: nodes come and go here by design.
 
         What nats-py connected to and got no INFO from it leaves open: a published port of a container whose node is

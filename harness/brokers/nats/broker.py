@@ -102,15 +102,15 @@ def _config(name: str, launch: Launch) -> dict[str, Any]:
                 f"nats-route://{link.address}" for link in launch.addresses.links.values() if link.source == name
             ],
         }
-    return _merged(config, launch.plan.cluster.config)
+    return _merge(config, launch.plan.cluster.config)
 
 
-def _merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``base`` with ``extra`` laid over it, map by map."""
     result = dict(base)
     for key, value in extra.items():
         ours = result.get(key)
-        result[key] = _merged(ours, value) if isinstance(ours, Mapping) and isinstance(value, Mapping) else value
+        result[key] = _merge(ours, value) if isinstance(ours, Mapping) and isinstance(value, Mapping) else value
     return result
 
 

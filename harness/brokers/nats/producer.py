@@ -162,9 +162,9 @@ class NatsProducer:
             self._retry(send, repr(error))
             return
         self._in_flight[future] = send
-        future.add_done_callback(self._answered)
+        future.add_done_callback(self._on_answer)
 
-    def _answered(self, future: asyncio.Future[api.PubAck]) -> None:
+    def _on_answer(self, future: asyncio.Future[api.PubAck]) -> None:
         send = self._in_flight.pop(future, None)
         if send is None:
             return  # given up before; the client cancelled it

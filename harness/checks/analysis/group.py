@@ -31,7 +31,7 @@ class GroupReport(NamedTuple):
     known: bool
 
 
-def told(history: History) -> tuple[GroupReport, ...]:
+def reports_of(history: History) -> tuple[GroupReport, ...]:
     """Return the observer's answers as spans, up to the end of everything; of silence, what was said before it."""
     events = history.of_kind(GroupEvent)
     found: list[GroupReport] = []
@@ -101,7 +101,7 @@ def unstable(history: History) -> Intervals:
     meaning = history.facts.meaning
     observed = [
         (span.start_ns, span.end_ns)
-        for span in told(history)
+        for span in reports_of(history)
         if span.state != UNKNOWN and meaning(span.state) != "settled"
     ]
     return union([*observed, *eager_spans(history)])
@@ -110,7 +110,7 @@ def unstable(history: History) -> Intervals:
 def rebalances(history: History) -> Intervals:
     """Return the rebalances, by either source; those that touch are one."""
     meaning = history.facts.meaning
-    observed = [(span.start_ns, span.end_ns) for span in told(history) if meaning(span.state) == "rebalancing"]
+    observed = [(span.start_ns, span.end_ns) for span in reports_of(history) if meaning(span.state) == "rebalancing"]
     return union([*observed, *eager_spans(history)])
 
 
@@ -128,7 +128,7 @@ def beginnings(history: History, span: tuple[int, int]) -> list[tuple[str, str]]
     do.
     """
     start, end = span
-    spans = told(history)
+    spans = reports_of(history)
     before = [item for item in spans if item.start_ns < start and item.workers]
     after = [item for item in spans if item.end_ns > start and item.start_ns <= end and item.workers]
     found: dict[str, str] = {}

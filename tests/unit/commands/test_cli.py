@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from harness import commands
 from harness.commands import cli as command_line
-from harness.commands.cli import COMMANDS, _guarded, cli
+from harness.commands.cli import COMMANDS, _run_guarded, cli
 from harness.errors import ExitCode, NothingSelectedError, StartError, UsageError
 
 VALID = """
@@ -30,7 +30,7 @@ expect:
 
 
 def _code(*words: str) -> int:
-    return _guarded(lambda: cli.main(args=list(words), standalone_mode=False))
+    return _run_guarded(lambda: cli.main(args=list(words), standalone_mode=False))
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_every_way_out_has_its_code(error: BaseException, code: int) -> None:
     def fails() -> None:
         raise error
 
-    assert _guarded(fails) == code
+    assert _run_guarded(fails) == code
 
 
 def test_a_crash_never_looks_like_a_violation(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _guarded(lambda: 1 / 0) == ExitCode.INTERNAL
+    assert _run_guarded(lambda: 1 / 0) == ExitCode.INTERNAL
     assert "Traceback" not in capsys.readouterr().err
 
 

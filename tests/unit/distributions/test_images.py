@@ -22,7 +22,7 @@ from harness.distributions.image_store import HeldImage, build_images, images_js
 from harness.distributions.images import _context
 from harness.errors import ScenarioError, UnfitEnvironmentError, UsageError
 from harness.scenario.expand import variants
-from harness.scenario.image import image_misfit
+from harness.scenario.image import image_problem
 from harness.scenario.load import load_text
 from harness.session.vocabulary import vocabulary
 
@@ -55,7 +55,7 @@ HELD = HeldImage(
     ],
 )
 def test_an_image_may_hold_what_its_tag_does_not_deny(image: str, exact: str) -> None:
-    assert image_misfit(image, exact) == ("", "")
+    assert image_problem(image, exact) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_an_image_may_hold_what_its_tag_does_not_deny(image: str, exact: str) ->
     ],
 )
 def test_an_image_of_another_version_is_told(image: str, exact: str, hint: str) -> None:
-    message, told = image_misfit(image, exact)
+    message, told = image_problem(image, exact)
     assert image.strip() in message
     assert hint in told
 
