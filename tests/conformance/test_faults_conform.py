@@ -295,6 +295,8 @@ NEEDS = {
     "add_partitions": BrokerAbility.ADD_PARTITIONS,
     "kill of the coordinator": BrokerAbility.COORDINATOR,
     "latency to a partition's leader": BrokerAbility.PARTITION_LEADERS,
+    "latency to one client alone": BrokerAbility.ZONES,
+    "move_leader": BrokerAbility.MOVE_LEADER,
     "move_leader of a partition": BrokerAbility.PARTITION_LEADERS,
     "restart of the coordinator": BrokerAbility.COORDINATOR,
 }
@@ -358,7 +360,7 @@ def _cases(*, sabotaged: bool) -> list[Any]:
     for (name, case), broker, runtime in itertools.product(sorted(CASES.items()), WANTED, RUNTIMES):
         if not _fits(name, broker):
             continue
-        first = broker == WANTED[0] or name in NEEDS
+        first = broker == next(able for able in WANTED if _fits(name, able))
         plain = name == case.kind
         if runtime == RUNTIMES[0]:
             differs = not sabotaged or first or case.kind in ASKS_THE_BROKER

