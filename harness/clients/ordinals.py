@@ -5,7 +5,7 @@ Owns that a step is made in turn and once. Knows no journal, and not what the fl
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -15,14 +15,28 @@ _KEPT: Final = 1 << 16
 """From so many ordinals on, those that are over are forgotten."""
 
 
-@functools.cache
-def _adding(adds: int) -> bytes:
-    """Return the table by which flags are added to bytes."""
-    return bytes(value | adds for value in range(256))
-
-
 class RecordingError(RuntimeError):
     """A client makes a step out of turn: a mistake of the client, whose journal would not say what happened."""
+
+
+class OrdinalStep:
+    """One step that ordinals make.
+
+    Args:
+        name: What an ordinal is after it, for people.
+        needs: Flags that it must have before, all of them.
+        forbids: Flags of which it must have none.
+        adds: Flags that it has after it.
+
+    Attributes:
+        after: Flags before → flags after; 0 = out of turn.
+    """
+
+    def __init__(self, name: str, *, needs: int = 0, forbids: int, adds: int) -> None:
+        self.name, self.needs, self.forbids = name, needs, forbids
+        self.after = bytes(
+            value | adds if value & needs == needs and not value & forbids else 0 for value in range(256)
+        )
 
 
 class Ordinals:
@@ -50,52 +64,41 @@ class Ordinals:
         """Add so many; return the first of them."""
         if len(self._flags) > self._full:
             self._forget()
-        first = self.end
+        first = self._base + len(self._flags)
         self._flags += self._new * count
         return first
 
-    def advance(self, first: int, count: int, *, needs: int = 0, forbids: int, adds: int, step: str) -> None:
-        """Add flags to [first, first + count).
+    def advance(self, step: OrdinalStep, first: int, count: int = 1) -> None:
+        """Let [first, first + count) make a step.
 
         Raises:
             RecordingError: One of them does not exist, lacks a flag that it needs or has one that is forbidden; then
                 none changed.
         """
         flags, start = self._flags, first - self._base
-        if count == 1 and 0 <= start < len(flags):
-            value = flags[start]
-            if value & needs == needs and not value & forbids:
-                flags[start] = value | adds
+        if start >= 0 and start + count <= len(flags):
+            if count == 1:
+                if after := step.after[flags[start]]:
+                    flags[start] = after
+                    return
+            elif 0 not in (part := flags[start : start + count].translate(step.after)):
+                flags[start : start + count] = part
                 return
-        elif start >= 0 and start + count <= len(flags):
-            part = flags[start : start + count]
-            values = part[:1] if count and part.count(part[0]) == count else set(part)
-            if all(value & needs == needs and not value & forbids for value in values):
-                flags[start : start + count] = part.translate(_adding(adds))
-                return
-        raise self._refused(range(first, first + count), needs, forbids, step)
+        raise self._refused(step, range(first, first + count))
 
-    def advance_each(self, ordinals: NDArray[np.int64], *, needs: int = 0, forbids: int, adds: int, step: str) -> None:
-        """Add flags to each of many ordinals; raises as ``advance``, and when one is named twice."""
+    def advance_each(self, step: OrdinalStep, ordinals: NDArray[np.int64]) -> None:
+        """Let each of many ordinals make a step; raises as ``advance``, and when one is named twice."""
         if not ordinals.size:
             return
-        places, ordered = ordinals - self._base, np.sort(ordinals)  # in order already, so this costs little
-        if (
-            ordered[0] < self._base
-            or ordered[-1] >= self.end
-            or (ordered[1:] == ordered[:-1]).any()
-            or (((flags := self._view()[places]) & (needs | forbids)) != needs).any()
-        ):
-            raise self._refused(ordinals.tolist(), needs, forbids, step)
-        self._view()[places] = flags | adds
-
-    def of(self, first: int, count: int) -> NDArray[np.uint8]:
-        """Return a copy of the flags of [first, first + count); all of them must still be kept."""
-        return self._view()[first - self._base : first - self._base + count].copy()
-
-    def _view(self) -> NDArray[np.uint8]:
-        # Never kept: a bytearray that is being looked at cannot grow.
-        return np.frombuffer(self._flags, np.uint8)
+        ordered = np.sort(ordinals)  # in order already for the most part, so this costs little
+        if ordered[0] < self._base or ordered[-1] >= self.end or np.count_nonzero(ordered[1:] == ordered[:-1]):
+            raise self._refused(step, ordinals.tolist())
+        # The view is never kept: a bytearray that is being looked at cannot grow.
+        view, places = np.frombuffer(self._flags, np.uint8), ordinals - self._base
+        after = view[places].tobytes().translate(step.after)
+        if 0 in after:
+            raise self._refused(step, ordinals.tolist())
+        view[places] = np.frombuffer(after, np.uint8)
 
     def _forget(self) -> None:
         over = self._flags.translate(self._over).find(1)
@@ -104,15 +107,15 @@ class Ordinals:
         self._base += over
         self._full = max(self._kept, 2 * len(self._flags))
 
-    def _refused(self, ordinals: range | list[int], needs: int, forbids: int, step: str) -> RecordingError:
+    def _refused(self, step: OrdinalStep, ordinals: Iterable[int]) -> RecordingError:
         for ordinal in ordinals:
             if ordinal < 0 or ordinal >= self.end:
-                return RecordingError(f"ordinal {ordinal} cannot be {step}: only {self.end} are recorded")
-            value = self._flags[ordinal - self._base] if ordinal >= self._base else forbids
-            if value & forbids:
+                return RecordingError(f"ordinal {ordinal} cannot be {step.name}: only {self.end} are recorded")
+            value = self._flags[ordinal - self._base] if ordinal >= self._base else step.forbids
+            if value & step.forbids:
                 return RecordingError(
-                    f"ordinal {ordinal} cannot be {step}: it has ended, or this step was recorded before"
+                    f"ordinal {ordinal} cannot be {step.name}: it has ended, or this step was recorded before"
                 )
-            if value & needs != needs:
-                return RecordingError(f"ordinal {ordinal} cannot be {step}: what comes before it is not recorded")
-        return RecordingError(f"an ordinal cannot be {step} twice")
+            if value & step.needs != step.needs:
+                return RecordingError(f"ordinal {ordinal} cannot be {step.name}: what comes before it is not recorded")
+        return RecordingError(f"an ordinal cannot be {step.name} twice")

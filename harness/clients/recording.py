@@ -11,25 +11,28 @@ ns, stamped here.
 
 from __future__ import annotations
 
+import functools
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.clients.ordinals import Ordinals, RecordingError
+from harness.clients.batches import Batch, OpenBatches, Records, deliveries, positions
+from harness.clients.ordinals import Ordinals, OrdinalStep, RecordingError
 from harness.clock import monotonic_ns
-from harness.history.record import RECORD_DTYPE, Flag, Journal, Outcome, RecordKind
+from harness.history.record import Flag, Journal, Outcome, RecordKind, alike
 
 __all__ = ["Batch", "DeliveryRecorder", "RecordingError", "Records", "SendRecorder", "deliveries", "positions"]
 
-Records = NDArray[np.void]
-"""Of ``RECORD_DTYPE``."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _OPEN: Final = 1
 _SETTLED: Final = 2
+
+_SETTLE: Final = OrdinalStep("settled", forbids=_SETTLED, adds=_SETTLED)
 
 _DELIVERED: Final = 1
 _PROCESSED: Final = 2
@@ -37,8 +40,13 @@ _ASKED: Final = 4
 _ACKNOWLEDGED: Final = 8
 _RETURNED: Final = 16
 
+_PROCESS: Final = OrdinalStep("processed", forbids=_PROCESSED | _RETURNED, adds=_PROCESSED)
+_GIVE_BACK: Final = OrdinalStep("given back", forbids=_PROCESSED | _RETURNED, adds=_RETURNED)
+_ASK: Final = OrdinalStep("acknowledged", needs=_PROCESSED, forbids=_ASKED | _RETURNED, adds=_ASKED)
+_ASK_EARLY: Final = OrdinalStep("acknowledged", forbids=_ASKED | _RETURNED, adds=_ASKED)
+_REPORT: Final = OrdinalStep("reported as acknowledged", needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED)
+
 _DUPLICATE: Final = int(Flag.DUPLICATE)
-_REDELIVERED: Final = int(Flag.REDELIVERED)
 _CONFIRMED: Final = int(Flag.CONFIRMED)
 
 
@@ -52,7 +60,7 @@ class SendRecorder:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._state = Ordinals(_OPEN, frozenset({_OPEN | _SETTLED}))
-        self._added = 0
+        self._added: list[tuple[int, int, int]] = []
 
     @property
     def recorded(self) -> int:
@@ -61,26 +69,24 @@ class SendRecorder:
 
     def add(self, key: int, seq: int, partition: int) -> None:
         """Note one send; it is recorded, and has an ordinal, only once ``record`` returned."""
-        self._journal.send(monotonic_ns(), key, seq, partition)
-        self._added += 1
+        self._added.append((key, seq, partition))
 
     def record(self) -> int:
         """Write what was added; return the ordinal of the first, the others follow in order. Now they
         may be attempted.
         """
+        added, self._added = self._added, []
+        self._journal.sends(monotonic_ns(), added)
         self._journal.flush()
-        added, self._added = self._added, 0
-        return self._state.extend(added)
+        return self._state.extend(len(added))
 
     def record_all(self, keys: NDArray[np.int64], seqs: NDArray[np.int64], partitions: NDArray[np.int64]) -> int:
         """Write many sends at once; return the ordinal of the first. Now they may be attempted."""
-        records = np.zeros(len(keys), RECORD_DTYPE)
-        records["kind"], records["count"], records["t"] = RecordKind.SEND, 1, monotonic_ns()
+        records = alike(len(keys), RecordKind.SEND, t=monotonic_ns())
         records["key"], records["seq"], records["partition"] = keys, seqs, partitions
-        records["offset"] = records["ref"] = -1
         self._journal.extend(records)
-        self._added += len(records)
-        return self.record()
+        self._journal.flush()
+        return self._state.extend(len(keys))
 
     def settle(self, ordinal: int, outcome: Outcome, *, offset: int = -1, duplicate: bool = False) -> None:
         """Note the outcome of one send, which reaches the file with the next write.
@@ -88,7 +94,7 @@ class SendRecorder:
         Raises:
             RecordingError: It was not recorded, or is settled already.
         """
-        self._state.advance(ordinal, 1, forbids=_SETTLED, adds=_SETTLED, step="settled")
+        self._state.advance(_SETTLE, ordinal)
         self._journal.sent(monotonic_ns(), outcome, _DUPLICATE if duplicate else 0, offset, ordinal)
 
     def settle_all(
@@ -96,12 +102,11 @@ class SendRecorder:
     ) -> None:
         """Note one outcome of many sends, with their offsets where they are known; raises as ``settle``."""
         refs = np.array(ordinals, np.int64)
-        self._state.advance_each(refs, forbids=_SETTLED, adds=_SETTLED, step="settled")
-        records = np.zeros(refs.size, RECORD_DTYPE)
-        records["kind"], records["count"], records["t"] = RecordKind.SENT, 1, monotonic_ns()
-        records["outcome"], records["ref"] = outcome, refs
-        records["key"] = records["partition"] = records["seq"] = -1
-        records["offset"] = -1 if offsets is None else offsets
+        self._state.advance_each(_SETTLE, refs)
+        records = alike(refs.size, RecordKind.SENT, t=monotonic_ns(), outcome=outcome)
+        records["ref"] = refs
+        if offsets is not None:
+            records["offset"] = offsets
         self._journal.extend(records)
 
     def flush(self) -> None:
@@ -109,61 +114,40 @@ class SendRecorder:
         self._journal.flush()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Deliveries that are recorded.
-
-    Attributes:
-        first: Ordinal of the first one; the others follow in order.
-        size: How many.
-        positions: Partition → the offset behind the last of them.
-    """
-
-    first: int
-    size: int
-    positions: Mapping[int, int]
-
-
-@dataclass(slots=True)
-class _Open:
-    """A batch some of which is not processed yet."""
-
-    first: int
-    records: Records
-    left: int
-
-
 class DeliveryRecorder:
-    """The deliveries of one consumer incarnation, and what becomes of them; any thread may call.
+    """The deliveries of one consumer incarnation, and what becomes of them.
 
     Args:
         journal: Of the incarnation; nothing else may record in it.
         acknowledged: Each delivery is acknowledged by itself, not by positions or not at all.
         early: The client acknowledges or commits before the handler, on purpose.
+        shared: Any thread may call; without, one alone, which spares a lock for each step.
     """
 
-    def __init__(self, journal: Journal, *, acknowledged: bool = False, early: bool = False) -> None:
+    def __init__(
+        self, journal: Journal, *, acknowledged: bool = False, early: bool = False, shared: bool = True
+    ) -> None:
         self._journal = journal
-        self._lock = threading.RLock()
         self._early = early
+        self._ask = _ASK_EARLY if early else _ASK
         ends = _PROCESSED | _ACKNOWLEDGED if acknowledged else _PROCESSED
         over = frozenset(value for value in range(256) if value & _RETURNED or value & ends == ends)
         self._state = Ordinals(_DELIVERED, over)
-        self._open: list[_Open] = []
-        self._ends: dict[int, int] = {}
+        self._open = OpenBatches()
         self._begun: dict[tuple[int, int], int] = {}
+        if shared:
+            lock = threading.RLock()
+            for name in [name for name in vars(DeliveryRecorder) if not name.startswith("_")]:
+                setattr(self, name, _guarded(getattr(self, name), lock))
 
     def deliver(self, records: Records) -> Batch:
         """Write a batch that ``deliveries`` made, stamped with now; only then may its first handler begin."""
         records["t"] = monotonic_ns()
-        with self._lock:
-            self._journal.extend(records)
-            self._journal.flush()
-            batch = Batch(first=self._state.extend(records.size), size=records.size, positions=positions(records))
-            if records.size:
-                self._open.append(_Open(batch.first, records, records.size))
-                self._ends.update(batch.positions)
-            return batch
+        self._journal.extend(records)
+        self._journal.flush()
+        batch = Batch(first=self._state.extend(records.size), size=records.size, positions=positions(records))
+        self._open.add(batch, records)
+        return batch
 
     def deliver_each(self, rows: Sequence[tuple[int, int, int, int, int, int]]) -> int:
         """Write single deliveries; only then may the first handler begin. Positions are not known of them.
@@ -174,12 +158,9 @@ class DeliveryRecorder:
         Returns:
             Ordinal of the first; the others follow in order.
         """
-        delivered, now = self._journal.delivered, monotonic_ns()
-        with self._lock:
-            for key, seq, partition, offset, attempt, ref in rows:
-                delivered(now, _REDELIVERED if attempt > 1 else 0, attempt, key, partition, seq, offset, ref)
-            self._journal.flush()
-            return self._state.extend(len(rows))
+        self._journal.deliveries(monotonic_ns(), rows)
+        self._journal.flush()
+        return self._state.extend(len(rows))
 
     def processed(self, first: int, count: int) -> None:
         """Write that the handlers of a range of deliveries have ended.
@@ -187,24 +168,17 @@ class DeliveryRecorder:
         Raises:
             RecordingError: One of them was not delivered, was processed before or was given back.
         """
-        with self._lock:
-            self._state.advance(first, count, forbids=_PROCESSED | _RETURNED, adds=_PROCESSED, step="processed")
-            now = monotonic_ns()
-            self._journal.add(RecordKind.PROCESSED, t=now, outcome=Outcome.OK, count=count, ref=first)
-            self._journal.flush()
-            self._close(first, count)
+        self._state.advance(_PROCESS, first, count)
+        self._journal.processed(monotonic_ns(), first, count)
+        self._journal.flush()
+        self._open.close(first, count)
 
     def give_back(self, ordinal: int) -> None:
         """Note that a delivery's handler never begins, because its partition was taken away; raises as
         ``processed``.
         """
-        with self._lock:
-            self._state.advance(ordinal, 1, forbids=_PROCESSED | _RETURNED, adds=_RETURNED, step="given back")
-            for batch in self._open:
-                if 0 <= (row := ordinal - batch.first) < batch.records.size:
-                    partition, offset = int(batch.records["partition"][row]), int(batch.records["offset"][row])
-                    self._ends[partition] = min(offset, self._ends.get(partition, offset))
-            self._close(ordinal, 1)
+        self._state.advance(_GIVE_BACK, ordinal)
+        self._open.give_back(ordinal)
 
     def acknowledge(self, first: int, count: int) -> None:
         """Ask whether a range may be acknowledged now; call it before the broker hears of it.
@@ -213,9 +187,7 @@ class DeliveryRecorder:
             RecordingError: One of them is not processed yet (with ``early``: not delivered), or was acknowledged
                 before.
         """
-        needs = 0 if self._early else _PROCESSED
-        with self._lock:
-            self._state.advance(first, count, needs=needs, forbids=_ASKED | _RETURNED, adds=_ASKED, step="acknowledged")
+        self._state.advance(self._ask, first, count)
 
     def acknowledged(self, first: int, count: int, outcome: Outcome, *, confirmed: bool) -> None:
         """Note what became of an acknowledgement; it reaches the file with the next write, as nothing rests on it
@@ -224,12 +196,8 @@ class DeliveryRecorder:
         Raises:
             RecordingError: ``acknowledge`` was not asked, or this was noted before.
         """
-        with self._lock:
-            self._state.advance(
-                first, count, needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED, step="reported as acknowledged"
-            )
-            flags, now = _CONFIRMED if confirmed else 0, monotonic_ns()
-            self._journal.add(RecordKind.ACKED, t=now, outcome=outcome, flags=flags, count=count, ref=first)
+        self._state.advance(_REPORT, first, count)
+        self._journal.acked(monotonic_ns(), outcome, _CONFIRMED if confirmed else 0, first, count)
 
     def begin_commit(self, wanted: Mapping[int, int]) -> None:
         """Write that these positions (partition → next offset) may be committed from now on; call it before they can
@@ -241,67 +209,37 @@ class DeliveryRecorder:
             RecordingError: Something below a position is not processed yet, or nothing was delivered below it (never
                 with ``early``).
         """
-        with self._lock:
-            if not self._early:
-                for partition, position in wanted.items():
-                    self._require_processed(partition, position)
-            now = monotonic_ns()
+        if not self._early:
             for partition, position in wanted.items():
-                self._begun[partition, position] = now
-                self._journal.commit(now, now, partition, position, Outcome.UNKNOWN, 0)
-            self._journal.flush()
+                self._open.require_over(partition, position)
+        now = monotonic_ns()
+        for partition, position in wanted.items():
+            self._begun[partition, position] = now
+            self._journal.commit(now, now, partition, position, Outcome.UNKNOWN, 0)
+        self._journal.flush()
 
     def end_commit(self, partition: int, position: int, outcome: Outcome) -> None:
         """Note what became of a commit, also of one that the library made by itself; written by the next ``flush``."""
-        with self._lock:
-            begun = self._begun.pop((partition, position), -1)
-            flags = _CONFIRMED if outcome is Outcome.OK else 0
-            self._journal.commit(monotonic_ns(), begun, partition, position, outcome, flags)
+        begun = self._begun.pop((partition, position), -1)
+        flags = _CONFIRMED if outcome is Outcome.OK else 0
+        self._journal.commit(monotonic_ns(), begun, partition, position, outcome, flags)
 
     def polled(self, count: int, longest_ns: int) -> None:
         """Write that there were ``count`` polls since the last call, at most ``longest_ns`` apart."""
-        with self._lock:
-            self._journal.poll(monotonic_ns(), count, longest_ns)
-            self._journal.flush()
+        self._journal.poll(monotonic_ns(), count, longest_ns)
+        self._journal.flush()
 
     def flush(self) -> None:
         """Write what is noted."""
-        with self._lock:
-            self._journal.flush()
-
-    def _close(self, first: int, count: int) -> None:
-        """Count a range out of the open batches that it overlaps."""
-        for batch in self._open:
-            batch.left -= max(0, min(first + count, batch.first + batch.records.size) - max(first, batch.first))
-        self._open = [batch for batch in self._open if batch.left]
-
-    def _require_processed(self, partition: int, position: int) -> None:
-        if position > self._ends.get(partition, -1):
-            raise RecordingError(f"position {position} of partition {partition} is behind all that was delivered")
-        for batch in self._open:
-            below = (batch.records["partition"] == partition) & (batch.records["offset"] < position)
-            waiting = self._state.of(batch.first, batch.records.size) & (_PROCESSED | _RETURNED) == 0
-            if (below & waiting).any():
-                offset = int(batch.records["offset"][below & waiting][0])
-                raise RecordingError(
-                    f"position {position} of partition {partition} is not to be committed: offset {offset} is not "
-                    "processed"
-                )
+        self._journal.flush()
 
 
-def deliveries(
-    keys: NDArray[np.int64], seqs: NDArray[np.int64], partitions: Sequence[int | None], offsets: Sequence[int | None]
-) -> Records:
-    """Return a batch of deliveries for ``DeliveryRecorder.deliver``; no attempt is known of them."""
-    records = np.zeros(len(keys), RECORD_DTYPE)
-    records["kind"], records["ref"] = RecordKind.DELIVERED, -1
-    records["key"], records["seq"] = keys, seqs
-    records["partition"], records["offset"] = partitions, offsets
-    return records
+def _guarded(step: Callable[_P, _T], lock: threading.RLock) -> Callable[_P, _T]:
+    """Return a step that only one thread at a time can make."""
 
+    @functools.wraps(step)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with lock:
+            return step(*args, **kwargs)
 
-def positions(records: Records) -> dict[int, int]:
-    """Return partition → the offset behind the last of these deliveries."""
-    partitions = records["partition"]
-    last = {index: int(np.flatnonzero(partitions == index)[-1]) for index in set(partitions.tolist())}
-    return {index: int(records["offset"][row]) + 1 for index, row in last.items()}
+    return guarded

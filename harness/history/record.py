@@ -41,7 +41,7 @@ import dataclasses
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +63,8 @@ RECORD: Final = struct.Struct("<BBHIqiiqqq")
 """kind, outcome, flags, count, t, key, partition, seq, offset, ref"""
 
 _pack = RECORD.pack
+_pack_send = struct.Struct("<16siiq16s").pack
+"""What SENDs of one time have in common up to ``key``, key, partition, seq, and what follows."""
 
 FIELDS: Final = (
     ("kind", "u1"),
@@ -98,6 +100,7 @@ class RecordKind(IntEnum):
 
 
 _SEND, _SENT, _DELIVERED = int(RecordKind.SEND), int(RecordKind.SENT), int(RecordKind.DELIVERED)
+_PROCESSED, _ACKED = int(RecordKind.PROCESSED), int(RecordKind.ACKED)
 _COMMIT, _POLL = int(RecordKind.COMMIT), int(RecordKind.POLL)
 
 
@@ -127,8 +130,16 @@ class Flag(IntFlag):
     CONFIRMED = 4
 
 
+_OK, _REDELIVERED = int(Outcome.OK), int(Flag.REDELIVERED)
+
+
 class JournalError(UnfitEnvironmentError):
     """A journal could not be written whole; the worker stops before it acknowledges anything more."""
+
+
+def alike(size: int, kind: int, *, t: int = 0, outcome: int = 0, count: int = 1) -> NDArray[np.void]:
+    """Return so many records of one kind whose other columns are to be filled in, and are -1 until then."""
+    return np.frombuffer(bytearray(_pack(kind, outcome, 0, count, t, -1, -1, -1, -1, -1) * size), RECORD_DTYPE)
 
 
 class Journal:
@@ -177,19 +188,34 @@ class Journal:
         """Pack one record; it is recorded only once ``flush`` returned."""
         self._pending += _pack(kind, outcome, flags, count, t, key, partition, seq, offset, ref)
 
-    def send(self, t: int, key: int, seq: int, partition: int) -> None:
-        """Pack a SEND; the hot path of producers, hence without keywords."""
-        self._pending += _pack(_SEND, 0, 0, 1, t, key, partition, seq, -1, -1)
+    def sends(self, t: int, rows: Iterable[tuple[int, int, int]]) -> None:
+        """Pack SENDs of one time: (key, seq, partition) of each. A hot path of producers."""
+        alike = _pack(_SEND, 0, 0, 1, t, -1, -1, -1, -1, -1)
+        head, tail = alike[:16], alike[-16:]
+        self._pending += b"".join([_pack_send(head, key, partition, seq, tail) for key, seq, partition in rows])
 
     def sent(self, t: int, outcome: int, flags: int, offset: int, ref: int) -> None:
-        """Pack the SENT of one SEND; the hot path of producers, hence without keywords."""
+        """Pack the SENT of one SEND; a hot path of producers, hence without keywords."""
         self._pending += _pack(_SENT, outcome, flags, 1, t, -1, -1, -1, offset, ref)
 
-    def delivered(
-        self, t: int, flags: int, attempt: int, key: int, partition: int, seq: int, offset: int, ref: int
-    ) -> None:
-        """Pack a DELIVERED; the hot path of consumers, hence without keywords."""
-        self._pending += _pack(_DELIVERED, 0, flags, attempt, t, key, partition, seq, offset, ref)
+    def deliveries(self, t: int, rows: Iterable[tuple[int, int, int, int, int, int]]) -> None:
+        """Pack DELIVEREDs of one time: (key, seq, partition, offset, attempt, ref) of each; a later attempt than the
+        first is REDELIVERED. A hot path of consumers.
+        """
+        self._pending += b"".join(
+            [
+                _pack(_DELIVERED, 0, _REDELIVERED if attempt > 1 else 0, attempt, t, key, partition, seq, offset, ref)
+                for key, seq, partition, offset, attempt, ref in rows
+            ]
+        )
+
+    def processed(self, t: int, first: int, count: int) -> None:
+        """Pack the PROCESSED of a range whose handlers have ended well; a hot path of consumers."""
+        self._pending += _pack(_PROCESSED, _OK, 0, count, t, -1, -1, -1, -1, first)
+
+    def acked(self, t: int, outcome: int, flags: int, first: int, count: int) -> None:
+        """Pack the ACKED of a range; a hot path of consumers."""
+        self._pending += _pack(_ACKED, outcome, flags, count, t, -1, -1, -1, -1, first)
 
     def commit(self, t: int, begun: int, partition: int, position: int, outcome: int, flags: int) -> None:
         """Pack a COMMIT of a position.

@@ -52,7 +52,9 @@ class KafkaConsumer:
     ) -> None:
         self._session, self._options = session, options
         self.counters = session.counters
-        self._recorder = DeliveryRecorder(session.journal, early=options.commit == "auto-before")
+        self._recorder = DeliveryRecorder(
+            session.journal, early=options.commit == "auto-before", shared=options.handler_in == "worker"
+        )
         self._commits = Commits(session, options.commit, self._recorder)
         configuration = {**common, **_configuration(session, options), "on_commit": self._commits.answered}
         self._consumer = Consumer(configuration, logger=logger)

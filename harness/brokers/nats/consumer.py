@@ -52,8 +52,8 @@ class NatsConsumer:
         self._client = client
         self._options = options = ConsumerOptions(**session.spec.options)
         self._handler = Handler(session, options.handler_time_ns)
-        self._recorder = DeliveryRecorder(
-            session.journal, acknowledged=options.ack != "none", early=options.ack_when == "before"
+        self._recorder = DeliveryRecorder(  # by the loop alone, also when a thread handles
+            session.journal, acknowledged=options.ack != "none", early=options.ack_when == "before", shared=False
         )
 
     async def run(self) -> None:

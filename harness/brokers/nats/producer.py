@@ -27,6 +27,7 @@ from harness.history.record import Outcome
 _MSG_ID = "Nats-Msg-Id"
 _SWEEP_S = 0.02
 _QUEUED_MAX = 4096
+_OK, _FAIL, _UNKNOWN = Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN  # found faster: needed for each answer
 
 _DEFINITE = frozenset({10002, 10023, 10028, 10047, 10054, 10060, 10070, 10071, 10097, 10109, 10164})
 """JetStream error codes with which the server refuses a message before its log: resources, limits, a sealed stream, an
@@ -88,9 +89,9 @@ class NatsProducer:
             await self._rest(until_ns=monotonic_ns() + 10_000_000_000)
         left, self._in_flight = self._in_flight, {}  # an answer that is late finds nothing to settle
         for send in left.values():
-            self._settle(send, Outcome.UNKNOWN)
+            self._settle(send, _UNKNOWN)
         for send in self._retrying:
-            self._settle(send, Outcome.UNKNOWN if send.maybe_stored else Outcome.FAIL)
+            self._settle(send, _UNKNOWN if send.maybe_stored else _FAIL)
         self._sends.flush()
 
     def _finished(self) -> bool:
@@ -176,7 +177,7 @@ class NatsProducer:
         error = future.exception()
         if error is None:
             ack = future.result()
-            self._settle(send, Outcome.OK, offset=ack.seq, duplicate=bool(ack.duplicate))
+            self._settle(send, _OK, offset=ack.seq, duplicate=bool(ack.duplicate))
             return
         if not _definite(error):
             send.maybe_stored = True
@@ -185,7 +186,7 @@ class NatsProducer:
     def _retry(self, send: _Send, reason: str) -> None:
         self._session.errors.add(f"publish: {reason}")
         if send.attempts > self._options.retries:
-            self._settle(send, Outcome.UNKNOWN if send.maybe_stored else Outcome.FAIL)
+            self._settle(send, _UNKNOWN if send.maybe_stored else _FAIL)
             return
         send.not_before_ns = monotonic_ns() + self._options.retry_wait_ns
         self._retrying.append(send)
@@ -193,9 +194,9 @@ class NatsProducer:
     def _settle(self, send: _Send, outcome: Outcome, *, offset: int = -1, duplicate: bool = False) -> None:
         self._sends.settle(send.ordinal, outcome, offset=offset, duplicate=duplicate)
         counters = self._session.counters
-        if outcome is Outcome.OK:
+        if outcome is _OK:
             counters.acknowledged += 1
-        elif outcome is Outcome.FAIL:
+        elif outcome is _FAIL:
             counters.failed += 1
         else:
             counters.unknown += 1

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.clients.ordinals import Ordinals
+from harness.clients.ordinals import Ordinals, OrdinalStep
 from harness.clients.recording import DeliveryRecorder, RecordingError, Records, SendRecorder, deliveries, positions
 from harness.history.record import HEADER_BYTES, RECORD_DTYPE, Flag, Journal, Outcome, RecordKind
 
@@ -255,23 +256,48 @@ def test_polls_are_recorded_at_once(journal: Journal) -> None:
     assert (row["kind"], row["count"], row["offset"]) == (RecordKind.POLL, 7, 900)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_of_several_threads_one_at_a_time_records(
+    shared: bool, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = DeliveryRecorder(journal, shared=shared)
+    writing, go_on = threading.Event(), threading.Event()
+
+    def flush() -> None:
+        writing.set()
+        go_on.wait(10)
+
+    monkeypatch.setattr(journal, "flush", flush)
+    first = threading.Thread(target=recorder.flush)
+    second = threading.Thread(target=recorder.end_commit, args=(0, 4, Outcome.OK))
+    first.start()
+    assert writing.wait(10)
+    second.start()
+    second.join(0.1 if shared else 10)
+    assert bool(journal._pending) is not shared
+    go_on.set()
+    for thread in (first, second):
+        thread.join(10)
+    assert journal._pending
+
+
 def test_what_is_over_is_forgotten_and_refused_all_the_same() -> None:
-    state = Ordinals(1, frozenset({3}), kept=10)
+    state, done = Ordinals(1, frozenset({3}), kept=10), OrdinalStep("done", forbids=2, adds=2)
     for turn in range(50):
         first = state.extend(5)
         assert first == turn * 5
         if turn:
-            state.advance(first - 5, 5, forbids=2, adds=2, step="done")
+            state.advance(done, first - 5, 5)
     assert len(state._flags) < 30
     for ordinals in ([0], [244], [245, 0], [250]):
         with pytest.raises(RecordingError):
-            state.advance_each(np.array(ordinals), forbids=2, adds=2, step="done")
+            state.advance_each(done, np.array(ordinals))
     with pytest.raises(RecordingError):
-        state.advance(0, 1, forbids=2, adds=2, step="done")
+        state.advance(done, 0, 1)
     with pytest.raises(RecordingError):
-        state.advance(243, 3, forbids=2, adds=2, step="done")
-    state.advance_each(np.array([247, 245, 246]), forbids=2, adds=2, step="done")
-    state.advance(248, 2, forbids=2, adds=2, step="done")
+        state.advance(done, 243, 3)
+    state.advance_each(done, np.array([247, 245, 246]))
+    state.advance(done, 248, 2)
     state.extend(20)
     state.extend(1)
     assert len(state._flags) == 21
