@@ -1,30 +1,32 @@
 """Histories: every journal and event file of one run, merged and ready to be judged.
 
-Owns what a crash may leave behind (a torn last record, a torn last line) and what it may not. Knows the formats of
-docs/history.md; must never know a broker, a fault kind, a check or a scenario.
+Owns what follows from all files together; the files themselves are read next door (files). Must never know a broker, a
+fault kind, a check or a scenario.
 """
 
 from __future__ import annotations
 
 import functools
-import json
-import struct
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, TypeVar, overload
+from typing import TypeVar, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from harness.errors import HarnessError, relative
+from harness.errors import relative
 from harness.history.epochs import Epochs
-from harness.history.event_form import from_json
 from harness.history.events import Event, FaultEvent, LeaderEvent, OwnershipEvent, PhaseEvent, WorkerEvent
 from harness.history.facts import Facts
+from harness.history.files import (
+    EVENTS_SUFFIX,
+    HistoryError,
+    JournalView,
+    missing_files,
+    read_events,
+    read_journal,
+    require_one_clock,
+)
 from harness.history.index import Index
 from harness.history.ownership_spans import OwnershipTenure, ownership_spans
-from harness.history.record import HEADER_BYTES, MAGIC, RECORD_DTYPE, VERSION, RecordKind
+from harness.history.record import RECORD_DTYPE, RecordKind
 from harness.history.spans import (
     FaultWindow,
     LeaderSpan,
@@ -38,66 +40,10 @@ from harness.history.spans import (
 
 __all__ = ["RECORD_DTYPE", "History", "HistoryError", "JournalView"]
 
-_EVENTS_SUFFIX: Final = ".events.jsonl"
-
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Event)
 G = TypeVar("G", bound=Event)
 H = TypeVar("H", bound=Event)
-
-
-class HistoryError(HarnessError):
-    """A run directory does not hold one readable history: nothing can be judged from it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class JournalView:
-    """One incarnation's journal.
-
-    Attributes:
-        name: ``<worker>.<incarnation>``, as findings name it.
-        worker, incarnation, role: Who wrote it; incarnations count from 1.
-        header: The whole header (``clock``, ``mono_ns``, ``wall_ns``, ``targets``…).
-        records: Structured array, read-only and mapped when it comes from a file.
-        kinds: The records' ``kind`` column, contiguous.
-    """
-
-    name: str
-    worker: str
-    incarnation: int
-    role: str
-    header: Mapping[str, Any]
-    records: NDArray[np.void]
-    kinds: NDArray[np.uint8]
-
-    @staticmethod
-    def of(name: str, role: str, records: NDArray[np.void], header: Mapping[str, Any] | None = None) -> JournalView:
-        """Return a view over ``records``; worker and incarnation come from ``name`` (``c0.1``).
-
-        Raises:
-            HistoryError: When a record is of an unknown kind or the name has no incarnation.
-        """
-        worker, _, incarnation = name.rpartition(".")
-        if not worker or not incarnation.isdigit():
-            raise HistoryError(f"journal {name!r} is not named <worker>.<incarnation>")
-        kinds = np.ascontiguousarray(records["kind"])
-        if kinds.size and (kinds.min() < min(RecordKind) or kinds.max() > max(RecordKind)):
-            at = int(np.flatnonzero((kinds < min(RecordKind)) | (kinds > max(RecordKind)))[0])
-            raise HistoryError(f"journal {name}: record {at} of {kinds.size} is of unknown kind {int(kinds[at])}")
-        return JournalView(
-            name=name,
-            worker=worker,
-            incarnation=int(incarnation),
-            role=role,
-            header=dict(header or {}),
-            records=records,
-            kinds=kinds,
-        )
-
-    def select(self, kind: RecordKind) -> NDArray[np.void]:
-        """Return a copy of the records of one kind, in order."""
-        chosen: NDArray[np.void] = self.records[self.kinds == kind]
-        return chosen
 
 
 class History:
@@ -109,6 +55,7 @@ class History:
         facts: What the configuration makes true.
         notes: Sentences on what reading had to tolerate (torn records…).
         torn: Names of the journals that end in a torn record.
+        missing: Sentences on what is not there although it was written.
     """
 
     def __init__(
@@ -118,12 +65,14 @@ class History:
         facts: Facts,
         notes: Iterable[str] = (),
         torn: Iterable[str] = (),
+        missing: Iterable[str] = (),
     ) -> None:
         self.journals = tuple(sorted(journals, key=lambda view: (view.worker, view.incarnation)))
         self.events = tuple(sorted(events, key=lambda event: event.t))
         self.facts = facts
         self.notes = tuple(notes)
         self.torn = frozenset(torn)
+        self.missing = tuple(missing)
 
     @staticmethod
     def of(
@@ -146,19 +95,19 @@ class History:
         notes: list[str] = []
         torn: list[str] = []
         journals = [
-            view for path in sorted(folder.glob("*.journal")) if (view := _read_journal(path, notes, torn)) is not None
+            view for path in sorted(folder.glob("*.journal")) if (view := read_journal(path, notes, torn)) is not None
         ]
         if not journals:
             raise HistoryError(f"{relative(folder)} holds no journal")
-        _require_one_clock(journals)
+        require_one_clock(journals)
         events: list[Event] = []
-        for path in sorted(folder.glob(f"*{_EVENTS_SUFFIX}")):
-            events += _read_events(path, notes)
+        for path in sorted(folder.glob(f"*{EVENTS_SUFFIX}")):
+            events += read_events(path, notes)
         try:
             facts = Facts.load(run_dir / "facts.json")
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise HistoryError(f"cannot read {relative(run_dir / 'facts.json')}: {error}") from error
-        return History(journals, events, facts, notes, torn)
+        return History(journals, events, facts, notes, torn, missing_files(folder, journals, events))
 
     @overload
     def of_kind(self, first: type[E], /) -> tuple[E, ...]: ...
@@ -241,63 +190,3 @@ class History:
             return Index.build([(view.name, view.kinds, view.records) for view in self.journals])
         except ValueError as error:
             raise HistoryError(str(error)) from error
-
-
-def _read_journal(path: Path, notes: list[str], torn_names: list[str]) -> JournalView | None:
-    """Map one journal, or return None when its writer died before the header was whole."""
-    name = path.name.removesuffix(".journal")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
-    if not (head[: len(MAGIC)] == MAGIC or MAGIC.startswith(head)):
-        raise HistoryError(f"{path.name} is not a journal: it starts with {head[:4]!r}")
-    if size < HEADER_BYTES:
-        notes.append(f"journal {name}: its writer died before the header was written; it holds no record")
-        return None
-    (version,) = struct.unpack_from("<I", head, len(MAGIC))
-    if version != VERSION:
-        raise HistoryError(f"journal {name} has format version {version}; this harness reads version {VERSION}")
-    try:
-        header = json.loads(head[len(MAGIC) + 4 :])
-        role = str(header["role"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise HistoryError(f"journal {name}: the header is damaged ({error})") from error
-    count, torn = divmod(size - HEADER_BYTES, RECORD_DTYPE.itemsize)
-    if torn:
-        torn_names.append(name)
-        notes.append(f"journal {name}: the last record is torn ({torn} of {RECORD_DTYPE.itemsize} bytes); dropped")
-    records: NDArray[np.void] = (
-        np.memmap(path, RECORD_DTYPE, mode="r", offset=HEADER_BYTES, shape=(count,))
-        if count
-        else np.empty(0, RECORD_DTYPE)
-    )
-    if count and int(records["kind"][-1]) == 0:
-        torn_names.append(name)
-        notes.append(f"journal {name}: the last record is empty (its write did not finish); dropped")
-        records = records[:-1]
-    return JournalView.of(name, role, records, header)
-
-
-def _require_one_clock(journals: Sequence[JournalView]) -> None:
-    """Refuse journals whose monotonic clocks cannot be compared (another boot, another time namespace)."""
-    first = journals[0]
-    for view in journals[1:]:
-        if view.header.get("clock") != first.header.get("clock"):
-            raise HistoryError(
-                f"journals {first.name} and {view.name} were written under different clocks"
-                f" ({first.header.get('clock')} and {view.header.get('clock')}): their times cannot be compared"
-            )
-
-
-def _read_events(path: Path, notes: list[str]) -> list[Event]:
-    """Read one event file; only its last line may be torn."""
-    *lines, rest = path.read_bytes().split(b"\n")
-    if rest:
-        notes.append(f"events {path.name}: the last line is torn; dropped")
-    events: list[Event] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            events.append(from_json(json.loads(line), path.name.removesuffix(_EVENTS_SUFFIX)))
-        except ValueError as error:
-            raise HistoryError(f"{path.name}:{number}: not an event ({error})") from error
-    return events

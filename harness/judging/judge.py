@@ -6,39 +6,28 @@ Owns how checks, evidence and the run's own troubles become one verdict. Starts 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from harness.checks.analysis.group import unnamed_states
-from harness.checks.base import plural
 from harness.checks.judge import judge_all
 from harness.clock import monotonic_ns
 from harness.engine.engine import RunRecord
 from harness.engine.rundir import RunDir
 from harness.errors import ExitCode, HarnessError
 from harness.faults.base import FAULTS
-from harness.history.events import ErrorEvent, EvidenceEvent, FaultEvent, MachineEvent, ProofEvent
+from harness.history.events import EvidenceEvent, FaultEvent
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.judging.series import timeline_of
+from harness.judging.weaknesses import blocking_reasons, weakening_reasons
 from harness.result import EvidenceItem, FaultResult, RunResult
 from harness.scenario.model import Plan, PlannedFault
 from harness.scenario.trigger import in_words
-from harness.units import format_ns
 from harness.verdict import CheckResult, Verdict
 
 _DECLARED = ("warmup", "faults", "drain")
-_ERRORS_SHOWN = 3
-_SENT_SHARE_MIN = 0.25
-"""Below this share of the messages due, a pass would be green by absence. (An outage that stops producers for most of a
-run stays above it; a broker that refuses everything does not.)"""
-
-CPU_CONTENTION = "CPU contention"
-_SHORT_SHARE = 0.7
-"""From this share of the time on, a limit on time may have been missed for the machine's sake."""
 
 
 def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
@@ -58,8 +47,8 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
     window = history.window("faults")
     zero_ns = None if window is None else window[0]
     faults = tuple(_fault(fault, history, zero_ns or 0) for fault in plan.timeline)
-    blocking = (*_blocking(history, record, faults), *_idle(plan, history))
-    weaknesses = (*blocking, *history.notes, *_machine(history), *_lateness(faults), *_client_errors(history))
+    blocking = tuple(blocking_reasons(plan, history, record, faults))
+    weaknesses = (*blocking, *weakening_reasons(history, faults))
     verdict = Verdict.worst(
         [result.verdict for result in checks if result.expected] + [Verdict.INCONCLUSIVE] * bool(blocking)
     )
@@ -184,76 +173,6 @@ def _evidence(event: EvidenceEvent) -> EvidenceItem:
         observed=event.observed,
         required=event.required,
     )
-
-
-def _blocking(history: History, record: RunRecord, faults: Iterable[FaultResult]) -> Iterable[str]:
-    """Yield everything that makes a pass impossible, whatever the checks say."""
-    if record.error:
-        yield f"the run did not complete: {record.error.splitlines()[0]}"
-    yield from record.problems
-    for fault in faults:
-        if not fault.proven:
-            yield f"fault {fault.id} is not proven: {_unproven(fault)}"
-    proofs = [event for event in history.of_kind(ProofEvent) if event.proof == "no-bypass"]
-    if not proofs:
-        yield "no proof that all client traffic went through Toxiproxy"
-    if record.drain and not record.error:
-        yield f"drain incomplete: {record.drain}"
-    if unnamed := unnamed_states(history):
-        yield unnamed
-    monitor = next((view for view in history.journals if view.role == "monitor"), None)
-    if monitor is None or not monitor.records.size:
-        yield "the monitor recorded nothing: stalls of the machine and outages are unknown"
-
-
-def _unproven(fault: FaultResult) -> str:
-    if fault.applied_at_ns is None and not fault.evidence:
-        return "it was never applied"
-    for item in fault.evidence:
-        if not item.proven:
-            return f"{item.stage} on {item.target}: {item.probe}: {item.observed} (required: {item.required})"
-    seen = {item.stage for item in fault.evidence}
-    return f"no evidence of {' or '.join(sorted({'effect', 'healing'} - seen)) or 'anything'}"
-
-
-def _idle(plan: Plan, history: History) -> Iterable[str]:
-    """Yield a sentence when too little of the workload was sent for the guarantees to mean anything."""
-    workload = plan.workload
-    due = workload.rate_per_s * (workload.warmup_ns + workload.duration_ns) / 1e9
-    sent = int(history.index.sends.t.size)
-    if sent < due * _SENT_SHARE_MIN:
-        yield f"producers sent only {sent:,} of {due:,.0f} messages due (at least {_SENT_SHARE_MIN:.0%} needed)"
-
-
-def _client_errors(history: History) -> Iterable[str]:
-    """Yield the most frequent errors of clients since the workload began; before, nodes were still starting."""
-    told: Counter[str] = Counter()
-    warmup = history.window("warmup")
-    for event in history.of_kind(ErrorEvent):
-        if warmup is not None and event.t < warmup[0]:
-            continue
-        told[event.message] += event.count
-    for message, count in told.most_common(_ERRORS_SHOWN):
-        yield f"clients saw {message!r} {count:,} times"
-
-
-def _machine(history: History) -> Iterable[str]:
-    stalls = history.machine_stalls()
-    total = sum(stall.end_ns - stall.start_ns for stall in stalls)
-    if total:
-        yield f"this machine stalled {plural(len(stalls), 'time')} ({format_ns(total)} in total)"
-    for event in history.of_kind(MachineEvent):
-        share = event.short_ns / max(1, event.of_ns)
-        if share >= _SHORT_SHARE:
-            yield (
-                f"{CPU_CONTENTION} on this machine: for {min(share, 1.0):.0%} of the run some process waited for a CPU"
-            )
-
-
-def _lateness(faults: Iterable[FaultResult]) -> Iterable[str]:
-    for fault in faults:
-        if fault.lateness_ns is not None and fault.lateness_ns > 500_000_000:
-            yield f"fault {fault.id} began {format_ns(fault.lateness_ns)} later than planned"
 
 
 def _outcome(plan: Plan, checks: Iterable[CheckResult], verdict: Verdict, *, blocked: bool) -> Verdict:

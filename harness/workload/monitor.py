@@ -36,8 +36,8 @@ async def _monitor(spec: dict[str, Any]) -> int:
     history = Path(spec["history_dir"])
     targets: list[dict[str, Any]] = spec["targets"]
     meta = {"worker": "monitor", "incarnation": 1, "role": "monitor", "targets": [target["name"] for target in targets]}
-    journal = Journal(history / "monitor.1.journal", meta)
     events = EventLog(history / "monitor.1.events.jsonl", "monitor")
+    journal = Journal(history / "monitor.1.journal", meta)
     broker = BROKERS.get(spec["broker"])
     observing = _Observer(broker.admin(spec["ports"], spec["options"]), broker.observe_every_s, events)
     tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(observing.run())]

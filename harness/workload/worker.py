@@ -45,8 +45,8 @@ def main() -> int:
 async def _work(spec: WorkerSpec) -> int:
     history = Path(spec.history_dir)
     meta = {"worker": spec.worker, "incarnation": spec.incarnation, "role": spec.role}
-    journal = Journal(history / f"{spec.worker}.{spec.incarnation}.journal", meta)
     events = EventLog(history / f"{spec.worker}.{spec.incarnation}.events.jsonl", spec.worker)
+    journal = Journal(history / f"{spec.worker}.{spec.incarnation}.journal", meta)
     control = Control(go=asyncio.Event(), stop_sending=asyncio.Event(), stop=asyncio.Event())
     session = Session(
         spec=spec,

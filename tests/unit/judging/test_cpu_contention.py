@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.history_builder import HistoryBuilder
 
-from harness.judging.judge import _machine
+from harness.judging.weaknesses import _machine
 from harness.workload.monitor import short_of_cpu_ns
 
 

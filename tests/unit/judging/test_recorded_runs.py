@@ -58,6 +58,51 @@ def test_a_state_of_the_group_that_the_facts_do_not_name_forbids_a_pass(tmp_path
     assert said in rebalances.reasons
 
 
+def _written_by_workers(name: str) -> list[str]:
+    names = sorted(path.name for path in (RECORDED / name / "history").iterdir())
+    return [file for file in names if not file.startswith("audit.")]
+
+
+@pytest.mark.parametrize("file", _written_by_workers("leader-kill"))
+def test_a_run_that_lost_one_of_its_files_does_not_pass(file: str, tmp_path: Path) -> None:
+    """What the audit read is no worker's; without it the drain alone proves that no message is lost."""
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / "leader-kill", run_dir)
+    (run_dir / "history" / file).unlink()
+    result = check_again(run_dir)[0]
+    assert result.verdict is not Verdict.PASS
+    name, what = file.split(".", maxsplit=1)[0], "journal" if file.endswith(".journal") else "events"
+    if file not in {"engine.events.jsonl", "monitor.1.journal"}:
+        assert f"the {what} of {name}.1 {'is' if what == 'journal' else 'are'} missing" in result.blocking
+
+
+def test_a_run_whose_engine_wrote_no_end_does_not_pass(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / "leader-kill", run_dir)
+    path = run_dir / "history" / "engine.events.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in range(0, len(lines), 3):
+        path.write_bytes(b"".join(lines[:kept]))
+        assert check_again(run_dir)[0].verdict is not Verdict.PASS, kept
+    path.write_bytes(b"".join(lines[:-1]))
+    assert check_again(run_dir)[0].blocking == ("the engine's events end before the run did",)
+
+
+def test_a_proof_that_failed_forbids_a_pass(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / "leader-kill", run_dir)
+    path = run_dir / "history" / "engine.events.jsonl"
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    proof = max(index for index, line in enumerate(lines) if line["kind"] == "proof")
+    lines[proof]["proven"] = False
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    result = check_again(run_dir)[0]
+    assert (result.verdict, result.blocking) == (
+        Verdict.INCONCLUSIVE,
+        ("no proof that all client traffic went through Toxiproxy",),
+    )
+
+
 def test_a_changed_history_is_judged_otherwise(tmp_path: Path) -> None:
     """The comparison can fail: without the deliveries of one consumer the same run has lost messages."""
     run_dir = tmp_path / "run"
