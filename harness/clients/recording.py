@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, ParamSpec, TypeVar
 
@@ -45,6 +46,11 @@ _GIVE_BACK: Final = OrdinalStep("given back", forbids=_PROCESSED | _RETURNED, ad
 _ASK: Final = OrdinalStep("acknowledged", needs=_PROCESSED, forbids=_ASKED | _RETURNED, adds=_ASKED)
 _ASK_EARLY: Final = OrdinalStep("acknowledged", forbids=_ASKED | _RETURNED, adds=_ASKED)
 _REPORT: Final = OrdinalStep("reported as acknowledged", needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED)
+
+_BEGUN_MAX: Final = 4096
+"""Commits of one partition that are begun and have no outcome yet; the oldest are forgotten first, as automatic commits
+pass over most of them.
+"""
 
 _DUPLICATE: Final = int(Flag.DUPLICATE)
 _CONFIRMED: Final = int(Flag.CONFIRMED)
@@ -134,7 +140,7 @@ class DeliveryRecorder:
         over = frozenset(value for value in range(256) if value & _RETURNED or value & ends == ends)
         self._state = Ordinals(_DELIVERED, over)
         self._open = OpenBatches()
-        self._begun: dict[tuple[int, int], int] = {}
+        self._begun: dict[int, OrderedDict[int, int]] = {}
         if shared:
             lock = threading.RLock()
             for name in [name for name in vars(DeliveryRecorder) if not name.startswith("_")]:
@@ -214,13 +220,20 @@ class DeliveryRecorder:
                 self._open.require_over(partition, position)
         now = monotonic_ns()
         for partition, position in wanted.items():
-            self._begun[partition, position] = now
+            begun = self._begun.setdefault(partition, OrderedDict())
+            begun[position] = now
+            begun.move_to_end(position)
+            if len(begun) > _BEGUN_MAX:
+                begun.popitem(last=False)
             self._journal.commit(now, now, partition, position, Outcome.UNKNOWN, 0)
         self._journal.flush()
 
     def end_commit(self, partition: int, position: int, outcome: Outcome) -> None:
-        """Note what became of a commit, also of one that the library made by itself; written by the next ``flush``."""
-        begun = self._begun.pop((partition, position), -1)
+        """Note what became of a commit, also of one that the library made by itself; written by the next ``flush``.
+
+        Of a commit whose beginning is not known any more, the record says none.
+        """
+        begun = self._begun.get(partition, OrderedDict()).pop(position, -1)
         flags = _CONFIRMED if outcome is Outcome.OK else 0
         self._journal.commit(monotonic_ns(), begun, partition, position, outcome, flags)
 

@@ -242,6 +242,22 @@ def test_a_commit_is_on_disk_before_it_can_take_effect_and_again_with_its_outcom
     ]
 
 
+def test_of_commits_without_an_outcome_the_latest_of_each_partition_are_kept(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.clients.recording._BEGUN_MAX", 10)
+    recorder = DeliveryRecorder(journal, early=True)
+    recorder.begin_commit({1: 4})
+    for position in (*range(30), 21, 30):
+        recorder.begin_commit({0: position})
+    begun = {int(row["offset"]): int(row["seq"]) for row in _on_disk(journal)}
+    assert sum(map(len, recorder._begun.values())) <= 20
+    for partition, position in ((0, 19), (0, 21), (0, 30), (1, 4), (0, 30)):
+        recorder.end_commit(partition, position, Outcome.OK)
+    recorder.flush()
+    assert _on_disk(journal)["seq"][-5:].tolist() == [-1, begun[21], begun[30], _on_disk(journal)["seq"][0], -1]
+
+
 def test_who_commits_early_on_purpose_may(journal: Journal) -> None:
     recorder = DeliveryRecorder(journal, early=True)
     records = _batch((0, 5), (1, 3))
