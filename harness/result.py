@@ -155,7 +155,7 @@ class RunResult:
         counts: Totals (sends, acknowledged, delivered, processed, stored, bytes…).
         timings_ns: Named durations (``up``, ``warmup``, ``timeline``, ``drain``, ``judge``, ``total``,
             ``beyond_declared``).
-        overhead: What the harness itself cost: ``cpu_s.<who>``, ``rss_bytes.<who>``, ``observer_polls``…
+        overhead: What the harness itself cost: ``cpu_s.<process>``, ``rss_bytes.<process>``, ``observer_polls``…
         timeline: Data of the plots.
         reproduce: Command that runs the same plan again.
         started_wall: ISO 8601 UTC.

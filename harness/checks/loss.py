@@ -109,7 +109,7 @@ def _findings(history: History, missing: Missing) -> list[Finding]:
                         f"partition {partition}: {plural(values.size, 'acknowledged message')} {words}: first "
                         f"{operations.message_name(first.key, first.seq)}, sent at "
                         f"{operations.when(history, first.t_ns)}"
-                        f"{f', offset {first.offset}' if first.offset >= 0 else ''} (in their keys: {where})"
+                        f"{f', offset {first.offset}' if first.offset >= 0 else ''} (place in their keys: {where})"
                     ),
                     operations=operations.sends_of(history, values),
                     start_ns=start,

@@ -87,7 +87,7 @@ def _client_errors(history: History) -> Iterable[str]:
             continue
         told[event.message] += event.count
     for message, count in told.most_common(_ERRORS_SHOWN):
-        yield f"clients saw {message!r} {count:,} times"
+        yield f"clients saw {message!r} {plural(count, 'time')}"
 
 
 def _machine(history: History) -> Iterable[str]:

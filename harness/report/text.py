@@ -45,7 +45,7 @@ def render_result(result: RunResult, console: Console) -> None:
         console.print(Text("\nChecks", style="bold"))
         console.print(_checks_table(result, console.width))
     if result.faults:
-        console.print(Text("Faults" if result.checks else "\nFaults", style="bold"))
+        console.print(Text("\nFaults", style="bold"))
         for fault in result.faults:
             _print_fault(fault, console)
     if result.counts:
