@@ -45,11 +45,15 @@ class Commits:
 
     def __init__(self, session: Session, mode: str, recorder: DeliveryRecorder) -> None:
         self._session, self._mode, self._recorder = session, mode, recorder
+        self._asked: dict[int, int] = {}
         self._failed: dict[int, int] = {}
 
     def commit(self, consumer: Consumer, offsets: Sequence[TopicPartition]) -> None:
         """Commit, and with mode ``sync`` wait for the answer; a failed commit is journaled, never raised."""
         self._recorder.begin_commit({item.partition: item.offset for item in offsets})
+        for item in offsets:
+            self._asked[item.partition] = item.offset
+            self._failed.pop(item.partition, None)  # what was owed before is owed no more
         try:
             if self._mode == "async":
                 consumer.commit(offsets=list(offsets), asynchronous=True)
@@ -74,6 +78,7 @@ class Commits:
     def forget(self, partitions: Iterable[int]) -> None:
         """Owe nothing for partitions that another member owns now."""
         for partition in partitions:
+            self._asked.pop(partition, None)  # an answer that is late finds nothing to owe
             self._failed.pop(partition, None)
 
     def answered(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
@@ -86,10 +91,8 @@ class Commits:
         self._recorder.flush()
 
     def _end(self, partition: int, offset: int, error: KafkaError | None) -> None:
-        if error is not None:
-            self._failed[partition] = max(offset, self._failed.get(partition, -1))
-        elif self._failed.get(partition, -1) <= offset:
-            self._failed.pop(partition, None)
+        if error is not None and self._asked.get(partition) == offset:  # else a later one decides
+            self._failed[partition] = offset
         outcome = Outcome.OK
         if error is not None:
             outcome = Outcome.FAIL if error.code() in _DEFINITE else Outcome.UNKNOWN

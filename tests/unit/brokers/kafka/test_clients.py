@@ -236,6 +236,40 @@ def test_a_commit_that_was_refused_is_owed_until_it_is_made_or_the_partition_is_
     assert told.index(refused) < told.index(done)
 
 
+class SilentConsumer:
+    """Takes asynchronous commits, whose answers are for the test to give; stands in for the library's consumer."""
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        assert asynchronous
+        assert offsets
+
+
+def test_a_late_answer_owes_no_position_that_a_later_commit_or_another_member_has_passed(tmp_path: Path) -> None:
+    takes = session(tmp_path, "c0", "", ConsumerOptions(commit="async"))
+    recorder, refused = DeliveryRecorder(takes.journal), KafkaError(KafkaError.ILLEGAL_GENERATION)
+    commits, consumer = Commits(takes, "async", recorder), SilentConsumer()
+
+    def deliver_and_commit(partition: int, offset: int) -> TopicPartition:
+        batch = recorder.deliver(deliveries(np.zeros(1, np.int64), np.zeros(1, np.int64), [partition], [offset]))
+        recorder.processed(batch.first, 1)
+        position = TopicPartition(TOPIC, partition, offset + 1)
+        commits.commit(consumer, [position])  # type: ignore[arg-type]
+        return position
+
+    taken, passed = deliver_and_commit(0, 9), deliver_and_commit(1, 4)
+    commits.forget({0})  # taken away, and given again with a position further back
+    again, latest = deliver_and_commit(0, 4), deliver_and_commit(1, 5)
+    commits.answered(refused, [taken, passed])
+    assert commits.take_failed() == {}
+    commits.answered(refused, [again, latest])
+    assert commits.take_failed() == {0: 5, 1: 6}
+    recorder.begin_commit({0: 5, 1: 6})
+    commits.forget({1})
+    commits.answered(refused, [latest])
+    assert commits.take_failed() == {}
+    takes.journal.close()
+
+
 class RefusingProducer:
     """A client library that raises these errors, one request after the other, and then takes every request."""
 
