@@ -11,7 +11,7 @@ from support import first_draws, jvm_slots
 
 
 class _AtOnce:
-    """Writes beside the progress; lives where the terminal is, with several workers too."""
+    """Writes next to the progress; lives where the terminal is, with several workers too."""
 
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal

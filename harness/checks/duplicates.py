@@ -82,14 +82,14 @@ class DuplicatesCheck:
         again = find_redeliveries(history)
         illegal = int(np.count_nonzero(again.illegal))
         distinct = int(np.count_nonzero(index.first_delivery >= 0))
-        draft = ResultBuilder(index.deliveries.t.size, "deliveries")
-        draft.measured = {
+        builder = ResultBuilder(index.deliveries.t.size, "deliveries")
+        builder.measured = {
             "copies_max": Measure.exact(copies.value.size),
             "ratio_max": Measure.exact((copies.value.size + illegal) / max(distinct, 1)),
             "illegal_redeliveries_max": Measure.exact(illegal),
             "redelivered_ratio_max": Measure.exact(again.row.size / max(distinct, 1)),
         }
-        draft.measures = {
+        builder.measures = {
             "copies": copies.value.size,
             "redelivered": again.row.size,
             "redelivered_legal": again.row.size - illegal,
@@ -101,8 +101,8 @@ class DuplicatesCheck:
         often = limits.redelivered_ratio_max
         if often is not None and again.row.size / max(distinct, 1) > often:
             found.append(_often(history, again, distinct))
-        draft.findings = capped(found)
-        return draft.conclude(self.name, or_default(limits, copies_max=0, ratio_max=0.0))
+        builder.findings = capped(found)
+        return builder.conclude(self.name, or_default(limits, copies_max=0, ratio_max=0.0))
 
 
 def _find_copies(history: History) -> _Copies:

@@ -71,31 +71,31 @@ class LatencyCheck:
     def judge(self, history: History, limits: LatencyLimits) -> CheckResult:
         """Judge the guarantee; warm-up must meet the same limits, or the result is inconclusive."""
         rows, latency = _latencies(history, limits.during)
-        draft = ResultBuilder(latency.size, "messages delivered")
+        builder = ResultBuilder(latency.size, "messages delivered")
         quantiles = percentiles(latency, tuple(_QUANTILES.values()))
         lasting = _without_stalls(history, rows, latency)
         proven = quantiles if lasting is latency else percentiles(lasting, tuple(_QUANTILES.values()))
-        draft.measures = {
+        builder.measures = {
             f"{metric.removesuffix('_max')}": value for metric, value in zip(_QUANTILES, quantiles, strict=True)
         }
         if latency.size:
-            draft.measured = {
+            builder.measured = {
                 metric: Measure(least, most) for metric, least, most in zip(_QUANTILES, proven, quantiles, strict=True)
             }
-            draft.findings = _findings(history, limits, rows, lasting, draft.measured)
-            draft.reasons = [
-                reason for metric, measure in draft.measured.items() for reason in excused(limits, metric, measure)
+            builder.findings = _findings(history, limits, rows, lasting, builder.measured)
+            builder.reasons = [
+                reason for metric, measure in builder.measured.items() for reason in excused(limits, metric, measure)
             ]
         if limits.during != "warmup" and history.window("warmup") is not None:
             warm = _without_stalls(history, *_latencies(history, "warmup"))
             for metric, value in zip(_QUANTILES, percentiles(warm, tuple(_QUANTILES.values())), strict=True):
                 limit = getattr(limits, metric)
                 if limit is not None and warm.size and value > limit:
-                    draft.blocking.append(
+                    builder.blocking.append(
                         f"baseline not met: in warm-up {metric_name(LatencyLimits, metric)} was {format_ns(value)}, "
                         f"the limit is {format_ns(limit)}"
                     )
-        return draft.conclude(self.name, limits)
+        return builder.conclude(self.name, limits)
 
 
 def percentiles(samples: Int64, quantiles: tuple[float, ...]) -> list[float]:

@@ -74,18 +74,18 @@ class LossCheck:
         missing = classify(history)
         proven = int(np.count_nonzero(missing.place != MissingAt.UNPROVEN))
         unproven = missing.values.size - proven
-        draft = ResultBuilder(int(np.count_nonzero(index.outcome_of == Outcome.OK)), "acknowledged sends")
-        draft.measured["messages_max"] = Measure(proven, missing.values.size)
-        draft.findings = capped(_findings(history, missing))
-        draft.measures = {
-            "acknowledged": draft.examined,
+        builder = ResultBuilder(int(np.count_nonzero(index.outcome_of == Outcome.OK)), "acknowledged sends")
+        builder.measured["messages_max"] = Measure(proven, missing.values.size)
+        builder.findings = capped(_findings(history, missing))
+        builder.measures = {
+            "acknowledged": builder.examined,
             "unknown": int(np.count_nonzero(index.sends.outcome == Outcome.UNKNOWN)),
             "missing": missing.values.size,
             "unproven": unproven,
             "vanished": _vanished(history),
         } | {words[0]: int(np.count_nonzero(missing.place == place)) for place, words in _WORDS.items()}
-        draft.reasons = _reasons(history, missing, unproven)
-        return draft.conclude(self.name, or_default(limits, messages_max=0))
+        builder.reasons = _reasons(history, missing, unproven)
+        return builder.conclude(self.name, or_default(limits, messages_max=0))
 
 
 def _findings(history: History, missing: Missing) -> list[Finding]:

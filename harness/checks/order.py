@@ -66,17 +66,19 @@ class OrderCheck:
             "log-inversion": in_logs(history),
         }
         values = np.unique(np.concatenate([found.value for found in kinds.values()]))
-        draft = ResultBuilder(int(np.count_nonzero(index.first_delivery >= 0)), "first deliveries")
-        draft.measured["inversions_max"] = Measure.exact(values.size)
-        draft.measures = {"inversions": values.size} | {
+        builder = ResultBuilder(int(np.count_nonzero(index.first_delivery >= 0)), "first deliveries")
+        builder.measured["inversions_max"] = Measure.exact(values.size)
+        builder.measures = {"inversions": values.size} | {
             kind.replace("-", "_"): found.value.size for kind, found in kinds.items()
         }
-        draft.findings = capped(finding for kind, found in kinds.items() for finding in _findings(history, kind, found))
+        builder.findings = capped(
+            finding for kind, found in kinds.items() for finding in _findings(history, kind, found)
+        )
         if history.facts.shared_partitions:
-            draft.reasons.append(
+            builder.reasons.append(
                 "several consumers share a partition in this configuration: no order over consumers can be expected"
             )
-        return draft.conclude(self.name, or_default(limits, inversions_max=0))
+        return builder.conclude(self.name, or_default(limits, inversions_max=0))
 
 
 def _findings(history: History, kind: str, found: Inversions) -> list[Finding]:

@@ -75,16 +75,16 @@ class OwnershipCheck:
 
     def judge(self, history: History, limits: OwnershipLimits) -> CheckResult:
         """Judge the guarantee over everything recorded, ``unowned`` over timeline and drain."""
-        draft = ResultBuilder(len(history.ownership_spans), "assignments")
-        if not draft.examined:
-            return draft.conclude(self.name, limits)
+        builder = ResultBuilder(len(history.ownership_spans), "assignments")
+        if not builder.examined:
+            return builder.conclude(self.name, limits)
         limits, origins = _derived(history, limits)
         overlaps = ownership_overlap.overlaps(history)
         gaps = ownership_overlap.gaps(history)
         outside = unowned_work.outside(history)
         zombies, straddling = unowned_work.zombies(history)
         begun = starts.judge_starts(history)
-        draft.measured = {
+        builder.measured = {
             "dual_ns_max": Measure(
                 max((item.proven_ns for item in overlaps), default=0),
                 max((item.possible_ns for item in overlaps), default=0),
@@ -105,23 +105,25 @@ class OwnershipCheck:
         found += unowned_work.outside_findings(history, outside)
         found += unowned_work.zombie_findings(history, zombies)
         found += starts.findings(history, begun)
-        draft.findings = capped(found)
+        builder.findings = capped(found)
         for metric, limit in (("dual_ns_max", limits.dual_ns_max), ("unowned_ns_max", limits.unowned_ns_max)):
-            measure = draft.measured[metric]
+            measure = builder.measured[metric]
             if limit is not None and measure.proven <= limit < measure.possible:
-                draft.reasons.append(
+                builder.reasons.append(
                     f"{metric_name(OwnershipLimits, metric)}: at most {format_ns(int(measure.possible))}, of which "
                     f"{format_ns(int(measure.proven))} are proven; the limit is {format_ns(limit)}"
                 )
-        draft.measures = {metric.removesuffix("_max"): measure.proven for metric, measure in draft.measured.items()} | {
+        builder.measures = {
+            metric.removesuffix("_max"): measure.proven for metric, measure in builder.measured.items()
+        } | {
             "overlap_ns": max((item.end_ns - item.start_ns for item in overlaps), default=0),
             "straddling": straddling,
             "epochs": begun.examined,
             "commits": history.index.commits.t.size,
         }
         if history.facts.shared_partitions:
-            draft.reasons.append("several consumers share a partition in this configuration: dual ownership is legal")
-        return draft.conclude(self.name, limits, origins=origins)
+            builder.reasons.append("several consumers share a partition in this configuration: dual ownership is legal")
+        return builder.conclude(self.name, limits, origins=origins)
 
 
 def _derived(history: History, limits: OwnershipLimits) -> tuple[OwnershipLimits, Mapping[str, str]]:

@@ -51,7 +51,7 @@ class PhantomsCheck:
         """Judge the guarantee; without a limit, none is allowed."""
         index = history.index
         deliveries, stored = index.deliveries, index.stored
-        draft = ResultBuilder(deliveries.t.size + stored.offset.size, "messages delivered or stored")
+        builder = ResultBuilder(deliveries.t.size + stored.offset.size, "messages delivered or stored")
         rows = np.flatnonzero(deliveries.value == PHANTOM), np.flatnonzero(stored.value == PHANTOM)
         phantoms = _distinct(history, *rows)
         failed = np.flatnonzero(index.outcome_of == Outcome.FAIL)
@@ -61,14 +61,14 @@ class PhantomsCheck:
             found.append(_resurrected(history, failed))
         torn = sorted(view.name for view in history.journals if view.role == "producer" and view.name in history.torn)
         proven = failed.size + (0 if torn else phantoms)
-        draft.measured["messages_max"] = Measure(proven, failed.size + phantoms)
-        draft.measures = {"phantoms": phantoms, "resurrected": failed.size}
-        draft.findings = capped(found)
+        builder.measured["messages_max"] = Measure(proven, failed.size + phantoms)
+        builder.measures = {"phantoms": phantoms, "resurrected": failed.size}
+        builder.findings = capped(found)
         if torn and phantoms:
-            draft.reasons.append(
+            builder.reasons.append(
                 f"the journal of {', '.join(torn)} is torn, so a message without a send may have been sent there"
             )
-        return draft.conclude(self.name, or_default(limits, messages_max=0))
+        return builder.conclude(self.name, or_default(limits, messages_max=0))
 
 
 def _distinct(history: History, delivered: Int64, stored: Int64) -> int:

@@ -68,11 +68,11 @@ class RebalancesCheck:
     def judge(self, history: History, limits: RebalancesLimits) -> CheckResult:
         """Judge the guarantee over timeline and drain."""
         answers = group.reports_of(history)
-        draft = ResultBuilder(sum(1 for answer in answers if answer.known), "answers about a consumer group")
+        builder = ResultBuilder(sum(1 for answer in answers if answer.known), "answers about a consumer group")
         if unnamed := group.unnamed_states(history):
-            draft.blocking.append(unnamed)
-        if not draft.examined:
-            return draft.conclude(self.name, limits)
+            builder.blocking.append(unnamed)
+        if not builder.examined:
+            return builder.conclude(self.name, limits)
         limits, origins = _derived(history, limits)
         window = history.window("faults")
         start, end = window[0] if window is not None else history.span.start_ns, group.settled_end(history)
@@ -82,7 +82,7 @@ class RebalancesCheck:
         unfinished = [span for span in spans if span[1] >= end]
         doubt = _doubt(history, answers, end)
         densest = _densest(begun, limits.window_ns)
-        draft.measured = {
+        builder.measured = {
             "count_max": Measure.exact(len(begun)),
             "burst_max": Measure.exact(len(densest)),
             "length_ns_max": Measure(
@@ -91,14 +91,14 @@ class RebalancesCheck:
             ),
             "unfinished_max": Measure(0, max(len(unfinished), 1)) if doubt else Measure.exact(len(unfinished)),
         }
-        draft.measures = {metric.removesuffix("_max"): measure.proven for metric, measure in draft.measured.items()} | {
-            "unstable_ns": length(spans)
-        }
-        draft.findings = capped(_findings(history, limits, begun, densest, spans, [] if doubt else unfinished))
+        builder.measures = {
+            metric.removesuffix("_max"): measure.proven for metric, measure in builder.measured.items()
+        } | {"unstable_ns": length(spans)}
+        builder.findings = capped(_findings(history, limits, begun, densest, spans, [] if doubt else unfinished))
         if doubt:
-            draft.reasons.append(doubt)
-        draft.reasons += excused(limits, "length_ns_max", draft.measured["length_ns_max"])
-        return draft.conclude(self.name, limits, origins=origins)
+            builder.reasons.append(doubt)
+        builder.reasons += excused(limits, "length_ns_max", builder.measured["length_ns_max"])
+        return builder.conclude(self.name, limits, origins=origins)
 
 
 def _doubt(history: History, answers: tuple[group.GroupReport, ...], end_ns: int) -> str:

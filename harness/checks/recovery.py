@@ -47,10 +47,10 @@ class RecoveryCheck:
         """Judge the guarantee; without a healed fault there is nothing to recover from."""
         windows = history.fault_windows()
         healed = [window.end_ns for window in windows if window.end_ns is not None]
-        draft = ResultBuilder(0, "messages acknowledged before the last fault was healed")
-        draft.blocking = [f"fault {window.id} was never healed" for window in windows if window.end_ns is None]
+        builder = ResultBuilder(0, "messages acknowledged before the last fault was healed")
+        builder.blocking = [f"fault {window.id} was never healed" for window in windows if window.end_ns is None]
         if not healed:
-            return draft.conclude(self.name, limits)
+            return builder.conclude(self.name, limits)
         zero = max(healed)
         index = history.index
         owed = np.zeros(index.values, np.bool_)
@@ -60,22 +60,22 @@ class RecoveryCheck:
         owed[missing.values[missing.place != MissingAt.UNPROVEN]] = False
         done = first_processed(history)
         values = np.flatnonzero(owed)
-        draft.examined = values.size
+        builder.examined = values.size
         never = values[done[values] < 0]
         late = values[done[values] > zero]
         end = drain_end(history) if never.size else int(done[late].max()) if late.size else zero
         took = max(end - zero, 0)
-        draft.measured["within_ns_max"] = Measure(took, float("inf") if never.size else took)
-        draft.measures = {"within_ns": took, "backlog": never.size + late.size, "unprocessed": never.size}
+        builder.measured["within_ns_max"] = Measure(took, float("inf") if never.size else took)
+        builder.measures = {"within_ns": took, "backlog": never.size + late.size, "unprocessed": never.size}
         if never.size:
-            draft.reasons.append(f"{plural(never.size, 'message')} of the backlog not processed when the drain ended")
+            builder.reasons.append(f"{plural(never.size, 'message')} of the backlog not processed when the drain ended")
         limit = limits.within_ns_max
         if limit is not None and took > limit:
             last = never[-1:] if never.size else late[np.argmax(done[late])][None]
             named = list(operations.sends_of(history, last))
             if index.first_delivery[last[0]] >= 0:
                 named.append(operations.delivered(history, int(index.first_delivery[last[0]])))
-            draft.findings.append(
+            builder.findings.append(
                 Finding(
                     type="slow-recovery",
                     message=(
@@ -92,7 +92,7 @@ class RecoveryCheck:
                     amount=took,
                 )
             )
-        return draft.conclude(self.name, limits)
+        return builder.conclude(self.name, limits)
 
 
 CHECKS.register("recovery")(RecoveryCheck())

@@ -110,9 +110,9 @@ class StallCheck:
         limits, origins = _derived(history, limits)
         given = [limit for metric in metrics(StallLimits) if (limit := getattr(limits, metric)) is not None]
         pauses = find_pauses(history, min([FLOOR_NS, *given]))
-        draft = ResultBuilder(pauses.examined, "deliveries")
+        builder = ResultBuilder(pauses.examined, "deliveries")
         causes = Causes(history)
-        explained = _explain(history, causes, pauses, draft)
+        explained = _explain(history, causes, pauses, builder)
         window = history.window("faults")
         warm = [item for item in explained if window is not None and pauses.end_ns[item.row] <= window[0]]
         judged = [item for item in explained if window is None or pauses.end_ns[item.row] > window[0]]
@@ -120,26 +120,28 @@ class StallCheck:
             cause = metric.removesuffix("_ns_max")
             proven = max((item.proven[cause] for item in judged), default=0)
             possible = max((item.possible[cause] for item in judged), default=0)
-            draft.measured[metric] = Measure(proven, possible)
+            builder.measured[metric] = Measure(proven, possible)
             limit = getattr(limits, metric)
             if limit is None:
                 continue
-            draft.findings += _findings(history, causes, pauses, judged, metric, limit)
-            draft.reasons += excused(limits, metric, draft.measured[metric])
+            builder.findings += _findings(history, causes, pauses, judged, metric, limit)
+            builder.reasons += excused(limits, metric, builder.measured[metric])
             baseline = max((item.proven[cause] for item in warm), default=0)
             if baseline > limit:
-                draft.blocking.append(
+                builder.blocking.append(
                     f"baseline not met: in warm-up {metric_name(StallLimits, metric)} was {format_ns(baseline)}, the "
                     "limit "
                     f"is {format_ns(limit)}"
                 )
-        draft.findings = capped(draft.findings)
-        draft.measures = {metric.removesuffix("_max"): measure.proven for metric, measure in draft.measured.items()} | {
+        builder.findings = capped(builder.findings)
+        builder.measures = {
+            metric.removesuffix("_max"): measure.proven for metric, measure in builder.measured.items()
+        } | {
             "pauses": len(judged),
             "longest_ns": pauses.longest_ns,
             "machine_stall_ns": length(causes.machine),
         }
-        return draft.conclude(self.name, limits, origins=origins)
+        return builder.conclude(self.name, limits, origins=origins)
 
 
 def _derived(history: History, limits: StallLimits) -> tuple[StallLimits, Mapping[str, str]]:
@@ -157,11 +159,11 @@ def _derived(history: History, limits: StallLimits) -> tuple[StallLimits, Mappin
     return or_default(limits, **{f"{cause}_ns_max": limit for cause, (limit, _) in given.items()}), origins
 
 
-def _explain(history: History, causes: Causes, pauses: Pauses, draft: ResultBuilder) -> list[_Explained]:
+def _explain(history: History, causes: Causes, pauses: Pauses, builder: ResultBuilder) -> list[_Explained]:
     """Cut the pauses into causes, the longest first."""
     order = np.argsort(pauses.start_ns - pauses.end_ns, kind="stable")
     if order.size > _SLICED_MAX:
-        draft.reasons.append(f"only the {_SLICED_MAX:,} longest of {order.size:,} pauses were cut into causes")
+        builder.reasons.append(f"only the {_SLICED_MAX:,} longest of {order.size:,} pauses were cut into causes")
         order = order[:_SLICED_MAX]
     workers = [*(view.worker for view in history.journals), ""]
     journal = np.append(history.index.deliveries.journal, len(workers) - 1)

@@ -48,13 +48,13 @@ class ThroughputCheck:
         done = done[done >= 0]
         start, end = timeline(history)
         count, rate = _rate(done, start, end)
-        draft = ResultBuilder(count, "messages processed")
-        draft.examined = int(done.size)
-        draft.measured["processed_per_s_min"] = Measure.exact(rate)
-        draft.measures = {"processed": count, "processed_per_s": rate}
+        builder = ResultBuilder(count, "messages processed")
+        builder.examined = int(done.size)
+        builder.measured["processed_per_s_min"] = Measure.exact(rate)
+        builder.measures = {"processed": count, "processed_per_s": rate}
         limit = limits.processed_per_s_min
         if limit is not None and rate < limit:
-            draft.findings.append(
+            builder.findings.append(
                 Finding(
                     type="slow-processing",
                     message=(
@@ -70,10 +70,10 @@ class ThroughputCheck:
         warm = history.window("warmup")
         if limit is not None and warm is not None and warm[1] > warm[0]:
             _, baseline = _rate(done, *warm)
-            draft.measures = {**draft.measures, "warmup_processed_per_s": baseline}
+            builder.measures = {**builder.measures, "warmup_processed_per_s": baseline}
             if baseline < limit:
-                draft.blocking.append(f"baseline not met: {baseline:.1f}/s in warm-up, the limit is {limit:.1f}/s")
-        return draft.conclude(self.name, limits)
+                builder.blocking.append(f"baseline not met: {baseline:.1f}/s in warm-up, the limit is {limit:.1f}/s")
+        return builder.conclude(self.name, limits)
 
 
 def _rate(done: Int64, start: int, end: int) -> tuple[int, float]:

@@ -25,7 +25,7 @@ class Handler:
     def __init__(self, session: Session, base_ns: int) -> None:
         self._session = session
         self._base_ns = base_ns
-        # Both clients call the option so; beside the loop, the handler keeps nobody from polling.
+        # Both clients call the option so; outside the loop, the handler keeps no client from polling.
         self._holds_loop = session.spec.options.get("handler_in", "loop") == "loop"
 
     def due_ns(self) -> int:

@@ -31,7 +31,7 @@ CacheArea = Literal["distributions", "toolchains", "startups"]
 
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
 _WAIT_NS_MAX = 30 * 60 * NS_PER_S  # longer than the deadlines of one pip install and one build together
-_TOLD_EVERY_S = 10.0
+_REPORT_EVERY_S = 10.0
 _AREAS: tuple[CacheArea, ...] = ("distributions", "toolchains", "startups")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -271,7 +271,7 @@ class Cache:
         locks.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(locks / f"{_slug(entry)}.lock")
         started_ns = time.monotonic_ns()
-        timeout_s = 0.1  # a lock held longer than that is somebody's build
+        timeout_s = 0.1  # a lock held longer than that is another process's build
         while True:
             try:
                 lock.acquire(timeout=timeout_s, poll_interval=0.1)
@@ -285,7 +285,7 @@ class Cache:
                     hint=f"is it hanging? It holds {lock.lock_file}",
                 )
             progress(f"waiting for another process that is making {title}… {waited_ns // NS_PER_S} s")
-            timeout_s = _TOLD_EVERY_S
+            timeout_s = _REPORT_EVERY_S
         try:
             yield
         finally:

@@ -24,7 +24,7 @@ from harness.errors import DownloadError
 BUILD_NS_MAX = 15 * 60 * NS_PER_S
 _ASK_NS = 20 * NS_PER_S
 _SOURCE = "the Go module proxy"
-_TOLD_EVERY_NS = 10 * NS_PER_S
+_REPORT_EVERY_NS = 10 * NS_PER_S
 
 # What go prints. A missing version is recognised only when it is said of the module itself, not of a dependency; 403 is
 # what some mirrors answer instead of 404.
@@ -103,14 +103,14 @@ class GoModule:
         title = f"{self.title} {version}"
         line = f"building {title} with go {go.version} (once, then cached)…"
         context.progress(line)
-        told_ns = 0
+        reported_ns = 0
         elapsed_ns = 0
 
         def tick(now_ns: int) -> None:
-            nonlocal told_ns, elapsed_ns
+            nonlocal reported_ns, elapsed_ns
             elapsed_ns = now_ns
-            if now_ns - told_ns >= _TOLD_EVERY_NS:
-                told_ns = now_ns
+            if now_ns - reported_ns >= _REPORT_EVERY_NS:
+                reported_ns = now_ns
                 context.progress(f"{line} {now_ns // NS_PER_S} s")
 
         linker = "-s -w"

@@ -23,8 +23,8 @@ REPOSITORY = "broker-chaos-harness/base"
 
 def recipes() -> Path:
     """Return the folder of the Dockerfiles: ``docker`` of the repository, or the copy in the installed package."""
-    beside = Path(__file__).parents[2] / "docker"
-    return beside if (beside / "base").is_dir() else Path(__file__).parents[1] / "docker_files"
+    inside_repository = Path(__file__).parents[2] / "docker"
+    return inside_repository if (inside_repository / "base").is_dir() else Path(__file__).parents[1] / "docker_files"
 
 
 def known_base(client: Client) -> str:

@@ -138,7 +138,7 @@ def _held(client: Client, cache: Cache) -> Iterator[HeldImage]:
     for listed in client.api.images(filters={"label": LABEL}):
         try:
             image = client.images.get(listed["Id"])
-        except ImageNotFound:  # somebody has removed it meanwhile
+        except ImageNotFound:  # removed meanwhile
             continue
         kind, version = image.labels[LABEL], image.labels.get(f"{LABEL}.version", "")
         for tag in image.tags:

@@ -28,7 +28,7 @@ _POLL_S = 0.01
 _ASKED_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)  # Java ends with the latter after its shutdown hooks
 
 # PR_SET_PDEATHSIG (1) survives execv, so the tool itself dies with the thread that started it; the check of the
-# parent closes the gap between the fork and prctl. preexec_fn would do the same but is unsafe beside threads.
+# parent closes the gap between the fork and prctl. preexec_fn would do the same but is unsafe with threads.
 _TIE = (
     "import ctypes,os,sys\n"
     "ctypes.CDLL(None).prctl(1, 9)\n"

@@ -153,7 +153,7 @@ class FaultSchedule:
             return False
         finally:
             self.active.pop(planned.id, None)
-            # Whatever became of it: nobody waits for a fault that is over.
+            # Whatever became of it: no trigger waits for a fault that is over.
             for target in targets:
                 self._outages.release(target, planned.id)
         self._changed(planned, "healed", targets, "")

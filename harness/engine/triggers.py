@@ -13,7 +13,7 @@ from harness.clients.base import Counters
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import HarnessError
 from harness.scenario.model import Trigger
-from harness.scenario.trigger import MOVED, NOBODY, holds
+from harness.scenario.trigger import MOVED, NO_LEADER, holds
 
 POLL_S = 0.015
 """Between two looks: a rebalance may prepare for no longer than that."""
@@ -97,7 +97,7 @@ def _leader(partition: int, wanted: str, sources: TriggerSources) -> StateQuery:
         nonlocal first
         now = await sources.leader(partition)
         first = first or now
-        held = {MOVED: now not in ("", first), NOBODY: not now}.get(wanted, now == wanted)
+        held = {MOVED: now not in ("", first), NO_LEADER: not now}.get(wanted, now == wanted)
         before = f" (first {first})" if wanted == MOVED else ""
         return held, f"partition {partition} was led by {now or 'no node'}{before}"
 

@@ -108,8 +108,8 @@ def _validate(options: PartitionOptions, place: FaultPlace | None) -> Iterator[R
 def _describe(options: PartitionOptions) -> str:
     whom = {"peers": "other nodes", "clients": "clients", "both": "other nodes and clients"}[options.from_]
     way = {"in": " (what is sent to it)", "out": " (what it sends)", "both": ""}[options.direction]
-    beside = f", together with {', '.join(options.together_with)}" if options.together_with else ""
-    return f"cut off from {whom}{way}{beside}"
+    others = f", together with {', '.join(options.together_with)}" if options.together_with else ""
+    return f"cut off from {whom}{way}{others}"
 
 
 FAULTS.register("partition")(

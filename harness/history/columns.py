@@ -55,7 +55,7 @@ class ValueIds:
         slot, n = self._slot(key, seq)
         size = np.zeros(slots, np.int64)
         size[slot] = n + 1  # in order of sending, so that the last one written is the largest …
-        if (size[slot] <= n).any():  # … unless somebody sent out of order
+        if (size[slot] <= n).any():  # … unless a producer sent out of order
             np.maximum.at(size, slot, n + 1)
         self._ends = np.cumsum(size)
         self._base = self._ends - size

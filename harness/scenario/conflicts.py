@@ -59,7 +59,7 @@ def ordered(found: Found, ids: list[str], reader: NodeReader) -> Found:
 
 def _check_overlap(first: FaultEntry, second: FaultEntry, at: Location, reader: NodeReader) -> None:
     """Report two faults of one kind that are, or may be, in force on the same target at once."""
-    if first.kind != second.kind or first.never_beside(second):
+    if first.kind != second.kind or first.never_overlaps(second):
         return
     shared = [name for name in first.candidates if name in second.candidates]
     if not shared:
@@ -87,7 +87,7 @@ def _check_presence(first: FaultEntry, second: FaultEntry, at: Location, reader:
     joining, other = (first, second) if first.joins else (second, first)
     drawn = drawn or first.when is not None or second.when is not None
     if other.joins:
-        if first.never_beside(second):  # else told as an overlap
+        if first.never_overlaps(second):  # else told as an overlap
             does = "may join" if drawn else "joins"
             reader.add(at, f"{shared[0]} {does} twice: by {first.id} and {second.id}", "a worker joins once")
     elif joining.id not in other.follows and other.earliest_ns < joining.until_ns:

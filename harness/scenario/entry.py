@@ -41,7 +41,7 @@ class FaultEntry(FaultEffects):
     least_ns: int = 0
     follows: frozenset[str] = frozenset()
 
-    def never_beside(self, other: FaultEntry) -> bool:
+    def never_overlaps(self, other: FaultEntry) -> bool:
         """Return whether one of the two is over before the other begins, whenever they are applied."""
         ordered = self.id in other.follows or other.id in self.follows
         return ordered or self.earliest_ns >= other.until_ns or other.earliest_ns >= self.until_ns

@@ -35,7 +35,7 @@ from harness.scenario.model import LOOKED_UP, Cluster, Target, Trigger, Workload
 from harness.scenario.plugins import BrokerSpec, FaultSpec, Vocabulary
 from harness.scenario.quantity import exact
 from harness.scenario.target import GROUPS, KEY, WORKERS
-from harness.scenario.trigger import BOUND_PATTERN, KINDS, MOVED, NOBODY
+from harness.scenario.trigger import BOUND_PATTERN, KINDS, MOVED, NO_LEADER
 from harness.units import Unit
 
 Schema = dict[str, Any]
@@ -181,7 +181,7 @@ def _when(states: tuple[str, ...]) -> Schema:
     schema["properties"]["group"] |= {"enum": list(states)} if states else {}
     for kind in ("backlog", "processed"):
         schema["properties"][kind] |= {"pattern": BOUND_PATTERN, "examples": ["> 1000"]}
-    schema["properties"]["is"]["examples"] = [MOVED, NOBODY, "n1"]
+    schema["properties"]["is"]["examples"] = [MOVED, NO_LEADER, "n1"]
     schema["dependentRequired"] = {"is": ["leader_of"]}
     return schema | {"oneOf": [{"required": [kind]} for kind in KINDS]}
 

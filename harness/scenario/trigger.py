@@ -24,7 +24,7 @@ KINDS: Final = ("group", "leader_of", "backlog", "processed", "after")
 """What can be waited for; exactly one of them is written."""
 
 MOVED: Final = "moved"
-NOBODY: Final = "none"
+NO_LEADER: Final = "none"
 BOUND_PATTERN: Final = r"^(>=|<=|>|<)\s*([0-9]{1,15})$"
 
 _COMPARE: Final[Mapping[str, Callable[[int, int], bool]]] = {
@@ -79,7 +79,7 @@ def in_words(trigger: Trigger, *, deadline: bool = True) -> str:
     elif trigger.leader_of is not None:
         text = {
             MOVED: f"when the leader of partition {trigger.leader_of} has moved",
-            NOBODY: f"when partition {trigger.leader_of} has no leader",
+            NO_LEADER: f"when partition {trigger.leader_of} has no leader",
         }.get(trigger.is_, f"when {trigger.is_} leads partition {trigger.leader_of}")
     elif trigger.backlog:
         text = f"when the backlog is {trigger.backlog}"
@@ -159,9 +159,9 @@ def _check_leader(node: Node, values: Mapping[str, Any], place: TargetField, rea
         reader.add(at, f"unknown partition {partition}", f"known: {f'0 to {last}' if last else '0'}")
     names = place.topology.node_names
     wanted = str(values["is_"])
-    if wanted not in (MOVED, NOBODY, *names) and not place.laid_out:
+    if wanted not in (MOVED, NO_LEADER, *names) and not place.laid_out:
         return
-    if wanted not in (MOVED, NOBODY, *names):
-        reader.add(value_at(node, "is"), f"unknown node {wanted!r}", nearest(wanted, (MOVED, NOBODY, *names)))
+    if wanted not in (MOVED, NO_LEADER, *names):
+        reader.add(value_at(node, "is"), f"unknown node {wanted!r}", nearest(wanted, (MOVED, NO_LEADER, *names)))
     elif wanted == MOVED and place.cluster.replicas == 1:
         reader.add(at, "with 1 replica a leader never moves", "raise cluster.replicas, or wait for 'is: none'")

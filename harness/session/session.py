@@ -182,7 +182,7 @@ def _run_one(
         asyncio.run(_interruptible(engine))
     except (HarnessError, asyncio.CancelledError, KeyboardInterrupt):
         pass  # the record tells
-    except Exception as error:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept beside it
+    except Exception as error:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept with it
         with contextlib.suppress(OSError):  # the disk is full
             (engine.run_dir.logs / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:

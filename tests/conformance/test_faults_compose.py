@@ -62,7 +62,7 @@ def test_faults_that_overlap_on_a_node_are_each_proven(name: str, runtime: str, 
     assert result.verdict is Verdict.PASS, result.headline
 
 
-def test_a_power_loss_that_cannot_be_proven_on_a_full_disk_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_power_loss_that_cannot_be_proven_on_a_full_disk_keeps_no_run_waiting(tmp_path: Path) -> None:
     _possible(TOGETHER["a disk that is full while it is down"], "process")
     faults = (("disk_full: {}", "500ms", "3s"), ("power_loss: {down: 500ms}", "1500ms", ""))
     result, _ = run_text(_text(faults), tmp_path)

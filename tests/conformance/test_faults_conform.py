@@ -167,7 +167,7 @@ CASES: dict[str, Case] = {
     "client_block": Case(
         fault="client_block: {}", on="{worker: c0}", span="for: 3s", sabotage=[(Worker, "block_handler", _no_effect)]
     ),
-    "client_block beside the loop": Case(
+    "client_block outside the loop": Case(
         fault="client_block: {}",
         on="{worker: c0}",
         span="for: 3s",
@@ -260,7 +260,7 @@ CASES: dict[str, Case] = {
         fault=f"power_loss: {{down: {DOWN}}}",
         on="{node: n1}",
         span="",
-        # Copies: what one node loses is lost to nobody.
+        # Copies: what one node loses is not lost to the others.
         cluster="{nodes: 3, replicas: 3}",
         sabotage=[(LoopDisk, "cut", _no_effect)],
     ),
@@ -437,7 +437,7 @@ def test_what_a_broker_cannot_do_is_refused_before_anything_starts(name: str, br
 def test_a_worker_that_hangs_costs_that_worker_only_and_the_run_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped by nobody the harness knows of: it neither reports nor ends."""
+    """Stopped from outside the harness: it neither reports nor ends."""
 
     def stop_unseen(worker: Worker, _: str) -> None:
         os.kill(worker.pid, signal.SIGSTOP)

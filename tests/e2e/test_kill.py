@@ -93,7 +93,7 @@ FAULTS = {
 }
 BYSTANDER = """
 version: 1
-title: Lives beside the killed ones
+title: Lives next to the killed ones
 seed: 6
 broker: nats-2
 cluster: {nodes: 1}

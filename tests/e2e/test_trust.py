@@ -51,7 +51,7 @@ def test_a_misspelled_toxic_attribute_is_refused_by_read_back(tmp_path: Path, mo
 def test_a_misspelled_toxic_attribute_is_not_believed_without_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even when nobody reads the toxic back, the round trips show that nothing happened."""
+    """Even when no code reads the toxic back, the round trips show that nothing happened."""
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
     accepted: list[Any] = []
 

@@ -71,7 +71,7 @@ def test_what_an_aborted_transaction_held_is_never_seen_and_the_drain_is_proven(
     outcomes = history.index.sends.outcome
     assert (outcomes == Outcome.FAIL).any()
     assert (outcomes == Outcome.OK).any()
-    # The log ends with a control record, behind which nobody commits: the drain saw that nothing else is left.
+    # The log ends with a control record, behind which no consumer commits: the drain saw that nothing else is left.
     assert all(event.proven for event in history.of_kind(DrainEvent))
     assert all(event.audit == "complete" for event in history.of_kind(AuthorityEvent))
 

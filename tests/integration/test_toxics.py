@@ -138,7 +138,7 @@ def test_a_stall_ends_at_once_though_clients_that_waited_have_gone(place: Place,
     assert place.toxics() == []
 
 
-def test_a_blackhole_loses_everything_and_tells_nobody_until_it_ends(place: Place, runner: asyncio.Runner) -> None:
+def test_a_blackhole_loses_everything_and_reports_nothing_until_it_ends(place: Place, runner: asyncio.Runner) -> None:
     async def run() -> None:
         reader, writer = await place.connect()
         fault = place.fault("blackhole")

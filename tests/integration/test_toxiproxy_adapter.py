@@ -118,7 +118,7 @@ def test_switching_a_proxy_off_and_on(server: ToxiproxyServer) -> None:
     socket.create_connection(address, 1).close()
 
 
-def test_a_server_that_hangs_is_started_anew_with_all_that_was_in_force(
+def test_a_server_that_hangs_is_started_again_with_all_that_was_in_force(
     server: ToxiproxyServer, runner: asyncio.Runner
 ) -> None:
     """It is stopped by SIGSTOP: connections to its control port are accepted and nothing is answered."""
@@ -155,7 +155,7 @@ def test_a_server_that_hangs_for_a_moment_is_asked_again(server: ToxiproxyServer
     assert len(server.control.toxics("clients->n1")) == 1
 
 
-def test_a_server_that_cannot_be_started_anew_is_reported(server: ToxiproxyServer) -> None:
+def test_a_server_that_cannot_be_started_again_is_reported(server: ToxiproxyServer) -> None:
     server.control.deadline_s = 0.1
     troubles: list[str] = []
     server.control.trouble = troubles.append

@@ -195,7 +195,7 @@ def test_a_valid_group_passes_every_check(run: Run) -> None:
 
 
 def _double_assign(run: Run, pick: int) -> tuple[Run, str]:
-    """The owner before goes on for longer than a session timeout beside the next one."""
+    """The owner before goes on for longer than a session timeout together with the next one."""
     before, after = run.pairs()[pick % len(run.pairs())]
     name, offset = f"{before.partition}/{before.high - 1}", before.high - 1
     t = after.start + 10 + 3 * SESSION_MS
@@ -290,7 +290,7 @@ def _hang(run: Run, pick: int) -> tuple[Run, str]:
 
 
 def _desert(run: Run, pick: int) -> tuple[Run, str]:
-    """Nobody takes a partition over for longer than the time-outs."""
+    """No consumer takes a partition over for longer than the time-outs."""
     before, after = run.pairs()[pick % len(run.pairs())]
     turns = tuple(
         replace(other, start=other.start + 3 * SESSION_MS)

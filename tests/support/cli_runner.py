@@ -51,7 +51,9 @@ class Cli:
             out, err = _interrupted(process)
             pytest.fail(f"not ended after {timeout:.0f} s: {words}\n{out[-2000:]}\n{err[-4000:]}")
         except BaseException:
-            _interrupted(process)  # killed, it would leave what nobody sweeps: its state directory is this test's own
+            _interrupted(
+                process
+            )  # killed, it would leave what no other start sweeps: its state directory is this test's own
             raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 

@@ -333,7 +333,7 @@ def _timeline(group: Spans, owners: dict[int, Spans], joined: int, *, blocked: b
 
 
 def _rate(draw: random.Random, t: int, spans: Spans) -> int:
-    """Return deliveries in the bin at ``t``: none while nobody owns it or c0 is blocked, more while it catches up."""
+    """Return deliveries in the bin at ``t``: none without an owner or while c0 is blocked, more while it catches up."""
     owner = next((who for who, a, b in spans if a <= t < b), "")
     if not owner or t >= 26_500 or (owner == "c0" and 2_010 <= t < 17_015):
         return 0

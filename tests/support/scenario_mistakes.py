@@ -303,7 +303,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "c1 joins twice: by client_join-1 and client_join-2",
         "a worker joins once",
     ),
-    "nobody there at first": (
+    "no consumer at first": (
         BASE[BASE.index("  - latency") : BASE.index("expect")],
         "  - client_join:\n    on: «{worker: consumer}\n    at: 5s\n",
         "every consumer would join later",
@@ -402,7 +402,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "faults.0.when.backlog must be text, not a whole number",
         "",
     ),
-    "after nobody": (
+    "after no fault": (
         "    for: 40s\n",
         SECOND + "    when: {after: «latency-2, within: 55s}\n    for: 2s\n",
         "unknown fault id 'latency-2'",

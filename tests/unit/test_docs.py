@@ -104,4 +104,4 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 def test_the_published_schema_is_the_one_in_force() -> None:
     published = (ROOT / "docs" / "schema" / "scenario.schema.json").read_text(encoding="utf-8")
     now = CliRunner().invoke(cli, ["schema"]).output
-    assert published == now, "write it anew: harness schema > docs/schema/scenario.schema.json"
+    assert published == now, "write it again: harness schema > docs/schema/scenario.schema.json"

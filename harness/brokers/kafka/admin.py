@@ -161,7 +161,7 @@ class KafkaAdmin:
         """Return every partition's leader, the group, and once a second the group's positions and the logs' ends."""
         leaders = await self._view.leaders()
         self._partitions = max(self._partitions, len(leaders))
-        # Of what no node names nothing is said: that nobody answered in time does not mean that nobody leads.
+        # What no node names is left out: no answer in time does not mean that no node leads.
         found: list[Event] = [LeaderEvent(partition=index, leader=leader) for index, leader in sorted(leaders.items())]
         asked_ns = monotonic_ns()
         group = await self._view.group()

@@ -101,7 +101,7 @@ class KafkaAudit:
         known = {index: ends[index] for index in sorted(leaders) if index in ends and index in firsts}
         left = {index: end for index, end in known.items() if self._position.get(index, 0) < end}
         if left:
-            await self._beside(left)
+            await self._read_in_thread(left)
         said = []
         for index in sorted(leaders):
             if index not in known:
@@ -120,7 +120,7 @@ class KafkaAudit:
             )
         return said or [_unread(-1, "no node knows its leaders")]
 
-    async def _beside(self, left: Mapping[int, int]) -> None:
+    async def _read_in_thread(self, left: Mapping[int, int]) -> None:
         """Read in a thread; it has ended when this returns or raises: whoever cancels an audit closes
         its journal next.
         """
@@ -153,7 +153,7 @@ class KafkaAudit:
                     elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the name that the package documents
                         index = message.partition() or 0  # the stubs know messages without one; read ones have it
                         left.discard(index)
-                        # Behind control records that nobody is given; yet before the end where a transaction is open,
+                        # Behind control records, which no reader gets; yet before the end where a transaction is open,
                         # or a new leader does not know yet how far its followers are.
                         self._position[index] = max(self._position.get(index, 0), message.offset() or 0)
                         heard = time.monotonic()
@@ -175,7 +175,7 @@ class KafkaAudit:
         self._journal.flush()
         for index in np.unique(records["partition"]).tolist():
             here = records["offset"][records["partition"] == index]
-            # The end may have been reported already, behind control records that nobody is given.
+            # The end may have been reported already, behind control records that no reader is given.
             self._position[index] = max(self._position.get(index, 0), int(here[-1]) + 1)
             self._read[index] = self._read.get(index, 0) + here.size
 

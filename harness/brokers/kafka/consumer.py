@@ -62,7 +62,7 @@ class KafkaConsumer:
         self._work: HandlerThread | None = None
         self._waiting: Records = _records(())
         self._paused: set[int] = set()
-        self._returned_ns = self._told_ns = monotonic_ns()
+        self._returned_ns = self._reported_ns = monotonic_ns()
         self._gap_ns = self._polls = 0
 
     def connect(self) -> None:
@@ -94,11 +94,11 @@ class KafkaConsumer:
                 self._take(messages)
             if self._work is not None:
                 self._work.done.wait()
-                self._done_beside()
+                self._finish_in_thread()
         finally:
             # Revocation is called back from here, and an automatic commit made.
             self._consumer.close()
-            self._tell_polls()
+            self._report_polls()
             self._recorder.flush()
 
     def _poll(self) -> list[Message]:
@@ -110,13 +110,13 @@ class KafkaConsumer:
         self._returned_ns = monotonic_ns()
         self._polls += 1
         self.counters.polls += 1
-        if self._returned_ns - self._told_ns >= _POLL_EVERY_NS:
-            self._tell_polls()
+        if self._returned_ns - self._reported_ns >= _POLL_EVERY_NS:
+            self._report_polls()
         return list(messages)
 
-    def _tell_polls(self) -> None:
+    def _report_polls(self) -> None:
         self._recorder.polled(self._polls, self._gap_ns)
-        self._told_ns, self._gap_ns, self._polls = monotonic_ns(), 0, 0
+        self._reported_ns, self._gap_ns, self._polls = monotonic_ns(), 0, 0
 
     def _take(self, messages: Sequence[Message]) -> None:
         good = [message for message in messages if message.error() is None]
@@ -127,7 +127,7 @@ class KafkaConsumer:
             # The library stored these offsets when it handed the messages over.
             self._recorder.begin_commit(positions(records))
         if self._options.handler_in == "worker":
-            self._take_beside(records)
+            self._take_in_thread(records)
         elif good:
             self._handle(self._deliver(records))
 
@@ -180,10 +180,10 @@ class KafkaConsumer:
             return
         self._commits.commit(self._consumer, offsets)
 
-    def _take_beside(self, records: Records) -> None:
+    def _take_in_thread(self, records: Records) -> None:
         """Hand a batch to the handler's thread, with the partitions paused until it is done; then commit."""
         if self._work is not None and self._work.done.is_set():
-            self._done_beside()
+            self._finish_in_thread()
         self._waiting = np.concatenate([self._waiting, records])
         if not self._waiting.size:
             return
@@ -199,7 +199,7 @@ class KafkaConsumer:
             self._consumer.pause(fresh)
             self._paused.update(item.partition for item in fresh)
 
-    def _done_beside(self) -> None:
+    def _finish_in_thread(self) -> None:
         work, self._work = self._work, None
         assert work is not None
         if work.failure is not None:

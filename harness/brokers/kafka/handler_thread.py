@@ -49,7 +49,7 @@ class HandlerThread:
         self._places = list(zip(deliveries["partition"].tolist(), deliveries["offset"].tolist(), strict=True))
         self._changed = threading.Condition()  # guards what follows and ``positions``
         self._taken: set[int] = set()  # of these no more messages are begun …
-        self._gone: set[int] = set()  # … and these are somebody else's to commit
+        self._gone: set[int] = set()  # … and these are another member's to commit
         self._running: int | None = None
         threading.Thread(target=self._run, daemon=True, name="handler").start()
 

@@ -35,7 +35,7 @@ def format_directory(command: tuple[str, ...], context: BuildContext) -> None:
     config = _configure(node, *_free_ports(2))
     argv = [*command, "kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config)]
     context.tool.run(argv, deadline_ns=_FORMAT_NS)
-    # 4.4 writes it into the metadata log's directory, earlier versions beside that as bootstrap.checkpoint. There every
+    # 4.4 writes it into the metadata log's directory, earlier versions next to it as bootstrap.checkpoint. There every
     # version reads it (measured to 4.4.0), as it does when a cluster was upgraded.
     written = list((node / "data").rglob("*.checkpoint"))
     if len(written) != 1:

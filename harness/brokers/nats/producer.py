@@ -234,5 +234,5 @@ def _wake(sleeper: asyncio.Future[None] | None) -> None:
 
 def _definite(error: BaseException) -> bool:
     if isinstance(error, (nats.js.errors.NoStreamResponseError, nats.errors.NoRespondersError)):
-        return True  # nobody subscribes to the subject: no stream took it
+        return True  # no client subscribes to the subject: no stream took it
     return isinstance(error, nats.js.errors.APIError) and error.err_code in _DEFINITE

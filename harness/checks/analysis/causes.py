@@ -153,7 +153,7 @@ class Causes:
         """Return when a zone could not reach the partition's leader, with the time to notice that it can again."""
         if (zone, partition) not in self._unreachable:
             known = self._leaders.get(partition, [])
-            # Before its first leader a partition was only being made, which is nobody's outage.
+            # Before its first leader a partition was only being made, which is no outage.
             first = next((position for position, span in enumerate(known) if span.leader), len(known))
             leaders = known[first:]
             leaderless = [(span.start_ns, span.end_ns) for span in leaders if not span.leader]

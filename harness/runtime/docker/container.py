@@ -151,7 +151,7 @@ class Container(SignalTarget):
     async def remove(self) -> None:
         """Remove it, running or not, with its anonymous volumes."""
         self._expected = True
-        self._drop_handle()  # nobody waits for its end any more
+        self._drop_handle()  # no caller waits for its end any more
         await self._await_last_end()
         self._pid = 0
         if self._box is not None:

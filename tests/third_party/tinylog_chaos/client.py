@@ -96,16 +96,16 @@ class _Producer:
 
     async def run(self) -> None:
         control = self._session.control
-        while not self._told_to_end():
+        while not self._asked_to_end():
             elapsed = monotonic_ns() - control.start_ns
             for _ in range(self._generator.due(elapsed, _BATCH_MAX)):
-                if self._told_to_end():
+                if self._asked_to_end():
                     break
                 await self._send(*self._generator.draw())
             wait_ns = control.start_ns + self._generator.next_due_ns() - monotonic_ns()
             await asyncio.sleep(min(0.02, max(0.0, wait_ns / 1e9)))
 
-    def _told_to_end(self) -> bool:
+    def _asked_to_end(self) -> bool:
         control, most = self._session.control, self._session.spec.messages_max
         return control.stop_sending.is_set() or control.stop.is_set() or bool(most and self._sends.recorded >= most)
 
@@ -172,7 +172,7 @@ class _Consumer:
             except OSError as error:
                 session.errors.add(f"read partition {self._partition}: {error!r}")
                 if isinstance(error, RefusedRequestError):
-                    self._position = -1  # the log was made anew: go on where the broker says
+                    self._position = -1  # the log was made again: go on where the broker says
                 await asyncio.sleep(self._options.retry_wait_ns / 1e9)
                 continue
             session.counters.polls += 1

@@ -49,7 +49,7 @@ class TinylogImage:
         )
 
     def official(self, client: Client, content: Content, image: str) -> Installation:
-        """Refuse: nobody else makes images of it."""
+        """Refuse: no other publisher makes images of it."""
         del client, content
         raise UnfitEnvironmentError(f"{image} is no image of tinylog: there are no official ones")
 

@@ -29,7 +29,7 @@ NATS = Distribution("nats", "2.15.2")
 
 # The real go takes half a minute and a network; this one writes a shell script that tells its version.
 FAKE_GO = """#!/bin/sh
-# A stand-in for go, made by test_distributions_cache.py. Steered by files beside it.
+# A stand-in for go, made by test_distributions_cache.py. Steered by files next to it.
 here=$(dirname "$0")
 for last; do :; done
 version=${last##*@v}
@@ -460,7 +460,7 @@ def test_fetch_tells_what_each_name_stands_for(world: World) -> None:
         ("nats-2.12.1", "nats-2.12.1", True),
     ]
     assert [item.built for item in fetch(["nats-2.12.1"], world.lines.append)] == [False]
-    # The stand-in leaves a second file beside the program.
+    # The stand-in leaves a second file next to the program.
     assert all(
         item.size_bytes == sum(file.stat().st_size for file in item.path.parent.glob("nats*")) for item in fetched
     )

@@ -208,7 +208,7 @@ def test_what_nobody_is_known_to_have_ended_is_nobody_s_effect() -> None:
 
 
 def test_a_node_is_not_ended_while_another_fault_starts_it() -> None:
-    """What is started after it was killed would run although somebody holds it down."""
+    """What is started after it was killed would run although another fault holds it down."""
     node, outages = Node(), Outages()
     first, second = (made(context("kill", {}, ("n1",), node, outages=outages, id=name)) for name in ("a", "b"))
 
@@ -386,7 +386,7 @@ class RefusingLeaders(Leaders):
         (ControlError("no answer"), (led("n1"), led("n1"), led("n2")), 2),
         (ControlError("no answer"), (led(""), led("n1"), led(""), led("n1"), led("n2")), 2),
         (ControlError("no answer"), (led("n1"), led("n2")), 1),
-        # Somebody else has moved it: what was refused was not carried out.
+        # Another client has moved it: what was refused was not carried out.
         (RefusedError("no other replica in sync"), (led("n1"), led("n2"), led("n1")), 2),
     ],
 )
@@ -425,7 +425,7 @@ class Topic:
     [
         (ControlError("no answer"), True, [6]),
         (ControlError("no answer"), False, [6, 6]),
-        # Somebody else has added as many meanwhile: what was refused was not carried out.
+        # Another client has added as many meanwhile: what was refused was not carried out.
         (RefusedError("there are 6 already"), True, [6, 8]),
     ],
 )

@@ -51,7 +51,7 @@ def test_one_late_answer_alone_is_told_apart() -> None:
         (100, 1200, True),
         (1300, 3400, False),
         (3400, 4900, False),
-        # Nothing came after it: nobody knows that it was alone.
+        # Nothing came after it: it is not known that it was alone.
         (5000, 6000, False),
     ]
 

@@ -63,7 +63,7 @@ def test_version_2_files_are_written_and_read(tmp_path: Path) -> None:
     group = CpuGroup(CpuController(tmp_path, 2), "r-n1")
     group.create()
     assert group.path.name == "broker-chaos-r-n1"
-    assert (group.path / "cpu.weight").read_text() == "300", "three tasks beside what is in no group"
+    assert (group.path / "cpu.weight").read_text() == "300", "three tasks next to what is in no group"
     (group.path / "cpu.stat").write_text(
         "usage_usec 9\nnr_periods 50\nnr_throttled 12\nthrottled_usec 340\nnr_bursts 0\nburst_usec 0\n"
     )

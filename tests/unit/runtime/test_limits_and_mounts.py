@@ -66,7 +66,7 @@ def test_version_1_files_of_memory_are_written_and_read(swap: bool, tmp_path: Pa
     use = group.use()
     assert (use.limit_bytes, use.used_bytes, use.killed) == (64 * MIB, 4096, 1)
     assert use.at_limit == (7 if swap else 3)
-    assert use.most_bytes == 0, "the most that was in use begins anew with each limit"
+    assert use.most_bytes == 0, "the most that was in use begins again with each limit"
     group.limit(None)
     assert (group.path / "memory.limit_in_bytes").read_text() == "-1"
     assert (group.path / "memory.memsw.limit_in_bytes").exists() is swap

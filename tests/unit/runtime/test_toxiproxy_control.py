@@ -45,7 +45,7 @@ class FakeToxiproxy:
         self.unanswered = 0  # calls that are carried out, and not answered
 
     def start(self) -> None:
-        """Start anew: nothing is left."""
+        """Start again: nothing is left."""
         self.proxies, self.toxics, self.hangs = {}, {}, False
 
     def get(self, path: str, **_: Any) -> FakeAnswer:
@@ -113,7 +113,7 @@ def _control(fake: FakeToxiproxy) -> ToxiproxyControl:
 
 
 class FakeProgram:
-    """Starts the fake server anew; it answers for a while before it is brought to what should be in force."""
+    """Starts the fake server again; it answers for a while before it is brought to what should be in force."""
 
     restartable, pid, returncode = True, 1, None
 
@@ -138,7 +138,7 @@ class FakeProgram:
         return ""
 
 
-def test_a_server_that_hangs_is_started_anew_though_calls_to_it_hold_every_thread(fake: FakeToxiproxy) -> None:
+def test_a_server_that_hangs_is_started_again_though_calls_to_it_hold_every_thread(fake: FakeToxiproxy) -> None:
     program, told = FakeProgram(fake), list[str]()
 
     async def run() -> None:
@@ -170,7 +170,7 @@ def test_a_server_that_hangs_is_started_anew_though_calls_to_it_hold_every_threa
     assert [fake.proxies[name]["enabled"] for name in NAMES] == [False, True, True]
 
 
-def test_a_server_that_cannot_be_started_anew_in_time_is_a_control_error(fake: FakeToxiproxy) -> None:
+def test_a_server_that_cannot_be_started_again_in_time_is_a_control_error(fake: FakeToxiproxy) -> None:
     control = _control(fake)
     fake.hangs = True
 
@@ -223,7 +223,7 @@ def test_a_link_whose_creation_was_not_answered_in_time_is_looked_at_instead(fak
         _control(fake).create(_link(NAMES[0]))
 
 
-def test_a_call_waits_while_the_server_is_started_anew(fake: FakeToxiproxy) -> None:
+def test_a_call_waits_while_the_server_is_started_again(fake: FakeToxiproxy) -> None:
     control = _control(fake)
     control.create(_link(NAMES[0]))
     with ThreadPoolExecutor(1) as other:

@@ -20,7 +20,7 @@ from harness.scenario.schema import json_schema
 BLIND = {
     "after in a circle",
     "after itself",
-    "after nobody",
+    "after no fault",
     "after, but within too little",
     "group state of another protocol",
     "group without groups",
@@ -42,7 +42,7 @@ BLIND = {
     "handler of a producer",
     "handler of producers",
     "joins twice",
-    "nobody there at first",
+    "no consumer at first",
     "partition of one node",
     "partition without leaders",
     "partition without mode",

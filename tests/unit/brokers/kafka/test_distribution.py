@@ -23,7 +23,7 @@ KAFKA = Distribution("kafka", "4.1.1")
 
 # "Fetches" empty jars of the versions in its pom.
 FAKE_MVN = """#!/bin/sh
-# A stand-in for mvn, made by test_distributions_kafka.py. Steered by files beside it.
+# A stand-in for mvn, made by test_distributions_kafka.py. Steered by files next to it.
 here=$(dirname "$0")
 if [ "$2" = -v ]; then echo "Apache Maven 3.9.9 (x)"; exit 0; fi
 echo "$@" >> "$here/called"
@@ -44,7 +44,7 @@ echo "$jar" > "$out/$jar.jar"; done
 
 # Answers to everything that the harness asks of a Java; as a node it serves until it is asked to end.
 FAKE_JAVA = """#!{python}
-# A stand-in for java, made by test_distributions_kafka.py. Steered by files beside it.
+# A stand-in for java, made by test_distributions_kafka.py. Steered by files next to it.
 import pathlib, signal, socket, sys, time
 here, words = pathlib.Path(__file__).parent, sys.argv[1:]
 with (here / "called").open("a") as called:

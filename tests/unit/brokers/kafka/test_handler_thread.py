@@ -45,7 +45,7 @@ def batch(*places: tuple[int, int]) -> tuple[FakeOwner, HandlerThread]:
     return owner, HandlerThread(owner, records, 10)  # type: ignore[arg-type]
 
 
-def test_a_batch_that_nobody_takes_is_processed_whole() -> None:
+def test_a_batch_that_no_member_takes_over_is_processed_whole() -> None:
     owner, work = batch((0, 5), (1, 7), (0, 6))
     for _ in range(3):
         owner.handler.end.release()

@@ -340,7 +340,7 @@ async def _silent() -> tuple[asyncio.Server, list[asyncio.StreamWriter], int]:
     return server, held, server.sockets[0].getsockname()[1]
 
 
-def test_nobody_who_answers_is_not_nobody_who_leads() -> None:
+def test_no_answer_is_not_the_same_as_no_leader() -> None:
     async def run() -> tuple[list[str], list[str]]:
         frozen, held, port = await _silent()
         node = await asyncio.start_server(FakeNode(_metadata(-1)).serve, "127.0.0.1", 0)

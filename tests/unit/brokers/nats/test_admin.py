@@ -161,7 +161,7 @@ def test_a_node_that_knows_the_account_before_its_streams_has_no_view(server: Fa
     assert asyncio.run(admin.leadership(0)).leader == ""
 
 
-def test_a_connection_that_nobody_answers_is_given_up_and_closed(server: FakeServer) -> None:
+def test_a_connection_without_an_answer_is_given_up_and_closed(server: FakeServer) -> None:
     server.holds = True
     admin = NatsAdmin({"n1": {"client": server.port, "monitor": 1}}, 1, connect_s=0.3)
 

@@ -29,7 +29,7 @@ class FakeMessage:
 
 
 class FakeClient:
-    """A client that was connected anew while it waited for the answer to a flush: that answer never comes."""
+    """A client that was connected again while it waited for the answer to a flush: that answer never comes."""
 
     async def flush(self, _: int) -> None:
         """Fail."""
