@@ -81,8 +81,10 @@ class SendRecorder:
         """Write what was added; return the ordinal of the first, the others follow in order. Now they
         may be attempted.
         """
-        added, self._added = self._added, []
-        self._journal.sends(monotonic_ns(), added)
+        added = self._added
+        if added:
+            self._added = []
+            self._journal.sends(monotonic_ns(), added)
         self._journal.flush()
         return self._state.extend(len(added))
 

@@ -63,8 +63,10 @@ RECORD: Final = struct.Struct("<BBHIqiiqqq")
 """kind, outcome, flags, count, t, key, partition, seq, offset, ref"""
 
 _pack = RECORD.pack
+_pack_head = struct.Struct("<BBHIq").pack
 _pack_send = struct.Struct("<16siiq16s").pack
-"""What SENDs of one time have in common up to ``key``, key, partition, seq, and what follows."""
+_NO_PLACE: Final = RECORD.pack(0, 0, 0, 0, 0, 0, 0, 0, -1, -1)[-16:]
+"""A record in parts, as SENDs of one time differ in key, partition and seq alone."""
 
 FIELDS: Final = (
     ("kind", "u1"),
@@ -190,9 +192,8 @@ class Journal:
 
     def sends(self, t: int, rows: Iterable[tuple[int, int, int]]) -> None:
         """Pack SENDs of one time: (key, seq, partition) of each. A hot path of producers."""
-        alike = _pack(_SEND, 0, 0, 1, t, -1, -1, -1, -1, -1)
-        head, tail = alike[:16], alike[-16:]
-        self._pending += b"".join([_pack_send(head, key, partition, seq, tail) for key, seq, partition in rows])
+        head = _pack_head(_SEND, 0, 0, 1, t)
+        self._pending += b"".join([_pack_send(head, key, partition, seq, _NO_PLACE) for key, seq, partition in rows])
 
     def sent(self, t: int, outcome: int, flags: int, offset: int, ref: int) -> None:
         """Pack the SENT of one SEND; a hot path of producers, hence without keywords."""
