@@ -30,7 +30,7 @@ BOTH = {"acknowledged": {"wait_ns": 100 * MS}, "positions": True}
 def messy(rng: random.Random, settling: Mapping[str, Any] = MappingProxyType({"positions": True})) -> History:
     """Return a small history of a group in which anything may have happened, settled as the facts say."""
     partitions, workers = rng.randint(1, 2), [f"c{index}" for index in range(rng.randint(1, 3))]
-    builder = HistoryBuilder(facts(partitions=partitions, settling=settling, group={"rounds_per_change": 2}))
+    builder = HistoryBuilder(facts(partitions=partitions, settling=dict(settling), group={"rounds_per_change": 2}))
     for partition in range(partitions):
         for offset in range(rng.randint(1, 6)):
             told = f" @{offset}" if rng.random() < 0.8 else ""
