@@ -19,6 +19,9 @@ from harness.history.old_facts import translate
 VERSION: Final = 2
 """Of the form of ``facts.json``; a file that names none has the form 1."""
 
+_PARTITIONS_MAX: Final = 1_000_000
+"""Far more than a scenario may have; checks take memory for each."""
+
 StateMeaning = Literal["settled", "rebalancing", "empty", "gone"]
 """What a group's state means: every partition has its owner; partitions are being dealt out; there are no members; the
 node that answered knows no such group (which proves nothing about members)."""
@@ -151,7 +154,10 @@ class Facts:
         version = content.pop("version", 1)
         if type(version) is not int or version not in (1, VERSION):
             raise ValueError(f"its version is {version!r}, and this harness reads 1 to {VERSION}")
-        return Facts.of(translate(content)) if version == 1 else typed.read(Facts, content)
+        facts = Facts.of(translate(content)) if version == 1 else typed.read(Facts, content)
+        if not 1 <= facts.partitions <= _PARTITIONS_MAX:
+            raise ValueError(f"partitions: {facts.partitions} is not between 1 and {_PARTITIONS_MAX:,}")
+        return facts
 
     @staticmethod
     def of(content: Mapping[str, Any]) -> Facts:

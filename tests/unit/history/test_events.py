@@ -104,6 +104,7 @@ def test_a_log_stamps_time_and_writer(tmp_path: Path) -> None:
         ({"pending": True}, "pending: True is no int"),
         ({"pending": "0"}, "pending: '0' is no int"),
         ({"t": 1.5}, "t: 1.5 is no int"),
+        ({"t": 1 << 63}, "t: 9223372036854775808 does not fit into 64 bits"),
     ],
 )
 def test_a_line_that_is_not_understood_is_refused(change: dict[str, Any], why: str) -> None:
