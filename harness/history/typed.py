@@ -103,6 +103,6 @@ def _one_of(words: tuple[str, ...], value: Any) -> Any:
 def _of_type(wanted: type, value: Any) -> Any:
     if type(value) is not wanted:  # exactly: a bool is no number here
         raise ValueError(f"{value!r} is no {wanted.__name__}")
-    if wanted is int and not -_INT_END <= value < _INT_END:
+    if isinstance(value, int) and not -_INT_END <= value < _INT_END:
         raise ValueError(f"{value} does not fit into 64 bits")
     return value

@@ -14,7 +14,7 @@ from harness.errors import ScenarioError
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
-from harness.scenario.plugins import FaultPlace, Refusal, Vocabulary
+from harness.scenario.plugins import BROKER_SPECS, FaultPlace, Refusal, Vocabulary
 
 GROUPS_ALONE = BASE.replace(TO_AT, KAFKA_UNTIL + "    AT\n")
 """The scenario on the broker whose abilities the tests change."""
@@ -62,6 +62,14 @@ def test_a_broker_names_the_states_of_its_groups() -> None:
     said = refused(GROUPS_ALONE.replace("AT", "when: {group: «shuffle, within: 5s}"), known)
     assert said == "faults.0.when.group must be one of calm, shuffling, not shuffle (did you mean 'shuffling'?)"
     assert "known: calm, shuffling" in refused(GROUPS_ALONE.replace("AT", "when: {group: «stable, within: 5s}"), known)
+
+
+@pytest.mark.parametrize("kind", BROKER_SPECS.names())
+def test_a_registered_broker_names_states_where_it_has_groups_and_only_there(kind: str) -> None:
+    spec = BROKER_SPECS.get(kind)
+    assert (BrokerAbility.GROUPS in spec.abilities) is bool(spec.group_states)
+    assert BrokerAbility.GROUPS in spec.abilities or BrokerAbility.COORDINATOR not in spec.abilities
+    assert spec.group_states_of is None or spec.group_states
 
 
 def test_zones_are_refused_where_a_broker_does_not_tell_clients_apart() -> None:
