@@ -44,4 +44,4 @@ def _derived(plan: Plan) -> str:
     wrapped = [
         textwrap.fill(line, 120, initial_indent="  ", subsequent_indent="    ") for line in (*lines, *facts.allowed)
     ]
-    return "\n\nFrom the configuration\n" + "\n".join(wrapped)
+    return "\nFrom the configuration\n" + "\n".join(wrapped)

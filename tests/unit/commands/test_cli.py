@@ -90,7 +90,10 @@ def test_validate_and_explain_show_every_variant(tmp_path: Path) -> None:
     path.write_text(VALID)
     done = CliRunner().invoke(cli, ["validate", str(path)])
     assert done.output.count("ok ") == 2
-    assert "20/s" in CliRunner().invoke(cli, ["explain", str(path)]).output
+    explained = CliRunner().invoke(cli, ["explain", str(path)]).output
+    assert "20/s" in explained
+    assert explained.count("\n\nFrom the configuration\n") == 2
+    assert "\n\n\nFrom" not in explained
     plans = json.loads(CliRunner().invoke(cli, ["explain", "--json", str(path)]).output)
     assert [plan["workload"]["rate_per_s"] for plan in plans] == [10.0, 20.0]
 
