@@ -59,7 +59,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionState:
-    """How far the consumers of one partition are, by the broker's own word.
+    """How far the consumers of one partition are, according to the broker itself.
 
     Attributes:
         partition: Index.
@@ -83,7 +83,7 @@ class PartitionState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leadership:
-    """Who leads a partition (of NATS: the stream), by the nodes' own word.
+    """Who leads a partition (of NATS: the stream), according to the nodes themselves.
 
     Attributes:
         leader: According to most nodes; empty when none does.
@@ -100,7 +100,7 @@ class Leadership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogExtent:
-    """The broker's own word on a log after the run.
+    """What the broker says of a log after the run.
 
     Attributes:
         partition: Which; -1 when one word holds for all.
@@ -154,14 +154,14 @@ class Admin(Protocol):
         ...
 
     async def partitions(self) -> list[PartitionState] | None:
-        """Return the state of every partition; None when the stream does not exist by the broker's own word.
+        """Return the state of every partition; None when the stream does not exist according to the broker itself.
 
         Raises ControlError (indefinite) when the broker does not answer.
         """
         ...
 
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
-        """Read the whole log into ``journal`` as STORED records; return the broker's word on every partition."""
+        """Read the whole log into ``journal`` as STORED records; return what the broker says of every partition."""
         ...
 
     async def close(self) -> None:

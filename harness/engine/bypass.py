@@ -1,6 +1,6 @@
 """The proof that nothing bypasses a link: by the kernel's table of sockets, for every worker and every node.
 
-Owns what counts as a way around. Asks no broker: what a process is connected to is the kernel's word.
+Owns what counts as a way around. Asks no broker: the kernel says what a process is connected to.
 """
 
 from __future__ import annotations

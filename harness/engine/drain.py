@@ -1,5 +1,5 @@
-"""The drain: producers settle what is in flight, then consumers must reach the end of the log by the
-broker's own word.
+"""The drain: producers settle what is in flight, then consumers must reach the end of the log, as the broker itself
+reports it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class TriggerSources:
     """Where states are looked up.
 
     Attributes:
-        group_state: The consumer group's state, by its coordinator's word.
+        group_state: The consumer group's state, according to its coordinator.
         leader: Partition → node that leads it; empty when there is none.
         counters: What all workers together have done so far, as they reported last.
         healed: Fault → set once it was applied and has been healed.

@@ -185,7 +185,7 @@ class FaultLeaders(Protocol):
         ...
 
     async def leadership(self, partition: int) -> Leadership:
-        """Return who leads a partition, by the nodes' own word."""
+        """Return who leads a partition, according to the nodes themselves."""
         ...
 
 

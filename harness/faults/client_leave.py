@@ -27,7 +27,7 @@ class ClientLeave(WorkerExit[ClientLeaveOptions]):
         await worker.leave(self.context.leave_ns / NS_PER_S)
 
     def judge(self, worker: FaultWorker, before: Identity) -> tuple[bool, str]:
-        """Return whether it ended by itself, by the operating system's word and its own."""
+        """Return whether it ended by itself, according to the operating system and to itself."""
         gone, observed = super().judge(worker, before)
         if not gone:
             return False, observed

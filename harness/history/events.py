@@ -187,7 +187,7 @@ class ObserverEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineEvent(Event):
-    """Something on this machine waited for a CPU for ``short_ns`` of ``of_ns``, by the kernel's word."""
+    """Something on this machine waited for a CPU for ``short_ns`` of ``of_ns``, according to the kernel."""
 
     kind: ClassVar[str] = "machine"
     short_ns: int
@@ -196,7 +196,7 @@ class MachineEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrainEvent(Event):
-    """How far the consumers of a partition came, by the broker's word; ``proven`` when nothing was left.
+    """How far the consumers of a partition came, according to the broker; ``proven`` when nothing was left.
 
     ``end_offset`` is that of the last data record, -1 = none.
     """
@@ -212,7 +212,7 @@ class DrainEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityEvent(Event):
-    """The broker's word on a log after the run.
+    """What the broker says of a log after the run.
 
     Attributes:
         partition: -1 = all of them.

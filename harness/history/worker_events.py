@@ -121,7 +121,7 @@ class StatsEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupMember:
-    """A member by the broker's word: its worker, its id there, and what it owns."""
+    """A member according to the broker: its worker, its id there, and what it owns."""
 
     worker: str
     member: str
@@ -130,7 +130,7 @@ class GroupMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupEvent(Event):
-    """How the consumer group is, by the broker's word.
+    """How the consumer group is, according to the broker.
 
     Attributes:
         state: The broker's, in the words of ``docs/history.md``; ``unknown`` when its coordinator did not answer.

@@ -53,7 +53,7 @@ class Trigger:
     """A state at which a fault is applied, in place of a time. Exactly one of the first five is given (and `is`).
 
     Attributes:
-        group: The consumer group is in this state, one of the broker's, by its coordinator's word.
+        group: The consumer group is in this state, one of the broker's, according to its coordinator.
         leader_of: The leader of this partition (of a broker with one leader for all: 0) is as `is` says.
         is_: With `leader_of`: `moved` (another node leads than when the timeline began; so when left out), `none`
             (no node leads) or the name of a node that leads.

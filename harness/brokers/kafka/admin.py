@@ -109,7 +109,7 @@ class KafkaAdmin:
         return await self._view.coordinator()
 
     async def group_state(self) -> str:
-        """Return the group's state by its coordinator's word; ``unknown`` when it does not answer."""
+        """Return the group's state according to its coordinator; ``unknown`` when it does not answer."""
         group = await self._view.group()
         return "unknown" if group is None else group.state
 

@@ -116,7 +116,7 @@ class KafkaView:
         return self.known_coordinator
 
     async def group(self) -> GroupDescription | None:
-        """Return the group by its coordinator's word; None when it does not answer."""
+        """Return the group according to its coordinator; None when it does not answer."""
         question = ask.consumer_group if self._protocol == "consumer" else ask.classic_group
         return await self._of_coordinator(lambda wire: question(wire, GROUP, TOPIC))
 

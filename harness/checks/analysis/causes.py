@@ -3,7 +3,7 @@
 Precedence: ``fault`` (a probe saw the partition's leader unreachable from its owner's zone, or no node led it, plus the
 time to notice that derived from the configuration), ``owner`` (its owner was dead, paused, blocked or targeted),
 ``collateral`` (the group was not stable, or the partition was still without an owner, while last and next owner were
-healthy), ``rebalance`` (the rest of that), ``unexplained``. Must never take the plan's word for a fault: only what a
+healthy), ``rebalance`` (the rest of that), ``unexplained``. Must never believe the plan about a fault: only what a
 probe saw counts.
 """
 

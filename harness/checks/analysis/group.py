@@ -1,6 +1,6 @@
 """The consumer group over time: when it was not stable, who was a member, and what began a rebalance.
 
-Two sources, of which the union counts: the broker's word as the observer heard it, every 100 to 250 ms, and the
+Two sources, of which the union counts: what the broker answered the observer, every 100 to 250 ms, and the
 members' own events, as an eager rebalance takes everything from each of them until it is over. Where the broker did not
 answer, what it said last holds. Must never judge.
 """
@@ -59,7 +59,7 @@ def unnamed_states(history: History) -> str:
 
 
 def absences(history: History) -> Mapping[str, Intervals]:
-    """Return by worker when it was not a member by the broker's word.
+    """Return by worker when it was not a member according to the broker.
 
     Proven from when an answer without it came until the next one with it was asked for; groups whose members were never
     reported prove nothing.

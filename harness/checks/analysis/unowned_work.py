@@ -34,7 +34,8 @@ def zombies(history: History) -> tuple[list[tuple[int, str]], int]:
     """Return (row of ``commits``, why) of each zombie commit, and how many commits straddle a change of hands.
 
     A confirmed commit is a zombie's when through all the time in which it may have taken effect its incarnation did not
-    own the partition any more, or another one was assigned it later, or its worker was no member by the broker's word.
+    own the partition any more, or another one was assigned it later, or the broker did not count its worker as a
+    member.
     """
     commits = history.index.commits
     absent = group.absences(history)

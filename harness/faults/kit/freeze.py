@@ -1,4 +1,4 @@
-"""What faults share that freeze processes: SIGSTOP until the last holder resumes, and the scheduler's word of it."""
+"""What faults share that freeze processes: SIGSTOP until the last holder resumes, and what the scheduler says of it."""
 
 from __future__ import annotations
 

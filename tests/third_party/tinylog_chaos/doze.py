@@ -60,7 +60,7 @@ class Doze(HealingFault[DozeOptions]):
             self.context.nodes[name].resume(self.id)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Every sleep was the kernel's word, and round trips waited."""
+        """Judge whether the kernel showed every sleep, and round trips waited."""
         return tuple(item for name in self.context.targets for item in (self._slept(name), self._waited(name)))
 
     async def healing(self) -> tuple[Evidence, ...]:
