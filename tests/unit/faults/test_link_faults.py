@@ -321,11 +321,13 @@ CLUSTER = [_link(f"clients->{node}", "client") for node in NODES] + [
 ]
 
 
-def _partition(options: dict[str, Any], cut: Callable[[Link], bool]) -> tuple[dict[str, set[str]], list[Evidence]]:
+def _partition(
+    options: dict[str, Any], cut: Callable[[Link], bool], target: str = "n1", links: Sequence[Link] = CLUSTER
+) -> tuple[dict[str, set[str]], list[Evidence]]:
     """Return link → streams that got a toxic, and the evidence of effect where these links are silent: ``cut``."""
     control = Control()
-    samples = {link.name: _phases(_silent, every=S) if cut(link) else _phases(_trip) for link in CLUSTER}
-    context, now = _context("partition", options, Probes(**samples), control, CLUSTER, ("n1",))
+    samples = {link.name: _phases(_silent, every=S) if cut(link) else _phases(_trip) for link in links}
+    context, now = _context("partition", options, Probes(**samples), control, links, (target,))
 
     async def carried_out() -> list[Evidence]:
         fault = FAULTS.get("partition").make(context)
@@ -376,6 +378,30 @@ def test_a_partition_that_cuts_more_or_less_than_it_should_is_not_proven() -> No
     assert {item.target for item in effect if not item.proven} == {"n2->n3", "n3->n2"}
     _, effect = _partition({}, lambda link: link.name in {"n1->n2", "n1->n3", "n2->n1"})
     assert {item.target for item in effect if not item.proven} == {"n3->n1"}
+
+
+SERVED = [*CLUSTER, _link("clients->names", "client"), *(_link(f"{node}->names", "service") for node in NODES)]
+"""A cluster whose nodes and clients need a service."""
+
+
+@pytest.mark.parametrize(
+    ("from_", "expected"),
+    [
+        ("peers", {"n1->names", "n2->names", "n3->names"}),
+        ("clients", {"clients->names"}),
+        ("both", {"clients->names", "n1->names", "n2->names", "n3->names"}),
+    ],
+)
+def test_a_service_is_cut_off_by_its_own_links(from_: str, expected: set[str]) -> None:
+    streams, effect = _partition({"from_": from_}, lambda link: link.name in expected, "names", SERVED)
+    assert streams == {name: {"upstream", "downstream"} for name in expected}
+    assert all(_proven(effect))
+    assert {item.target for item in effect} == {link.name for link in SERVED}
+
+
+def test_a_node_that_is_cut_off_keeps_its_service() -> None:
+    streams, _ = _partition({"from_": "both"}, lambda link: "n1" in (link.source, link.node), "n1", SERVED)
+    assert set(streams) == {"clients->n1", "n1->n2", "n1->n3", "n2->n1", "n3->n1"}
 
 
 def test_each_draw_of_a_seeded_jitter_is_journaled_and_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
