@@ -13,6 +13,8 @@ from support.in_memory_runtime import MemoryCluster
 from harness.engine.engine import Engine
 from harness.engine.rundir import new_run_id
 from harness.errors import HarnessError
+from harness.history.events import FaultEvent
+from harness.history.read import History
 from harness.judging.judge import judge
 from harness.progress import Event, Listener, PhaseStarted
 from harness.result import RunResult
@@ -55,10 +57,14 @@ def test_a_run_without_faults_passes(tmp_path: Path) -> None:
 
 
 def test_a_fault_that_acts_is_proven(tmp_path: Path) -> None:
-    result = judged(engine_of(tmp_path, MemoryParts(), KILL), KILL)
+    engine = engine_of(tmp_path, MemoryParts(), KILL)
+    result = judged(engine, KILL)
     (fault,) = result.faults
     assert fault.proven, fault.evidence
     assert result.verdict is Verdict.PASS, (result.headline, result.blocking)
+    written = History.load(engine.run_dir.path).of_kind(FaultEvent)
+    assert [event.action for event in written] == ["apply", "applied", "heal", "healed"]
+    assert all(event.takes_node_down and not event.silences and event.nodes == ("n1",) for event in written)
 
 
 def test_a_message_that_is_acknowledged_and_lost_fails(tmp_path: Path) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from support.topologies import NODES, SERVICE, with_service
 
 from harness.brokers.base import Addresses
-from harness.engine.topology import draw_links, monitor_targets, worker_specs
+from harness.engine.target_lookup import resolve_targets
+from harness.engine.topology import PATIENCE_S, draw_links, monitor_targets, worker_specs
+from harness.faults.base import FAULTS
 from harness.runtime.base import Link
 from harness.runtime.kernel.ports import Ports
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
-from harness.scenario.model import Plan
+from harness.scenario.model import Plan, PlannedFault, Target
 from harness.scenario.plan import make_plan
 from harness.scenario.topology import ChannelSpec, LinkSpec, Member, Topology
 
@@ -110,3 +116,74 @@ def test_the_monitor_looks_at_what_starts_from_nodes_where_a_fault_acts_on_it(li
     assert {"left->right", "left->right.vote", "right->left", "left->directory", "right->directory"} <= set(found)
     assert not found["left->right.vote"]["keep"]
     assert found["left->directory"]["keep"]
+
+
+def looked_at(kind: str, on: Target, targets: tuple[str, ...], **options: Any) -> dict[str, dict[str, object]]:
+    """Return what the monitor looks at for one fault, or for any, by name."""
+    given = plan()
+    fault = PlannedFault(
+        id="f-1",
+        kind=kind,
+        options=FAULTS.get(kind).spec.options(**options),
+        on=on,
+        targets=targets,
+        at_ns=0,
+        until_ns=1,
+        seed=1,
+    )
+    given = replace(given, timeline=(fault,))
+    return {str(target["name"]): target for target in monitor_targets(given, Addresses(ports=OWN, links=drawn(given)))}
+
+
+def test_a_fault_has_looks_of_its_own_at_every_channel_of_its_links() -> None:
+    names = ("left->right", "clients->left")
+    found = looked_at("bandwidth", Target(link="left->right"), names, rate_bytes_per_s=10_000, direction="up")
+    own = {name: found[name] for name in found if name.endswith(" for f-1")}
+    assert {name: (look["mode"], look["keep"]) for name, look in own.items()} == {
+        "left->right for f-1": ("bulk", False),
+        "left->right.vote for f-1": ("bulk", False),
+        "clients->left for f-1": ("bulk", True),
+    }
+    assert all(look["timeout_s"] == PATIENCE_S and look["up_bytes"] and not look["down_bytes"] for look in own.values())
+    assert own["left->right for f-1"]["address"] == found["left->right"]["address"]
+
+
+def test_a_look_that_waits_needs_a_connection_that_is_kept() -> None:
+    found = looked_at("stall", Target(link="left->right"), ("left->right", "clients->left"))
+    assert [name for name in found if name.endswith(" for f-1")] == ["clients->left for f-1"]
+
+
+def test_where_targets_are_looked_up_every_link_of_the_group_is_looked_at() -> None:
+    clients = looked_at("stall", Target(link="client-broker", mode="leader"), ())
+    assert {name for name in clients if name.endswith(" for f-1")} == {
+        f"{zone}->{node} for f-1" for zone in ("clients", "far") for node in NODES
+    }
+    assert "left->right" not in clients
+    between = looked_at("slow_close", Target(link="broker-broker", mode="leader"), (), delay_ns=50_000_000)
+    assert {name for name in between if name.endswith(" for f-1")} == {
+        f"{link}{port} for f-1" for link in ("left->right", "right->left") for port in ("", ".vote")
+    }
+    assert "left->right" in between
+
+
+def test_links_between_nodes_are_looked_at_where_a_fault_on_nodes_acts_on_them() -> None:
+    assert "left->right" in looked_at("partition", Target(node="left"), ("left",))
+    assert "left->right" not in looked_at("kill", Target(node="left"), ("left",))
+
+
+@pytest.mark.parametrize(
+    ("on", "expected"),
+    [
+        (Target(link="client-broker", mode="leader"), ("clients->left", "far->left")),
+        (Target(link="client-broker", mode="leader", zone="far"), ("far->left",)),
+        (Target(link="broker-broker", mode="coordinator"), ("left->right", "right->left")),
+        (Target(node="broker", mode="leader"), ("left",)),
+    ],
+)
+def test_a_role_is_resolved_to_its_node_or_to_the_links_that_end_there(on: Target, expected: tuple[str, ...]) -> None:
+    async def role(*_: int) -> str:
+        return "left"
+
+    cluster = SimpleNamespace(admin=SimpleNamespace(leader=role, coordinator=role), topology=plan().topology)
+    found = asyncio.run(resolve_targets(cast("Any", SimpleNamespace(on=on)), cast("Any", cluster)))
+    assert found == expected

@@ -237,6 +237,44 @@ def use(periods: int, throttled: int, quota: float | None = 0.1) -> CpuUse:
     return CpuUse(quota_cores=quota, periods=periods, throttled=throttled, throttled_ns=throttled * 1_000)
 
 
+class FreezingNode(Node):
+    """A node that freezes."""
+
+    def pause(self, holder: str) -> None:
+        del holder
+        self.frozen = True
+
+    def resume(self, holder: str) -> None:
+        del holder
+        self.frozen = False
+
+
+def test_a_pause_is_judged_by_what_it_froze_while_another_fault_has_ended_the_node() -> None:
+    node, outages, states = FreezingNode(), Outages(), list[tuple[str, str]]()
+    found = context("pause", {}, ("n1",), node, outages=outages, node_state=lambda *state: states.append(state))
+
+    async def carried_out() -> list[bool]:
+        fault, frozen = made(found), []
+
+        async def look() -> None:
+            (shown,) = (item for item in await fault.effect() if item.probe == "scheduler state")
+            frozen.append(shown.proven)
+
+        await fault.apply()
+        await look()
+        node.frozen = False  # another fault has ended it, and it is not up yet
+        outages.hold("n1", "kill-1")
+        await look()
+        outages.release("n1", "kill-1")
+        await look()  # nothing ends it, and it runs all the same
+        await fault.heal()
+        await look()
+        return frozen
+
+    assert asyncio.run(carried_out()) == [True, True, False, False]
+    assert states == [("n1", "paused"), ("n1", "resumed")]
+
+
 def test_cpu_as_a_fraction_of_what_was_used() -> None:
     node = Node()
     node.uses = [use(100, 50, None), use(120, 60), use(130, 60, None)]

@@ -1,0 +1,59 @@
+"""Which connections bypass their links. A process of this test's own stands for what is at the other end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from support.topologies import SERVICE, topology
+
+from harness.brokers.base import Addresses
+from harness.engine.bypass import Processes, bypasses
+from harness.runtime.base import Channel, Link
+from harness.runtime.contract import SourceAddresses
+from harness.scenario.model import Cluster, Workload
+
+OTHER_END = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+connection, _ = listener.accept()
+sys.stdin.read()
+"""
+NOTHING = SourceAddresses(proxies=frozenset(), harness=frozenset(), gateways=frozenset())
+
+
+@pytest.fixture
+def dialled() -> Iterator[int]:
+    """Return the port that this process is connected to."""
+    words = [sys.executable, "-S", "-c", OTHER_END]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port)):
+            yield port
+
+
+def _wrong(link: Link, port: int) -> list[str]:
+    """Return what is said of the connection to a port when ``left`` is this process and there is one link."""
+    addresses = Addresses(ports={"left": {"admin": 1, "data": 2}}, links={link.name: link})
+    processes = Processes(workers={"c0": (os.getpid(), "far")}, nodes={"left": os.getpid()}, sources={"left": NOTHING})
+    found, seen = bypasses(topology(Cluster(nodes=2), Workload(duration_ns=1)), addresses, processes)
+    assert seen == {"c0"}
+    return [sentence for sentence in found if sentence.endswith(f":{port}")]
+
+
+def test_a_node_may_dial_a_link_of_its_own_and_a_worker_one_of_its_zone(dialled: int) -> None:
+    channel = Channel(name="left->right", host="127.0.0.1", port=dialled, upstream="127.0.0.1:2")
+    peer = Link(name="left->right", source="left", node="right", role="peer", channels=(channel,))
+    node, worker = f"left to 127.0.0.1:{dialled}", f"c0 to 127.0.0.1:{dialled}"
+    assert _wrong(peer, dialled) == [worker]
+    assert _wrong(replace(peer, node=SERVICE, role="service"), dialled) == [worker]
+    assert _wrong(replace(peer, source="right"), dialled) == [worker, node]
+    assert _wrong(replace(peer, source="far", role="client"), dialled) == [node]
+    assert _wrong(replace(peer, source="clients", role="client"), dialled) == [worker, node]
