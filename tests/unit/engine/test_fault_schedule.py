@@ -224,3 +224,41 @@ def test_what_exits_unexpectedly_is_called_what_it_is(name: str, what: str) -> N
     deployment.Deployment._node_died(cast("Any", fake), name, 1)
     assert states == [(name, "died")]
     assert troubles == [f"{what} exited unexpectedly (exit status 1)"]
+
+
+def test_a_service_is_up_before_what_needs_it_is_started() -> None:
+    acts: list[str] = []
+
+    def note(what: str) -> Any:
+        async def act(*given: Any) -> None:
+            acts.append(" ".join([what, *(str(item) for item in given if isinstance(item, str))]))
+            await asyncio.sleep(0)
+
+        return act
+
+    fake = SimpleNamespace(
+        topology=SimpleNamespace(waves=lambda: (("names",), ("n1", "n2"))),
+        nodes={name: name for name in ("n1", "n2", "names")},
+        workers={},
+        links={},
+        disks=SimpleNamespace(create=note("disks")),
+        runtime=SimpleNamespace(start_proxies=note("proxies")),
+        admin=SimpleNamespace(create_topic=note("topic")),
+        prove_no_bypass=note("proof"),
+        _late=frozenset(),
+        _plan=None,
+        _run_dir=SimpleNamespace(logs=None),
+        _monitor=SimpleNamespace(start=note("monitor")),
+        _monitor_spec=lambda: None,
+        _start_node=note("start"),
+        _node_up=note("up"),
+        _wait_settled=note("settled"),
+        _toxiproxy_died=None,
+        _trouble=None,
+    )
+    asyncio.run(deployment.Deployment.up(cast("Any", fake)))
+    assert acts == [
+        *("disks", "proxies", "start names", "up names"),
+        *("start n1", "start n2", "up n1", "up n2"),
+        *("monitor", "topic", "settled", "proof"),
+    ]

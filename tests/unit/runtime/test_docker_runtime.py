@@ -8,7 +8,7 @@ import os
 import signal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import docker.errors
 import pytest
@@ -17,11 +17,12 @@ import requests
 from harness.engine import runtimes
 from harness.errors import UnfitEnvironmentError
 from harness.progress import Event
-from harness.runtime.base import Channel, Link
+from harness.runtime.base import Channel, Link, NodeSpec
 from harness.runtime.contract import SourceAddresses
 from harness.runtime.docker import container
 from harness.runtime.docker import engine as docker_engine
 from harness.runtime.docker.container import Container, ContainerSpec
+from harness.runtime.docker.node import ContainerNode
 from harness.runtime.docker.runtime import _home
 from harness.runtime.kernel.cgroup import groups_of
 from harness.runtime.kernel.cgroup_cpu import CpuGroup
@@ -76,6 +77,18 @@ def test_the_fleet_asks_the_server_that_carries_the_link() -> None:
     fleet.remove_toxic("clients->n2", "latency-1")
     fleet.remove_toxic("n1->n2", "latency-1")
     assert asked == [("127.0.0.1:2", "clients->n2 latency-1"), ("127.0.0.1:1", "n1->n2 latency-1")]
+
+
+def test_the_cpu_load_of_a_container_leaves_its_group_before_it_ends(tmp_path: Path) -> None:
+    """Nothing runs here: the engine can end no container while other processes are in its group."""
+    spec = NodeSpec(name="n1", argv=("/nowhere",), files={}, data_dir=tmp_path / "n1" / "data")
+    nothing: Any = None
+    node = ContainerNode(spec, "image", nothing, tmp_path / "n1.log", lambda _: None, None, {})
+    suspended: list[str] = []
+    for how, end in (("stop", node.stop), ("kill", node.kill)):
+        node._cpu_load = cast("Any", SimpleNamespace(suspend=lambda how=how: suspended.append(how)))
+        asyncio.run(end())
+    assert suspended == ["stop", "kill"]
 
 
 def test_the_groups_of_a_process_are_where_the_kernel_has_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from harness.runtime.base import MemoryUse, NodeSpec
 from harness.runtime.kernel.cgroup_cpu import CpuGroup
 from harness.runtime.node import BrokerNode
+from harness.runtime.process.node import ProcessNode
 
 
 class FakeLoad:
@@ -57,7 +59,7 @@ class FakeNode(BrokerNode):
         return self._short_of_memory
 
     def _cpu_group(self) -> CpuGroup:
-        return cast("Any", "its group")
+        return cast("CpuGroup", "its group")
 
     def _set_cpu_limit(self, cores: float | None) -> None:
         self.limits.append(("cpu", cores))
@@ -132,3 +134,17 @@ def test_it_is_stopped_by_sigterm_and_killed_by_sigkill(tmp_path: Path) -> None:
     asyncio.run(node.stop())
     asyncio.run(node.kill())
     assert node.ends == [(signal.SIGTERM, 7.0), (signal.SIGKILL, 7.0)]
+
+
+@pytest.mark.parametrize(
+    ("code", "killed", "for_memory"), [(-9, 3, True), (-9, 2, False), (-15, 3, False)], ids=["killed", "not", "ended"]
+)
+def test_a_process_ended_for_lack_of_memory_when_the_kernel_has_counted_one_more(
+    code: int, killed: int, for_memory: bool, tmp_path: Path
+) -> None:
+    nothing: Any = None
+    log = tmp_path / "n1.log"
+    node = ProcessNode(spec_in(tmp_path), nothing, log, lambda _: None, cpu=None, memory=None, disk=None)
+    use = MemoryUse(limit_bytes=1, used_bytes=0, most_bytes=0, at_limit=0, killed=killed)
+    node._memory, node._killed_before = cast("Any", SimpleNamespace(use=lambda: use)), 2
+    assert node._ended_for_memory(code) is for_memory

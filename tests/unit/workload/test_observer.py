@@ -1,0 +1,56 @@
+"""What the monitor journals of a broker: what has changed, and nothing twice. The administration here is a fake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from harness.history.events import Event, GroupEvent, LeaderEvent
+from harness.workload.monitor import _Observer
+
+
+class FakeAdmin:
+    """Gives one answer after the other, and then has none."""
+
+    def __init__(self, *answers: Sequence[Event]) -> None:
+        self._answers = list(answers)
+
+    async def observe(self) -> Sequence[Event]:
+        if not self._answers:
+            raise asyncio.CancelledError
+        return self._answers.pop(0)
+
+
+class FakeLog:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[Event] = []
+
+    def write(self, event: Event) -> None:
+        self.written.append(event)
+
+
+def journaled(*answers: Sequence[Event]) -> list[Event]:
+    log = FakeLog()
+    observer = _Observer(cast("Any", FakeAdmin(*answers)), 0.0, cast("Any", log))
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(observer.run())
+    return log.written
+
+
+def group(state: str, asked_ns: int) -> GroupEvent:
+    return GroupEvent(state=state, coordinator="n1", members=(), asked_ns=asked_ns)
+
+
+def test_an_answer_that_says_the_same_as_before_is_not_journaled_whenever_it_was_asked_for() -> None:
+    stable, again, empty = group("stable", 1), group("stable", 2), group("empty", 3)
+    assert journaled([stable], [again], [empty], [stable]) == [stable, empty, stable]
+
+
+def test_each_partition_has_a_leader_of_its_own() -> None:
+    first, second, moved = (LeaderEvent(partition=at, leader=name) for at, name in ((0, "n1"), (1, "n2"), (1, "n3")))
+    assert journaled([first, second], [first, second], [first, moved]) == [first, second, moved]
