@@ -55,10 +55,24 @@ class RunDir:
         """Write one JSON document."""
         (self.path / name).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Read one JSON document; raises UnfitEnvironmentError when it is not there or not readable."""
+    def read_text(self, name: str) -> str:
+        """Read one text file; raises UnfitEnvironmentError when it is not there or not readable."""
         try:
-            return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise UnfitEnvironmentError(f"{self.path} is not a complete run directory: {name}: {why}") from error
+            return (self.path / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unfit(name, str(error.strerror if isinstance(error, OSError) else error)) from error
+
+    def read_json(self, name: str, *needed: str) -> dict[str, Any]:
+        """Read one JSON document, an object with at least the keys ``needed``; raises as ``read_text`` does."""
+        try:
+            content = json.loads(self.read_text(name))
+        except ValueError as error:
+            raise self._unfit(name, str(error)) from error
+        if not isinstance(content, dict):
+            raise self._unfit(name, "it is not a JSON object")
+        if lacking := [key for key in needed if key not in content]:
+            raise self._unfit(name, f"it has no {', '.join(lacking)}")
+        return content
+
+    def _unfit(self, name: str, why: str) -> UnfitEnvironmentError:
+        return UnfitEnvironmentError(f"{self.path} is not a complete run directory: {name}: {why}")

@@ -76,7 +76,7 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
 
 def load_record(run_dir: RunDir) -> RunRecord:
     """Return the record that the engine saved; raises UnfitEnvironmentError when there is none."""
-    content = run_dir.read_json("run.json")
+    content = run_dir.read_json("run.json", "run_id", "runtime")
     return RunRecord(**{name: content[name] for name in RunRecord.__slots__ if name in content})
 
 

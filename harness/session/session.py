@@ -126,14 +126,9 @@ def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
         UnfitEnvironmentError: It is not a complete run directory, or its plan cannot be made again.
     """
     run_dir = RunDir(path)
-    saved = run_dir.read_json("plan.json")
+    saved = run_dir.read_json("plan.json", "file", "variant", "seed", "digest")
     record = load_record(run_dir)
-    try:
-        text = (path / "scenario.yaml").read_text(encoding="utf-8")
-    except OSError as error:
-        raise UnfitEnvironmentError(
-            f"{path} is not a complete run directory: scenario.yaml: {error.strerror}"
-        ) from error
+    text = run_dir.read_text("scenario.yaml")
     plan = replan(text, saved["file"], saved["variant"], saved["seed"])
     if plan.digest != saved["digest"]:
         raise UnfitEnvironmentError(

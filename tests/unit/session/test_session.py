@@ -12,12 +12,12 @@ from support.in_memory import MemoryParts, memory_plan
 
 from harness.brokers.base import BoundBroker
 from harness.engine.parts import Binaries
-from harness.errors import ExitCode, UsageError
+from harness.errors import ExitCode, UnfitEnvironmentError, UsageError
 from harness.progress import Event, Listener, RunFinished
 from harness.result import RunResult
 from harness.session import session
 from harness.session.selection import Selected, replan, select
-from harness.session.session import exit_code, reproduce_command
+from harness.session.session import check_again, exit_code, reproduce_command
 
 RACE = """
 version: 1
@@ -137,3 +137,29 @@ def test_a_run_directory_that_is_full_is_the_environment_s_fault(reports: Path) 
     )
     assert result.exit_code == ExitCode.ENVIRONMENT
     assert result.error == "the run directory cannot be written: No space left on device"
+
+
+PLAN, RECORD = '{"file": "f", "variant": {}, "seed": 1, "digest": "d"}', '{"run_id": "r", "runtime": "process"}'
+
+
+@pytest.mark.parametrize(
+    ("plan", "record", "scenario", "why"),
+    [
+        (None, RECORD, b"", "plan.json: No such file or directory"),
+        ('{"file"', RECORD, b"", "plan.json: Expecting ':' delimiter: line 1 column 8 (char 7)"),
+        ("null", RECORD, b"", "plan.json: it is not a JSON object"),
+        ('{"file": "f", "seed": 1}', RECORD, b"", "plan.json: it has no variant, digest"),
+        (PLAN, "{}", b"", "run.json: it has no run_id, runtime"),
+        (PLAN, RECORD, None, "scenario.yaml: No such file or directory"),
+        (PLAN, RECORD, b"title: \xff", "scenario.yaml: 'utf-8' codec can't decode byte 0xff in position 7: "),
+    ],
+)
+def test_a_damaged_run_directory_is_refused_with_the_file_and_the_reason(
+    plan: str | None, record: str, scenario: bytes | None, why: str, tmp_path: Path
+) -> None:
+    for name, content in (("plan.json", plan), ("run.json", record), ("scenario.yaml", scenario)):
+        if content is not None:
+            (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UnfitEnvironmentError) as caught:
+        check_again(tmp_path)
+    assert caught.value.message.startswith(f"{tmp_path} is not a complete run directory: {why}")
