@@ -44,9 +44,13 @@ def as_group(fake: FakeGroup) -> Any:
 
 
 async def nothing_runs(ledger: Ledger) -> bool:
-    """Wait until no process of the run exists; False when one still does after a while."""
+    """Wait until no process of the run exists and the loop has heard of its end; False when one still does after a
+    while.
+    """
     for _ in range(200):
         if not list(procfs.marked(ledger.run_id)):
+            watchers = [task for task in asyncio.all_tasks() if task.get_name().startswith("watch ")]
+            await asyncio.wait_for(asyncio.gather(*watchers), 10)
             return True
         await asyncio.sleep(0.02)
     return False
