@@ -73,13 +73,13 @@ class Registry(_Named[T]):
     def _load(self) -> None:
         if self._loaded:
             return
-        self._loaded = True
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__):
             if not module.ispkg:
                 importlib.import_module(f"{self._package}.{module.name}")
         for entry in entry_points(group=self._group):
             _load(entry.module, entry.name)
+        self._loaded = True
 
 
 def _load(path: str, owner: str) -> ModuleType:
