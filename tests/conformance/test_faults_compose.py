@@ -78,5 +78,5 @@ def test_a_stop_that_comes_to_a_dead_node_is_not_believed(tmp_path: Path) -> Non
     kill, stop = result.faults
     assert kill.proven
     assert [item.probe for item in stop.evidence if not item.proven] == ["exit status"]
-    assert "kill-1 ended it before" in str(stop.evidence)
+    assert "kill-1 had ended it before" in str(stop.evidence)
     assert result.verdict is Verdict.INCONCLUSIVE
