@@ -125,6 +125,27 @@ class ReportTimeline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run took of the machine, from its start until everything was taken down.
+
+    Attributes:
+        cpu_ns: Part → CPU time of all its processes, ended ones included: ``nodes``, ``services``, ``toxiproxy``,
+            ``workers``, ``monitor``, ``harness`` (judging and reports included). A part that could not be measured is
+            not there.
+        memory_peak_bytes: The largest sum of resident memory of all parts that was seen at one time.
+        wall_ns: From the start of the run to its end, judging included.
+        machine_cores: CPUs that the run could use (affinity, control group).
+        machine_busy: Share of these CPUs in use by anything while the workload ran, 0 to 1; -1 when not known.
+    """
+
+    cpu_ns: Mapping[str, int]
+    memory_peak_bytes: int
+    wall_ns: int
+    machine_cores: float
+    machine_busy: float = -1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """One run, judged.
 
@@ -156,6 +177,7 @@ class RunResult:
         timings_ns: Named durations (``up``, ``warmup``, ``timeline``, ``drain``, ``judge``, ``total``,
             ``beyond_declared``).
         overhead: What the harness itself cost: ``cpu_s.<process>``, ``rss_bytes.<process>``, ``observer_polls``…
+        usage: What it took of the machine; None when it was not measured.
         timeline: Data of the plots.
         reproduce: Command that runs the same plan again.
         started_wall: ISO 8601 UTC.
@@ -190,6 +212,7 @@ class RunResult:
     counts: Mapping[str, int] = field(default_factory=dict)
     timings_ns: Mapping[str, int] = field(default_factory=dict)
     overhead: Mapping[str, float] = field(default_factory=dict)
+    usage: Usage | None = None
     timeline: ReportTimeline | None = None
     reproduce: str = ""
     started_wall: str = ""

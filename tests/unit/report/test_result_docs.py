@@ -16,6 +16,7 @@ from harness.report.serialize import descriptions, schema, schema_text
 DOCS = Path(__file__).parents[3] / "docs"
 SHAPES: tuple[type, ...] = (
     result.RunResult,
+    result.Usage,
     result.FaultResult,
     result.EvidenceItem,
     result.ReportTimeline,

@@ -1,0 +1,159 @@
+"""The result of a suite as data: what ``suite.json`` holds and what a suite's reports are made from.
+
+Versioned and documented in docs/suites.md. It holds one bounded entry per run; the runs' own results stay in their run
+directories. Knows nothing of how a suite is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.result import Usage
+from harness.verdict import Verdict
+
+SUITE_VERSION = 1
+
+AgainCause = Literal["late ticks", "too few round trips", "no periods"]
+"""Why an inconclusive run may be made again, once, alone: what its own record names, and nothing else."""
+
+EntryState = Literal["ended", "not needed", "missing"]
+"""``not needed``: its race was decided before. ``missing``: it was not run, or did not end; no suite passes with one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a run is expected to take of a machine.
+
+    Attributes:
+        cores: CPUs in use on average, from the start of its cluster until it is taken down.
+        memory_bytes: Peak of resident memory over all its processes.
+        wall_ns: From its start to its judged end.
+        disk_bytes: The most that its run directory and disks can hold at one time.
+        ports: TCP ports on which it listens.
+        measures_machine: It measures the machine itself (a limit of CPU with burn, a limit of memory): only light runs
+            may go on next to it.
+        source: ``recorded`` (its last run on this machine), ``given`` (a file of costs) or ``formula``.
+    """
+
+    cores: float
+    memory_bytes: int
+    wall_ns: int
+    disk_bytes: int
+    ports: int
+    measures_machine: bool
+    source: Literal["recorded", "given", "formula"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeAgain:
+    """The first execution of a run that was made again: kept, and shown.
+
+    Attributes:
+        cause: What its record named.
+        detail: The sentence that names it.
+        run_id, run_dir, headline: Of that execution; ``run_dir`` relative to the folder of ``suite.json``.
+    """
+
+    cause: AgainCause
+    detail: str
+    run_id: str
+    run_dir: str
+    headline: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteEntry:
+    """One place of a suite: one execution of a plan that was to be made, and what came of it.
+
+    Attributes:
+        key: Unique in the suite and the same on every machine: file, variant, runtime and repetition.
+        scenario, title, file, tags, variant, seed, digest, broker, must_fail: Of its plan; ``file`` with ``/``,
+            relative to the folder in which the suite was started where it lies below.
+        runtime: ``process``, ``docker`` or ``auto`` as asked for; once it ended, where it ran.
+        repetition: From 1: of ``--repeat``, or of the plan's ``attempts``.
+        attempts: How many executions its race may take and how many of them must show what is declared; None when
+            the plan is no race.
+        state: See ``EntryState``.
+        reason: Why it is not needed or missing; empty when it ended.
+        run_id, run_dir: Of the execution that counts; ``run_dir`` relative to the folder of ``suite.json``.
+        verdict, outcome, exit_code, headline, blocking, reproduce, versions: As in ``RunResult``.
+        failed: Expected checks whose verdict is fail.
+        began_ns: After the start of the suite, when it was started; None when it never was.
+        wall_ns: How long the execution that counts took.
+        expected: What the schedule reckoned with.
+        usage: What it took.
+        made_again: Its first execution, when that was made again.
+    """
+
+    key: str
+    scenario: str
+    title: str
+    file: str
+    tags: tuple[str, ...]
+    variant: Mapping[str, str]
+    seed: int
+    digest: str
+    broker: str
+    must_fail: tuple[str, ...]
+    runtime: str
+    repetition: int
+    attempts: tuple[int, int] | None
+    state: EntryState
+    reason: str = ""
+    run_id: str = ""
+    run_dir: str = ""
+    verdict: Verdict | None = None
+    outcome: Verdict | None = None
+    exit_code: int | None = None
+    headline: str = ""
+    blocking: tuple[str, ...] = ()
+    reproduce: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    began_ns: int | None = None
+    wall_ns: int = 0
+    expected: Cost
+    usage: Usage | None = None
+    made_again: MadeAgain | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteResult:
+    """A suite, or one shard of it.
+
+    Attributes:
+        version: Schema version of this structure.
+        suite_id: Unique name of this execution.
+        name: As given on the command line (``gate``), several joined by ``+``.
+        harness: Version of this tool.
+        started_wall: ISO 8601 UTC.
+        plan_digest: SHA-256 over the keys and plan digests of the whole suite, every shard's included.
+        cost_digest: SHA-256 over the costs by which shards were drawn; empty when it is no shard.
+        shard: ``2/4``, counted from 1; empty when it is no shard.
+        complete: Every entry has ended or was not needed.
+        exit_code: Of the whole, as of several runs; a suite that is not complete never has 0.
+        cores, memory_bytes: The budget.
+        wall_ns: From its start to its end, over all its sessions when it was resumed.
+        cpu_busy: Share of the budget's cores that was in use, 0 to 1; -1 when not known.
+        waited_ns: How long no run could be started although some were waiting, for want of budget.
+        entries: In the order of selection.
+    """
+
+    version: int = SUITE_VERSION
+    suite_id: str
+    name: str
+    harness: str
+    started_wall: str
+    plan_digest: str
+    cost_digest: str = ""
+    shard: str = ""
+    complete: bool
+    exit_code: int
+    cores: float
+    memory_bytes: int
+    wall_ns: int
+    cpu_busy: float = -1.0
+    waited_ns: int = 0
+    entries: tuple[SuiteEntry, ...]
