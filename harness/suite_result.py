@@ -19,7 +19,7 @@ AgainCause = Literal["late ticks", "too few round trips", "no periods"]
 """Why an inconclusive run may be made again, once, alone: what its own record names, and nothing else."""
 
 EntryState = Literal["ended", "not needed", "missing"]
-"""``not needed``: its race was decided before. ``missing``: it was not run, or did not end; no suite passes with one."""
+"""``not needed``: its race was decided before. ``missing``: it was not run, or did not end; then no suite passes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
