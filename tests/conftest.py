@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import is_hypothesis_test
-from support import first_draws, jvm_slots
+from support import first_draws, jvm_slots, tier_plugin
 
 
 class _AtOnce:
@@ -30,8 +30,15 @@ class _AtOnce:
         self._terminal.write_line(text)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    tier_plugin.add_option(parser)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
+    for mark in tier_plugin.MARKS:
+        config.addinivalue_line("markers", mark)
+    config.pluginmanager.register(tier_plugin.TierPlugin(config), "tiers")
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         config.pluginmanager.register(_AtOnce(terminal), "at-once")

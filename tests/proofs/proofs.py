@@ -1,0 +1,73 @@
+"""The long proofs, in the order in which ``make prove`` makes them."""
+
+from __future__ import annotations
+
+from proofs.prove import Proof
+
+_EVERY = ("-p", "no:cacheprovider", "--tier", "prove")
+
+PROOFS = (
+    Proof(
+        name="scenarios as processes",
+        shows="every gate passes, every canary fails for its declared check, every twin passes: 10 times of 10",
+        command=(
+            "harness",
+            "suite",
+            "scenarios",
+            "--runtime",
+            "process",
+            "--repeat",
+            "10",
+            "--reports",
+            "reports/proofs",
+        ),
+        resume=("--resume",),
+    ),
+    Proof(
+        name="scenarios in containers",
+        shows="the same in containers, 3 times of 3",
+        command=(
+            "harness",
+            "suite",
+            "scenarios",
+            "--runtime",
+            "docker",
+            "--repeat",
+            "3",
+            "--reports",
+            "reports/proofs",
+        ),
+        resume=("--resume",),
+    ),
+    Proof(
+        name="side by side",
+        shows="gates and canaries, side by side, have the verdicts that they have one after another: 3 times of 3",
+        command=("pytest", *_EVERY, "tests/e2e/test_side_by_side.py"),
+    ),
+    Proof(
+        name="sabotaged gates",
+        shows="every gate, sabotaged, fails; every part of every rotation",
+        command=("pytest", *_EVERY, "tests/e2e/test_scenarios.py"),
+    ),
+    Proof(
+        name="every fault alone",
+        shows="each fault alone on a cluster, on every broker, in both runtimes: with evidence, and without its effect",
+        command=("pytest", "-n", "3", *_EVERY, "tests/conformance"),
+    ),
+    Proof(
+        name="kills",
+        shows="50 random SIGKILLs of the harness leave nothing, and no live run is harmed",
+        command=("pytest", *_EVERY, "tests/e2e/test_kill.py"),
+    ),
+    Proof(
+        name="a thousand runs",
+        shows="a suite of 1,000 runs of the broker in memory: memory, store and page stay bounded",
+        command=("pytest", *_EVERY, "tests/e2e/test_thousand_runs.py"),
+    ),
+    Proof(
+        name="a planted regression",
+        shows="a node slowed by 300 ms fails against five clean nights; five more clean nights do not",
+        command=("pytest", *_EVERY, "tests/e2e/test_baseline.py"),
+    ),
+)
+"""Each stands for itself, so that one that fails keeps no other one from being made."""
