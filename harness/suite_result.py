@@ -6,10 +6,13 @@ directories. Knows nothing of how a suite is run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.errors import ExitCode, suite_exit_code
 from harness.result import Usage
 from harness.verdict import Verdict
 
@@ -53,7 +56,8 @@ class MadeAgain:
     Attributes:
         cause: What its record named.
         detail: The sentence that names it.
-        run_id, run_dir, headline: Of that execution; ``run_dir`` relative to the folder of ``suite.json``.
+        run_id, headline: Of that execution.
+        run_dir: Its run directory, relative to the folder of ``suite.json``.
     """
 
     cause: AgainCause
@@ -69,15 +73,16 @@ class SuiteEntry:
 
     Attributes:
         key: Unique in the suite and the same on every machine: file, variant, runtime and repetition.
-        scenario, title, file, tags, variant, seed, digest, broker, must_fail: Of its plan; ``file`` with ``/``,
-            relative to the folder in which the suite was started where it lies below.
+        scenario, title, tags, variant, seed, digest, broker, must_fail: As in its plan.
+        file: Of its plan, with ``/``; relative to the folder in which the suite was started where it lies below.
         runtime: ``process``, ``docker`` or ``auto`` as asked for; once it ended, where it ran.
         repetition: From 1: of ``--repeat``, or of the plan's ``attempts``.
         attempts: How many executions its race may take and how many of them must show what is declared; None when
             the plan is no race.
         state: See ``EntryState``.
         reason: Why it is not needed or missing; empty when it ended.
-        run_id, run_dir: Of the execution that counts; ``run_dir`` relative to the folder of ``suite.json``.
+        run_id: Of the execution that counts.
+        run_dir: Its run directory, relative to the folder of ``suite.json``.
         verdict, outcome, exit_code, headline, blocking, reproduce, versions: As in ``RunResult``.
         failed: Expected checks whose verdict is fail.
         began_ns: After the start of the suite, when it was started; None when it never was.
@@ -129,11 +134,13 @@ class SuiteResult:
         name: As given on the command line (``gate``), several joined by ``+``.
         harness: Version of this tool.
         started_wall: ISO 8601 UTC.
-        plan_digest: SHA-256 over the keys and plan digests of the whole suite, every shard's included.
+        plan_digest: SHA-256 over the keys and plan digests of the whole suite, every shard's included (function
+            ``plan_digest``).
         cost_digest: SHA-256 over the costs by which shards were drawn; empty when it is no shard.
         shard: ``2/4``, counted from 1; empty when it is no shard.
         complete: Every entry has ended or was not needed.
-        exit_code: Of the whole, as of several runs; a suite that is not complete never has 0.
+        exit_code: Of the whole, as of several runs (function ``suite_code``), or a more severe one; a suite that is not
+            complete never has 0.
         cores, memory_bytes: The budget.
         wall_ns: From its start to its end, over all its sessions when it was resumed.
         cpu_busy: Share of the budget's cores that was in use, 0 to 1; -1 when not known.
@@ -157,3 +164,55 @@ class SuiteResult:
     cpu_busy: float = -1.0
     waited_ns: int = 0
     entries: tuple[SuiteEntry, ...]
+
+
+def plan_digest(plans: Iterable[tuple[str, str]]) -> str:
+    """Return the SHA-256 over (key, digest of the plan) of every run of a suite, in any order (hexadecimal)."""
+    return hashlib.sha256(json.dumps(sorted(plans)).encode()).hexdigest()
+
+
+def race_of(key: str) -> str:
+    """Return what all repetitions of one run share: its key without ``#<repetition>``."""
+    return key.rpartition("#")[0]
+
+
+def race_decided(runs: Sequence[SuiteEntry]) -> ExitCode | None:
+    """Return how a race ended: 0 when it showed often enough what is declared, 1 when it no longer can; None before.
+
+    Args:
+        runs: All entries of one race, those that have not ended included.
+    """
+    attempts = runs[0].attempts
+    if attempts is None:
+        raise ValueError(f"{runs[0].key} is no race")
+    ended = [run for run in runs if run.state == "ended"]
+    shown = sum(run.exit_code == ExitCode.PASS for run in ended)
+    if shown >= attempts[1]:
+        return ExitCode.PASS
+    return ExitCode.VIOLATED if len(ended) - shown > len(runs) - attempts[1] else None
+
+
+def suite_code(entries: Iterable[SuiteEntry]) -> ExitCode:
+    """Return the exit code of a suite: the most severe of its runs; the runs of a race count together.
+
+    In a race, a run that neither passed nor failed counts by itself, whatever the others show. A run that is missing
+    counts as interrupted unless it has a code, so that no suite that is not complete gives 0.
+    """
+    codes: list[int] = []
+    races: dict[str, list[SuiteEntry]] = {}
+    for entry in entries:
+        if entry.state == "missing":
+            codes.append(entry.exit_code or ExitCode.INTERRUPTED)
+        if entry.attempts is not None:
+            races.setdefault(race_of(entry.key), []).append(entry)
+        elif entry.state != "missing":
+            codes.append(ExitCode.INTERNAL if entry.exit_code is None else entry.exit_code)
+    for runs in races.values():
+        others = [run.exit_code for run in runs if run.exit_code not in {None, ExitCode.PASS, ExitCode.VIOLATED}]
+        codes += [code for code in others if code is not None]
+        decided = race_decided(runs)
+        if decided is not None and not others:
+            codes.append(decided)
+        elif not others and not any(run.state == "missing" for run in runs):
+            codes.append(ExitCode.INTERNAL)  # undecided, and yet nothing is left to run
+    return suite_exit_code(codes)

@@ -11,7 +11,8 @@ import pytest
 from harness import result, verdict
 from harness.history import record
 from harness.report import phrases
-from harness.report.serialize import descriptions, schema, schema_text
+from harness.report.derived import descriptions
+from harness.report.serialize import schema, schema_text
 
 DOCS = Path(__file__).parents[3] / "docs"
 SHAPES: tuple[type, ...] = (
