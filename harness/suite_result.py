@@ -58,6 +58,8 @@ class MadeAgain:
         detail: The sentence that names it.
         run_id, headline: Of that execution.
         run_dir: Its run directory, relative to the folder of ``suite.json``.
+        began_ns: After the start of the suite, when it was started; None when that is not known.
+        wall_ns: How long it took.
     """
 
     cause: AgainCause
@@ -65,6 +67,8 @@ class MadeAgain:
     run_id: str
     run_dir: str
     headline: str
+    began_ns: int | None = None
+    wall_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
