@@ -129,6 +129,40 @@ class SuiteEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """One run of a suite that was split, whichever shard makes it.
+
+    Attributes:
+        key, digest: As of its entry.
+        shard: Which shard makes it, from 1.
+    """
+
+    key: str
+    digest: str
+    shard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuitePart:
+    """One result that was merged into another, and the machine that it was made on.
+
+    Attributes:
+        suite_id, shard, started_wall, cores, memory_bytes, wall_ns, cpu_busy, waited_ns: As of its own result.
+        own_exit_code: Its exit code where that was more severe than its runs give (a regression); 0 where it was not.
+    """
+
+    suite_id: str
+    shard: str
+    started_wall: str
+    cores: float
+    memory_bytes: int
+    wall_ns: int
+    cpu_busy: float
+    waited_ns: int
+    own_exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteResult:
     """A suite, or one shard of it.
 
@@ -149,6 +183,9 @@ class SuiteResult:
         wall_ns: From its start to its end, over all its sessions when it was resumed.
         cpu_busy: Share of the budget's cores that was in use, 0 to 1; -1 when not known.
         waited_ns: How long no run could be started although some were waiting, for want of budget.
+        planned: Every run of the whole suite, in the order of selection, when it was split; empty when it was not.
+        parts: The results that this one was merged from; its budget and waits are their sum, and its time goes from the
+            first start to the last end. Empty when it was not merged.
         entries: In the order of selection.
     """
 
@@ -167,6 +204,8 @@ class SuiteResult:
     wall_ns: int
     cpu_busy: float = -1.0
     waited_ns: int = 0
+    planned: tuple[PlannedRun, ...] = ()
+    parts: tuple[SuitePart, ...] = ()
     entries: tuple[SuiteEntry, ...]
 
 

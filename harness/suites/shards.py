@@ -6,9 +6,7 @@ and what the variables of CI systems mean. Must never know what this machine has
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -113,11 +111,6 @@ def together(shares: Iterable[Share]) -> dict[str, list[Share]]:
             name = f"run {share.key}" if share.attempts is None else f"race {share.digest}"
         groups.setdefault(name, []).append(share)
     return groups
-
-
-def plan_digest(plans: Iterable[tuple[str, str]]) -> str:
-    """Return the SHA-256 (hex) over key and plan digest of every run of a suite, in any order."""
-    return hashlib.sha256(json.dumps(sorted(plans)).encode()).hexdigest()
 
 
 def parse_shard(text: str, environment: Mapping[str, str]) -> Shard:

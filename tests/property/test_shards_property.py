@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.suite_samples import generated
+from support.suite_shards import split
 
+from harness.suites.merge import Part, merge
 from harness.suites.shards import Share, shard_of, together
 
+OUT = Path("out")
 QUICK = settings(max_examples=200, deadline=None)
 
 
@@ -70,3 +75,17 @@ def test_a_race_stays_whole_and_a_canary_stays_with_its_twins(shares: list[Share
             )
             if one_race or of_one_canary:
                 assert shard[share.key] == shard[other.key], (share.key, other.key)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 8), st.integers(1, 5), st.integers(0, 10**6), st.data())
+def test_merging_is_a_join(count: int, total: int, seed: int, data: st.DataObject) -> None:
+    """Shards merge to the whole in any order and grouping, each of them any number of times."""
+    whole = generated(count, seed)
+    parts = [Part(folder=OUT, suite=shard) for shard in split(whole, total)]
+    merged = merge(parts, OUT).suite
+    assert merged.entries == whole.entries
+    assert merged.exit_code == whole.exit_code
+    groups = data.draw(st.lists(st.lists(st.sampled_from(parts), min_size=1, max_size=4), max_size=4))
+    again = [*(Part(folder=OUT, suite=merge(group, OUT).suite) for group in groups), *parts]
+    assert merge(data.draw(st.permutations(again)), OUT).suite == merged

@@ -18,6 +18,8 @@ SHAPES: tuple[type, ...] = (
     suite_result.SuiteEntry,
     suite_result.MadeAgain,
     suite_result.Cost,
+    suite_result.PlannedRun,
+    suite_result.SuitePart,
 )
 ELSEWHERE = {"Usage", "Verdict"}
 """Shapes that docs/result.md describes."""

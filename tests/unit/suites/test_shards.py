@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.suite_result import Cost
-from harness.suites.shards import Share, parse_shard, plan_digest, shard_of, together, weight_of
+from harness.suites.shards import Share, parse_shard, shard_of, together, weight_of
 
 
 def _share(name: str, weight: int, repetition: int = 1, **of_plan: object) -> Share:
@@ -69,14 +69,6 @@ def test_a_run_weighs_its_cores_for_as_long_as_it_takes() -> None:
         source="formula",
     )
     assert weight_of(cost) == 650 * 20_000_000_000
-
-
-def test_the_digest_of_a_suite_does_not_depend_on_order_and_changes_with_every_plan() -> None:
-    plans = [("a", "1"), ("b", "2")]
-    assert plan_digest(plans) == plan_digest(reversed(plans))
-    assert (
-        len({plan_digest(plans), plan_digest(plans[:1]), plan_digest([("a", "2"), ("b", "1")]), plan_digest([])}) == 4
-    )
 
 
 @pytest.mark.parametrize(
