@@ -38,6 +38,7 @@ class Cost:
         measures_machine: It measures the machine itself (a limit of CPU with burn, a limit of memory): only light runs
             may go on next to it.
         source: ``recorded`` (its last run on this machine), ``given`` (a file of costs) or ``formula``.
+        start_ns: Of ``wall_ns``, how long until its cluster serves: no other cluster starts meanwhile.
     """
 
     cores: float
@@ -47,6 +48,7 @@ class Cost:
     ports: int
     measures_machine: bool
     source: Literal["recorded", "given", "formula"]
+    start_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

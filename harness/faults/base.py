@@ -269,6 +269,9 @@ class FaultKind:
         extra_probe: Options → the look of the monitor's that its evidence takes in addition to the usual round trips;
             None = none.
         links_of_nodes: It acts on the links of its nodes: those between nodes are probed, too.
+        measures_machine: Options → whether its evidence measures the machine itself (how a node shares CPUs or memory
+            with others), so that only light runs may go on next to it; None = it does not.
+        extra_cores: Options → CPUs that it makes each of its nodes use while it acts; None = none.
     """
 
     name: str
@@ -279,6 +282,8 @@ class FaultKind:
     machine: tuple[MachineAbility, ...] = ()
     extra_probe: Callable[[Any], ExtraProbe] | None = None
     links_of_nodes: bool = False
+    measures_machine: Callable[[Any], bool] | None = None
+    extra_cores: Callable[[Any], float] | None = None
 
 
 FAULTS: Registry[FaultKind] = Registry("fault", "harness.faults", "broker_chaos_harness.faults")

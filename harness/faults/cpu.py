@@ -173,6 +173,11 @@ def _unreplayable(options: CpuOptions) -> str:
     return "" if options.fraction is None else "its limit depends on the use measured in warm-up"
 
 
+def _extra_cores(options: CpuOptions) -> float:
+    """Return what a spinning process adds at most; of a fraction it is not known before the run."""
+    return options.limit if options.burn and options.limit is not None else 0.0
+
+
 FAULTS.register("cpu")(
     FaultKind(
         name="cpu",
@@ -181,5 +186,7 @@ FAULTS.register("cpu")(
         machine=(MachineAbility.CPU_LIMITS,),
         make=Cpu,
         describe=_describe,
+        measures_machine=lambda options: options.burn,
+        extra_cores=_extra_cores,
     )
 )

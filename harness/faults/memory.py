@@ -163,5 +163,6 @@ FAULTS.register("memory")(
         machine=(MachineAbility.MEMORY_LIMITS,),
         make=Memory,
         describe=lambda options: f"at most {BYTES.format(options.limit_bytes)} of memory",
+        measures_machine=lambda _: True,
     )
 )

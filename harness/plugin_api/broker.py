@@ -44,7 +44,7 @@ from harness.scenario.abilities import BrokerAbility
 from harness.scenario.members import worker_names, zones
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Plan, PlannedFault, Workload
-from harness.scenario.plugins import BROKER_SPECS, BrokerSpec, Refusal
+from harness.scenario.plugins import BROKER_SPECS, BrokerCosts, BrokerSpec, ProcessCost, Refusal
 from harness.scenario.topology import ChannelSpec, LinkSpec, Member, Topology
 from harness.units import format_ns
 
@@ -60,6 +60,7 @@ __all__ = [
     "BoundBroker",
     "Broker",
     "BrokerAbility",
+    "BrokerCosts",
     "BrokerSpec",
     "Build",
     "BuildContext",
@@ -106,6 +107,7 @@ __all__ = [
     "Plan",
     "PlannedFault",
     "Probe",
+    "ProcessCost",
     "Progress",
     "PythonPackage",
     "RecordKind",

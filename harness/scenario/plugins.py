@@ -103,6 +103,49 @@ class FaultSpec(FaultEffects):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessCost:
+    """What one node, service or worker is expected to take of a machine, so that runs can be put side by side.
+
+    Attributes:
+        start_cpu_ns: CPU time of one start, with what it compiles or loads soon after.
+        start_ns: Wall time of one start, until it serves, on an idle machine.
+        cores: CPUs in use while it has nothing to do.
+        message_cpu_ns: CPU time per message at a rate so low that none shares a request: of a node, for each copy that
+            it stores; of a worker, for each message that it sends or handles.
+        memory_bytes: Resident memory.
+    """
+
+    start_cpu_ns: int
+    start_ns: int
+    cores: float
+    message_cpu_ns: int
+    memory_bytes: int
+
+
+JAVA_SERVER = ProcessCost(
+    start_cpu_ns=3_000_000_000, start_ns=3_500_000_000, cores=0.04, message_cpu_ns=350_000, memory_bytes=250_000_000
+)
+PYTHON_WORKER = ProcessCost(
+    start_cpu_ns=500_000_000, start_ns=600_000_000, cores=0.02, message_cpu_ns=300_000, memory_bytes=70_000_000
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerCosts:
+    """What each process of a broker is expected to take of a machine.
+
+    A broker that gives none is taken for a server on a Java virtual machine.
+
+    Attributes:
+        node, service, worker: Of each of them.
+    """
+
+    node: ProcessCost = JAVA_SERVER
+    service: ProcessCost = JAVA_SERVER
+    worker: ProcessCost = PYTHON_WORKER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSpec:
     """What the loader must know of a broker kind.
 
@@ -115,6 +158,7 @@ class BrokerSpec:
         abilities: What it can do that not every broker can.
         group_states: Every state that a consumer group of it can be in; empty = there are no groups.
         group_states_of: ``(workload) -> states`` among them that its group can be in; None = all.
+        costs: What each of its processes is expected to take of a machine.
     """
 
     aliases: Mapping[str, str]
@@ -127,6 +171,7 @@ class BrokerSpec:
     abilities: frozenset[BrokerAbility] = frozenset()
     group_states: tuple[str, ...] = ()
     group_states_of: Callable[[Workload], tuple[str, ...]] | None = None
+    costs: BrokerCosts = BrokerCosts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from harness.scenario.abilities import BrokerAbility
 from harness.scenario.members import zones
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
-from harness.scenario.plugins import BROKER_SPECS, BrokerSpec, Refusal
+from harness.scenario.plugins import BROKER_SPECS, BrokerCosts, BrokerSpec, ProcessCost, Refusal
 from harness.scenario.topology import ChannelSpec, Topology
 
 _LASTING: Final[Mapping[str, StateMeaning]] = {"stable": "settled", "empty": "empty", "dead": "gone"}
@@ -117,5 +117,21 @@ BROKER_SPECS.register("kafka")(
         ),
         group_states=tuple(dict.fromkeys(state for states in GROUP_STATES.values() for state in states)),
         group_states_of=lambda workload: tuple(GROUP_STATES[workload.consumer.protocol]),
+        costs=BrokerCosts(
+            node=ProcessCost(
+                start_cpu_ns=3_000_000_000,
+                start_ns=3_500_000_000,
+                cores=0.04,
+                message_cpu_ns=350_000,
+                memory_bytes=240_000_000,
+            ),
+            worker=ProcessCost(
+                start_cpu_ns=700_000_000,
+                start_ns=700_000_000,
+                cores=0.02,
+                message_cpu_ns=360_000,
+                memory_bytes=75_000_000,
+            ),
+        ),
     )
 )

@@ -9,7 +9,7 @@ from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, Topic
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
-from harness.scenario.plugins import BROKER_SPECS, BrokerSpec, Refusal
+from harness.scenario.plugins import BROKER_SPECS, BrokerCosts, BrokerSpec, ProcessCost, Refusal
 from harness.scenario.topology import ChannelSpec, Topology
 
 
@@ -43,5 +43,21 @@ BROKER_SPECS.register("nats")(
         topology=topology,
         validate=_validate,
         abilities=frozenset({BrokerAbility.ZONES, BrokerAbility.MOVE_LEADER}),
+        costs=BrokerCosts(
+            node=ProcessCost(
+                start_cpu_ns=50_000_000,
+                start_ns=500_000_000,
+                cores=0.02,
+                message_cpu_ns=350_000,
+                memory_bytes=40_000_000,
+            ),
+            worker=ProcessCost(
+                start_cpu_ns=350_000_000,
+                start_ns=500_000_000,
+                cores=0.02,
+                message_cpu_ns=260_000,
+                memory_bytes=60_000_000,
+            ),
+        ),
     )
 )

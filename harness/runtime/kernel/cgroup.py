@@ -144,10 +144,10 @@ def remove_group(path: Path, deadline_s: float = 3.0) -> bool:
     return True
 
 
-def groups_of(pid: int, root: Path = ROOT) -> dict[str, Path]:
+def groups_of(pid: int, root: Path = ROOT, proc: Path = Path("/proc")) -> dict[str, Path]:
     """Return controller → the directory of the group that a process is in (``cpu``, ``memory``)."""
     found: dict[str, Path] = {}
-    for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines():
+    for line in (proc / str(pid) / "cgroup").read_text(encoding="utf-8").splitlines():
         _, names, path = line.split(":", 2)
         for name in ("cpu", "memory"):
             if name in names.split(","):

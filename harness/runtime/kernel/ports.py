@@ -55,6 +55,11 @@ class Ports:
         return True
 
 
+def drawable() -> int:
+    """Return how many ports there are to draw from, in use or not."""
+    return _ephemeral_start() - _LOWEST
+
+
 def _ephemeral_start() -> int:
     try:
         text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")

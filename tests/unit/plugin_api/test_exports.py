@@ -12,14 +12,14 @@ from support.worker_modules import BEYOND_A_WORKER, modules_after
 
 EXPORTS = {
     "broker": """
-        Acknowledged Addresses Admin BROKERS BROKER_SPECS BoundBroker Broker BrokerAbility BrokerSpec Build
+        Acknowledged Addresses Admin BROKERS BROKER_SPECS BoundBroker Broker BrokerAbility BrokerCosts BrokerSpec Build
         BuildContext BuildResult Cache CachedEntry Channel ChannelSpec Client Cluster ConnectionProbe Content
         ControlError CountingConnection DISTRIBUTIONS DistributionKind DownloadError Event Facts GoModule GroupEvent
         GroupFacts GroupMember HarnessError IMAGES ImageKind Installation JavaImage JavaLine JavaRange JavaSoftware
         Journal Launch LeaderEvent Leadership Link LinkSpec LogExtent Member Need NodePorts NodeSpec
-        OfficialJavaImage OffsetsEvent PartitionState Plan PlannedFault Probe Progress PythonPackage RECORD_DTYPE
-        RecordKind Refusal RefusedError Settling StartError StaticImage Topology UnfitEnvironmentError Workload
-        decode decode_all format_ns mesh monotonic_ns require_version worker_names zones
+        OfficialJavaImage OffsetsEvent PartitionState Plan PlannedFault Probe ProcessCost Progress PythonPackage
+        RECORD_DTYPE RecordKind Refusal RefusedError Settling StartError StaticImage Topology UnfitEnvironmentError
+        Workload decode decode_all format_ns mesh monotonic_ns require_version worker_names zones
     """,
     "check": """
         AssignEvent AuthorityEvent BlockedEvent Bytes CHECKS Check CheckResult DrainEvent Duration ErrorEvent Event
