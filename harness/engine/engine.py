@@ -182,6 +182,7 @@ class Engine:
             start_ns=start_ns,
             go_ns=go_ns,
             listener=self._listener,
+            healing_s=self._parts.healing_s,
         )
         watching = asyncio.create_task(self._watch(deployment))
         working = asyncio.create_task(self._phases(deployment, start_ns))
