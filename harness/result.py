@@ -181,6 +181,7 @@ class RunResult:
         timeline: Data of the plots.
         reproduce: Command that runs the same plan again.
         started_wall: ISO 8601 UTC.
+        harness: Version of this tool that judged the run; empty in results of releases that did not record it.
         zero_ns: Monotonic time of the start of the timeline, to which reports relate findings and operations; None
             when the run never got there.
         error: Why no complete run exists (environment failure, interruption); empty otherwise.
@@ -216,5 +217,6 @@ class RunResult:
     timeline: ReportTimeline | None = None
     reproduce: str = ""
     started_wall: str = ""
+    harness: str = ""
     zero_ns: int | None = None
     error: str = ""

@@ -95,6 +95,7 @@ class SuiteEntry:
         wall_ns: How long the execution that counts took.
         expected: What the schedule reckoned with.
         usage: What it took.
+        neighbours_max: How many other runs of the suite went on with it, at one time at most; -1 when not known.
         made_again: Its first execution, when that was made again.
     """
 
@@ -127,6 +128,7 @@ class SuiteEntry:
     wall_ns: int = 0
     expected: Cost
     usage: Usage | None = None
+    neighbours_max: int = -1
     made_again: MadeAgain | None = None
 
 

@@ -22,6 +22,9 @@ from harness.history.record import Outcome
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding
 
+_METADATA: Final = {"minimum": 0, "resolution": 10_000_000}
+"""Latencies are exact to well below a millisecond; differences up to 10 ms come from how the machine schedules."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyLimits:
@@ -37,11 +40,11 @@ class LatencyLimits:
         examined_min: Messages below which nothing is concluded.
     """
 
-    p50_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
-    p90_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
-    p99_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
-    p999_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
-    longest_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    p50_ns_max: Duration | None = field(default=None, metadata=_METADATA)
+    p90_ns_max: Duration | None = field(default=None, metadata=_METADATA)
+    p99_ns_max: Duration | None = field(default=None, metadata=_METADATA)
+    p999_ns_max: Duration | None = field(default=None, metadata=_METADATA)
+    longest_ns_max: Duration | None = field(default=None, metadata=_METADATA)
     during: Literal["all", "warmup", "faults", "drain"] = "all"
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 

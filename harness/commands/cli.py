@@ -29,6 +29,7 @@ COMMANDS = (
     "images",
     "run",
     "schema",
+    "store",
     "validate",
 )
 """Name of each command, and of the module of this package that defines it under the same name."""

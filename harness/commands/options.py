@@ -19,3 +19,11 @@ reports_option = click.option(
 )
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 seed_option = click.option("--seed", type=int, help="Use this seed instead of each scenario's own.")
+store_option = click.option(
+    "--store",
+    "store_file",
+    type=click.Path(path_type=Path),
+    envvar="HARNESS_STORE",
+    show_envvar=True,
+    help="The store's file; by default store.sqlite in the user's state directory of this tool.",
+)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from harness import __version__
 from harness.checks.judge import judge_all
 from harness.clock import monotonic_ns
 from harness.engine.engine import RunRecord
@@ -101,6 +102,7 @@ def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
         headline="",
         reproduce=reproduce,
         started_wall=record.started_wall,
+        harness=__version__,
         error=record.error,
     )
 
