@@ -1,4 +1,4 @@
-"""Typed events that the engine emits while a run goes on; reports and the terminal only consume them."""
+"""Typed events that the engine and a suite emit while they go on; reports and the terminal only consume them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.result import RunResult
+from harness.suite_result import SuiteEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +76,67 @@ class RunFinished:
 
 Event = RunStarted | PhaseStarted | Snapshot | FaultChanged | Note | RunFinished
 Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteStarted:
+    """A suite begins: ``total`` entries, of which ``kept`` ended before (it is resumed)."""
+
+    name: str
+    suite_dir: str
+    total: int
+    kept: int
+    expected_ns: int
+    cores: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRunStarted:
+    """A run of a suite begins; ``again``: what the record of its first execution named, when it is made again."""
+
+    key: str
+    label: str
+    runtime: str
+    expected_ns: int
+    again: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRunPhase:
+    """A run of a suite enters a phase: ``waits`` (until its cluster may start), or one of ``PhaseStarted``."""
+
+    key: str
+    phase: str
+    length_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRunFaults:
+    """The faults in force in a run of a suite have changed."""
+
+    key: str
+    active: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRunEnded:
+    """A run of a suite has ended; its entry says how. ``again``: why it is made again later, empty when it is not."""
+
+    key: str
+    label: str
+    entry: SuiteEntry
+    again: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteForecast:
+    """What is left: how many entries wait, the next of them, and how long all is expected to take from now."""
+
+    waiting: int
+    next_labels: tuple[str, ...]
+    left_ns: int
+
+
+SuiteEvent = SuiteStarted | SuiteRunStarted | SuiteRunPhase | SuiteRunFaults | SuiteRunEnded | SuiteForecast | Note
+SuiteListener = Callable[[SuiteEvent], None]

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from harness.history.batch_events import BatchesEvent, HeadersEvent
 from harness.history.event_base import UNSTAMPED, Event
 from harness.history.worker_events import (
     AssignEvent,
@@ -33,7 +32,6 @@ __all__ = [
     "UNSTAMPED",
     "AssignEvent",
     "AuthorityEvent",
-    "BatchesEvent",
     "BlockedEvent",
     "DrainEvent",
     "DrawEvent",
@@ -43,7 +41,6 @@ __all__ = [
     "FaultEvent",
     "GroupEvent",
     "GroupMember",
-    "HeadersEvent",
     "LeaderEvent",
     "LostEvent",
     "MachineEvent",
@@ -250,7 +247,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = {
         *(PhaseEvent, FaultEvent, EvidenceEvent, TriggerEvent, DrawEvent, NodeEvent, WorkerEvent),
         *(AssignEvent, RevokeEvent, LostEvent, BlockedEvent, PollingEvent, ErrorEvent, StatsEvent),
         *(GroupEvent, OffsetsEvent, LeaderEvent, ObserverEvent, MachineEvent),
-        *(DrainEvent, AuthorityEvent, BatchesEvent, HeadersEvent, ProofEvent),
+        *(DrainEvent, AuthorityEvent, ProofEvent),
     )
 }
 """Kind → class."""

@@ -32,6 +32,7 @@ from harness.runtime.ledger import sweep
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
 from harness.session.selection import Selected, replan
+from harness.session.stopper import Stopper
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _THREADS = 64
@@ -66,7 +67,7 @@ def run_all(
     where = runtimes_of([item.plan for item in todo], runtime, listener)
     return in_turn(
         [item.plan.scenario for item in todo],
-        lambda index: _run_one(todo[index], index + 1, len(todo), where[index], reports, listener, parts),
+        lambda index: run_one(todo[index], where[index], reports, listener, parts, position=index + 1, total=len(todo)),
         write_with_twins,
         listener,
     )
@@ -150,15 +151,29 @@ def reproduce_command(plan: Plan, runtime: str) -> str:
     return shlex.join(words)
 
 
-def _run_one(
+def run_one(
     item: Selected,
-    position: int,
-    total: int,
     runtime: str,
     reports: Path,
     listener: Listener,
     parts: Parts | None = None,
+    *,
+    position: int = 1,
+    total: int = 1,
+    stopper: Stopper | None = None,
 ) -> RunResult:
+    """Run one plan, judge it and write its reports; whatever happens to it, there is a result.
+
+    Args:
+        item: The plan, with its text.
+        runtime: ``process`` or ``docker``.
+        reports: Where its run directory is made.
+        listener: Hears of its progress.
+        parts: What it is put together from; None = this machine's.
+        position: In the session, from 1, for the listener.
+        total: Runs of the session.
+        stopper: Ends it from another thread, as SIGINT does.
+    """
     plan = item.plan
     engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener, parts)
     workload = plan.workload
@@ -174,7 +189,7 @@ def _run_one(
         )
     )
     try:
-        asyncio.run(_interruptible(engine))
+        asyncio.run(_interruptible(engine, stopper or Stopper()))
     except (HarnessError, asyncio.CancelledError, KeyboardInterrupt):
         pass  # the record tells
     except Exception as error:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept with it
@@ -226,8 +241,8 @@ def _show_twins(
             )
 
 
-async def _interruptible(engine: Engine) -> None:
-    """Run the engine; a signal cancels it, and it then takes everything down before it returns."""
+async def _interruptible(engine: Engine, stopper: Stopper) -> None:
+    """Run the engine; a signal or the stopper cancels it, and it then takes everything down before it returns."""
     loop = asyncio.get_running_loop()
     # Calls to a server that hangs hold their threads for seconds; the default's few (six on two cores) would then be
     # taken, and everything else that needs one would stop. ``asyncio.run`` shuts it down.
@@ -235,9 +250,15 @@ async def _interruptible(engine: Engine) -> None:
     running = asyncio.create_task(engine.run())
     for number in _SIGNALS:
         loop.add_signal_handler(number, running.cancel)
+
+    def end() -> None:
+        loop.call_soon_threadsafe(running.cancel)
+
+    stopper.attach(end)
     try:
         await running
     finally:
+        stopper.attach(None)
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
 

@@ -1,0 +1,98 @@
+"""One place of a suite: which plan, where, and which repetition. Knows nothing of how it is run or scheduled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from harness.errors import relative
+from harness.scenario.model import Plan
+from harness.scenario.plan import variant_label
+from harness.session.selection import Selected
+from harness.suite_result import Cost, SuiteEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteItem:
+    """One execution that a suite is to make.
+
+    Attributes:
+        selected: The plan, with the text that it was made from; shared by its repetitions.
+        runtime: As asked for: ``process``, ``docker`` or ``auto``.
+        repetition: From 1.
+    """
+
+    selected: Selected
+    runtime: str
+    repetition: int
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.selected.plan
+
+    @property
+    def file(self) -> str:
+        """The scenario's file with ``/``, relative to the working directory where it lies below."""
+        return posix_file(self.plan.file)
+
+    @property
+    def key(self) -> str:
+        """``<file>[<variant>]@<runtime>#<repetition>``: unique in a suite and the same on every machine."""
+        return f"{self.base}#{self.repetition}"
+
+    @property
+    def base(self) -> str:
+        """The key without the repetition."""
+        label = variant_label(self.plan)
+        return f"{self.file}{f'[{label}]' if label else ''}@{self.runtime}"
+
+    @property
+    def label(self) -> str:
+        """A short name for people: scenario, variant, and what else distinguishes it."""
+        label = variant_label(self.plan)
+        return f"{self.plan.scenario}{f' [{label}]' if label else ''}"
+
+
+def posix_file(file: str) -> str:
+    """Return a path with ``/``, relative to the working directory where it lies below."""
+    return PurePath(relative(Path(file))).as_posix()
+
+
+def items_of(selected: Iterable[Selected], runtimes: Sequence[str], repeat: int) -> list[SuiteItem]:
+    """Return every execution of plans, in each runtime ``repeat`` times, or as often as a race's attempts say.
+
+    The larger number counts. A plan that was selected twice counts once.
+    """
+    found: dict[str, SuiteItem] = {}
+    for one in selected:
+        attempts = one.plan.attempts.runs if one.plan.attempts is not None else 1
+        for runtime in runtimes:
+            for repetition in range(1, max(repeat, attempts) + 1):
+                item = SuiteItem(selected=one, runtime=runtime, repetition=repetition)
+                found.setdefault(item.key, item)
+    return list(found.values())
+
+
+def missing_entry(item: SuiteItem, cost: Cost, reason: str) -> SuiteEntry:
+    """Return the entry of an execution that has not ended."""
+    plan = item.plan
+    return SuiteEntry(
+        key=item.key,
+        scenario=plan.scenario,
+        title=plan.title,
+        file=item.file,
+        tags=plan.tags,
+        variant=plan.variant,
+        seed=plan.seed,
+        digest=plan.digest,
+        broker=plan.broker,
+        must_fail=plan.must_fail,
+        runtime=item.runtime,
+        repetition=item.repetition,
+        attempts=(plan.attempts.runs, plan.attempts.at_least) if plan.attempts is not None else None,
+        state="missing",
+        reason=reason,
+        expected=cost,
+    )

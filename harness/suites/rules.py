@@ -1,0 +1,61 @@
+"""What is fixed of a suite before it begins. Data alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.result import Usage
+from harness.scenario.model import Plan
+from harness.suite_result import Cost
+from harness.suites.process import CHILD_COMMAND
+
+
+class Costs(Protocol):
+    """What plans cost on this machine."""
+
+    def cost(self, plan: Plan, runtime: str) -> Cost:
+        """Return what a run is expected to take."""
+        ...
+
+    def record(self, plan: Plan, runtime: str, usage: Usage) -> None:
+        """Keep what a run took."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteHead:
+    """What a suite is, whatever comes of it.
+
+    Attributes:
+        suite_id, name, started_wall, cost_digest, shard: As in ``SuiteResult``.
+        plan_digest: Of the whole suite, when this is a shard of it; empty = of the entries.
+        wall_ns, waited_ns: Of its earlier sessions.
+    """
+
+    suite_id: str
+    name: str
+    started_wall: str
+    plan_digest: str = ""
+    cost_digest: str = ""
+    shard: str = ""
+    wall_ns: int = 0
+    waited_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How a suite may end early, and how its runs are made.
+
+    Attributes:
+        deadline_ns: After its start: no run begins whose expected end lies behind it; None = no deadline.
+        fail_fast: No run begins after one that failed.
+        rounds: How often all is made, until a run fails or the deadline comes.
+        child_command: What runs one plan, see ``child.main``.
+    """
+
+    deadline_ns: int | None = None
+    fail_fast: bool = False
+    rounds: int = 1
+    child_command: Sequence[str] = CHILD_COMMAND

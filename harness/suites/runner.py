@@ -1,0 +1,361 @@
+"""Many runs side by side within a budget, as one result.
+
+Owns which run starts when, that one cluster starts at a time, what is made again, when a race is decided, and how a
+suite ends early. Each run is a process of its own; of what it found a bounded entry is kept. Knows nothing of how one
+run works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from harness import __version__
+from harness.clock import monotonic_ns
+from harness.errors import ExitCode
+from harness.progress import (
+    Note,
+    SuiteForecast,
+    SuiteListener,
+    SuiteRunEnded,
+    SuiteRunFaults,
+    SuiteRunPhase,
+    SuiteRunStarted,
+    SuiteStarted,
+)
+from harness.runtime.ledger import sweep
+from harness.suite_result import Cost, SuiteResult, plan_digest, suite_code
+from harness.suites.budget import Budget
+from harness.suites.forecast import left_ns
+from harness.suites.messages import RunRequest
+from harness.suites.place import Place
+from harness.suites.places import Places
+from harness.suites.process import RunProcess
+from harness.suites.rules import Costs, Rules, SuiteHead
+from harness.suites.schedule import next_start
+from harness.suites.state import SuiteDir
+from harness.suites.twins import show_twins
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHOWN_MAX: Final = 3
+_FAILED: Final = frozenset({ExitCode.VIOLATED, ExitCode.INTERNAL, ExitCode.ENVIRONMENT})
+"""What ends a suite that is to end at the first failure: an inconclusive run does not."""
+
+
+async def run_suite(
+    places: Sequence[Place],
+    folder: SuiteDir,
+    *,
+    head: SuiteHead,
+    rules: Rules,
+    budget: Budget,
+    costs: Costs,
+    listener: SuiteListener,
+) -> SuiteResult:
+    """Make every run that waits; return the result of the suite, which ``suite.json`` holds as well.
+
+    A first signal ends all runs cleanly and keeps what is done; a second one leaves them no time to be judged.
+
+    Args:
+        places: In the order of selection; those that are done stay as they are.
+        folder: Of the suite.
+        head: What it is.
+        rules: How it may end early.
+        budget: For all runs together.
+        costs: Are written after each run.
+        listener: Hears of progress.
+
+    Raises:
+        UnfitEnvironmentError: ``suite.json`` cannot be written.
+    """
+    return await _Suite(Places(places, rules.rounds), folder, head, rules, budget, costs, listener).run()
+
+
+class _Suite:
+    """One session of a suite."""
+
+    def __init__(
+        self,
+        places: Places,
+        folder: SuiteDir,
+        head: SuiteHead,
+        rules: Rules,
+        budget: Budget,
+        costs: Costs,
+        listener: SuiteListener,
+    ) -> None:
+        self._places, self._folder, self._head, self._rules = places, folder, head, rules
+        self._budget, self._costs, self._listener = budget, costs, listener
+        self._began_ns = monotonic_ns()
+        self._running: dict[asyncio.Task[None], tuple[Place, RunProcess]] = {}
+        self._ready: RunProcess | None = None  # it waits for the permission to start its cluster
+        self._starting: RunProcess | None = None  # its cluster is starting
+        self._changed = asyncio.Event()
+        self._signals = 0
+        self._closed: tuple[str, ExitCode] | None = None
+        self._blocked_ns: int | None = None
+        self._waited_ns = 0
+        self._cpu_ns: int | None = None
+
+    async def run(self) -> SuiteResult:
+        self._publish()
+        self._announce()
+        with self._interruptible():
+            try:
+                while self._go_on():
+                    await self._changed.wait()
+                    self._changed.clear()
+                    self._reap()
+            finally:
+                for _, process in self._running.values():
+                    process.cut()
+                await asyncio.gather(*self._running, return_exceptions=True)
+            await self._show_twins()
+        return self._publish()
+
+    # --- starting -----------------------------------------------------------------------------------------------
+
+    def _go_on(self) -> bool:
+        """Start what may start now; return whether there is anything left to wait for."""
+        self._places.decide_races()
+        if self._closed is None:
+            self._places.next_round()
+            self._give_up_late()
+            self._start_next()
+        if self._closed is not None:
+            self._places.close(*self._closed)
+        self._forecast()
+        return bool(self._running)
+
+    def _start_next(self) -> None:
+        """Start at most one run: its process loads while the cluster before it starts."""
+        now = monotonic_ns()
+        if any(not process.admitted for _, process in self._running.values()):
+            return
+        waiting = self._places.startable()
+        chosen = next_start([place.cost for place in waiting], self._left(), self._budget, starting=False)
+        self._count_blocked(now, blocked=bool(waiting) and chosen is None)
+        if chosen is not None:
+            self._start(waiting[chosen])
+        elif not self._running and (again := self._places.to_make_again()):
+            self._start(again[0])  # alone: nothing else runs, and nothing waits
+
+    def _start(self, place: Place) -> None:
+        item, declared = place.item, place.item.plan.workload
+        again = place.entry.made_again
+        place.begin(self._since_start())
+        request = RunRequest(
+            text=item.selected.source,
+            file=item.plan.file,
+            variant=dict(item.plan.variant),
+            seed=item.plan.seed,
+            digest=item.plan.digest,
+            runtime=place.runtime,
+            reports=str(self._folder.runs),
+        )
+        log = self._folder.logs / f"{self._places.number(place)}{'-again' if again else ''}.log"
+        process = RunProcess(
+            request,
+            log,
+            self._rules.child_command,
+            lambda event, message: self._hear(place, process, event, message),
+            declared.warmup_ns + declared.duration_ns + declared.drain_ns,
+        )
+        self._listener(
+            SuiteRunStarted(
+                key=item.key,
+                label=item.label,
+                runtime=place.runtime,
+                expected_ns=place.cost.wall_ns,
+                again=again.cause if again else "",
+            )
+        )
+        task = asyncio.create_task(self._attend(place, process), name=item.key)
+        task.add_done_callback(lambda _: self._changed.set())
+        self._running[task] = place, process
+
+    def _give_up_late(self) -> None:
+        """Give up what can no longer end before the deadline."""
+        if self._rules.deadline_ns is not None:
+            left = self._rules.deadline_ns - (monotonic_ns() - self._began_ns)
+            self._places.give_up_longer_than(left)
+
+    def _left(self) -> list[Cost]:
+        """Return what runs, with what is expected to be left of each."""
+        now = monotonic_ns()
+        return [
+            dataclasses.replace(
+                place.cost, wall_ns=max(0, place.cost.wall_ns - (now - process.began_ns if process.admitted else 0))
+            )
+            for place, process in self._running.values()
+        ]
+
+    # --- one run ------------------------------------------------------------------------------------------------
+
+    async def _attend(self, place: Place, process: RunProcess) -> None:
+        """See one run through to its entry."""
+        ended = await process.run()
+        self._let_go(process)
+        if ended.lost:
+            await self._sweep()
+        again = place.end(ended, began_ns=max(0, process.began_ns - self._began_ns) + self._head.wall_ns)
+        if ended.usage is not None:
+            self._cpu_ns = (self._cpu_ns or 0) + sum(ended.usage.cpu_ns.values())
+            if ended.exit_code in {ExitCode.PASS, ExitCode.VIOLATED, ExitCode.INCONCLUSIVE}:
+                self._costs.record(place.item.plan, place.runtime, ended.usage)
+        self._listener(
+            SuiteRunEnded(key=place.item.key, label=place.item.label, entry=place.first or place.entry, again=again)
+        )
+        self._consider_ending(place)
+        self._publish()
+        await self._show_twins()
+
+    async def _show_twins(self) -> None:
+        for members in self._places.families_done():
+            for why in await asyncio.to_thread(show_twins, members, self._folder.path):
+                self._listener(Note(text=why, warning=True))
+
+    def _hear(self, place: Place, process: RunProcess, event: str, message: Mapping[str, Any]) -> None:
+        key = place.item.key
+        if event == "ready":
+            self._ready = process
+            self._listener(SuiteRunPhase(key=key, phase="waits"))
+            self._admit()
+        elif event == "phase":
+            if message["phase"] in {"warmup", "clean"}:
+                self._let_go(process)
+            self._listener(SuiteRunPhase(key=key, phase=message["phase"], length_ns=message["length_ns"]))
+        elif event == "faults":
+            self._listener(SuiteRunFaults(key=key, active=tuple(message["active"])))
+        elif event == "note":
+            self._listener(Note(text=f"{place.item.label}: {message['text']}", warning=message["warning"]))
+
+    def _admit(self) -> None:
+        """Let the cluster that waits start when none is starting."""
+        if self._ready is None or self._starting is not None:
+            return
+        process, self._ready = self._ready, None
+        if self._signals:
+            process.cut()  # it has started nothing
+            return
+        process.admit()
+        self._starting = process
+        self._changed.set()
+
+    def _let_go(self, process: RunProcess) -> None:
+        """Take that the cluster of a run has started, or never will."""
+        if self._ready is process:
+            self._ready = None
+        if self._starting is process:
+            self._starting = None
+            self._admit()
+
+    async def _sweep(self) -> None:
+        """Remove what a run left behind that died; living runs hold their leases."""
+        for leftover in await asyncio.to_thread(sweep):
+            for what in leftover.items:
+                self._listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
+            for what in leftover.left:
+                text = f"could not remove what run {leftover.run_id} left behind: {what}"
+                self._listener(Note(text=text, warning=True))
+
+    # --- ending -------------------------------------------------------------------------------------------------
+
+    def _consider_ending(self, place: Place) -> None:
+        if self._closed is None and (self._rules.fail_fast or self._rules.rounds > 1):
+            code = self._places.settled_code(place)
+            if code in _FAILED:
+                self._closed = f"the suite ended at the first failure: {place.item.label}", ExitCode.INCONCLUSIVE
+
+    def _interrupt(self) -> None:
+        self._signals += 1
+        self._closed = "the suite was interrupted", ExitCode.INTERRUPTED
+        for _, process in self._running.values():
+            if process.admitted and self._signals == 1:
+                process.stop()
+            else:
+                process.cut()
+        self._changed.set()
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._interrupt)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _reap(self) -> None:
+        for task in [task for task in self._running if task.done()]:
+            del self._running[task]
+            task.result()
+
+    # --- reporting ------------------------------------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        entries = self._places.entries()
+        waiting = self._places.startable()
+        self._listener(
+            SuiteStarted(
+                name=self._head.name,
+                suite_dir=str(self._folder.path),
+                total=len(entries),
+                kept=sum(entry.state != "missing" for entry in entries),
+                expected_ns=left_ns([place.cost for place in waiting], [], [], self._budget),
+                cores=self._budget.cores,
+                memory_bytes=self._budget.memory_bytes,
+            )
+        )
+
+    def _forecast(self) -> None:
+        waiting = self._places.waiting()
+        again = self._places.to_make_again()
+        self._listener(
+            SuiteForecast(
+                waiting=len(waiting) + len(again),
+                next_labels=tuple(place.item.label for place in (*waiting, *again)[:_SHOWN_MAX]),
+                left_ns=left_ns(
+                    [place.cost for place in waiting], [place.cost for place in again], self._left(), self._budget
+                ),
+            )
+        )
+
+    def _count_blocked(self, now: int, *, blocked: bool) -> None:
+        """Add up how long runs waited for want of budget."""
+        if self._blocked_ns is not None:
+            self._waited_ns += now - self._blocked_ns
+        self._blocked_ns = now if blocked else None
+
+    def _since_start(self) -> int:
+        return monotonic_ns() - self._began_ns + self._head.wall_ns
+
+    def _publish(self) -> SuiteResult:
+        """Write and return the result as it stands."""
+        entries = self._places.entries()
+        wall_ns = monotonic_ns() - self._began_ns
+        result = SuiteResult(
+            suite_id=self._head.suite_id,
+            name=self._head.name,
+            harness=__version__,
+            started_wall=self._head.started_wall,
+            plan_digest=self._head.plan_digest or plan_digest((entry.key, entry.digest) for entry in entries),
+            cost_digest=self._head.cost_digest,
+            shard=self._head.shard,
+            complete=all(entry.state != "missing" for entry in entries),
+            exit_code=int(suite_code(entries)),
+            cores=self._budget.cores,
+            memory_bytes=self._budget.memory_bytes,
+            wall_ns=self._head.wall_ns + wall_ns,
+            cpu_busy=min(1.0, self._cpu_ns / (wall_ns * self._budget.cores)) if self._cpu_ns is not None else -1.0,
+            waited_ns=self._head.waited_ns + self._waited_ns,
+            entries=entries,
+        )
+        self._folder.write(result)
+        return result

@@ -1,0 +1,45 @@
+"""The process of one run of a suite, with the fake broker of ``support/in_memory`` in place of a real one.
+
+A scenario's tags say how it misbehaves (``loses``: it loses a message, so that the run fails; ``dies``: its process
+kills itself while its cluster starts; ``hangs``: its cluster never starts).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.in_memory import SPEC, MemoryParts
+from support.in_memory_runtime import MemoryCluster
+
+from harness.brokers.base import BoundBroker
+from harness.engine.parts import Binaries
+from harness.progress import Listener
+from harness.session.vocabulary import vocabulary
+from harness.suites.child import main
+
+
+class Misbehaving(MemoryParts):
+    """Parts that do what the tags of the plan say."""
+
+    async def software(
+        self, bound: BoundBroker, runtime: str, listener: Listener, versions: dict[str, str]
+    ) -> Binaries:
+        tags = bound.plan.tags
+        if "loses" in tags:
+            self.cluster.loses = frozenset({3})
+        if "dies" in tags:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "hangs" in tags:
+            await asyncio.Event().wait()
+        return await super().software(bound, runtime, listener, versions)
+
+
+if __name__ == "__main__":
+    main(Misbehaving(MemoryCluster()), dataclasses.replace(vocabulary(), brokers={"memory": SPEC}))

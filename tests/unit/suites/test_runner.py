@@ -1,0 +1,107 @@
+"""Suites of real processes in which a fake broker runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.memory_suite import MemorySuite, cost, selected
+
+from harness.clock import NS_PER_S
+from harness.errors import ExitCode
+from harness.progress import SuiteRunPhase, SuiteRunStarted
+from harness.report.suite_json import SUITE_FILE, from_json
+from harness.verdict import Verdict
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemorySuite:
+    """Return a suite whose leases lie in a directory of the test's own."""
+    monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
+    return MemorySuite(tmp_path / "reports")
+
+
+def test_runs_go_on_side_by_side_and_count_together(suite: MemorySuite) -> None:
+    result = suite.run([selected("one"), selected("two"), selected("bad", "loses")])
+    assert [(entry.scenario, entry.exit_code) for entry in result.entries] == [("one", 0), ("two", 0), ("bad", 1)]
+    assert result.exit_code == ExitCode.VIOLATED
+    assert result.complete
+    assert all((suite.folder.path / entry.run_dir / "report.html").exists() for entry in result.entries)
+    assert [entry.verdict for entry in result.entries] == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
+    assert from_json((suite.folder.path / SUITE_FILE).read_text(encoding="utf-8")) == result
+    assert not list(suite.folder.logs.iterdir())
+
+
+def test_a_process_that_is_killed_gives_an_entry_that_says_so(suite: MemorySuite) -> None:
+    result = suite.run([selected("dead", "dies"), selected("one")])
+    dead, one = result.entries
+    assert (dead.state, dead.exit_code) == ("missing", ExitCode.ENVIRONMENT)
+    assert "was killed (SIGKILL)" in dead.reason
+    assert (suite.folder.path / dead.run_dir / "plan.json").exists()
+    assert (one.state, one.exit_code) == ("ended", ExitCode.PASS)
+    assert (result.exit_code, result.complete) == (ExitCode.ENVIRONMENT, False)
+    assert list((suite.folder.path.parents[1] / "state" / "runs").iterdir()) == []
+
+
+def test_after_the_first_failure_nothing_begins(suite: MemorySuite) -> None:
+    suite.costs.by_name = {"bad": cost(wall_ns=9 * NS_PER_S)}
+    result = suite.run([selected("one"), selected("bad", "loses")], cores=0.5, fail_fast=True)
+    one, bad = result.entries
+    assert bad.exit_code == ExitCode.VIOLATED
+    assert (one.state, one.reason) == ("missing", "the suite ended at the first failure: bad")
+    assert (result.exit_code, result.complete) == (ExitCode.VIOLATED, False)
+
+
+def test_a_suite_until_a_fail_goes_on_until_its_rounds_are_used_up(suite: MemorySuite) -> None:
+    result = suite.run([selected("one")], rounds=3)
+    assert [entry.repetition for entry in result.entries] == [1, 2, 3]
+    assert (result.exit_code, result.complete) == (ExitCode.PASS, True)
+
+
+def test_a_suite_until_a_fail_ends_with_it(suite: MemorySuite) -> None:
+    result = suite.run([selected("bad", "loses")], cores=0.5, rounds=3)
+    assert [entry.exit_code for entry in result.entries] == [ExitCode.VIOLATED]
+    assert result.complete
+
+
+def test_nothing_begins_that_would_end_after_the_deadline(suite: MemorySuite) -> None:
+    suite.costs.by_name = {"long": cost(wall_ns=10**6 * NS_PER_S)}
+    result = suite.run([selected("one"), selected("long")], deadline_ns=10**4 * NS_PER_S)
+    one, late = result.entries
+    assert one.exit_code == ExitCode.PASS
+    assert (late.state, late.reason) == ("missing", "the deadline came first")
+    assert result.exit_code == ExitCode.INCONCLUSIVE
+    assert not any(isinstance(event, SuiteRunStarted) and event.label == "long" for event in suite.heard)
+
+
+@pytest.mark.parametrize(
+    ("tag", "states", "code"),
+    [("good", ["ended", "not needed", "not needed"], 0), ("loses", ["ended", "ended", "not needed"], 1)],
+)
+def test_a_race_ends_once_it_is_decided(suite: MemorySuite, tag: str, states: list[str], code: int) -> None:
+    at_least = 1 if tag == "good" else 2
+    race = selected("race", tag, more=f"attempts: {{runs: 3, at_least: {at_least}}}")
+    result = suite.run([race], cores=0.5)
+    assert [entry.state for entry in result.entries] == states
+    assert (result.exit_code, result.complete) == (code, True)
+
+
+def test_one_cluster_starts_at_a_time(suite: MemorySuite) -> None:
+    suite.run([selected(f"s{number}") for number in range(4)], cores=4.0)
+    starting: set[str] = set()
+    for event in suite.heard:
+        if isinstance(event, SuiteRunPhase) and event.phase == "fetch":
+            starting.add(event.key)
+        elif isinstance(event, SuiteRunPhase) and event.phase == "warmup":
+            starting.discard(event.key)
+        assert len(starting) <= 1
+
+
+def test_runs_whose_costs_do_not_fit_together_wait(suite: MemorySuite) -> None:
+    suite.costs.by_name = {name: cost(cores=0.9) for name in ("one", "two")}
+    result = suite.run([selected("one"), selected("two")])
+    one, two = sorted(result.entries, key=lambda entry: entry.began_ns or 0)
+    assert one.began_ns is not None
+    assert two.began_ns is not None
+    assert one.began_ns + one.wall_ns <= two.began_ns
+    assert result.waited_ns > 0
