@@ -5,7 +5,7 @@ Owns what is said to the user when something is refused or cannot be done. Knows
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -46,6 +46,20 @@ def suite_exit_code(codes: Iterable[int]) -> ExitCode:
     if occurred - {ExitCode.PASS, *_SEVEREST_FIRST}:
         occurred.add(ExitCode.INTERNAL)
     return next((code for code in _SEVEREST_FIRST if code in occurred), ExitCode.PASS)
+
+
+def race_decided(codes: Sequence[int | None], *, runs: int, at_least: int) -> ExitCode | None:
+    """Return how a race ended: 0 once it showed often enough what is declared, 1 once it no longer can; None before.
+
+    Args:
+        codes: Exit codes of the runs that have ended. One that neither passed nor failed has shown nothing.
+        runs: How many the race takes at most.
+        at_least: How many of them must pass.
+    """
+    shown = sum(code == ExitCode.PASS for code in codes)
+    if shown >= at_least:
+        return ExitCode.PASS
+    return ExitCode.VIOLATED if len(codes) - shown > runs - at_least else None
 
 
 class HarnessError(Exception):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness import errors
 from harness.errors import ExitCode, suite_exit_code
 from harness.result import Usage
 from harness.verdict import Verdict
@@ -232,11 +233,8 @@ def race_decided(runs: Sequence[SuiteEntry]) -> ExitCode | None:
     attempts = runs[0].attempts
     if attempts is None:
         raise ValueError(f"{runs[0].key} is no race")
-    ended = [run for run in runs if run.state == "ended"]
-    shown = sum(run.exit_code == ExitCode.PASS for run in ended)
-    if shown >= attempts[1]:
-        return ExitCode.PASS
-    return ExitCode.VIOLATED if len(ended) - shown > len(runs) - attempts[1] else None
+    ended = [run.exit_code for run in runs if run.state == "ended"]
+    return errors.race_decided(ended, runs=len(runs), at_least=attempts[1])
 
 
 def suite_code(entries: Iterable[SuiteEntry]) -> ExitCode:

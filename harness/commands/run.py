@@ -56,13 +56,13 @@ def run(
     progress, verdict = consoles()
     with TerminalListener(progress, None if as_json else verdict) as listener:
         results = session.run_all(selected, repeat=repeat, runtime=runtime, reports=reports, listener=listener)
-    code = session.exit_code(results, selected)
+    code, races = session.exit_code(results, selected), session.races_of(results, selected)
     if junit is not None:
         write_junit(results, junit)
     if as_json:
-        click.echo(session.results_json(results, code))
+        click.echo(session.results_json(results, code, races))
     elif len(results) > 1:
-        render_summary(results, verdict)
+        render_summary(results, verdict, code, [race.sentence for race in races])
     return int(code)
 
 

@@ -27,16 +27,26 @@ def tally(results: Iterable[RunResult]) -> dict[str, int]:
     return dict(Counter(headline.status(result).word for result in results).most_common())
 
 
-def render_summary(results: Sequence[RunResult], console: Console) -> None:
-    """Print the totals, how canaries compare with their twins, and a table of all runs; repeats are counted apart."""
-    code = suite_exit_code(result.exit_code for result in results)
+def render_summary(
+    results: Sequence[RunResult], console: Console, code: ExitCode | None = None, races: Sequence[str] = ()
+) -> None:
+    """Print the totals, how canaries compare with their twins, and a table of all runs; repeats are counted apart.
+
+    Args:
+        results: Of all runs.
+        console: Where to.
+        code: Exit code of the whole; None where each run counts by itself.
+        races: A sentence on each race.
+    """
+    if code is None:
+        code = suite_exit_code(result.exit_code for result in results)
     counted = ", ".join(f"{count} {word}" for word, count in tally(results).items())
     took = values.format_value(sum(phrases.wall_ns(result) for result in results), "ns")
     tone = "green" if code is ExitCode.PASS else "yellow" if code is ExitCode.INCONCLUSIVE else "red"
     runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
     console.print(Text.assemble((f"{runs}: {counted or 'nothing'}", f"bold {tone}"), f"  exit code {code}, {took}"))
     _print_repeats(results, console)
-    for line in comparison_lines(results):
+    for line in (*map(clean, races), *comparison_lines(results)):
         console.print(Text(line))
     if results:
         console.print(_table(results, narrow=console.width < 90))

@@ -14,7 +14,7 @@ import signal
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.engine.engine import Engine, RunRecord
@@ -31,6 +31,7 @@ from harness.result import RunResult
 from harness.runtime.ledger import sweep
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
+from harness.session.races import Race, codes_of, race_of, runs_of
 from harness.session.selection import Selected, replan
 from harness.session.stopper import Stopper
 
@@ -49,6 +50,8 @@ def run_all(
 ) -> list[RunResult]:
     """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
 
+    A race ends once it is decided, yet not before ``repeat`` runs.
+
     ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``engine/runtimes.py``); raises UnfitEnvironmentError when
     the one asked for is not to be had.
     An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
@@ -58,11 +61,7 @@ def run_all(
             listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
         for what in leftover.left:
             listener(Note(text=f"could not remove what run {leftover.run_id} left behind: {what}", warning=True))
-    todo = [
-        item
-        for item in selected
-        for _ in range(max(repeat, item.plan.attempts.runs if item.plan.attempts is not None else 1))
-    ]
+    todo = [item for item in selected for _ in range(runs_of(item.plan, repeat))]
     # All of them before the first is run: a runtime that is not to be had refuses the session, it does not end one.
     where = runtimes_of([item.plan for item in todo], runtime, listener)
     return in_turn(
@@ -70,7 +69,25 @@ def run_all(
         lambda index: run_one(todo[index], where[index], reports, listener, parts, position=index + 1, total=len(todo)),
         write_with_twins,
         listener,
+        lambda index, results: _no_longer_needed([item.plan for item in todo], index, results, repeat, listener),
     )
+
+
+def _no_longer_needed(
+    plans: Sequence[Plan], index: int, results: Sequence[RunResult], repeat: int, listener: Listener
+) -> frozenset[int]:
+    """Return which plans need not be run once that at ``index`` was: those of its race, when that is decided."""
+    race = race_of(plans[index], results, repeat)
+    if race is None or race.code is None or race.made < repeat:
+        return frozenset()
+    left = frozenset(later for later in range(index + 1, len(plans)) if plans[later].digest == race.digest)
+    if left:
+        listener(Note(text=race.sentence))
+    return left
+
+
+def _none(_index: int, _results: Sequence[RunResult]) -> frozenset[int]:
+    return frozenset()
 
 
 def in_turn(
@@ -78,6 +95,7 @@ def in_turn(
     run_one: Callable[[int], RunResult],
     show: Callable[[RunResult, Path, Sequence[tuple[RunResult, Path]]], None],
     listener: Listener,
+    not_needed: Callable[[int, Sequence[RunResult]], frozenset[int]] = _none,
 ) -> list[RunResult]:
     """Run one plan after the other and show the twins of each canary once the last of them has ended; return the
     results.
@@ -87,17 +105,22 @@ def in_turn(
         run_one: Index of a plan → its result.
         show: Writes a canary's page again, in its run directory, with its twins and theirs.
         listener: Hears of every result.
+        not_needed: (Index of the plan that has just ended, results so far) → plans that need not be run any longer.
 
     An interrupted run ends it; results so far are returned.
     """
     results: list[RunResult] = []
-    for index in range(len(scenarios)):
+    left = list(range(len(scenarios)))
+    while left:
+        index = left.pop(0)
         result = run_one(index)
         results.append(result)
         listener(RunFinished(result=result))
         if result.error == "interrupted":
             break
-        _show_twins(results, result.scenario, scenarios[index + 1 :], show, listener)
+        dropped = not_needed(index, results)
+        left = [later for later in left if later not in dropped]
+        _show_twins(results, result.scenario, [scenarios[later] for later in left], show, listener)
     else:
         return results
     for canary in {result.scenario for result in results if result.must_fail}:
@@ -107,14 +130,19 @@ def in_turn(
 
 def exit_code(results: Sequence[RunResult], selected: Sequence[Selected]) -> ExitCode:
     """Return the session's exit code; the runs of a race count together, by its ``attempts``."""
-    races = {item.plan.digest: item.plan.attempts for item in selected if item.plan.attempts is not None}
-    codes = [result.exit_code for result in results if result.digest not in races]
-    for digest, attempts in races.items():
-        runs = [result.exit_code for result in results if result.digest == digest]
-        shown = runs.count(ExitCode.PASS)
-        others = [code for code in runs if code not in {ExitCode.PASS, ExitCode.VIOLATED}]
-        codes += others or [ExitCode.PASS if shown >= attempts.at_least else ExitCode.VIOLATED]
+    races = races_of(results, selected)
+    alone = {race.digest for race in races}
+    codes = [result.exit_code for result in results if result.digest not in alone]
+    for race in races:
+        codes += codes_of(race, results)
     return suite_exit_code(codes)
+
+
+def races_of(results: Sequence[RunResult], selected: Sequence[Selected]) -> list[Race]:
+    """Return how each race of a session went; those of which no run was made are left out."""
+    plans = {item.plan.digest: item.plan for item in selected}
+    found = [race_of(plan, results) for plan in plans.values()]
+    return [race for race in found if race is not None and race.made]
 
 
 def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
@@ -263,8 +291,13 @@ async def _interruptible(engine: Engine, stopper: Stopper) -> None:
             loop.remove_signal_handler(number)
 
 
-def results_json(results: Sequence[RunResult], code: ExitCode) -> str:
-    """Return all results of a session as one JSON document."""
+def results_json(results: Sequence[RunResult], code: ExitCode, races: Sequence[Race] = ()) -> str:
+    """Return all results of a session as one JSON document, and how its races went."""
     return json.dumps(
-        {"exit_code": int(code), "results": [json.loads(to_json(result)) for result in results]}, indent=2
+        {
+            "exit_code": int(code),
+            "races": [asdict(race) for race in races],
+            "results": [json.loads(to_json(result)) for result in results],
+        },
+        indent=2,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from support.in_memory import MemoryParts, memory_plan
 
 from harness.brokers.base import BoundBroker
 from harness.engine.parts import Binaries
-from harness.errors import ExitCode, UnfitEnvironmentError, UsageError
-from harness.progress import Event, Listener, RunFinished
+from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, race_decided
+from harness.progress import Event, Listener, Note, RunFinished
 from harness.result import RunResult
+from harness.scenario.model import Attempts
 from harness.session import session
+from harness.session.races import runs_of
 from harness.session.selection import Selected, replan, select
 from harness.session.session import check_again, exit_code, reproduce_command
 
@@ -96,6 +99,84 @@ def test_a_plan_is_made_again_from_its_text(tmp_path: Path) -> None:
         assert again.digest == item.plan.digest
     edited = replan(RACE.replace("10/s", "11/s"), "race.yaml", {"workload.rate": "11/s"}, 9)
     assert edited.digest not in {item.plan.digest for item in _selected(tmp_path, RACE)}
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        ([], None),
+        ([0], None),
+        ([0, 0], 0),
+        ([0, 1, 6, 0], 0),
+        ([1, 1], None),
+        ([1, 7, 1], 1),
+        ([0, 1, 1], None),
+        ([0, 1, 1, 1], 1),
+        ([None], None),
+    ],
+)
+def test_a_race_is_decided_once_it_showed_or_no_longer_can(codes: list[int], expected: int | None) -> None:
+    assert race_decided(codes, runs=4, at_least=2) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "repeat", "made", "code", "said"),
+    [
+        ([0, 0, 1, 1], 1, 2, 0, "in 2 of 2 runs (needed: 2 of 4); it is decided, so 2 more runs are not needed"),
+        ([1, 0, 0, 1], 1, 3, 0, "in 2 of 3 runs (needed: 2 of 4); it is decided, so 1 more run is not needed"),
+        ([1, 1, 1, 0], 1, 3, 1, "in 0 of 3 runs (needed: 2 of 4); it is decided, so 1 more run is not needed"),
+        ([0, 0, 1, 1], 3, 3, 0, "in 2 of 3 runs (needed: 2 of 4); it is decided, so 1 more run is not needed"),
+        ([1, 0, 1, 0], 1, 4, 0, ""),
+        ([0, 1, 1, 1, 0], 5, 5, 0, ""),
+        ([6, 0, 0, 0], 1, 3, 6, "in 2 of 3 runs (needed: 2 of 4); it is decided, so 1 more run is not needed"),
+    ],
+)
+def test_a_race_takes_no_run_that_decides_nothing(
+    given: list[int], repeat: int, made: int, code: int, said: str, tmp_path: Path
+) -> None:
+    race, other = _selected(tmp_path, RACE)
+    other = replace(other, plan=replace(other.plan, attempts=None, digest="another", scenario="another"))
+    plans = [*([race.plan] * runs_of(race.plan, repeat)), *([other.plan] * repeat)]
+    outcomes, told = iter(given), list[Event]()
+
+    def run_one(index: int) -> RunResult:
+        plan = plans[index]
+        return replace(samples.passing(), digest=plan.digest, exit_code=next(outcomes) if plan is race.plan else 0)
+
+    results = session.in_turn(
+        [plan.scenario for plan in plans],
+        run_one,
+        lambda *_: None,
+        told.append,
+        lambda index, so_far: session._no_longer_needed(plans, index, so_far, repeat, told.append),
+    )
+    assert [result.digest for result in results].count(race.plan.digest) == made
+    assert [result.digest for result in results].count("another") == repeat
+    assert exit_code(results, [race, other]) == code
+    notes = [event.text for event in told if isinstance(event, Note)]
+    assert len(notes) == bool(said)
+    assert all(note.endswith(said) and note.startswith("the race race [workload.rate=10/s] showed") for note in notes)
+    (went,) = session.races_of(results, [race, other])
+    assert (went.made, went.shown, went.at_least) == (made, given[:made].count(0), 2)
+
+
+def test_a_race_that_was_interrupted_is_not_decided(tmp_path: Path) -> None:
+    item = _selected(tmp_path, RACE)[0]
+    (went,) = session.races_of(_runs(item, [0, 2]), [item])
+    assert went.code is None
+    assert exit_code(_runs(item, [0, 2]), [item]) is ExitCode.INTERRUPTED
+    document = json.loads(session.results_json(_runs(item, [0, 2]), ExitCode.INTERRUPTED, [went]))
+    (race,) = document["races"]
+    assert (race["runs"], race["made"], race["shown"], race["code"]) == (4, 2, 1, None)
+
+
+def test_the_runs_of_a_race_end_with_the_deciding_one(reports: Path) -> None:
+    item = memory_plan()
+    race = replace(item, plan=replace(item.plan, attempts=Attempts(runs=3, at_least=1)))
+    results = session.run_all(
+        [race], repeat=1, runtime="process", reports=reports, listener=lambda _: None, parts=MemoryParts()
+    )
+    assert [result.exit_code for result in results] == [0]
 
 
 class FullDisk(MemoryParts):
