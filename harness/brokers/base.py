@@ -108,6 +108,7 @@ class LogExtent:
         first_offset, last_offset: What it says it holds; -1 when empty or absent.
         audit: ``complete`` when every record it says it holds was read, ``partial``, or ``none``.
         detail: One sentence.
+        events: What else the log says of itself, for the history (``BatchesEvent``, then ``HeadersEvent``).
     """
 
     partition: int = -1
@@ -116,6 +117,7 @@ class LogExtent:
     last_offset: int
     audit: str
     detail: str
+    events: tuple[Event, ...] = ()
 
 
 class Admin(Protocol):

@@ -1,18 +1,21 @@
 """Duplicates: one value at two places in the log, and one place delivered twice.
 
-Owns the rule for which redelivery is legal; must never blame a broker for delivering again what was not acknowledged.
+Owns what counts against which limit; which copy came with a new producer epoch is proven next door (epoch_copies). Must
+never blame a broker for delivering again what was not acknowledged.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.checks.analysis import operations
+from harness.checks.analysis.batches import NO_PRODUCER
+from harness.checks.analysis.copies import find_copies
+from harness.checks.analysis.epoch_copies import EPOCH, PLAIN, UNPROVEN, JudgedCopies, judged
 from harness.checks.analysis.redelivery import Redeliveries, find_redeliveries
 from harness.checks.base import CHECKS, OPERATIONS_MAX, Measure, ResultBuilder, capped, or_default, plural
 from harness.history.index import Int64
@@ -26,7 +29,9 @@ class DuplicatesLimits:
     """Limits of ``duplicates``; with none given, no copy and no illegal redelivery is allowed.
 
     Attributes:
-        copies_max: Further places in the log at which a value was stored or delivered.
+        copies_max: Further places in the log at which a value was stored or delivered, epoch copies aside.
+        epoch_copies_max: Copies that a producer is proven to have stored again in a new epoch. 0 unless it is given,
+            whatever else is given.
         ratio_max: (Copies + illegal redeliveries) / distinct values delivered.
         illegal_redeliveries_max: Deliveries of a place whose acknowledgement the broker had confirmed before.
         redelivered_ratio_max: All redeliveries, legal ones too / distinct values delivered.
@@ -34,28 +39,11 @@ class DuplicatesLimits:
     """
 
     copies_max: int | None = field(default=None, metadata={"minimum": 0})
+    epoch_copies_max: int | None = field(default=None, metadata={"minimum": 0, "later": True})
     ratio_max: Ratio | None = field(default=None, metadata={"minimum": 0})
     illegal_redeliveries_max: int | None = field(default=None, metadata={"minimum": 0})
     redelivered_ratio_max: Ratio | None = field(default=None, metadata={"minimum": 0})
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Copies:
-    """Further places of values: parallel arrays, one entry per copy; an operation stands for each place.
-
-    Attributes:
-        value, partition: Of the copy.
-        copy, original: Rows of ``deliveries``, or -1 - row of ``stored``.
-    """
-
-    value: Int64
-    partition: Int64
-    copy: Int64
-    original: Int64
-
-
-_OFFSET_BITS: Final = 47
 
 
 class DuplicatesCheck:
@@ -65,11 +53,13 @@ class DuplicatesCheck:
     guarantee = "A message is in the log once, and is not delivered again once its acknowledgement is confirmed."
     blind_spots = (
         "Copies that were neither delivered nor found by an audit. A message that a client buffered before another one "
-        "acknowledged it is recognised only where the broker reports delivery attempts."
+        "acknowledged it is recognised only where the broker reports delivery attempts. Copies of a new producer epoch "
+        "look like any others where the headers of batches were not read."
     )
     limits = DuplicatesLimits
     findings: Mapping[str, str] = {
         "copy": "one value at two places in the log",
+        "epoch-copy": "one value stored again by its producer in a new epoch, which the log cannot recognise",
         "redelivered-after-ack": "one place delivered again after the broker had confirmed its acknowledgement",
         "redelivered-often": "more redeliveries, legal ones included, than the scenario allows",
         "redelivered-without-acks": "one place delivered again to running consumers although the policy is ack none",
@@ -78,109 +68,114 @@ class DuplicatesCheck:
     def judge(self, history: History, limits: DuplicatesLimits) -> CheckResult:
         """Judge the guarantee."""
         index = history.index
-        copies = _find_copies(history)
+        limits = _with_defaults(limits)
+        copies = judged(history, find_copies(history))
         again = find_redeliveries(history)
         illegal = int(np.count_nonzero(again.illegal))
         distinct = int(np.count_nonzero(index.first_delivery >= 0))
         builder = ResultBuilder(index.deliveries.t.size, "deliveries")
+        plain, epoch, unproven = (copies.rows(kind).size for kind in (PLAIN, EPOCH, UNPROVEN))
+        # As many as the limit on epoch copies still has room for may be some; all others exceed one limit or the other.
+        doubtful = min(unproven, max(0, (limits.epoch_copies_max or 0) - epoch))
+        counted = Measure(plain + unproven - doubtful, plain + unproven)
         builder.measured = {
-            "copies_max": Measure.exact(copies.value.size),
-            "ratio_max": Measure.exact((copies.value.size + illegal) / max(distinct, 1)),
+            "copies_max": counted,
+            "epoch_copies_max": Measure.exact(epoch),
+            "ratio_max": Measure(
+                *((count + illegal) / max(distinct, 1) for count in (counted.proven, counted.possible))
+            ),
             "illegal_redeliveries_max": Measure.exact(illegal),
             "redelivered_ratio_max": Measure.exact(again.row.size / max(distinct, 1)),
         }
         builder.measures = {
-            "copies": copies.value.size,
+            "copies": plain + unproven,
+            "epoch_copies": epoch,
             "redelivered": again.row.size,
             "redelivered_legal": again.row.size - illegal,
             "redelivered_illegal": illegal,
             "distinct_delivered": distinct,
             "duplicate_told": int(np.count_nonzero(index.sends.duplicate)),
         }
+        if doubtful:
+            builder.reasons.append(_unproven(unproven))
         found = [*_copy_findings(history, copies), *_redelivery_findings(history, again)]
         often = limits.redelivered_ratio_max
         if often is not None and again.row.size / max(distinct, 1) > often:
             found.append(_often(history, again, distinct))
         builder.findings = capped(found)
-        return builder.conclude(self.name, or_default(limits, copies_max=0, ratio_max=0.0))
+        return builder.conclude(self.name, limits)
 
 
-def _find_copies(history: History) -> _Copies:
-    """Return the copies that the audit or the consumers saw, each place but a value's first counted once."""
-    index = history.index
-    stored, deliveries = index.stored, index.deliveries
-    places = [_places(columns.partition, columns.offset) for columns in (stored, deliveries)]
-    # Any place of a value will do to find the values with more than one; the few there are, are then looked at.
-    some = np.full(index.values + 1, -1, np.int64)
-    some[deliveries.value] = places[1]
-    some[stored.value] = places[0]
-    concerned = np.zeros(index.values + 1, np.bool_)
-    for columns, place in ((stored, places[0]), (deliveries, places[1])):
-        concerned[columns.value[np.flatnonzero(some[columns.value] != place)]] = True
-    concerned[-1] = False
-    if not concerned.any():
-        return _Copies(*(np.empty(0, np.int64) for _ in range(4)))
-    in_log, in_hand = (np.flatnonzero(concerned[columns.value]) for columns in (stored, deliveries))
-    in_hand = in_hand[np.argsort(deliveries.t[in_hand], kind="stable")]
-    value = np.concatenate([stored.value[in_log], deliveries.value[in_hand]])
-    place = np.concatenate([places[0][in_log], places[1][in_hand]])
-    rows = np.concatenate([-1 - in_log, in_hand])
-    known = place >= 0
-    value, place, rows = value[known], place[known], rows[known]
-    # Each place once, in the order log before hand, which is then the order of a value's places.
-    order = np.lexsort((place, value))
-    same = (value[order][1:] == value[order][:-1]) & (place[order][1:] == place[order][:-1])
-    kept = order[np.append(True, ~same)]
-    kept = kept[np.lexsort((kept, value[kept]))]
-    value, place, rows = value[kept], place[kept], rows[kept]
-    fresh = np.append(True, value[1:] != value[:-1])
-    original = rows[np.flatnonzero(fresh)][np.cumsum(fresh) - 1]
-    again = ~fresh
-    return _Copies(value[again], place[again] >> _OFFSET_BITS, rows[again], original[again])
+def _with_defaults(limits: DuplicatesLimits) -> DuplicatesLimits:
+    """Return the limits in force. A limit on epoch copies replaces its own default and no other one."""
+    others = or_default(dataclasses.replace(limits, epoch_copies_max=None), copies_max=0, ratio_max=0.0)
+    return dataclasses.replace(others, epoch_copies_max=limits.epoch_copies_max or 0)
 
 
-def _places(partition: NDArray[np.int32], offset: Int64) -> Int64:
-    """Return partition and offset in one number, -1 where the offset is not known."""
-    place = partition.astype(np.int64)
-    place <<= _OFFSET_BITS
-    place |= offset
-    if offset.size and int(offset.min()) < 0:
-        place[offset < 0] = -1
-    return place
+def _unproven(count: int) -> str:
+    """Return why copies are neither proven to be epoch copies nor to be others."""
+    return (
+        f"{plural(count, 'copy', 'copies')} may have come with a new producer epoch, and the headers of the batches, "
+        "which would prove it, were not read"
+    )
 
 
 def _operation(history: History, row: int) -> Operation:
-    """Return the operation of a place in ``_Copies``."""
+    """Return the operation of a place in ``Copies``."""
     return operations.delivered(history, row) if row >= 0 else operations.stored(history, -1 - row)
 
 
-def _copy_findings(history: History, copies: _Copies) -> list[Finding]:
-    """Return one finding per partition."""
-    found = []
-    for partition, rows in operations.groups(copies.partition):
-        named: list[Operation] = []
-        for row in rows[: OPERATIONS_MAX // 2].tolist():
-            named += _operation(history, int(copies.original[row])), _operation(history, int(copies.copy[row]))
-        first, second = named[:2]
-        elsewhere = "" if second.partition == first.partition else f" of partition {second.partition}"
-        start, end = operations.span_of(operation.t_ns for operation in named)
-        found.append(
-            Finding(
-                type="copy",
-                message=(
-                    f"partition {partition}: {plural(rows.size, 'copy', 'copies')} in the log: first "
-                    f"{operations.message_name(first.key, first.seq)} at offset {first.offset} and again at offset "
-                    f"{second.offset}{elsewhere}"
-                ),
-                operations=tuple(named),
-                start_ns=start,
-                end_ns=end,
-                partition=partition,
-                metric="copies_max",
-                amount=rows.size,
-            )
-        )
-    return found
+def _copy_findings(history: History, found: JudgedCopies) -> list[Finding]:
+    """Return one finding per partition and kind of copies."""
+    return [
+        _copy_finding(history, found, chosen[rows], epoch=EPOCH in kinds)
+        for kinds in ((PLAIN, UNPROVEN), (EPOCH,))
+        for chosen in (found.rows(*kinds),)
+        for _, rows in operations.groups(found.copies.partition[chosen])
+    ]
+
+
+def _copy_finding(history: History, found: JudgedCopies, rows: Int64, *, epoch: bool) -> Finding:
+    copies = found.copies
+    named: list[Operation] = []
+    for row in rows[: OPERATIONS_MAX // 2].tolist():
+        named += _operation(history, int(copies.original[row])), _operation(history, int(copies.copy[row]))
+    first, second = named[:2]
+    partition = int(copies.partition[rows[0]])
+    elsewhere = "" if second.partition == first.partition else f" of partition {second.partition}"
+    start, end = operations.span_of(operation.t_ns for operation in named)
+    return Finding(
+        type="epoch-copy" if epoch else "copy",
+        message=(
+            f"partition {partition}: {plural(rows.size, 'copy', 'copies')} in the log"
+            f"{', stored in a new producer epoch' if epoch else ''}: first "
+            f"{operations.message_name(first.key, first.seq)} at offset {first.offset} and again at offset "
+            f"{second.offset}{elsewhere}{_stamps(found, int(rows[0]))}"
+        ),
+        operations=tuple(named),
+        start_ns=start,
+        end_ns=end,
+        partition=partition,
+        metric="epoch_copies_max" if epoch else "copies_max",
+        amount=rows.size,
+    )
+
+
+def _stamps(found: JudgedCopies, row: int) -> str:
+    """Return what the headers say of the first place and the copy, as the end of a sentence."""
+    here, there = found.here, found.there
+    if not (here.known[row] and there.known[row]):
+        return ""
+    if NO_PRODUCER in {int(here.producer[row]), int(there.producer[row])}:
+        return " (stored by a producer without an id)"
+    words = [
+        f"producer {stamps.producer[row]}, epoch {stamps.epoch[row]}, sequence {stamps.sequence[row]}"
+        for stamps in (there, here)
+    ]
+    leaders = [int(stamps.leader_epoch[row]) for stamps in (there, here)]
+    same = found.copies.partition[row] == found.copies.first_partition[row]
+    change = "" if not same or leaders[0] == leaders[1] else f"; leader epoch {leaders[0]}, then {leaders[1]}"
+    return f" ({words[0]}; then {words[1]}{change})"
 
 
 def _redelivery_findings(history: History, again: Redeliveries) -> list[Finding]:

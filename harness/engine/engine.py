@@ -182,6 +182,7 @@ class Engine:
             start_ns=start_ns,
             go_ns=go_ns,
             listener=self._listener,
+            healing_s=self._parts.healing_s,
         )
         watching = asyncio.create_task(self._watch(deployment))
         working = asyncio.create_task(self._phases(deployment, start_ns))
@@ -231,8 +232,11 @@ class Engine:
             said = await admin.audit(journal)
         finally:
             journal.close()
-        for authority in said:
-            self._events.write(AuthorityEvent(**dataclasses.asdict(authority)))
+        for extent in said:
+            fields = {field.name: getattr(extent, field.name) for field in dataclasses.fields(extent)}
+            for event in fields.pop("events"):
+                self._events.write(event)
+            self._events.write(AuthorityEvent(**fields))
 
     async def _watch(self, deployment: Deployment) -> None:
         """Report the listener how far things are, twice a second."""

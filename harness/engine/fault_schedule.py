@@ -29,8 +29,6 @@ from harness.scenario.trigger import in_words
 
 _POLL_S = 0.1
 _FAILURES = (HarnessError, OSError)  # the kernel, too, may refuse an act (control groups, signals)
-HEAL_S = 15.0
-"""How long a control port may take to heal, and after healing the probes to see it."""
 _EFFECT_S = 5.0
 """How long the evidence of a fault that ends by itself may be on its way: the monitor may be late."""
 
@@ -44,6 +42,7 @@ class FaultSchedule:
         start_ns: Monotonic time zero of the plan: the end of warm-up.
         go_ns: When the workload started.
         listener: For progress.
+        healing_s: How long a control port may take to heal, and after healing the probes to see it.
     """
 
     def __init__(
@@ -55,8 +54,10 @@ class FaultSchedule:
         start_ns: int,
         go_ns: int,
         listener: Callable[[FaultChanged], None],
+        healing_s: float,
     ) -> None:
         self._faults = faults
+        self._healing_s = healing_s
         self._deployment = deployment
         self._events = events
         self._start_ns = start_ns
@@ -141,12 +142,12 @@ class FaultSchedule:
 
     async def _heal(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> bool:
         self._changed(planned, "heal", targets, "", self._start_ns + planned.until_ns)
-        healing = asyncio.ensure_future(_heal_with_retry(fault))
+        healing = asyncio.ensure_future(_heal_with_retry(fault, self._healing_s))
         try:
             # A second cancellation must not leave a fault half healed.
             await asyncio.shield(healing)
         except asyncio.CancelledError:
-            await asyncio.wait({healing}, timeout=HEAL_S)
+            await asyncio.wait({healing}, timeout=self._healing_s)
             raise
         except _FAILURES as error:
             self._changed(planned, "failed", targets, f"could not be healed: {error}")
@@ -160,18 +161,18 @@ class FaultSchedule:
         return True
 
     async def _prove_healing(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> None:
-        """Look until healing is proven, up to ``HEAL_S`` after the last fault that keeps an end of its links down is
+        """Look until healing is proven, up to ``healing_s`` after the last fault that keeps an end of its links down is
         over.
         """
         links = self._deployment.links
         needed = {end for name in targets if name in links for end in (links[name].node, links[name].source)}
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + HEAL_S
+        deadline = loop.time() + self._healing_s
 
         def latest() -> float:
             nonlocal deadline
             if any(needed & down for down in self.active.values()):
-                deadline = loop.time() + HEAL_S
+                deadline = loop.time() + self._healing_s
             return deadline
 
         await self._prove(planned, fault.healing, latest)
@@ -284,12 +285,12 @@ class FaultSchedule:
         self._listener(FaultChanged(fault=planned.id, action=action, text=f"{', '.join(targets)} {detail}".strip()))
 
 
-async def _heal_with_retry(fault: Fault) -> None:
-    """Heal; where a control port did not answer, again until ``HEAL_S`` have passed. Raises what the
+async def _heal_with_retry(fault: Fault, within_s: float) -> None:
+    """Heal; where a control port did not answer, again until ``within_s`` have passed. Raises what the
     last attempt did.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + HEAL_S
+    deadline = loop.time() + within_s
     while True:
         try:
             return await fault.heal()

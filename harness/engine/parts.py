@@ -116,9 +116,11 @@ class Parts(Protocol):
 
     Attributes:
         proof_s: How long the proof that nothing bypasses a link may take.
+        healing_s: How long a control port may take to heal a fault, and after healing the probes to see it.
     """
 
     proof_s: float
+    healing_s: float
 
     def broker(self, kind: str) -> Broker:
         """Return the broker of a kind."""
@@ -178,11 +180,12 @@ class MachineParts:
     sockets.
 
     Args:
-        proof_s: See ``Parts``.
+        proof_s, healing_s: See ``Parts``.
     """
 
-    def __init__(self, proof_s: float = 20.0) -> None:
+    def __init__(self, proof_s: float = 20.0, healing_s: float = 15.0) -> None:
         self.proof_s = proof_s
+        self.healing_s = healing_s
 
     def broker(self, kind: str) -> Broker:
         """Return a registered broker."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from harness.history.batch_events import BatchesEvent, HeadersEvent
 from harness.history.event_base import UNSTAMPED, Event
 from harness.history.worker_events import (
     AssignEvent,
@@ -32,6 +33,7 @@ __all__ = [
     "UNSTAMPED",
     "AssignEvent",
     "AuthorityEvent",
+    "BatchesEvent",
     "BlockedEvent",
     "DrainEvent",
     "DrawEvent",
@@ -41,6 +43,7 @@ __all__ = [
     "FaultEvent",
     "GroupEvent",
     "GroupMember",
+    "HeadersEvent",
     "LeaderEvent",
     "LostEvent",
     "MachineEvent",
@@ -247,7 +250,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = {
         *(PhaseEvent, FaultEvent, EvidenceEvent, TriggerEvent, DrawEvent, NodeEvent, WorkerEvent),
         *(AssignEvent, RevokeEvent, LostEvent, BlockedEvent, PollingEvent, ErrorEvent, StatsEvent),
         *(GroupEvent, OffsetsEvent, LeaderEvent, ObserverEvent, MachineEvent),
-        *(DrainEvent, AuthorityEvent, ProofEvent),
+        *(DrainEvent, AuthorityEvent, BatchesEvent, HeadersEvent, ProofEvent),
     )
 }
 """Kind → class."""

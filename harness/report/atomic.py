@@ -1,10 +1,13 @@
-"""Writing a report's file whole or not at all. Must never know what is written."""
+"""Files are written whole or not at all. Must never know what is written."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from harness.errors import UnfitEnvironmentError
 
@@ -15,11 +18,22 @@ def write_atomic(path: Path, text: str) -> None:
     Raises:
         UnfitEnvironmentError: The directory does not exist, is not writable, or the disk is full.
     """
+    with atomic_file(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[TextIO]:
+    """Give a file to write to, as UTF-8; ``path`` then holds all that was written, or what it held before.
+
+    Raises:
+        UnfitEnvironmentError: The directory does not exist, is not writable, or the disk is full.
+    """
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.write(text)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(0o644)  # mkstemp's 0o600 would hide a CI artifact from its reader

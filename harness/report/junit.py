@@ -23,7 +23,7 @@ from harness.verdict import CheckResult, Verdict
 
 TRUST_CASE: Final = "the run can be trusted"
 _FINDINGS_MAX: Final = 20
-_MESSAGE_MAX: Final = 1_000
+MESSAGE_MAX: Final = 1_000
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Tag = Literal["failure", "error", "skipped", ""]
 
@@ -36,8 +36,8 @@ def to_junit(results: Sequence[RunResult]) -> str:
         by_file.setdefault(result.file, []).append(result)
     for file, runs in by_file.items():
         root.append(_suite(file, runs))
-    _count(root, root.iter("testcase"))
-    root.set("time", _seconds(results))
+    count_cases(root, root.iter("testcase"))
+    root.set("time", seconds(sum(map(phrases.wall_ns, results))))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -48,25 +48,26 @@ def write_junit(results: Sequence[RunResult], path: Path) -> None:
 
 
 def _suite(file: str, runs: Sequence[RunResult]) -> ET.Element:
-    suite = ET.Element("testsuite", name=_xml(file) or "no file")
+    suite = ET.Element("testsuite", name=xml_text(file) or "no file")
     properties = ET.SubElement(suite, "properties")
     repeats: Counter[str] = Counter()
     for result in runs:
         prefix = f"{result.run_id}/" if len(runs) > 1 else ""
-        for name, value in _properties(result):
-            ET.SubElement(properties, "property", name=_xml(prefix + name), value=_xml(value))
+        for name, value in properties_of(result):
+            ET.SubElement(properties, "property", name=xml_text(prefix + name), value=xml_text(value))
         name = _classname(result)
         repeats[name] += 1  # equal names would be merged into one case by most readers
-        suite.extend(_cases(result, f"{name}#{repeats[name]}" if repeats[name] > 1 else name))
-    _count(suite, suite.iter("testcase"))
+        suite.extend(run_cases(result, f"{name}#{repeats[name]}" if repeats[name] > 1 else name))
+    count_cases(suite, suite.iter("testcase"))
     suite.set("skipped", str(sum(1 for _ in suite.iter("skipped"))))
-    suite.set("time", _seconds(runs))
-    suite.set("timestamp", _xml(runs[0].started_wall.removesuffix("Z")))
-    suite.set("file", _xml(file))
+    suite.set("time", seconds(sum(map(phrases.wall_ns, runs))))
+    suite.set("timestamp", xml_text(runs[0].started_wall.removesuffix("Z")))
+    suite.set("file", xml_text(file))
     return suite
 
 
-def _properties(result: RunResult) -> list[tuple[str, str]]:
+def properties_of(result: RunResult) -> list[tuple[str, str]]:
+    """Return (name, value) of what a run was made from and came to, and the command that runs it again."""
     return [
         ("run", result.run_id),
         ("run_dir", result.run_dir),
@@ -85,19 +86,19 @@ def _properties(result: RunResult) -> list[tuple[str, str]]:
 
 def _classname(result: RunResult) -> str:
     variant = phrases.variant_text(result)
-    return _xml(f"{clean(result.scenario)}{f'[{variant}]' if variant else ''}")
+    return xml_text(f"{clean(result.scenario)}{f'[{variant}]' if variant else ''}")
 
 
-def _cases(result: RunResult, classname: str) -> list[ET.Element]:
+def run_cases(result: RunResult, classname: str) -> list[ET.Element]:
     """Return the cases of one run; together they are red exactly when its outcome is not pass."""
     cases, told = [], set()
     for check in result.checks:
         tag, message = _judgement(result, check)
         told.add(tag)
-        case = ET.Element("testcase", classname=classname, name=_xml(clean(check.check)) or "check", time="0")
+        case = ET.Element("testcase", classname=classname, name=xml_text(clean(check.check)) or "check", time="0")
         _add(case, tag, type_=check.check, message=message, body=_body(result, check))
         cases.append(case)
-    trust = ET.Element("testcase", classname=classname, name=TRUST_CASE, time=_seconds([result]))
+    trust = ET.Element("testcase", classname=classname, name=TRUST_CASE, time=seconds(phrases.wall_ns(result)))
     tag, message = _trust(result, told)
     _add(trust, tag, type_="trust", message=message, body=_trust_body(result))
     return [trust, *cases]
@@ -146,19 +147,19 @@ def _add(case: ET.Element, tag: _Tag, *, type_: str, message: str, body: str) ->
     if not tag:
         text = f"{clean(message)}\n{body}".strip()
         if text:
-            ET.SubElement(case, "system-out").text = _xml(text)
+            ET.SubElement(case, "system-out").text = xml_text(text)
         return
     told = ET.SubElement(
-        case, tag, type=_xml(clip(clean(type_), 200)), message=_xml(clip(clean(message), _MESSAGE_MAX))
+        case, tag, type=xml_text(clip(clean(type_), 200)), message=xml_text(clip(clean(message), MESSAGE_MAX))
     )
     if tag != "skipped":
-        told.text = _xml(body)
+        told.text = xml_text(body)
 
 
 def _body(result: RunResult, check: CheckResult) -> str:
     lines = [values.describe_limit(limit) for limit in check.limits]
     for finding in check.findings[:_FINDINGS_MAX]:
-        lines.append(f"{clean(finding.type)}: {clip(clean(finding.message), _MESSAGE_MAX)}")
+        lines.append(f"{clean(finding.type)}: {clip(clean(finding.message), MESSAGE_MAX)}")
         context = [phrases.span(result, finding), phrases.during(result, finding)]
         context += [f"{word}: {workers}" for word, workers in phrases.blame([finding])]
         lines += [f"  {part}" for part in context if part]
@@ -186,17 +187,19 @@ def _footer(result: RunResult) -> list[str]:
     return [f"{name}: {clean(value)}" for name, value in lines if value]
 
 
-def _count(element: ET.Element, cases: Iterable[ET.Element]) -> None:
+def count_cases(element: ET.Element, cases: Iterable[ET.Element]) -> None:
+    """Set how many cases an element has, and how many of them failed or could not be judged."""
     kinds = [{child.tag for child in case} for case in cases]
     element.set("tests", str(len(kinds)))
     element.set("failures", str(sum("failure" in kind for kind in kinds)))
     element.set("errors", str(sum("error" in kind for kind in kinds)))
 
 
-def _seconds(results: Iterable[RunResult]) -> str:
-    return f"{sum(phrases.wall_ns(result) for result in results) / 1e9:.3f}"
+def seconds(wall_ns: int) -> str:
+    """Return a length of time as the schema wants it (``12.345``)."""
+    return f"{wall_ns / 1e9:.3f}"
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """Return ``text`` without the characters that XML 1.0 cannot hold."""
     return _NOT_XML.sub("", text)

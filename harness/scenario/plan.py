@@ -75,9 +75,16 @@ def digest(plan: Plan) -> str:
 
 
 def canonical(value: Any) -> Any:
-    """Return dataclasses, mappings and tuples as JSON-compatible dicts and lists, fields under their own names."""
+    """Return dataclasses, mappings and tuples as JSON-compatible dicts and lists, fields under their own names.
+
+    A field marked ``later`` is left out while it has its default: what was planned before it existed is the same plan.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: canonical(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not (field.metadata.get("later") and getattr(value, field.name) == field.default)
+        }
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

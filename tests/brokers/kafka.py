@@ -34,6 +34,10 @@ PROFILE = BrokerProfile(
     # A node that has lost its power and is back before it was missed may never be in sync again (docs/kafka.md).
     down="10s",
     duration_with_restart="14s",
+    # After a SIGKILL its registration is refused until its session of 9 s is over.
+    returns="12s",
+    returns_stopped="6s",
+    settles="1500ms",
     jvm=True,
     admin=KafkaAdmin,
     client_library="confluent_kafka",

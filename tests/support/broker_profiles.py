@@ -39,10 +39,13 @@ class BrokerProfile:
             seconds of page cache.
         down: How long a node that lost its power stays away, so that it comes back as one that was missed.
         duration_with_restart: Of a workload in which a node dies and returns; empty = no longer than any other.
+        returns, returns_stopped: How long one takes to be back in the cluster after a SIGKILL, and after a SIGTERM.
+        settles: After a fault that takes no node down, until the broker is as before.
         jvm: Its nodes are JVMs: several at once take all of a small machine's CPUs.
         admin: The class of its administration, whose acts are taken away to sabotage faults.
         client_library: The package that its reference clients import, and no other broker's.
         sabotages: Gate on this broker (the name of its file, without suffix) → what spoils it. Every gate has one.
+        cases: Name → ``fault_cases.Case`` of a fault that comes with the broker's package.
     """
 
     alias: str
@@ -50,10 +53,14 @@ class BrokerProfile:
     node_memory: str
     down: str
     duration_with_restart: str = ""
+    returns: str = "1s"
+    returns_stopped: str = "1s"
+    settles: str = "0s"
     jvm: bool = False
     admin: type
     client_library: str
     sabotages: Mapping[str, Sabotage] = field(default_factory=dict)
+    cases: Mapping[str, Any] = field(default_factory=dict)
 
 
 @cache

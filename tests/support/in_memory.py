@@ -195,6 +195,7 @@ class MemoryParts:
     """
 
     proof_s = 1.0
+    healing_s = 15.0
 
     def __init__(self, cluster: MemoryCluster | None = None) -> None:
         self.cluster = cluster or MemoryCluster()

@@ -39,8 +39,11 @@ _WORDS = frozenset(
 _OF_THE_JUDGEMENT = frozenset({"run_dir", "reproduce", "judge", "beyond_declared", "harness"})
 """Keys that say where, how fast and by which release a run was judged."""
 
-_LATER = frozenset({"meaning"})
-"""Keys of pictures that the recorded results do not have yet."""
+_LATER = frozenset({"meaning", "epoch_copies"})
+"""Keys of pictures and measures that the recorded results do not have yet."""
+
+_LATER_LIMITS = frozenset({"epoch_copies_max"})
+"""Limits likewise."""
 
 
 def differing(run_dir: Path) -> list[str]:
@@ -65,7 +68,9 @@ def _judged(value: Any) -> Any:
         kept = {key: _judged(item) for key, item in value.items() if key not in _WORDS | _OF_THE_JUDGEMENT | _LATER}
         # Sentences, of which only the number can be compared.
         return kept | {key: len(value[key]) for key in ("blocking",) if key in value}
-    return [_judged(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_judged(item) for item in value if not (isinstance(item, dict) and item.get("metric") in _LATER_LIMITS)]
+    return value
 
 
 def _compare(place: str, before: Any, after: Any) -> Iterator[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from harness.errors import ExitCode
-from harness.result import Usage
+from harness.report.serialize import to_json
+from harness.result import RunResult, Usage
 from harness.suite_result import Cost, MadeAgain, SuiteEntry, SuiteResult, plan_digest, suite_code
 from harness.verdict import Verdict
 
@@ -73,7 +76,7 @@ def entry(scenario: str, verdict: Verdict = Verdict.PASS, **given: Any) -> Suite
         "tags": ("gate",),
         "variant": {},
         "seed": 1729,
-        "digest": hashlib.sha256(scenario.encode()).hexdigest(),
+        "digest": hashlib.sha256(scenario.encode("utf-8", "backslashreplace")).hexdigest(),
         "broker": "nats-2",
         "must_fail": (),
         "runtime": "process",
@@ -98,6 +101,33 @@ def entry(scenario: str, verdict: Verdict = Verdict.PASS, **given: Any) -> Suite
         "usage": usage(),
     }
     return SuiteEntry(**settings | given)
+
+
+def entry_of(run: RunResult, folder: Path, number: int = 1, **given: Any) -> SuiteEntry:
+    """Return the entry of a run, whose result is written into ``folder`` / ``runs``; ``given`` replaces fields."""
+    run_id = re.sub(r"[^\w-]", "", f"{run.run_id[-40:]}-{number}", flags=re.ASCII)
+    place = folder / "runs" / run_id
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "result.json").write_text(to_json(replace(run, run_id=run_id, run_dir=str(place))), encoding="utf-8")
+    settings: dict[str, Any] = {
+        "key": f"{run.file}@auto#{number}",
+        "file": run.file,
+        "variant": run.variant,
+        "digest": run.digest,
+        "run_id": run_id,
+        "run_dir": f"runs/{run_id}",
+        "verdict": run.verdict,
+        "outcome": run.outcome,
+        "exit_code": int(run.exit_code),
+        "headline": run.headline,
+        "blocking": run.blocking,
+        "failed": tuple(check.check for check in run.checks if check.expected and check.verdict is Verdict.FAIL),
+        "must_fail": run.must_fail,
+        "reproduce": run.reproduce,
+        "versions": run.versions,
+        "repetition": number,
+    }
+    return replace(entry(run.scenario), **settings | given)
 
 
 def not_run(scenario: str, reason: str, **given: Any) -> SuiteEntry:

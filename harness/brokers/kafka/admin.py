@@ -6,6 +6,7 @@ Used by the engine and by the monitor; never through a link, so that no fault of
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from harness.brokers.base import Leadership, LogExtent, PartitionState
 from harness.brokers.kafka import leaders as kafka_leaders
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.audit import KafkaAudit, nothing_visible, reader_of
+from harness.brokers.kafka.batches import BatchAudit
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import FAILURES, KafkaView, node_id
 from harness.brokers.kafka.wire import TIMEOUT_S, Wire
@@ -233,8 +235,10 @@ class KafkaAdmin:
         return nothing_visible(reader_of(self._bootstrap(), self._committed_only), partition, position, end)
 
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
-        """Read the whole log of every partition into ``journal``."""
-        return await KafkaAudit(self._view, journal, committed_only=self._committed_only).run()
+        """Read the whole log of every partition into ``journal``, and then which producer stored what."""
+        extents = await KafkaAudit(self._view, journal, committed_only=self._committed_only).run()
+        events = await BatchAudit(self._view).run(extents)
+        return [dataclasses.replace(extent, events=events.get(extent.partition, ())) for extent in extents]
 
     async def close(self) -> None:
         """Close connections."""

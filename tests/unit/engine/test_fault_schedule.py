@@ -34,8 +34,8 @@ class FakeFault:
             raise self.error
 
 
-def heal(fault: FakeFault) -> None:
-    asyncio.run(timeline._heal_with_retry(cast("Any", fault)))
+def heal(fault: FakeFault, within_s: float = 15) -> None:
+    asyncio.run(timeline._heal_with_retry(cast("Any", fault), within_s))
 
 
 def test_a_control_port_that_did_not_answer_is_asked_to_heal_again() -> None:
@@ -44,10 +44,9 @@ def test_a_control_port_that_did_not_answer_is_asked_to_heal_again() -> None:
     assert fault.attempts == 3
 
 
-def test_what_heals_not_at_all_raises_its_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timeline, "HEAL_S", 0.3)
+def test_what_heals_not_at_all_raises_its_last_error() -> None:
     with pytest.raises(ControlError, match="no answer"):
-        heal(FakeFault(10**9, ControlError("no answer")))
+        heal(FakeFault(10**9, ControlError("no answer")), within_s=0.3)
     fault = FakeFault(2, StartError("it did not come back"))
     with pytest.raises(StartError):
         heal(fault)
@@ -158,10 +157,7 @@ class Unhealed:
 
 
 @pytest.mark.parametrize(("expected", "proven"), [("n1", True), ("n3", False)])
-def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
-    expected: str, proven: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline, "HEAL_S", 0.25)
+def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(expected: str, proven: bool) -> None:
     written: list[EvidenceEvent] = []
 
     async def run() -> None:
@@ -170,7 +166,13 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
         cluster = SimpleNamespace(admin=nothing, nodes={}, links=links, workers={})
         events = SimpleNamespace(write=written.append)
         line = timeline.FaultSchedule(
-            (), cast("Any", cluster), cast("Any", events), start_ns=0, go_ns=0, listener=lambda _: None
+            (),
+            cast("Any", cluster),
+            cast("Any", events),
+            start_ns=0,
+            go_ns=0,
+            listener=lambda _: None,
+            healing_s=0.25,
         )
         line.active["kill-2"] = frozenset({expected})
         planned = SimpleNamespace(id="latency-1")

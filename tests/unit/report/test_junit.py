@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,62 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import report_samples as samples
+from support.junit_page import parse_junit, states_of
 
 from harness.report.junit import TRUST_CASE, to_junit
 from harness.result import RunResult
 from harness.verdict import Verdict
 
-# Children and attributes as junit-10.xsd of the Jenkins xUnit plug-in allows them; required ones end in "!".
-SCHEMA = {
-    "testsuites": ({"testsuite"}, {"name", "time", "tests", "failures", "errors"}),
-    "testsuite": (
-        {"properties", "testcase"},
-        {"name!", "tests!", "failures!", "errors!", "time", "skipped", "timestamp", "file"},
-    ),
-    "properties": ({"property"}, set[str]()),
-    "property": (set[str](), {"name!", "value!"}),
-    "testcase": ({"skipped", "error", "failure", "system-out"}, {"name!", "time", "classname"}),
-    "failure": (set[str](), {"type", "message"}),
-    "error": (set[str](), {"type", "message"}),
-    "skipped": (set[str](), {"type", "message"}),
-    "system-out": (set[str](), set[str]()),
-}
-
 
 def _parse(*results: RunResult) -> ET.Element:
-    root = ET.fromstring(to_junit(results))
-    for element in root.iter():
-        children, attributes = SCHEMA[element.tag]
-        assert {child.tag for child in element} <= children
-        assert set(element.attrib) <= {name.removesuffix("!") for name in attributes}
-        assert {name[:-1] for name in attributes if name.endswith("!")} <= set(element.attrib)
-        if element.tag in {"testsuite", "testsuites"}:
-            assert re.fullmatch(r"[0-9]{0,3}(,?[0-9]{3})*(\.[0-9]*)?", element.get("time", ""))
-            assert int(element.get("tests", "-1")) == len([*element.iter("testcase")])
-            assert int(element.get("failures", "-1")) == len([*element.iter("failure")])
-            assert int(element.get("errors", "-1")) == len([*element.iter("error")])
-    return root
-
-
-def _states(root: ET.Element) -> dict[str, str]:
-    red = {"failure", "error", "skipped"}
-    return {
-        case.get("name", ""): next((child.tag for child in case if child.tag in red), "")
-        for case in root.iter("testcase")
-    }
+    return parse_junit(to_junit(results))
 
 
 @pytest.mark.parametrize("make", samples.ALL, ids=lambda make: make.__name__)
 def test_it_is_red_exactly_when_the_outcome_is(make: Callable[[], RunResult]) -> None:
     result = make()
-    states = set(_states(_parse(result)).values()) - {"", "skipped"}
+    states = set(states_of(_parse(result)).values()) - {"", "skipped"}
     worst = "failure" if "failure" in states else "error" if "error" in states else ""
     assert worst == {Verdict.FAIL: "failure", Verdict.INCONCLUSIVE: "error", Verdict.PASS: ""}[result.outcome]
 
 
 def test_a_failing_run_tells_checks_findings_and_how_to_reproduce() -> None:
     root = _parse(samples.failing())
-    states = _states(root)
+    states = states_of(root)
     assert states["loss"] == states["stall"] == "failure"
     assert states["order"] == states[TRUST_CASE] == ""
     assert states["recovery"] == "skipped"
@@ -83,29 +48,29 @@ def test_a_failing_run_tells_checks_findings_and_how_to_reproduce() -> None:
 
 
 def test_a_canary_is_inverted_by_its_outcome() -> None:
-    assert _states(_parse(samples.canary()))["loss"] == ""
-    broken = _states(_parse(samples.broken_canary()))
+    assert states_of(_parse(samples.canary()))["loss"] == ""
+    broken = states_of(_parse(samples.broken_canary()))
     assert broken["loss"] == "failure"
     assert broken["stall"] == "failure"
 
 
 def test_what_blocks_the_verdict_is_an_error_of_trust() -> None:
     root = _parse(samples.inconclusive())
-    assert _states(root)[TRUST_CASE] == "error"
-    assert _states(root)["recovery"] == "error"
+    assert states_of(root)[TRUST_CASE] == "error"
+    assert states_of(root)["recovery"] == "error"
     error = next(root.iter("error"))
     assert "latency-1 has no evidence of its effect" in error.get("message", "")
 
 
 def test_an_environment_error_is_an_error_that_says_why() -> None:
     root = _parse(samples.unfit())
-    assert _states(root) == {TRUST_CASE: "error"}
+    assert states_of(root) == {TRUST_CASE: "error"}
     assert "n3 did not become ready" in next(root.iter("error")).get("message", "")
 
 
 def test_a_failure_that_no_check_tells_is_told_by_the_run() -> None:
     result = replace(samples.passing(), outcome=Verdict.FAIL, headline="fail: something else")
-    assert _states(_parse(result))[TRUST_CASE] == "failure"
+    assert states_of(_parse(result))[TRUST_CASE] == "failure"
 
 
 def test_runs_of_one_file_share_a_suite_and_repeats_keep_their_names_apart() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pytest
 
 from harness.errors import UsageError
@@ -10,7 +12,7 @@ from harness.scenario.explain import COLUMNS, explain
 from harness.scenario.load import load_text
 from harness.scenario.members import absent_workers, membership_changes, partitions_added
 from harness.scenario.model import Plan
-from harness.scenario.plan import declared_ns, derive, make_plan, variant_label
+from harness.scenario.plan import canonical, declared_ns, derive, make_plan, variant_label
 from harness.scenario.plugins import Vocabulary
 
 TEXT = """\
@@ -176,6 +178,18 @@ def test_digest_does_not_cover_the_folder(vocabulary: Vocabulary) -> None:
     moved = planned(vocabulary, name="nightly/ride.yaml")
     assert moved.digest == planned(vocabulary).digest
     assert planned(vocabulary, name="gate/other.yaml").digest != moved.digest
+
+
+def test_a_later_limit_that_is_not_given_leaves_the_digest_as_it_was() -> None:
+    """Runs recorded before a limit existed are still judged by their plan."""
+
+    @dataclass(frozen=True)
+    class Limits:
+        copies_max: int | None = 0
+        epoch_copies_max: int | None = field(default=None, metadata={"later": True})
+
+    assert canonical((Limits(),)) == [{"copies_max": 0}]
+    assert canonical((Limits(epoch_copies_max=0),)) == [{"copies_max": 0, "epoch_copies_max": 0}]
 
 
 def test_declared_time_and_label(vocabulary: Vocabulary) -> None:

@@ -1,0 +1,82 @@
+"""Each fault alone on a cluster: what never shares a run in every CI run, all the others in ``make prove``.
+
+In CI ``disk_full``, ``memory`` and ``power_loss`` act on every broker in both runtimes, and are sabotaged where other
+code is to notice it. The table is that of ``support/fault_cases.py``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import jvm_slots
+from support.broker_profiles import profiles
+from support.fault_cases import Case, cases
+from support.fault_proofs import wrong_in
+from support.in_process import run_text, run_twice_at_most
+from support.required_abilities import require_for_faults
+from support.sabotage import take_away
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.timeout(900),  # two runs, and the wait for their turn
+]
+
+WANTED = os.environ.get("HARNESS_CONFORMANCE", ",".join(profiles())).split(",")
+RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
+ASKS_THE_BROKER = {"power_loss"}
+"""Of the faults that never share a run: its effect shows on each broker in its own way, so it is sabotaged on all."""
+IN_CONTAINERS_TOO = {"memory"}
+"""Of them: another runtime's node carries it out, so it is sabotaged there, too."""
+
+
+def _in_ci(case: Case, broker: str, runtime: str, *, sabotaged: bool) -> bool:
+    """Return whether every CI run has it."""
+    if not case.alone:
+        return False
+    if not sabotaged:
+        return True
+    first = broker == next(able for able in WANTED if case.fits(able))
+    if runtime == RUNTIMES[0]:
+        return first or case.kind in ASKS_THE_BROKER
+    return first and case.kind in IN_CONTAINERS_TOO
+
+
+def _runs(*, sabotaged: bool) -> list[Any]:
+    found = []
+    for (name, case), broker, runtime in itertools.product(cases().items(), WANTED, RUNTIMES):
+        if not case.fits(broker):
+            continue
+        tier = () if _in_ci(case, broker, runtime, sabotaged=sabotaged) else (pytest.mark.tier("prove"),)
+        marks = (*jvm_slots.jvm_marks(case.text(broker)), *tier)
+        found.append(pytest.param(name, broker, runtime, id=f"{broker}-{name}-{runtime}", marks=marks))
+    return found
+
+
+def _possible(name: str, runtime: str) -> Case:
+    """Return a case that this machine can do; else skip, or fail where it is required."""
+    found = cases()[name]
+    require_for_faults([found.kind], runtime)
+    return found
+
+
+@pytest.mark.parametrize(("name", "broker", "runtime"), _runs(sabotaged=False))
+def test_it_acts_and_heals_with_evidence(name: str, broker: str, runtime: str, tmp_path: Path) -> None:
+    case = _possible(name, runtime)
+    wrong = wrong_in(run_twice_at_most(case.text(broker), tmp_path, runtime), {f"{case.kind}-1": case})
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("name", "broker", "runtime"), _runs(sabotaged=True))
+def test_without_its_effect_it_is_not_believed(
+    name: str, broker: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = _possible(name, runtime)
+    asked = take_away(monkeypatch, {f"{case.kind}-1": case.lost})
+    result, _ = run_text(case.text(broker), tmp_path, runtime)
+    wrong = wrong_in(result, {f"{case.kind}-1": case}, lost=asked.keys())
+    assert not wrong, "\n".join(wrong)
+    assert all(asked.values()), f"nothing was taken away: {case.lost}"
