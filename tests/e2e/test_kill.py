@@ -10,11 +10,14 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.cli_runner import Cli, cgroups, ours
 from support.required_abilities import skip_or_fail
+from support.slots import UNKNOWN, slot
 
 from harness.runtime.abilities import MachineAbility, why_not
 from harness.runtime.docker import engine as docker_engine
@@ -106,6 +109,10 @@ expect:
 """
 
 
+CORES = 1.2
+"""What the bystanders and one victim take together."""
+
+
 def _wait(process_alive: float) -> None:
     time.sleep(process_alive)  # the random moment itself, not readiness
 
@@ -131,8 +138,18 @@ def kinds() -> list[tuple[str, str]]:
     return [(runtime, group) for group in groups for runtime in ("process", *(() if why else ("docker",)))]
 
 
-@pytest.mark.timeout(300 + 60 * KILLS)
-def test_nothing_survives_the_next_start_and_live_runs_are_unharmed(cli: Cli, kinds: list[tuple[str, str]]) -> None:
+@pytest.fixture
+def place() -> Iterator[None]:
+    """Hold one place for all runs of the test: none of them may wait for another one of them."""
+    with slot(replace(UNKNOWN, cores=CORES)):
+        yield
+
+
+@pytest.mark.timeout(900 + 60 * KILLS)
+def test_nothing_survives_the_next_start_and_live_runs_are_unharmed(
+    cli: Cli, kinds: list[tuple[str, str]], place: None
+) -> None:
+    cli = replace(cli, placed=True)
     runtimes = sorted({runtime for runtime, _ in kinds})
     seconds = 40 + 25 * KILLS  # longer than all kills and sweeps: they must be alive at the last one
     bystander = cli.write(BYSTANDER % {"seconds": seconds}, "bystander.yaml")

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.jvm_slots import jvm_slot
+from support.in_process import scenario
+from support.slots import cost_of, slot
 
 from harness.brokers.kafka.distribution import KAFKA
 from harness.brokers.kafka.startup import _free_ports, serves
@@ -54,7 +55,8 @@ def nodes(
     clients, controllers = ports[:count], ports[count:]
     voters = ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(controllers))
     cluster = new_id()
-    with jvm_slot(f"broker: kafka\ncluster: {{nodes: {count}}}\n"), contextlib.ExitStack() as started:
+    taken = cost_of(scenario("kill: {}", "{node: n1}", broker="kafka", cluster=f"{{nodes: {count}}}"), "process")
+    with slot(taken), contextlib.ExitStack() as started:
         processes = []
         for index in range(count):
             node = root / f"n{index + 1}"

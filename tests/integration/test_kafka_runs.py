@@ -23,8 +23,6 @@ from harness.result import RunResult
 from harness.verdict import Verdict
 from harness.workload.launcher import Worker
 
-pytestmark = pytest.mark.timeout(300)
-
 SCENARIO = """
 version: 1
 title: A Kafka run

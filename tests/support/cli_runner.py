@@ -7,19 +7,28 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.jvm_slots import jvm_slot
+from support.slots import Place, cost_of, take, whole_machine
+
+from harness.session.selection import scenario_files
 
 
 @dataclass(frozen=True)
 class Cli:
-    """The harness, its state and its reports in one temporary folder."""
+    """The harness, its state and its reports in one temporary folder.
+
+    Attributes:
+        home: The folder.
+        placed: The test holds a place for all of its runs (``slots``); else each run takes one of its own.
+    """
 
     home: Path
+    placed: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -37,10 +46,39 @@ class Cli:
         return [sys.executable, "-m", "harness.commands.cli", *map(str, words)]
 
     def start(self, *words: str | Path) -> subprocess.Popen[str]:
-        """Start it and return the process."""
-        return subprocess.Popen(
-            self.command(*words), env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        """Start it, once it is its turn (``slots``), and return the process; it holds its place until it ends."""
+        place = self._place(words)
+        try:
+            process = subprocess.Popen(
+                self.command(*words),
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                pass_fds=(place.fd,) if place else (),
+            )
+        except BaseException:
+            if place:
+                place.release()
+            raise
+        if place:
+            place.lend()
+        return process
+
+    def _place(self, words: Sequence[str | Path]) -> Place | None:
+        """Wait until what a command runs may go on; None when it runs nothing."""
+        if self.placed:
+            return None
+        if "suite" in words[:1] and not {"--list", "--dry-run", "merge"} & {str(word) for word in words}:
+            return take(whole_machine())
+        if "run" not in words[:1]:
+            return None
+        named = [str(word) for word in words]
+        runtime = named[named.index("--runtime") + 1] if "--runtime" in named else self.environment["HARNESS_RUNTIME"]
+        paths = [Path(word) for word in named[1:] if Path(word).exists()]
+        costs = [cost_of(path.read_text(encoding="utf-8"), runtime) for path in scenario_files(paths)]
+        # Its plans run one after the other.
+        return take(max(costs, key=lambda cost: cost.cores)) if costs else None
 
     def run(self, *words: str | Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
         """Run it to its end; one that takes too long is interrupted, so that it cleans up, and fails the test."""
@@ -60,8 +98,7 @@ class Cli:
     def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
         """Run one scenario (a file, or the text of one); return exit code, its only result, and stderr."""
         path = scenario if isinstance(scenario, Path) else self.write(scenario)
-        with jvm_slot(path.read_text(encoding="utf-8")):
-            done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout)
+        done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout)
         assert done.stdout, f"no result\n{done.stderr}"
         document = json.loads(done.stdout)
         assert document["exit_code"] == done.returncode

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from support.broker_profiles import profiles
-from support.jvm_slots import jvm_slot
+from support.slots import cost_of, slot
 
 from harness.engine.parts import Parts
 from harness.errors import ExitCode
-from harness.progress import Event
+from harness.progress import Event, PhaseStarted
 from harness.result import RunResult
 from harness.session import session
 from harness.session.selection import select
@@ -25,9 +25,15 @@ def run_text(
     path.write_text(text, encoding="utf-8")
     events: list[Event] = []
     selected = select([path])
-    with jvm_slot(text):
+    with slot(cost_of(text, runtime)) as place:
+
+        def listen(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, PhaseStarted) and event.phase == "warmup":
+                place.served()
+
         (result,) = session.run_all(
-            selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=events.append, parts=parts
+            selected, repeat=1, runtime=runtime, reports=folder / "reports", listener=listen, parts=parts
         )
     return result, events
 
