@@ -126,16 +126,18 @@ class ReportTimeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a run took of the machine, from its start until everything was taken down.
+    """What a run took of the machine, from its start until everything was taken down and judged.
 
     Attributes:
         cpu_ns: Part → CPU time of all its processes, ended ones included: ``nodes``, ``services``, ``toxiproxy``,
-            ``workers``, ``monitor``, ``harness`` (judging and reports included). A part that could not be measured is
-            not there.
-        memory_peak_bytes: The largest sum of resident memory of all parts that was seen at one time.
+            ``workers``, ``monitor``, ``harness`` (its start and judging included, writing the reports not). A part
+            that could not be measured is not there.
+        memory_peak_bytes: The largest sum of resident memory of all parts that was seen at one time. Pages that
+            several processes share count in each.
         wall_ns: From the start of the run to its end, judging included.
         machine_cores: CPUs that the run could use (affinity, control group).
-        machine_busy: Share of these CPUs in use by anything while the workload ran, 0 to 1; -1 when not known.
+        machine_busy: Share of the CPUs of its affinity that was in use by anything while the workload ran, 0 to 1; -1
+            when not known.
     """
 
     cpu_ns: Mapping[str, int]

@@ -179,11 +179,27 @@ class Deployment:
         """How long a worker may take to finish what it holds and leave."""
         return max(self._bound.leave_ns, self._bound.settle_ns)
 
+    def pids(self) -> dict[str, int]:
+        """Return name → pid of everything that was started by now; 0 of what does not run."""
+        pids = {"monitor": self._monitor.pid, **self.runtime.proxy_pids()}
+        pids |= {name: worker.pid for name, worker in self.workers.items()}
+        return pids | {name: node.pid for name, node in self.nodes.items()}
+
+    def cpu_ns(self) -> dict[str, int]:
+        """Return part → CPU time of all its processes so far, ended ones included."""
+        services = self.topology.service_names
+        used = {"nodes": sum(node.cpu_ns for name, node in self.nodes.items() if name not in services)}
+        if services:
+            used["services"] = sum(self.nodes[name].cpu_ns for name in services)
+        return used | {
+            "toxiproxy": self.runtime.proxies_cpu_ns,
+            "workers": sum(worker.cpu_ns for worker in self.workers.values()),
+            "monitor": self._monitor.cpu_ns,
+        }
+
     def overhead(self) -> dict[str, float]:
         """Return what each process of the harness and of the cluster has cost so far: CPU seconds and memory."""
-        pids = {"harness": os.getpid(), "monitor": self._monitor.pid, **self.runtime.proxy_pids()}
-        pids |= {name: worker.pid for name, worker in self.workers.items()}
-        pids |= {name: node.pid for name, node in self.nodes.items()}
+        pids = {"harness": os.getpid(), **self.pids()}
         found = {f"cpu_s.{name}": round(procfs.cpu_seconds(pid), 3) for name, pid in pids.items() if pid}
         return found | {f"rss_bytes.{name}": float(procfs.rss_bytes(pid)) for name, pid in pids.items() if pid}
 

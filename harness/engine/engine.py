@@ -22,12 +22,14 @@ from harness.engine.disks import disk_spec
 from harness.engine.drain import Drain
 from harness.engine.fault_schedule import FaultSchedule, sleep_until
 from harness.engine.parts import Binaries, MachineParts, Parts
+from harness.engine.run_usage import UsageMeter
 from harness.engine.rundir import RunDir
 from harness.errors import ControlError, HarnessError
 from harness.faults.base import FAULTS
 from harness.history.events import AuthorityEvent, PhaseEvent
 from harness.history.record import EventLog, Journal
 from harness.progress import Listener, PhaseStarted, Snapshot
+from harness.result import Usage
 from harness.runtime.abilities import MachineAbility
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
@@ -46,6 +48,7 @@ class RunRecord:
         harness: Version of this tool.
         timings_ns: Phase → measured length.
         overhead: See ``Deployment.overhead``.
+        usage: Without judging; None when nothing was started.
         problems: Deaths of nodes, workers, the monitor that no fault planned.
         drain: Why the drain is unproven; empty when it is proven.
         error: Why the run did not complete; empty when it did.
@@ -59,6 +62,7 @@ class RunRecord:
     harness: str = __version__
     timings_ns: dict[str, int] = field(default_factory=dict)
     overhead: dict[str, float] = field(default_factory=dict)
+    usage: Usage | None = None
     problems: list[str] = field(default_factory=list)
     drain: str = "never reached"
     error: str = ""
@@ -146,6 +150,7 @@ class Engine:
     async def _execute(self, binaries: Binaries, abilities: frozenset[MachineAbility]) -> None:
         ledger = Ledger(self.record.run_id, self.run_dir.path)
         ports = Ports()
+        meter = UsageMeter(self._began)
         try:
             deployment = Deployment(
                 bound=self._bound,
@@ -160,15 +165,18 @@ class Engine:
                 listener=self._listener,
             )
             self._enter("up", f"{self._plan.cluster.nodes} × {self._plan.broker}, {len(deployment.links)} links")
-            async with _teardown_on_exit(deployment):
-                await deployment.up()
-                await self._work(deployment)
+            try:
+                async with _teardown_on_exit(deployment):
+                    await deployment.up()
+                    await self._work(deployment, meter)
+            finally:
+                self.record.usage = meter.usage(deployment.cpu_ns())
         finally:
             self._enter("clean")
             ledger.close()
             ports.release()
 
-    async def _work(self, deployment: Deployment) -> None:
+    async def _work(self, deployment: Deployment, meter: UsageMeter) -> None:
         workload = self._plan.workload
         go_ns = monotonic_ns() + _START_DELAY_NS
         start_ns = go_ns + workload.warmup_ns
@@ -184,7 +192,8 @@ class Engine:
             listener=self._listener,
             healing_s=self._parts.healing_s,
         )
-        watching = asyncio.create_task(self._watch(deployment))
+        meter.work_begins()
+        watching = asyncio.create_task(self._watch(deployment, meter))
         working = asyncio.create_task(self._phases(deployment, start_ns))
         fatal = asyncio.create_task(deployment.fatal.wait())
         try:
@@ -196,6 +205,7 @@ class Engine:
             for task in (working, watching, fatal):
                 task.cancel()
             await asyncio.gather(working, watching, fatal, return_exceptions=True)
+            meter.work_ends()
             self.record.problems = list(deployment.problems)
             self.record.overhead = deployment.overhead()
 
@@ -238,11 +248,13 @@ class Engine:
                 self._events.write(event)
             self._events.write(AuthorityEvent(**fields))
 
-    async def _watch(self, deployment: Deployment) -> None:
-        """Report the listener how far things are, twice a second."""
+    async def _watch(self, deployment: Deployment, meter: UsageMeter) -> None:
+        """Report the listener how far things are, and look at memory, twice a second."""
         last_sent = last_processed = 0
         last = monotonic_ns()
         while True:
+            meter.sample(deployment.pids().values())
+            deployment.cpu_ns()  # of a container that ends by itself, what was seen last counts
             await asyncio.sleep(_SNAPSHOT_S)
             counters = [worker.counters for worker in deployment.workers.values()]
             sent, processed = sum(c.sent for c in counters), sum(c.processed for c in counters)
@@ -288,4 +300,4 @@ async def _teardown_on_exit(deployment: Deployment) -> AsyncIterator[None]:
 
 
 def _document(record: RunRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in RunRecord.__slots__}
+    return dataclasses.asdict(record)

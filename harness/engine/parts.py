@@ -59,6 +59,11 @@ class RunWorker(FaultWorker, Protocol):
         ...
 
     @property
+    def cpu_ns(self) -> int:
+        """CPU time of all its incarnations so far."""
+        ...
+
+    @property
     def counters(self) -> Counters:
         """Cumulative over all incarnations, as last reported."""
         ...
@@ -96,6 +101,11 @@ class RunMonitor(Protocol):
     @property
     def pid(self) -> int:
         """Process id; 0 when it does not run."""
+        ...
+
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time so far."""
         ...
 
     async def start(self, spec: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from harness.history.read import History
 from harness.history.record import Outcome
 from harness.judging.series import timeline_of
 from harness.judging.weaknesses import blocking_reasons, weakening_reasons
-from harness.result import EvidenceItem, FaultResult, RunResult
+from harness.result import EvidenceItem, FaultResult, RunResult, Usage
 from harness.scenario.model import Plan, PlannedFault
 from harness.scenario.trigger import in_words
 from harness.verdict import CheckResult, Verdict
@@ -78,7 +78,17 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
 def load_record(run_dir: RunDir) -> RunRecord:
     """Return the record that the engine saved; raises UnfitEnvironmentError when there is none."""
     content = run_dir.read_json("run.json", "run_id", "runtime")
-    return RunRecord(**{name: content[name] for name in RunRecord.__slots__ if name in content})
+    fields = {name: content[name] for name in RunRecord.__slots__ if name in content}
+    fields["usage"] = _usage(fields.get("usage"))
+    return RunRecord(**fields)
+
+
+def _usage(saved: object) -> Usage | None:
+    """Return the usage that a record holds; None where it holds none, or not all of it."""
+    names = [field.name for field in dataclasses.fields(Usage)]
+    if not isinstance(saved, dict) or not all(name in saved for name in names):
+        return None
+    return Usage(**{name: saved[name] for name in names})
 
 
 def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
@@ -100,6 +110,7 @@ def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
         outcome=Verdict.INCONCLUSIVE,
         exit_code=int(ExitCode.INCONCLUSIVE),
         headline="",
+        usage=record.usage,
         reproduce=reproduce,
         started_wall=record.started_wall,
         harness=__version__,

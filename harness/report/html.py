@@ -209,13 +209,14 @@ def _tables(result: RunResult) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
         for name, value in _head(result.timings_ns.items())
     )
     versions = tuple((clean(name), clean(value)) for name, value in _head(result.versions.items()))
-    tables = [
+    tables: list[tuple[str, Sequence[tuple[str, str]]]] = [
         ("Counts", _rows(result.counts)),
         ("Timings", timings),
+        ("Use of the machine", () if result.usage is None else _head(phrases.usage_rows(result.usage))),
         ("Cost of the harness", _rows(result.overhead)),
         ("Versions", (*versions, ("harness", __version__))),
     ]
-    return [(name, rows) for name, rows in tables if rows]
+    return [(name, tuple(rows)) for name, rows in tables if rows]
 
 
 def _rows(amounts: Mapping[str, float]) -> tuple[tuple[str, str], ...]:

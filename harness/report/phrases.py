@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from harness.report.sanitize import clean, clip
-from harness.result import EvidenceItem, FaultResult, RunResult
-from harness.units import format_ns
+from harness.result import EvidenceItem, FaultResult, RunResult, Usage
+from harness.units import BYTES, RATIO, format_ns
 from harness.verdict import Finding, Operation
 
 SEQ_BITS: Final = 40
@@ -41,6 +41,31 @@ def during(result: RunResult, finding: Finding) -> str:
     """Return the faults in force during a finding (``kill-1 (kill -9 of the leader)``); empty when there was none."""
     known = {fault.id: fault for fault in result.faults}
     return "; ".join(clean(f"{name} ({known[name].description})" if name in known else name) for name in finding.faults)
+
+
+def usage_rows(usage: Usage) -> tuple[tuple[str, str], ...]:
+    """Return what a run took of the machine as (label, value): CPU seconds of each part, memory, the machine's CPUs."""
+    total_ns = sum(usage.cpu_ns.values())
+    rows = [(f"CPU of {clean(part)}", _cpu_seconds(used)) for part, used in usage.cpu_ns.items()]
+    rows += [
+        ("CPU together", _cpu_seconds(total_ns)),
+        ("memory at most", BYTES.brief(usage.memory_peak_bytes)),
+        ("cores of the machine", f"{usage.machine_cores:g}"),
+        ("machine busy", RATIO.brief(usage.machine_busy) if usage.machine_busy >= 0 else "not known"),
+    ]
+    return tuple(rows)
+
+
+def usage_line(usage: Usage) -> str:
+    """Return what a run took of the machine on one line: CPU seconds of each part, then memory and the machine."""
+    parts = ", ".join(f"{clean(part)} {used / 1e9:,.1f}" for part, used in usage.cpu_ns.items())
+    busy = f", {RATIO.brief(usage.machine_busy)} busy" if usage.machine_busy >= 0 else ""
+    memory = BYTES.brief(usage.memory_peak_bytes)
+    return f"{parts}; memory at most {memory}; {usage.machine_cores:g} cores{busy}"
+
+
+def _cpu_seconds(used_ns: int) -> str:
+    return f"{used_ns / 1e9:,.2f} s"
 
 
 def sequence(seq: int) -> str:

@@ -51,6 +51,11 @@ def render_result(result: RunResult, console: Console) -> None:
     if result.counts:
         told = (" ".join(values.named_value(name, value)) for name, value in result.counts.items())
         console.print(Text("\nCounts  ", style="bold") + Text(", ".join(told), style="not bold"))
+    if result.usage is not None:
+        line = clip(phrases.usage_line(result.usage), 400)
+        console.print(
+            Text("CPU seconds  " if result.counts else "\nCPU seconds  ", style="bold") + Text(line, style="not bold")
+        )
     if result.reproduce:
         console.print(Text("\nReproduce", style="bold"))
         _print_line(console, f"  {clean(result.reproduce)}")

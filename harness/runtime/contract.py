@@ -57,6 +57,11 @@ class RunNode(Node, Pausable, CpuLimited, MemoryLimited, Protocol):
         ...
 
     @property
+    def cpu_ns(self) -> int:
+        """CPU time of all its incarnations so far, and of what loads its CPU on purpose."""
+        ...
+
+    @property
     def returncode(self) -> int | None:
         """Exit status of its last process; negative, or above 128, = by a signal; None while it runs."""
         ...
@@ -131,6 +136,11 @@ class Runtime(Protocol):
 
     def proxy_pids(self) -> Mapping[str, int]:
         """Return name → pid of the Toxiproxy servers."""
+        ...
+
+    @property
+    def proxies_cpu_ns(self) -> int:
+        """CPU time of all Toxiproxy servers so far, over all their starts."""
         ...
 
     def sources(self, node: str, own: tuple[int, ...]) -> SourceAddresses:

@@ -28,6 +28,12 @@ class CpuLoad:
         self._node, self._ledger, self._log = node, ledger, log
         self._counts: dict[str, int] = {}
         self._running: dict[str, list[SupervisedProcess]] = {}
+        self._started: list[SupervisedProcess] = []
+
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time of all of them so far."""
+        return sum(process.cpu_ns for process in self._started)
 
     @property
     def wanted(self) -> bool:
@@ -59,6 +65,7 @@ class CpuLoad:
         for index in range(self._counts.get(holder, 0)):
             process = SupervisedProcess(f"CPU load {index} of {self._node}", self._ledger, self._log)
             self._running.setdefault(holder, []).append(process)
+            self._started.append(process)
             await process.launch((sys.executable, "-S", "-E", "-c", _PROGRAM), {})
             if process not in self._running.get(holder, ()):
                 process.send(signal.SIGKILL)

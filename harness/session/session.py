@@ -31,6 +31,7 @@ from harness.result import RunResult
 from harness.runtime.ledger import sweep
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
+from harness.session.own_share import OwnShare
 from harness.session.races import Race, codes_of, race_of, runs_of
 from harness.session.selection import Selected, replan
 from harness.session.stopper import Stopper
@@ -168,7 +169,8 @@ def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
     previous = path / "result.json"
     if not previous.exists():
         return result, ()
-    return result, differences(from_json(previous.read_text(encoding="utf-8")), result)
+    before = from_json(previous.read_text(encoding="utf-8"))
+    return replace(result, usage=before.usage or result.usage), differences(before, result)
 
 
 def reproduce_command(plan: Plan, runtime: str) -> str:
@@ -203,6 +205,7 @@ def run_one(
         stopper: Ends it from another thread, as SIGINT does.
     """
     plan = item.plan
+    share = OwnShare()
     engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener, parts)
     workload = plan.workload
     listener(
@@ -226,12 +229,14 @@ def run_one(
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             engine.record.error = f"the run directory cannot be written: {error.strerror}"
             engine.record.exit_code = ExitCode.ENVIRONMENT
-    return _judge(plan, engine.run_dir, engine.record, listener)
+    share.engine_ended()
+    return _judge(plan, engine.run_dir, engine.record, share, listener)
 
 
-def _judge(plan: Plan, run_dir: RunDir, record: RunRecord, listener: Listener) -> RunResult:
+def _judge(plan: Plan, run_dir: RunDir, record: RunRecord, share: OwnShare, listener: Listener) -> RunResult:
     shown = RunDir(Path(relative(run_dir.path)))
     result = judge(plan, shown, record, reproduce_command(plan, record.runtime))
+    result = replace(result, usage=share.in_full(result.usage))
     try:
         write_all(result, run_dir.path)
     except (HarnessError, OSError) as error:

@@ -75,6 +75,11 @@ class Worker:
         return self._process.pid
 
     @property
+    def cpu_ns(self) -> int:
+        """CPU time of all its incarnations so far."""
+        return self._process.cpu_ns
+
+    @property
     def counters(self) -> Counters:
         """Cumulative over all incarnations, as last reported."""
         pairs = zip(dataclasses.astuple(self._past), dataclasses.astuple(self._current), strict=True)

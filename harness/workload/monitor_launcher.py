@@ -37,6 +37,11 @@ class MonitorProcess:
         """Process id; 0 when it does not run."""
         return self._process.pid
 
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time so far."""
+        return self._process.cpu_ns
+
     async def start(self, spec: Mapping[str, Any]) -> None:
         """Start it with what it looks at (see ``workload/monitor.py``); returns when it does. Raises StartError."""
         self._path.write_text(json.dumps(spec), encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.required_abilities import skip_or_fail
 
+from harness.clock import NS_PER_S
 from harness.distributions.base import resolve
 from harness.distributions.images import ensure_image
 from harness.errors import StartError
@@ -192,6 +193,39 @@ def test_a_cpu_limit_outlives_a_restart_and_is_lifted_whole(pod: Pod, runner: as
     assert pod.node.cpu_use().quota_cores == 0.5
     pod.node.limit_cpu("cpu-1", None)
     assert pod.node.cpu_use().quota_cores is None
+
+
+def test_what_a_container_used_is_counted_over_all_its_starts(pod: Pod, runner: asyncio.Runner) -> None:
+    async def used(at_least_ns: int) -> int:
+        for _ in range(1000):
+            if pod.node.cpu_ns >= at_least_ns:
+                break
+            await asyncio.sleep(0.02)
+        return pod.node.cpu_ns
+
+    async def live() -> list[int]:
+        await pod.node.burn("cpu-1", 1)
+        first = await used(300_000_000)
+        await pod.node.kill()
+        ended = pod.node.cpu_ns
+        await pod.node.start()  # its load comes with it
+        again = await used(first + 300_000_000)
+        os.kill(pod.node.pid, signal.SIGKILL)  # it ends by itself
+        await _gone(pod.node)
+        return [first, ended, again, pod.node.cpu_ns]
+
+    seen = runner.run(live())
+    assert seen == sorted(seen)
+    assert seen[0] >= 300_000_000
+    assert seen[2] >= seen[0] + 300_000_000
+    assert 0 < pod.runtime.proxies_cpu_ns < NS_PER_S
+
+
+async def _gone(node: ContainerNode) -> None:
+    for _ in range(1000):
+        if node.returncode is not None:
+            return
+        await asyncio.sleep(0.02)
 
 
 def test_a_node_that_dies_by_itself_is_told_with_its_exit_status(pod: Pod, runner: asyncio.Runner) -> None:

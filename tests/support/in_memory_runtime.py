@@ -36,6 +36,7 @@ class MemoryNode:
     """A node that is a flag."""
 
     disk: Disk | None = None
+    cpu_ns = 0
 
     def __init__(self, spec: NodeSpec, cluster: MemoryCluster, on_death: Callable[[int], None]) -> None:
         self.spec = spec
@@ -144,6 +145,7 @@ class MemoryRuntime:
 
     kind = "process"
     bind = "127.0.0.1"
+    proxies_cpu_ns = 0
 
     def __init__(self, cluster: MemoryCluster) -> None:
         self._cluster = cluster

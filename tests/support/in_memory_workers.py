@@ -28,6 +28,7 @@ class MemoryWorker:
     """A worker that is a task; fulfils ``RunWorker``."""
 
     holds_loop = False
+    cpu_ns = 0
 
     def __init__(self, spec: WorkerSpec, cluster: MemoryCluster, on_change: WorkerChange) -> None:
         self.spec = spec
@@ -179,6 +180,7 @@ class MemoryMonitor:
     """Looks at the fake cluster and journals what the real monitor would."""
 
     pid = 0
+    cpu_ns = 0
 
     def __init__(self, cluster: MemoryCluster) -> None:
         self._cluster = cluster

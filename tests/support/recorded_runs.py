@@ -36,8 +36,8 @@ _WORDS = frozenset(
 )
 """Keys of a result whose values are sentences."""
 
-_OF_THE_JUDGEMENT = frozenset({"run_dir", "reproduce", "judge", "beyond_declared", "harness"})
-"""Keys that say where, how fast and by which release a run was judged."""
+_OF_THE_JUDGEMENT = frozenset({"run_dir", "reproduce", "judge", "beyond_declared", "harness", "usage"})
+"""Keys that say where, how fast, by which release and with what use of the machine a run was judged."""
 
 _LATER = frozenset({"meaning", "epoch_copies"})
 """Keys of pictures and measures that the recorded results do not have yet."""

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from harness.errors import ExitCode
-from harness.result import Band, EvidenceItem, FaultResult, ReportTimeline, RunResult, Series
+from harness.result import Band, EvidenceItem, FaultResult, ReportTimeline, RunResult, Series, Usage
 from harness.verdict import CheckResult, Finding, Limit, Operation, Verdict
 
 S = 1_000_000_000
@@ -70,6 +70,19 @@ def failing() -> RunResult:
             "rss_bytes.engine": 71_303_168,
             "observer_polls": 318,
         },
+        usage=Usage(
+            cpu_ns={
+                "nodes": 7_412 * MS,
+                "toxiproxy": 3_031 * MS,
+                "workers": 4_219 * MS,
+                "monitor": 518 * MS,
+                "harness": 1_804 * MS,
+            },
+            memory_peak_bytes=419_430_400,
+            wall_ns=43_310 * MS,
+            machine_cores=2.0,
+            machine_busy=0.82,
+        ),
         timeline=_timeline(),
         reproduce="harness run scenarios/nightly/leader-kill.yaml --only broker=nats-2.15.2,replicas=3 --seed 1729",
         started_wall="2026-03-14T02:15:07Z",
@@ -436,6 +449,7 @@ def unfit() -> RunResult:
         faults=(),
         counts={},
         overhead={},
+        usage=None,
         timings_ns={"total": 32_000 * MS},
         timeline=None,
         zero_ns=None,
@@ -485,6 +499,7 @@ def hostile() -> RunResult:
         counts={HOSTILE: 1},
         timings_ns={HOSTILE: 1},
         overhead={HOSTILE: 1.0},
+        usage=Usage(cpu_ns={HOSTILE: 1}, memory_peak_bytes=1, wall_ns=1, machine_cores=1.0),
         timeline=replace(
             result.timeline,
             bands=(band, *(replace(one, lane=HOSTILE, label=HOSTILE) for one in result.timeline.bands)),

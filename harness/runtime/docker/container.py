@@ -19,6 +19,9 @@ from typing import Any
 from harness.errors import StartError
 from harness.runtime.docker.container_output import ContainerOutput
 from harness.runtime.docker.engine import KEPT_WHOLE, LABEL, TIMEOUT_S
+from harness.runtime.kernel import procfs
+from harness.runtime.kernel.cgroup import groups_of
+from harness.runtime.kernel.cgroup_cpu import used_ns
 from harness.runtime.ledger import Ledger
 from harness.runtime.signal_target import SignalTarget
 
@@ -74,6 +77,8 @@ class Container(SignalTarget):
         self._ended = asyncio.Event()
         self._returncode: int | None = None
         self._expected = False
+        self._account: Path | None = None
+        self._cpu_ns = self._earlier_cpu_ns = 0
         self._output = ContainerOutput(log)
         self._task: asyncio.Task[None] | None = None
 
@@ -88,6 +93,15 @@ class Container(SignalTarget):
         return self._returncode
 
     @property
+    def cpu_ns(self) -> int:
+        """CPU time over all its starts, of every process in it, as its control group counts it.
+
+        Of a container that has ended, what was seen last: right before a signal to end it, and as its process ended.
+        """
+        self._note_cpu()
+        return self._earlier_cpu_ns + self._cpu_ns
+
+    @property
     def id(self) -> str:
         """The engine's id of it."""
         return str(self._wrapped.id)
@@ -98,6 +112,7 @@ class Container(SignalTarget):
             raise StartError(f"{self.made.name} is already running (pid {self._pid})")
         await self._await_last_end()  # a slow engine may not have done so yet, and its last end is not the next one's
         self._expected, self._returncode = False, None
+        self._earlier_cpu_ns, self._cpu_ns, self._account = self.cpu_ns, 0, None
         self._ended = asyncio.Event()
         try:
             pid = await asyncio.to_thread(self._start)
@@ -136,6 +151,7 @@ class Container(SignalTarget):
         if not self._pid:
             await self._await_last_end()  # it ended by itself just now
             return True
+        self._note_cpu()
         self.send(number)
         try:
             await asyncio.wait_for(self._ended.wait(), timeout_s)
@@ -151,6 +167,7 @@ class Container(SignalTarget):
     async def remove(self) -> None:
         """Remove it, running or not, with its anonymous volumes."""
         self._expected = True
+        self._note_cpu()
         self._drop_handle()  # no caller waits for its end any more
         await self._await_last_end()
         self._pid = 0
@@ -183,14 +200,26 @@ class Container(SignalTarget):
             self._task = asyncio.create_task(self._await_engine())
             return
         self._pid = pid
+        with contextlib.suppress(OSError):  # it ended just now
+            group = groups_of(pid).get("cpuacct")
+            # A process that is ending is already in the root's group, which counts the whole machine.
+            self._account = group if group is not None and self.id in str(group) else None
         handle = self._handle
         asyncio.get_running_loop().add_reader(handle, self._process_ended, handle)
 
     def _process_ended(self, handle: int) -> None:
         asyncio.get_running_loop().remove_reader(handle)
+        self._note_cpu()  # the engine removes its group some time later
         self._pid = 0
         self._drop_handle()
         self._task = asyncio.create_task(self._await_engine())
+
+    def _note_cpu(self) -> None:
+        """Remember what it has used so far, by its first process alone where its group cannot be read."""
+        used = 0 if self._account is not None else procfs.cpu_ns(self._pid)
+        with contextlib.suppress(OSError):  # its group has gone
+            used = 0 if self._account is None else used_ns(self._account)
+        self._cpu_ns = max(self._cpu_ns, used)
 
     async def _await_last_end(self) -> None:
         """Wait until the engine has reported the last end, if there was one."""

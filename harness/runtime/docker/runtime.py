@@ -147,6 +147,11 @@ class DockerRuntime:
         """Return ``toxiproxy-n1``… → pid."""
         return {_pod(name): pod.pid for name, pod in self._pods.items()}
 
+    @property
+    def proxies_cpu_ns(self) -> int:
+        """That of all pods' servers, kernel's share included."""
+        return sum(pod.cpu_ns for pod in self._pods.values())
+
     def sources(self, node: str, own: tuple[int, ...]) -> SourceAddresses:
         """Return the sockets of the pod's own Toxiproxy, and what of the others' leaves their pods."""
         del own  # seen from a pod, this machine is the network's gateway

@@ -145,11 +145,11 @@ def remove_group(path: Path, deadline_s: float = 3.0) -> bool:
 
 
 def groups_of(pid: int, root: Path = ROOT, proc: Path = Path("/proc")) -> dict[str, Path]:
-    """Return controller → the directory of the group that a process is in (``cpu``, ``memory``)."""
+    """Return controller → the directory of the group that a process is in (``cpu``, ``cpuacct``, ``memory``)."""
     found: dict[str, Path] = {}
     for line in (proc / str(pid) / "cgroup").read_text(encoding="utf-8").splitlines():
         _, names, path = line.split(":", 2)
-        for name in ("cpu", "memory"):
+        for name in ("cpu", "cpuacct", "memory"):
             if name in names.split(","):
                 found[name] = root / _hierarchy_dir(root, names, name) / path.lstrip("/")
             elif not names and name not in found:

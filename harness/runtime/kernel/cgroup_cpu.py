@@ -21,6 +21,19 @@ its limit does.
 """
 
 
+def used_ns(group: Path) -> int:
+    """Return the CPU time of all processes that were ever in a group, or below it; raises OSError when it has gone.
+
+    Args:
+        group: Of the controller ``cpuacct`` (version 1), or of version 2.
+    """
+    try:
+        return int((group / "cpuacct.usage").read_text(encoding="ascii"))
+    except FileNotFoundError:
+        stat = dict(line.split() for line in (group / "cpu.stat").read_text(encoding="ascii").splitlines())
+        return int(stat["usage_usec"]) * 1_000
+
+
 class CpuController(Controller):
     """Where groups with CPU limits can be made."""
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness.clock import NS_PER_S
 from harness.runtime.base import Identity
 
 MARK = "HARNESS_RUN"
@@ -32,6 +33,12 @@ def cpu_seconds(pid: int) -> float:
     """Return user plus system time of a process so far; 0 when it is gone."""
     fields = _stat(pid)
     return 0.0 if fields is None else (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_ns(pid: int) -> int:
+    """Return user plus system time of a process so far, its reaped children's included; 0 when it is gone."""
+    fields = _stat(pid)
+    return 0 if fields is None else sum(map(int, fields[11:15])) * NS_PER_S // os.sysconf("SC_CLK_TCK")
 
 
 def rss_bytes(pid: int) -> int:

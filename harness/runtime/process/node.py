@@ -54,6 +54,11 @@ class ProcessNode(SupervisedProcess, BrokerNode):
             ledger.intend("cgroup", path=str(self._memory.path))
             self._memory.create()
 
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time of all its incarnations and of its CPU load so far."""
+        return super().cpu_ns + self._cpu_load.cpu_ns
+
     async def start(self) -> None:
         """Write the configuration and start the process; raises StartError (definite)."""
         self._write_files()

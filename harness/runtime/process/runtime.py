@@ -82,6 +82,11 @@ class ProcessRuntime:
         """Return the one server's."""
         return {"toxiproxy": 0 if self._server is None else self._server.pid}
 
+    @property
+    def proxies_cpu_ns(self) -> int:
+        """The one server's."""
+        return 0 if self._server is None else self._server.cpu_ns
+
     def sources(self, node: str, own: tuple[int, ...]) -> SourceAddresses:
         """Return the server's sockets and the harness's own: all are in one network namespace."""
         del node

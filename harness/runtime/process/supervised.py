@@ -6,7 +6,6 @@ A pause has holders, so that the healing of one fault never undoes another that 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
+from harness.runtime.process.child import Child
 from harness.runtime.signal_target import SignalTarget
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
@@ -39,7 +39,8 @@ class SupervisedProcess(SignalTarget):
         self._name = name
         self._ledger = ledger
         self._on_death = on_death
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Child | None = None
+        self._earlier_cpu_ns = 0
         self._watcher: asyncio.Task[None] | None = None
         self._expected = False
 
@@ -53,6 +54,11 @@ class SupervisedProcess(SignalTarget):
         """Exit status of the last incarnation; negative = signal; None while it runs or before the first start."""
         return None if self._process is None else self._process.returncode
 
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time of all its incarnations so far; exact, according to the kernel, once they have ended."""
+        return self._earlier_cpu_ns + (0 if self._process is None else self._process.cpu_ns)
+
     async def launch(self, argv: tuple[str, ...], env: Mapping[str, str], *, pipes: bool = False) -> None:
         """Start the process in a session of its own; raises StartError (definite).
 
@@ -64,22 +70,20 @@ class SupervisedProcess(SignalTarget):
         self._expected = False
         with self._log.open("ab") as log:
             try:
-                self._process = await asyncio.create_subprocess_exec(
-                    *argv,
-                    stdin=asyncio.subprocess.PIPE if pipes else asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE if pipes else log,
-                    stderr=log,
-                    env=minimal_environment(env) | self._ledger.environment(),
-                    start_new_session=True,
-                )
+                process = Child(argv, minimal_environment(env) | self._ledger.environment(), log, pipes=pipes)
             except OSError as error:
                 raise StartError(f"cannot start {self._name}: {argv[0]}: {error.strerror}") from error
-        self._watcher = asyncio.create_task(self._watch(self._process), name=f"watch {self._name}")
+        self._earlier_cpu_ns = self.cpu_ns
+        self._process = process
+        self._watcher = asyncio.create_task(self._watch(process), name=f"watch {self._name}")
         if self._pauses:  # whoever holds it has not let go: starting it again is no way to resume it
             self.send(signal.SIGSTOP)
+        await asyncio.sleep(0)  # a start blocks for milliseconds: others have their turn before the next one
+        if pipes:
+            await process.connect()
 
     @property
-    def process(self) -> asyncio.subprocess.Process:
+    def process(self) -> Child:
         """The process object, for its pipes."""
         if self._process is None:
             raise StartError(f"{self._name} was never started")
@@ -91,9 +95,8 @@ class SupervisedProcess(SignalTarget):
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to this process only, if it still runs."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+        if self._process is not None:
+            self._process.send(number)
 
     async def end(self, number: signal.Signals, timeout_s: float) -> bool:
         """Send ``number`` and wait; SIGKILL after ``timeout_s``. Return whether the first signal was enough.
@@ -116,7 +119,7 @@ class SupervisedProcess(SignalTarget):
         """Wait for its end and return the exit status."""
         return await self.process.wait()
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, process: Child) -> None:
         code = await process.wait()
         if not self._expected and self._on_death is not None:
             self._on_death(code)

@@ -34,6 +34,11 @@ class Program(Protocol):
         ...
 
     @property
+    def cpu_ns(self) -> int:
+        """CPU time over all its starts so far."""
+        ...
+
+    @property
     def returncode(self) -> int | None:
         """Exit status; None while it runs."""
         ...
@@ -68,6 +73,11 @@ class ToxiproxyServer:
     def pid(self) -> int:
         """Process id."""
         return self._program.pid
+
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time over all its starts so far."""
+        return self._program.cpu_ns
 
     def may_restart(self, trouble: Callable[[str], None]) -> None:
         """Let a server that hangs be started again, where its program can be without harm to others; call ``trouble``.

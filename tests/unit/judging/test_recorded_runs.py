@@ -43,6 +43,29 @@ def test_a_recorded_run_in_the_form_of_today_is_judged_as_it_was(name: str, tmp_
     assert differing(run_dir) == []
 
 
+def test_what_a_run_took_of_the_machine_stays_as_it_was_measured(tmp_path: Path) -> None:
+    """Of the session that ran it, else of the engine; never of judging it again."""
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / "leader-kill", run_dir)
+    used = {"cpu_ns": {"nodes": 5, "harness": 3}, "memory_peak_bytes": 7, "wall_ns": 9, "machine_cores": 2.0}
+    for name in ("run.json", "result.json"):
+        content = json.loads((run_dir / name).read_text(encoding="utf-8"))
+        used["wall_ns"] = len(name)
+        content["usage"] = used | {"machine_busy": 0.5}
+        (run_dir / name).write_text(json.dumps(content), encoding="utf-8")
+    usage = check_again(run_dir)[0].usage
+    assert usage is not None
+    assert (usage.cpu_ns, usage.wall_ns, usage.machine_busy) == ({"nodes": 5, "harness": 3}, len("result.json"), 0.5)
+    (run_dir / "result.json").unlink()
+    usage = check_again(run_dir)[0].usage
+    assert usage is not None
+    assert usage.wall_ns == len("run.json")
+    content = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    content["usage"] = used  # not all of it
+    (run_dir / "run.json").write_text(json.dumps(content), encoding="utf-8")
+    assert check_again(run_dir)[0].usage is None
+
+
 def test_a_state_of_the_group_that_the_facts_do_not_name_forbids_a_pass(tmp_path: Path) -> None:
     """Renamed, the rebalances of the run are not seen; that they were none is not proven."""
     run_dir = tmp_path / "run"

@@ -41,7 +41,16 @@ def test_the_page_is_self_contained_and_well_formed(make: Callable[[], RunResult
 def test_the_order_is_verdict_violations_weaknesses_timeline_checks_faults_reproduce() -> None:
     text = Page(render_report(samples.failing())).text
     told = ["FAIL", "loss: 3 acknowledged", "Killing the leader", "What was violated", "What weakens", "Timeline"]
-    told += ["Checks", "Faults and their evidence", "Counts", "Versions", "Reproduce", "harness run", "harness check"]
+    told += [
+        "Checks",
+        "Faults and their evidence",
+        "Counts",
+        "Use of the machine",
+        "Versions",
+        "Reproduce",
+        "harness run",
+        "harness check",
+    ]
     places = [text.index(one) for one in told]
     assert places == sorted(places)
 

@@ -16,7 +16,7 @@ from support import report_samples as samples
 
 from harness.errors import ExitCode
 from harness.report import format as values
-from harness.report import headline
+from harness.report import headline, phrases
 from harness.report import sanitize as plain
 from harness.report.text import render_result
 from harness.result import EvidenceItem, RunResult
@@ -47,7 +47,17 @@ def test_the_first_line_says_it(make: Callable[[], RunResult], first: str) -> No
 
 def test_the_order_is_verdict_violations_weaknesses_checks_faults_reproduce() -> None:
     shown = _shown(samples.failing())
-    told = ["FAIL", "What was violated", "What weakens", "Checks", "Faults", "Counts", "Reproduce", "Run directory"]
+    told = [
+        "FAIL",
+        "What was violated",
+        "What weakens",
+        "Checks",
+        "Faults",
+        "Counts",
+        "CPU seconds",
+        "Reproduce",
+        "Run directory",
+    ]
     places = [shown.index(one) for one in told]
     assert places == sorted(places)
 
@@ -142,6 +152,18 @@ def test_values_are_told_in_their_unit(value: float, unit: str, told: str) -> No
 )
 def test_measures_are_told_by_their_name(name: str, value: float, told: tuple[str, str]) -> None:
     assert values.named_value(name, value) == told
+
+
+def test_what_a_run_took_is_one_line_and_says_what_is_not_known() -> None:
+    usage = samples.passing().usage
+    assert usage is not None
+    told = "nodes 7.4, toxiproxy 3.0, workers 4.2, monitor 0.5, harness 1.8; memory at most 400MiB; 2 cores, 82% busy"
+    assert phrases.usage_line(usage) == told
+    unknown = replace(usage, cpu_ns={"nodes": 49_000_000}, machine_busy=-1.0)
+    assert phrases.usage_line(unknown) == "nodes 0.0; memory at most 400MiB; 2 cores"
+    rows = dict(phrases.usage_rows(usage))
+    assert (rows["CPU of nodes"], rows["CPU together"], rows["machine busy"]) == ("7.41 s", "16.98 s", "82%")
+    assert dict(phrases.usage_rows(unknown))["machine busy"] == "not known"
 
 
 def test_limits_tell_their_direction() -> None:

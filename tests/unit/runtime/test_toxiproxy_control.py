@@ -115,7 +115,7 @@ def _control(fake: FakeToxiproxy) -> ToxiproxyControl:
 class FakeProgram:
     """Starts the fake server again; it answers for a while before it is brought to what should be in force."""
 
-    restartable, pid, returncode = True, 1, None
+    restartable, pid, returncode, cpu_ns = True, 1, None, 0
 
     def __init__(self, fake: FakeToxiproxy) -> None:
         self.fake = fake

@@ -13,7 +13,9 @@ from support.in_memory import MemoryParts, memory_plan
 
 from harness.brokers.base import BoundBroker
 from harness.engine.parts import Binaries
+from harness.engine.rundir import RunDir
 from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, race_decided
+from harness.judging.judge import load_record
 from harness.progress import Event, Listener, Note, RunFinished
 from harness.result import RunResult
 from harness.scenario.model import Attempts
@@ -244,3 +246,16 @@ def test_a_damaged_run_directory_is_refused_with_the_file_and_the_reason(
     with pytest.raises(UnfitEnvironmentError) as caught:
         check_again(tmp_path)
     assert caught.value.message.startswith(f"{tmp_path} is not a complete run directory: {why}")
+
+
+def test_a_run_bears_what_judging_it_has_cost(reports: Path) -> None:
+    (result,) = session.run_all(
+        [memory_plan()], repeat=1, runtime="process", reports=reports, listener=lambda _: None, parts=MemoryParts()
+    )
+    assert result.usage is not None
+    engine = load_record(RunDir(Path(result.run_dir))).usage
+    assert engine is not None
+    assert set(result.usage.cpu_ns) == {"nodes", "toxiproxy", "workers", "monitor", "harness"}
+    assert result.usage.cpu_ns["harness"] > engine.cpu_ns["harness"] > 0
+    assert result.usage.wall_ns > engine.wall_ns
+    assert result.usage.memory_peak_bytes == engine.memory_peak_bytes > 0
