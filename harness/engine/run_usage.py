@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.result import Usage
 from harness.runtime.kernel import procfs
-from harness.runtime.kernel.cpus import CpuTimes, cpu_times, usable_cores
+from harness.runtime.kernel.capacity import Capacity
+from harness.runtime.kernel.cpus import CpuTimes, cpu_times
 from harness.runtime.process.child import Child
 
 
@@ -56,7 +57,7 @@ class UsageMeter:
             cpu_ns={**parts, "harness": own_ns},
             memory_peak_bytes=self._peak_bytes,
             wall_ns=monotonic_ns() - self._began_ns,
-            machine_cores=usable_cores(),
+            machine_cores=Capacity().cores(),
             machine_busy=round(self._busy, 4),
         )
 

@@ -14,7 +14,7 @@ import pytest
 from harness.clock import NS_PER_S
 from harness.errors import StartError
 from harness.runtime.kernel.cgroup_cpu import used_ns
-from harness.runtime.kernel.cpus import CpuTimes, cpu_times, usable_cores
+from harness.runtime.kernel.cpus import CpuTimes, cpu_times
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.child import Child
 from harness.runtime.process.supervised import SupervisedProcess
@@ -102,31 +102,6 @@ def test_a_control_group_says_what_it_has_used(tmp_path: Path) -> None:
     assert used_ns(second) == 41_000
     with pytest.raises(OSError, match=r"cpu\.stat"):
         used_ns(tmp_path / "gone")
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_quota_of_a_group_or_of_one_above_it_makes_fewer_cores(version: int, tmp_path: Path) -> None:
-    def limit(group: Path, quota: str) -> None:
-        if version == 2:
-            (group / "cpu.max").write_text(f"{'max' if quota == '-1' else quota} 100000\n")
-        else:
-            (group / "cpu.cfs_quota_us").write_text(f"{quota}\n")
-            (group / "cpu.cfs_period_us").write_text("100000\n")
-
-    cpus = len(os.sched_getaffinity(0))
-    own = tmp_path / "job" / "step"
-    own.mkdir(parents=True)
-    assert usable_cores(own, tmp_path) == cpus, "no group says anything of quotas"
-    for group in (own, own.parent):
-        limit(group, "-1")
-    assert usable_cores(own, tmp_path) == cpus
-    limit(own.parent, "25000")
-    assert usable_cores(own, tmp_path) == 0.25
-    limit(own, "10000")
-    assert usable_cores(own, tmp_path) == 0.1
-    limit(own, str(cpus * 200_000))
-    assert usable_cores(own, tmp_path) == 0.25
-    assert 0 < usable_cores() <= cpus, "of this very process"
 
 
 def test_the_machine_is_as_busy_as_its_cpus_were_not_idle(tmp_path: Path) -> None:
