@@ -7,34 +7,39 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-run
 READY_DEV := $(VENV)/.ready-dev
-# Several nodes of Kafka use all CPUs of a small machine, so tests that start them run alone; all others run two at a time.
-ALONE := -n 0 -m several_jvms
-TOGETHER := -n 2 --dist worksteal -m "not several_jvms"
+# Runs of brokers share the cores by their costs (tests/support/slots.py), so three tests go on at a time. The shipped scenarios
+# run side by side in one suite of their own.
+BROKERS := -n 3 --dist worksteal --durations=10 tests/integration tests/conformance tests/e2e --ignore tests/e2e/test_scenarios.py
+SCENARIOS := -n 0 --durations=5 tests/e2e/test_scenarios.py
 LOCK := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --quiet
 TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml \
 	scenarios/canary/collateral-stall.yaml scenarios/canary/collateral-stall-twin.yaml
 
-.PHONY: help run test unit lint images bench prove lock clean
+.PHONY: help run test test-ci unit lint images bench prove lock clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(READY) ## Run four scenarios on real brokers (NATS and Kafka)
 	@echo "== tour: a gate (must pass), two canaries (must fail) and the twin of the second (must pass); reports are written to reports/"
 	$(BIN)/harness run --runtime process $(TOUR)
 
-test: lint ## Run everything: lint, unit, property, conformance, integration, end to end
-	@echo "== tests: all stages run even when one fails; a failure is reported at the end"
-	@failed=""; \
-	stage() { echo "== $$1"; shift; $(BIN)/python -m pytest -n 2 "$$@" || { code=$$?; [ $$code = 1 ] || exit $$code; failed=1; }; }; \
-	stage "unit and property" tests/unit tests/property; \
-	stage "integration, and end to end" --dist loadfile --durations=10 \
-		tests/integration tests/e2e --ignore tests/e2e/test_scenarios.py; \
-	stage "faults and scenarios on clusters of Kafka, one at a time" $(ALONE) --durations=10 \
-		tests/conformance tests/e2e/test_scenarios.py; \
-	stage "all other faults and scenarios" $(TOGETHER) --durations=10 \
-		tests/conformance tests/e2e/test_scenarios.py; \
-	[ -z "$$failed" ] || { echo "error: tests failed, see above"; exit 1; }
+# All stages of a tier run even when one fails; a failure is reported at the end.
+STAGE = failed=""; stage() { echo "== $$1"; shift; $(BIN)/python -m pytest "$$@" || { code=$$?; [ $$code = 1 ] || exit $$code; failed=1; }; }
+ENDED = [ -z "$$failed" ] || { echo "error: tests failed, see above"; exit 1; }
+
+test: lint ## Run lint, all unit and property tests, and one of each kind of broker run (10 minutes)
+	@$(STAGE); \
+	stage "unit and property" -n 2 tests/unit tests/property; \
+	stage "one of each kind of broker run" --tier fast $(BROKERS); \
+	stage "scenarios, one of each kind" --tier fast $(SCENARIOS); \
+	$(ENDED)
+
+test-ci: $(READY_DEV) ## Run what CI runs after `make test`: containers, every scenario, every fault (docs/testing.md)
+	@$(STAGE); \
+	stage "containers, faults and all other broker runs" --tier ci $(BROKERS); \
+	stage "every scenario" --tier ci $(SCENARIOS); \
+	$(ENDED)
 
 unit: $(READY_DEV) ## Run unit and property tests alone
 	$(BIN)/python -m pytest -n 2 tests/unit tests/property
@@ -54,12 +59,8 @@ images: $(READY) ## Build the images of nodes in containers (needs a Docker engi
 bench: $(READY_DEV) ## Run the benchmarks (ratios, measured in turn in one run)
 	$(BIN)/python tests/benchmarks/bench.py
 
-prove: $(READY_DEV) ## Run the long proofs: every scenario 10 times (3 in containers), every fault everywhere, 50 random kills
-	HARNESS_REPEAT=10 HARNESS_REPEAT_DOCKER=3 $(BIN)/python -m pytest $(ALONE) tests/e2e/test_scenarios.py -k ends_as_declared
-	HARNESS_REPEAT=10 HARNESS_REPEAT_DOCKER=3 $(BIN)/python -m pytest $(TOGETHER) tests/e2e/test_scenarios.py -k ends_as_declared
-	HARNESS_EVERYWHERE=1 $(BIN)/python -m pytest $(ALONE) tests/conformance
-	HARNESS_EVERYWHERE=1 $(BIN)/python -m pytest $(TOGETHER) tests/conformance
-	HARNESS_KILLS=50 $(BIN)/python -m pytest tests/e2e/test_kill.py
+prove: $(READY_DEV) ## Make the long proofs (hours; resumed when broken off), or one: make prove PROOF="kills"
+	$(BIN)/python tests/proofs/prove.py $(if $(PROOF),"$(PROOF)")
 
 lock: $(VENV)/bin/pip ## Resolve the dependencies again and write the two lock files
 	$(BIN)/pip install --quiet uv

@@ -1,39 +1,27 @@
-"""The shipped scenarios on real brokers, as processes and in containers alike.
+"""The shipped scenarios on real brokers, as processes and in containers alike, side by side in one suite.
 
 Every gate passes, every canary fails for exactly its declared check, and every twin passes. Every gate, sabotaged,
-fails.
-
-``HARNESS_REPEAT`` says how often as processes, ``HARNESS_REPEAT_DOCKER`` how often in containers (once). In CI gates
-run once in each (on NATS twice as processes), canaries once each, and twins once, as processes: it is their canaries
-that could fail to fail.
+fails. In CI each scenario runs once: in one of the two runtimes, the next time in the other one.
 """
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from support import jvm_slots
 from support.broker_profiles import profiles
-from support.cli_runner import Cli
-from support.in_process import NO_VERDICT
 from support.required_abilities import skip_or_fail
+from support.suite_of_tests import SuiteRuns, Wanted, run_together, wanted_by
 
 from harness.errors import ExitCode
 from harness.runtime.docker import engine as docker_engine
 from harness.session.selection import select
 
 ROOT = Path(__file__).parents[2] / "scenarios"
-IN_CI = bool(os.environ.get("CI"))
-REPEAT = {
-    "process": int(os.environ.get("HARNESS_REPEAT", "1")),
-    "docker": int(os.environ.get("HARNESS_REPEAT_DOCKER", "1")),
-}
-RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
 SCENARIOS = sorted(path.relative_to(ROOT) for folder in ("gate", "canary") for path in (ROOT / folder).glob("*.yaml"))
 CANARIES = [path for path in SCENARIOS if path.parent.name == "canary" and "-twin" not in path.stem]
 TWINS = [
@@ -44,84 +32,66 @@ DIFFERS_MORE = {"session-timeout-twin-article", "collateral-stall-twin-kip848", 
 
 The usual recommendation is a set of three; each protocol has its own assignors; copies take nodes.
 """
-ON_TIME = {"latency", "ownership", "rebalances", "recovery", "stall", "throughput"}
-"""Checks with limits on time: two runs at a time slow each other."""
 GATES = [path for path in SCENARIOS if path.parent.name == "gate"]
+FAST = {"latency", "kafka-latency", "memory-restart", "collateral-stall", "collateral-stall-twin"}
+"""As processes these run each time: a gate on each broker, canaries, a twin."""
 
 SABOTAGES = {gate: sabotage for profile in profiles().values() for gate, sabotage in profile.sabotages.items()}
 
 
-def _in_ci(scenario: Path, runtime: str) -> int:
-    """Return how often a scenario runs in CI, where time is short."""
-    if runtime == "docker":
-        return 0 if scenario in {twin for _, twin in TWINS} else 1
-    jvms = jvm_slots.jvm_count((ROOT / scenario).read_text(encoding="utf-8"))
-    return 2 if scenario in GATES and not jvms else 1
+def _every_scenario() -> Iterator[Any]:
+    """Return each scenario in both runtimes; every second one begins with containers, so that parts mix them."""
+    for number, scenario in enumerate(SCENARIOS):
+        for runtime in ("process", "docker") if number % 2 else ("docker", "process"):
+            fast = runtime == "process" and scenario.stem in FAST
+            wanted = Wanted(scenario, runtime)
+            yield pytest.param(wanted, id=str(wanted), marks=[pytest.mark.tier("fast")] if fast else [])
 
 
-def _repeat(scenario: Path, runtime: str) -> int:
-    """Return how often a scenario runs."""
-    return _in_ci(scenario, runtime) if IN_CI and "HARNESS_REPEAT" not in os.environ else REPEAT[runtime]
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SuiteRuns]:
+    """Run what the collected tests want, all of it in one suite."""
+    if hasattr(request.config, "workerinput"):
+        pytest.fail("these tests run their own suite side by side: start pytest with -n 0")
+    folder = tmp_path_factory.mktemp("suite")
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert terminal is not None
+    usable = not docker_engine.unusable()
+    wanted = [run for run in wanted_by(request.session.items) if usable or run.runtime != "docker"]
+    files = {run: _sabotaged(run.scenario, folder) if run.sabotaged else ROOT / run.scenario for run in wanted}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_STATE_DIR", str(folder / "state"))
+        yield run_together(files, folder, terminal.write_line)
 
 
-def _marks(scenario: Path) -> tuple[pytest.MarkDecorator, ...]:
-    return jvm_slots.jvm_marks((ROOT / scenario).read_text(encoding="utf-8"))
-
-
-@pytest.mark.timeout(600 * max(2, *REPEAT.values()))
-@pytest.mark.parametrize(
-    ("scenario", "runtime"),
-    [
-        pytest.param(scenario, runtime, id=f"{scenario}-{runtime}", marks=_marks(scenario))
-        for scenario in SCENARIOS
-        for runtime in RUNTIMES
-        if _repeat(scenario, runtime)
-    ],
-)
-def test_it_ends_as_declared(cli: Cli, scenario: Path, runtime: str) -> None:
-    if runtime == "docker" and (why := docker_engine.unusable()):
+def _require(wanted: Wanted) -> None:
+    if wanted.runtime == "docker" and (why := docker_engine.unusable()):
         skip_or_fail("docker", why)
-    for _ in range(_repeat(scenario, runtime)):
-        code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
-        if code in NO_VERDICT or _chance(result):
-            print(f"made again: {result['headline']}")
-            code, result, err = cli.run_scenario(ROOT / scenario, "--runtime", runtime)
-        assert code == 0, f"{result['headline']}\n{result['blocking']}\n{err}"
-        failed = {check["check"] for check in result["checks"] if check["expected"] and check["verdict"] == "fail"}
-        assert failed == set(result["must_fail"])
-        assert result["runtime"] == runtime
-        assert all(fault["proven"] for fault in result["faults"])
 
 
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("gate", [pytest.param(gate, id=str(gate), marks=_marks(gate)) for gate in GATES])
-def test_a_sabotaged_gate_fails(cli: Cli, gate: Path) -> None:
-    check = SABOTAGES[gate.stem].check
-    target = _sabotaged(gate, cli.home)
-    code, result, _ = cli.run_scenario(target)
-    if code in NO_VERDICT or _entry(result, check)["verdict"] == "inconclusive":
-        print(f"made again: {result['headline']}")
-        code, result, _ = cli.run_scenario(target)
-    entry = _entry(result, check)
-    assert entry["verdict"] == "fail", (entry, result["headline"])
-    assert code == ExitCode.VIOLATED, result["headline"]
+@pytest.mark.timeout(3600)  # the first one waits for the whole suite
+@pytest.mark.rotates(2)
+@pytest.mark.parametrize("wanted", _every_scenario())
+def test_it_ends_as_declared(wanted: Wanted, request: pytest.FixtureRequest) -> None:
+    _require(wanted)
+    runs: SuiteRuns = request.getfixturevalue("runs")
+    entries = runs.entries(wanted)
+    shown = [entry for entry in entries if entry.exit_code == ExitCode.PASS]
+    at_least = entries[0].attempts[1] if entries[0].attempts is not None else len(entries)
+    assert len(shown) >= at_least, [(entry.headline, entry.blocking, entry.reason, entry.run_dir) for entry in entries]
+    for entry in shown:
+        assert set(entry.failed) == set(entry.must_fail)
+        assert entry.runtime == wanted.runtime
+        assert all(fault["proven"] for fault in runs.result(entry)["faults"])
 
 
-def _chance(result: dict[str, Any]) -> bool:
-    """Return whether chance may have made it end other than declared: it is made again, once, and that is printed.
-
-    That is a starved probe, limits on time alone, on a machine with fewer CPUs than work; or a canary that came
-    through: what kills between two batches takes nothing along.
-    """
-    failed = {check["check"] for check in result["checks"] if check["expected"] and check["verdict"] == "fail"}
-    wrong = failed ^ set(result["must_fail"])
-    return bool(wrong) and (wrong <= ON_TIME or not failed)
-
-
-def _entry(result: dict[str, Any], check: str) -> dict[str, Any]:
-    """Return what a check that the scenario expects has said."""
-    (entry,) = (entry for entry in result["checks"] if entry["expected"] and entry["check"] == check)
-    return dict(entry)
+@pytest.mark.timeout(3600)
+@pytest.mark.rotates(4)
+@pytest.mark.parametrize("wanted", [Wanted(gate, "process", sabotaged=True) for gate in GATES], ids=str)
+def test_a_sabotaged_gate_fails(runs: SuiteRuns, wanted: Wanted) -> None:
+    (entry,) = runs.entries(wanted)
+    assert SABOTAGES[wanted.scenario.stem].check in entry.failed, (entry.headline, entry.blocking, entry.reason)
+    assert entry.exit_code == ExitCode.VIOLATED, entry.headline
 
 
 def _sabotaged(gate: Path, folder: Path) -> Path:
@@ -145,12 +115,6 @@ def test_every_gate_is_sabotaged_and_states_minimum_counts(tmp_path: Path) -> No
         safety = [entry for entry in item.plan.expect if entry.check in {"loss", "order", "duplicates"}]
         assert safety, item.plan.file
         assert all(entry.limits.examined_min for entry in safety), item.plan.file
-
-
-def test_the_jvms_of_each_scenario_are_counted_as_its_plan_has_them() -> None:
-    for item in select([ROOT / "gate", ROOT / "canary"]):
-        started = item.plan.cluster.nodes if profiles()[item.plan.broker_kind].jvm else 0
-        assert jvm_slots.jvm_count(Path(item.plan.file).read_text(encoding="utf-8")) == started, item.plan.file
 
 
 def test_every_scenario_declares_at_most_25_seconds() -> None:
