@@ -16,6 +16,8 @@ from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
 from harness.verdict import Verdict
 
+pytestmark = pytest.mark.tier("fast")
+
 
 class AroundTheLink(MachineParts):
     """Tells one worker the node's own address."""

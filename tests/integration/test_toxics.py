@@ -23,6 +23,8 @@ from harness.runtime.process.runtime import toxiproxy_program
 from harness.runtime.toxiproxy.server import ToxiproxyServer
 from harness.scenario.model import PlannedFault, Target
 
+pytestmark = pytest.mark.tier("fast")
+
 LINK = "clients->n1"
 
 

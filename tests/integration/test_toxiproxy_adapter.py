@@ -21,6 +21,8 @@ from harness.runtime.process.runtime import toxiproxy_program
 from harness.runtime.toxiproxy.control import ToxiproxyControl
 from harness.runtime.toxiproxy.server import ToxiproxyServer
 
+pytestmark = pytest.mark.tier("fast")
+
 
 def _channel(name: str, port: int, upstream: int) -> Channel:
     return Channel(name=name, host="127.0.0.1", port=port, upstream=f"127.0.0.1:{upstream}")

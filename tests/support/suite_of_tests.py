@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.suites.budget import machine_budget
-from harness.suites.cost import CostBook
 from harness.suites.item import items_of
 from harness.suites.place import Place
 from harness.suites.rules import Head, Rules
@@ -25,6 +23,8 @@ from harness.suites.state import SuiteDir
 from harness.progress import Note, SuiteEvent, SuiteRunEnded
 from harness.session.selection import select
 from harness.suite_result import SuiteEntry
+from harness.suites.budget import machine_budget
+from harness.suites.cost import CostBook
 
 
 @dataclass(frozen=True, slots=True)
