@@ -55,13 +55,22 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         pytest.fail("these tests run their own suite side by side: start pytest with -n 0")
     folder = tmp_path_factory.mktemp("suite")
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
     assert terminal is not None
+    assert capture is not None
+
+    def say(line: str) -> None:
+        """Write at once: a stage that is stopped for time keeps what ended before."""
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(line)
+
     usable = not docker_engine.unusable()
     wanted = [run for run in wanted_by(request.session.items) if usable or run.runtime != "docker"]
     files = {run: _sabotaged(run.scenario, folder) if run.sabotaged else ROOT / run.scenario for run in wanted}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_STATE_DIR", str(folder / "state"))
-        yield run_together(files, folder, terminal.write_line)
+        yield run_together(files, folder, say)
 
 
 def _require(wanted: Wanted) -> None:
@@ -71,7 +80,7 @@ def _require(wanted: Wanted) -> None:
 
 @pytest.mark.timeout(3600)  # the first one waits for the whole suite
 @pytest.mark.rotates(2)
-@pytest.mark.parametrize("wanted", _every_scenario())
+@pytest.mark.parametrize("wanted", list(_every_scenario()))
 def test_it_ends_as_declared(wanted: Wanted, request: pytest.FixtureRequest) -> None:
     _require(wanted)
     runs: SuiteRuns = request.getfixturevalue("runs")

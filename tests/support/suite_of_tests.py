@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.suites.item import items_of
-from harness.suites.place import Place
-from harness.suites.rules import Head, Rules
-from harness.suites.runner import run_suite
-from harness.suites.state import SuiteDir
+from support.slots import slot, whole_machine
 
 from harness.progress import Note, SuiteEvent, SuiteRunEnded
 from harness.session.selection import select
 from harness.suite_result import SuiteEntry
 from harness.suites.budget import machine_budget
 from harness.suites.cost import CostBook
+from harness.suites.item import items_of
+from harness.suites.place import Place
+from harness.suites.rules import Rules, SuiteHead
+from harness.suites.runner import run_suite
+from harness.suites.state import SuiteDir
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ def run_together(files: Mapping[Wanted, Path], folder: Path, say: Callable[[str]
         elif isinstance(event, Note) and event.warning:
             say(event.text)
 
-    head = Head(suite_id=suite.suite_id, name="tests", started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    head = SuiteHead(
+        suite_id=suite.suite_id, name="tests", started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    )
     every = [place for some in places.values() for place in some]
-    asyncio.run(run_suite(every, suite, head=head, rules=Rules(), budget=budget, costs=book, listener=hear))
+    with slot(whole_machine()):
+        asyncio.run(run_suite(every, suite, head=head, rules=Rules(), budget=budget, costs=book, listener=hear))
     return SuiteRuns({wanted: [place.entry for place in some] for wanted, some in places.items()}, suite.path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from proofs.proofs import PROOFS
 from support.tiers import TIERS
 
 ROOT = Path(__file__).parents[2]
@@ -40,10 +39,3 @@ def test_what_is_marked_is_what_the_page_says() -> None:
                 assert marked[1] in tier, row
             for over in re.findall(r"rotates over (\d+)", tier):
                 assert f"rotates({over})" in text, row
-
-
-def test_every_long_proof_is_made_of_tests_or_suites_that_exist() -> None:
-    for proof in PROOFS:
-        for word in proof.command:
-            if word.startswith("tests/"):
-                assert (ROOT / word).exists(), proof.name
