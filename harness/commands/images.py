@@ -23,7 +23,8 @@ def images_build(names: tuple[str, ...]) -> int:
     Without names: those of `harness fetch` that have images.
 
     Names are aliases (<kind>-<major>) or exact versions (<kind>-<version>). The name 'base' is the base
-    image of Java software.
+    image of Java software. The name 'harness' is the harness itself, with its scenarios, for CI and Kubernetes; it is
+    built from a checkout of the repository.
     """
     from harness.distributions.image_store import build_images  # noqa: PLC0415
 

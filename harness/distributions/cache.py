@@ -166,7 +166,7 @@ class Cache:
         held, _ = self.get(entry, thorough=thorough)
         if held is not None:
             return held
-        with self._writing(), self._locked(entry, title, progress):
+        with self._writing(title), self._locked(entry, title, progress):
             # Whoever held the lock before may have made it.
             held, damage = self.get(entry, thorough=thorough)
             if held is not None:
@@ -244,13 +244,14 @@ class Cache:
         return f"\n  full output: {kept}"
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self, title: str) -> Iterator[None]:
         """Turn a cache that cannot be written into an error that says where it is and what to do."""
         try:
             yield
         except OSError as error:
             raise DownloadError(
-                f"cannot write to the cache {self.root}: {error.strerror or error}", hint=self.write_hint(error.errno)
+                f"cannot write to the cache {self.root}: {error.strerror or error}; {title} is not in it",
+                hint=self.write_hint(error.errno),
             ) from error
 
     def write_hint(self, code: int | None) -> str:

@@ -18,12 +18,15 @@ from harness.distributions.base import Distribution, Installation, Progress, res
 from harness.distributions.cache import Cache
 from harness.distributions.image_base import REPOSITORY as BASE
 from harness.distributions.image_base import ensure_base, own_tag
+from harness.distributions.image_harness import NAME as HARNESS
+from harness.distributions.image_harness import ensure_harness_image, harness_tag, python_base
 from harness.distributions.images import IMAGES, LABEL, OWNER, ensure_image, tag_of
 from harness.errors import UsageError, nearest
 from harness.runtime.docker.engine import Client, engine
 from harness.units import BYTES, DURATION
 
-_BASE_NAME = "base"
+_OWN: dict[str, Callable[[Client, Progress], str]] = {"base": ensure_base, HARNESS: ensure_harness_image}
+"""Images that are no distributions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def build_images(
     """Build, or find built, the images of distributions; return each name with its image's tag.
 
     Args:
-        names: Aliases or exact names, and ``base``; empty = ``default_images()``.
+        names: Aliases or exact names, ``base``, and ``harness``; empty = ``default_images()``.
         progress: Receives one line at a time, for people.
         build: Builds one, or finds it built.
 
@@ -67,7 +70,7 @@ def build_images(
         UsageError: A name is unknown, or there are no images of its kind; nothing was built.
         DownloadError, UnfitEnvironmentError: One could not be had; those before it were built.
     """
-    wanted = {name: None if name == _BASE_NAME else resolve(name) for name in names or default_images()}
+    wanted = {name: None if name in _OWN else resolve(name) for name in names or default_images()}
     for name, distribution in wanted.items():
         if distribution is not None and distribution.kind not in IMAGES.names():
             raise UsageError(f"there are no images of {name}", hint=nearest(distribution.kind, IMAGES.names()))
@@ -75,7 +78,7 @@ def build_images(
     for name, distribution in wanted.items():
         if distribution is None:
             with engine() as client:
-                built.append((name, ensure_base(client, progress)))
+                built.append((name, _OWN[name](client, progress)))
         else:
             built.append((distribution.name, build(distribution, progress).image))
     return built
@@ -162,5 +165,10 @@ def _outdated(client: Client, tag: str, kind: str, version: str, cache: Cache) -
     """
     if tag.startswith(f"{BASE}:"):
         return tag != own_tag()
+    if tag.startswith(f"{python_base().repository}:"):
+        return tag != own_tag(python_base())
+    if kind == HARNESS:
+        built_now = harness_tag(client)
+        return bool(built_now) and tag != built_now
     now = tag_of(client, Distribution(kind, version), cache=cache)
     return bool(now) and tag != now and not tag.startswith(f"{now}-")  # a layer more on it

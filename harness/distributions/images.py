@@ -95,10 +95,12 @@ class Build:
     client: Client
     distribution: Distribution
 
-    def __call__(self, dockerfile: Path, files: Mapping[str, Path], tag: str, *, base: str = "") -> None:
+    def __call__(
+        self, dockerfile: Path, files: Mapping[str, Path], tag: str, *, base: str = "", network: str | None = None
+    ) -> None:
         """Build ``tag`` from a Dockerfile and nothing but ``files``; raises UnfitEnvironmentError.
 
-        ``base`` is handed to it as ``BASE_IMAGE``.
+        ``base`` is handed to it as ``BASE_IMAGE``; its commands use ``network`` (``none``), or the engine's default.
         """
         from docker.errors import APIError, BuildError  # noqa: PLC0415
 
@@ -110,6 +112,7 @@ class Build:
                 tag=tag,
                 labels=labels,
                 buildargs={"BASE_IMAGE": base} if base else {},
+                network_mode=network,
                 rm=True,
                 forcerm=True,
             )
