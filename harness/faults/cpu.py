@@ -44,14 +44,14 @@ class _CpuAccount:
 
     def __init__(self, use: CpuUse) -> None:
         self._last = use
-        self.quota_cores = use.quota_cores
+        self.quota_cores, self.weight = use.quota_cores, use.weight
         self.periods = self.throttled = self.throttled_ns = 0
 
     def add(self, use: CpuUse) -> None:
         """Take one more reading in."""
         starts_over = use.periods < self._last.periods or use.throttled_ns < self._last.throttled_ns
         base = CpuUse(quota_cores=None, periods=0, throttled=0, throttled_ns=0) if starts_over else self._last
-        self.quota_cores = use.quota_cores
+        self.quota_cores, self.weight = use.quota_cores, use.weight
         self.periods += use.periods - base.periods
         self.throttled += use.throttled - base.throttled
         self.throttled_ns += use.throttled_ns - base.throttled_ns
@@ -64,6 +64,7 @@ class Cpu(HealingFault[CpuOptions]):
     def __init__(self, context: FaultContext) -> None:
         super().__init__(context)
         self._limits: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
         self._during: dict[str, _CpuAccount] = {}
         self._after: dict[str, _CpuAccount] = {}
 
@@ -72,7 +73,8 @@ class Cpu(HealingFault[CpuOptions]):
         for name in self.context.targets:
             self._limits[name] = self._limit(name)
         for name, limit in self._limits.items():
-            self._during[name] = _CpuAccount(self.context.nodes[name].cpu_use())
+            before = self.context.nodes[name].cpu_use()
+            self._during[name], self._weights[name] = _CpuAccount(before), before.weight
             self.context.nodes[name].limit_cpu(self.id, limit)
         for name in self._limits:
             if self.options.burn:
@@ -92,7 +94,7 @@ class Cpu(HealingFault[CpuOptions]):
         return tuple(self._judge_throttling(name) for name in self.context.targets)
 
     async def healing(self) -> tuple[Evidence, ...]:
-        """Judge whether no limit reads back, throttling has stopped, and the node answers."""
+        """Judge whether no limit reads back, throttling has stopped, the weight is as before, and the node answers."""
         found = []
         for name in self._during:
             found.append(self._judge_lifting(name))
@@ -127,9 +129,9 @@ class Cpu(HealingFault[CpuOptions]):
             name,
             "kernel accounting",
             # One period may still have been under way when the limit was lifted.
-            use.quota_cores is None and account.throttled <= 1,
-            f"limit {shown}, {account.throttled} throttled periods since",
-            "no limit, no throttling",
+            use.quota_cores is None and account.throttled <= 1 and use.weight == self._weights[name],
+            f"limit {shown}, {account.throttled} throttled periods since, weight {use.weight:g}",
+            f"no limit, no throttling, weight {self._weights[name]:g}",
         )
 
     def _judge_throttling(self, name: str) -> Evidence:
@@ -150,7 +152,7 @@ class Cpu(HealingFault[CpuOptions]):
             "kernel accounting",
             limited and account.throttled >= _THROTTLED_MIN,
             f"limit {shown}{used}, throttled in {account.throttled} of {account.periods} periods for "
-            f"{format_ns(account.throttled_ns)}",
+            f"{format_ns(account.throttled_ns)}, weight {account.weight:g} (before: {self._weights[name]:g})",
             f"limit at most {limit:.3g} cores, throttled in at least {_THROTTLED_MIN} periods",
         )
 

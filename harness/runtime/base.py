@@ -98,12 +98,14 @@ class CpuUse:
         periods: Enforcement periods that passed while it had something to run.
         throttled: Of these, how many it was throttled in.
         throttled_ns: Total time its threads were throttled.
+        weight: As how many tasks it counts when CPUs are short, as the kernel reports it; 0 where that is not known.
     """
 
     quota_cores: float | None
     periods: int
     throttled: int
     throttled_ns: int
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -182,17 +182,22 @@ def test_pauses_have_holders(pod: Pod, runner: asyncio.Runner) -> None:
 
 
 def test_a_cpu_limit_outlives_a_restart_and_is_lifted_whole(pod: Pod, runner: asyncio.Runner) -> None:
+    weight = pod.node.cpu_use().weight
     pod.node.limit_cpu("cpu-1", 0.5)
     pod.node.limit_cpu("cpu-2", 0.2)
+    raised = pod.node.cpu_use().weight
+    assert raised > 20 * weight > 0
     assert pod.node.cpu_use().quota_cores == 0.2
     runner.run(pod.node.kill())
     runner.run(pod.node.start())
     assert pod.node.cpu_use().quota_cores == 0.2
+    assert pod.node.cpu_use().weight == raised
     runner.run(pod.node.burn("cpu-2", 1))
     pod.node.limit_cpu("cpu-2", None)
     assert pod.node.cpu_use().quota_cores == 0.5
     pod.node.limit_cpu("cpu-1", None)
     assert pod.node.cpu_use().quota_cores is None
+    assert pod.node.cpu_use().weight == weight
 
 
 def test_what_a_container_used_is_counted_over_all_its_starts(pod: Pod, runner: asyncio.Runner) -> None:

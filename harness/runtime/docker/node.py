@@ -14,7 +14,7 @@ from harness.runtime.base import CpuUse, Disk, MemoryUse, NodeSpec
 from harness.runtime.cpu_load import CpuLoad
 from harness.runtime.docker.container import Container, ContainerSpec
 from harness.runtime.kernel.cgroup import groups_of
-from harness.runtime.kernel.cgroup_cpu import PERIOD_US, CpuGroup, quota_us
+from harness.runtime.kernel.cgroup_cpu import PERIOD_US, CpuGroup, quota_us, shares
 from harness.runtime.kernel.cgroup_memory import NO_LIMIT, MemoryGroup
 from harness.runtime.ledger import Ledger
 from harness.runtime.node import BrokerNode
@@ -49,7 +49,8 @@ class ContainerNode(Container, BrokerNode):
             argv=spec.argv,
             env=spec.env,
             binds=(spec.data_dir.parent,),
-            settings=settings,
+            # Given, it can be restored to the same weight, however the engine translates shares.
+            settings={**settings, "cpu_shares": shares(None)},
         )
         Container.__init__(self, made, ledger, log, self._report_end)
         BrokerNode.__init__(self, spec, disk, on_death, CpuLoad(spec.name, ledger, log))
@@ -106,7 +107,8 @@ class ContainerNode(Container, BrokerNode):
 
     def _set_cpu_limit(self, cores: float | None) -> None:
         # −1 lifts a quota; 0 would mean "leave it".
-        self.update(cpu_period=PERIOD_US, cpu_quota=-1 if cores is None else quota_us(cores))
+        quota = -1 if cores is None else quota_us(cores)
+        self.update(cpu_period=PERIOD_US, cpu_quota=quota, cpu_shares=shares(cores))
 
     def _set_memory_limit(self, limit_bytes: int | None) -> None:
         from docker.errors import APIError  # noqa: PLC0415  only runs with containers load it

@@ -19,6 +19,12 @@ _TASKS = 3
 counts as one by default, however many it runs, and other processes on the machine would then starve a node more than
 its limit does.
 """
+_TASKS_LIMITED = 100
+"""Likewise while it is limited below one core: what it may use it shall get, or its neighbours and not its limit would
+slow it. More than its limit it cannot take from them.
+"""
+_TASK = {1: 1024, 2: 100}
+"""Version → the weight of one task."""
 
 
 def used_ns(group: Path) -> int:
@@ -51,32 +57,41 @@ def quota_us(cores: float) -> int:
     return max(1_000, round(cores * PERIOD_US))
 
 
+def shares(cores: float | None) -> int:
+    """Return the weight of a node under a limit, None without one, in shares: 1024 are one task's."""
+    return _TASK[1] * (_TASKS_LIMITED if cores is not None and cores < 1 else _TASKS)
+
+
 class CpuGroup(ControlGroup):
     """One control group of ours: the processes of one node."""
 
     LIMIT: ClassVar[Mapping[int, str]] = {1: "cpu.cfs_quota_us", 2: "cpu.max"}
+    _WEIGHT: ClassVar[Mapping[int, str]] = {1: "cpu.shares", 2: "cpu.weight"}
 
     def create(self) -> None:
         """Make the group, with a node's weight."""
         super().create()
-        # The defaults, one task's weight, are 100 and 1024. Without it a limit still limits.
-        with contextlib.suppress(OSError):
-            if self._version == 2:
-                self._write("cpu.weight", str(_TASKS * 100))
-            else:
-                self._write("cpu.shares", str(_TASKS * 1024))
+        self._weigh(None)
 
     def limit(self, cores: float | None) -> None:
-        """Set the quota, or lift it with None."""
+        """Set the quota, or lift it with None; below one core the node's weight is raised for as long."""
         quota = None if cores is None else quota_us(cores)
+        if cores is None or cores >= 1:
+            self._weigh(cores)  # without its quota a heavy group would starve others
         if self._version == 2:
             self._write("cpu.max", f"{'max' if quota is None else quota} {PERIOD_US}")
         else:
             self._write("cpu.cfs_period_us", str(PERIOD_US))
             self._write("cpu.cfs_quota_us", str(-1 if quota is None else quota))
+        self._weigh(cores)
+
+    def _weigh(self, cores: float | None) -> None:
+        # Without it a limit still limits.
+        with contextlib.suppress(OSError):
+            self._write(self._WEIGHT[self._version], str(shares(cores) * _TASK[self._version] // _TASK[1]))
 
     def use(self) -> CpuUse:
-        """Return the kernel's accounting and the quota as it reads back."""
+        """Return the kernel's accounting, and quota and weight as they read back."""
         stat = dict(line.split() for line in self._read("cpu.stat").splitlines())
         if self._version == 2:
             quota_text, period_text = self._read("cpu.max").split()
@@ -91,4 +106,11 @@ class CpuGroup(ControlGroup):
             periods=int(stat["nr_periods"]),
             throttled=int(stat["nr_throttled"]),
             throttled_ns=throttled_ns,
+            weight=self._weight(),
         )
+
+    def _weight(self) -> float:
+        try:
+            return int(self._read(self._WEIGHT[self._version])) / _TASK[self._version]
+        except (OSError, ValueError):
+            return 0.0

@@ -233,8 +233,10 @@ def test_a_node_is_not_ended_while_another_fault_starts_it() -> None:
     asyncio.run(story())
 
 
-def use(periods: int, throttled: int, quota: float | None = 0.1) -> CpuUse:
-    return CpuUse(quota_cores=quota, periods=periods, throttled=throttled, throttled_ns=throttled * 1_000)
+def use(periods: int, throttled: int, quota: float | None = 0.1, weight: float = 0.0) -> CpuUse:
+    return CpuUse(
+        quota_cores=quota, periods=periods, throttled=throttled, throttled_ns=throttled * 1_000, weight=weight
+    )
 
 
 class FreezingNode(Node):
@@ -286,6 +288,22 @@ def test_cpu_as_a_fraction_of_what_was_used() -> None:
     assert node.limits[-1] == 0.01
     with pytest.raises(ControlError, match="not known"):
         asyncio.run(made(context("cpu", {"fraction": 0.25}, ("n1",), node)).apply())
+
+
+@pytest.mark.parametrize(("after", "healed"), [(3.0, []), (100.0, ["kernel accounting"])])
+def test_a_node_that_keeps_the_weight_of_a_cpu_fault_is_not_healed(after: float, healed: list[str]) -> None:
+    node = Node()
+    node.uses = [use(100, 50, None, 3), use(120, 60, 0.1, 100), use(130, 60, None, after)]
+    fault = made(context("cpu", {"limit": 0.1}, ("n1",), node))
+
+    async def looked_at() -> list[list[str]]:
+        await fault.apply()
+        effect = await fault.effect()
+        assert effect[0].observed.endswith("weight 100 (before: 3)")
+        await fault.heal()
+        return [unproven(effect), unproven(await fault.healing())]
+
+    assert asyncio.run(looked_at()) == [[], healed]
 
 
 def test_cpu_on_a_node_that_is_restarted_meanwhile_adds_its_counts_up() -> None:

@@ -69,10 +69,19 @@ def test_version_2_files_are_written_and_read(tmp_path: Path) -> None:
     )
     group.limit(0.2)
     assert (group.path / "cpu.max").read_text() == "20000 100000"
+    assert (group.path / "cpu.weight").read_text() == "10000", "neighbours do not take what it may use"
     use = group.use()
+    assert use.weight == 100
     assert (use.quota_cores, use.periods, use.throttled, use.throttled_ns) == (0.2, 50, 12, 340_000)
+    group.limit(1.0)
+    assert group.use().weight == 3, "with a core and more it could starve others"
+    group.limit(0.999)
+    assert group.use().weight == 100
     group.limit(None)
     assert group.use().quota_cores is None
+    assert group.use().weight == 3
+    (group.path / "cpu.weight").unlink()
+    assert group.use().weight == 0, "not known"
 
 
 def test_version_1_files_are_written_and_read(tmp_path: Path) -> None:
@@ -81,12 +90,33 @@ def test_version_1_files_are_written_and_read(tmp_path: Path) -> None:
     assert (group.path / "cpu.shares").read_text() == "3072"
     (group.path / "cpu.stat").write_text("nr_periods 5\nnr_throttled 2\nthrottled_time 77\n")
     group.limit(1.5)
-    assert group.use().quota_cores == 1.5
+    assert (group.use().quota_cores, group.use().weight) == (1.5, 3)
     group.limit(0.0001)
+    assert (group.path / "cpu.shares").read_text() == "102400"
     assert (group.path / "cpu.cfs_quota_us").read_text() == "1000", "the kernel's least quota"
     group.limit(None)
     use = group.use()
-    assert (use.quota_cores, use.periods, use.throttled, use.throttled_ns) == (None, 5, 2, 77)
+    assert (use.quota_cores, use.periods, use.throttled, use.throttled_ns, use.weight) == (None, 5, 2, 77, 3)
+
+
+class Orders(CpuGroup):
+    """Notes in which order its files are written."""
+
+    def __init__(self, controller: CpuController, name: str) -> None:
+        super().__init__(controller, name)
+        self.written: list[str] = []
+
+    def _write(self, name: str, text: str) -> None:
+        self.written.append(f"{name} {text}")
+
+
+def test_a_group_is_never_heavy_without_its_quota(tmp_path: Path) -> None:
+    group = Orders(CpuController(tmp_path, 2), "r-n1")
+    group.limit(0.5)
+    assert group.written == ["cpu.max 50000 100000", "cpu.weight 10000"]
+    group.written.clear()
+    group.limit(None)
+    assert group.written[:2] == ["cpu.weight 300", "cpu.max max 100000"]
 
 
 def test_ports_are_free_below_the_ephemeral_range_and_never_shared() -> None:
