@@ -1,13 +1,13 @@
 """Reports a failure, and a run that was made again, at once: a suite that is stopped for time keeps its reasons.
 
-Sorts tests by the CPUs they take (``jvm_slots``), and has Hypothesis ready for them (``first_draws``).
+Sorts tests by the CPU time they take (``by_cost``), and has Hypothesis ready for them (``first_draws``).
 """
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import is_hypothesis_test
-from support import first_draws, jvm_slots, tier_plugin
+from support import by_cost, first_draws, tier_plugin
 
 
 class _AtOnce:
@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    for mark in tier_plugin.MARKS:
+    for mark in (*tier_plugin.MARKS, by_cost.MARK):
         config.addinivalue_line("markers", mark)
     config.pluginmanager.register(tier_plugin.TierPlugin(config), "tiers")
     terminal = config.pluginmanager.get_plugin("terminalreporter")
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    jvm_slots.sort_by_jvms(items)
+    by_cost.sort_items(items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

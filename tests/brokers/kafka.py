@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from support.broker_profiles import BrokerProfile, Sabotage
 
-from harness.brokers.kafka.admin import KafkaAdmin
-
 _LOSING = {
     "commit": "auto-before",
     "auto_commit_interval": "50ms",
@@ -39,7 +37,6 @@ PROFILE = BrokerProfile(
     returns_stopped="6s",
     settles="1500ms",
     jvm=True,
-    admin=KafkaAdmin,
     client_library="confluent_kafka",
     sabotages={
         "kafka-latency": Sabotage(settings={"faults.0.latency": {"delay": "1500ms"}}, check="latency"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from support.broker_profiles import BrokerProfile, Sabotage
 
-from harness.brokers.nats.admin import NatsAdmin
-
 _ONE_COPY = {
     "cluster": {"nodes": 3, "replicas": 1, "topic": {"storage": "memory"}},
     "workload.consumer": {"handler_time": "120ms"},
@@ -16,7 +14,6 @@ PROFILE = BrokerProfile(
     quick_consumer="{ack_wait: 1s}",
     node_memory="128MiB",
     down="300ms",
-    admin=NatsAdmin,
     client_library="nats",
     sabotages={
         "latency": Sabotage(

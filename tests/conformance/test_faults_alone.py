@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import jvm_slots
 from support.broker_profiles import profiles
+from support.by_cost import cost_marks
 from support.fault_cases import Case, cases
 from support.fault_proofs import wrong_in
-from support.in_process import run_text, run_twice_at_most
+from support.in_process import run_decided, run_text
 from support.required_abilities import require_for_faults
 from support.sabotage import take_away
 
@@ -51,7 +51,7 @@ def _runs(*, sabotaged: bool) -> list[Any]:
         if not case.fits(broker):
             continue
         tier = () if _in_ci(case, broker, runtime, sabotaged=sabotaged) else (pytest.mark.tier("prove"),)
-        marks = (*jvm_slots.jvm_marks(case.text(broker)), *tier)
+        marks = (*cost_marks(case.text(broker), runtime), *tier)
         found.append(pytest.param(name, broker, runtime, id=f"{broker}-{name}-{runtime}", marks=marks))
     return found
 
@@ -66,7 +66,7 @@ def _possible(name: str, runtime: str) -> Case:
 @pytest.mark.parametrize(("name", "broker", "runtime"), _runs(sabotaged=False))
 def test_it_acts_and_heals_with_evidence(name: str, broker: str, runtime: str, tmp_path: Path) -> None:
     case = _possible(name, runtime)
-    wrong = wrong_in(run_twice_at_most(case.text(broker), tmp_path, runtime), {f"{case.kind}-1": case})
+    wrong = wrong_in(run_decided(case.text(broker), tmp_path, runtime), {f"{case.kind}-1": case})
     assert not wrong, "\n".join(wrong)
 
 

@@ -16,12 +16,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from support import jvm_slots
 from support.broker_profiles import profiles
+from support.by_cost import cost_marks
 from support.fault_cases import Case, cases
 from support.fault_packs import Pack, packs
 from support.fault_proofs import possible_cases, wrong_in
-from support.in_process import run_text, run_twice_at_most, scenario
+from support.in_process import run_decided, run_text, scenario
 from support.required_abilities import require_for_faults
 from support.sabotage import take_away
 
@@ -44,7 +44,7 @@ WANTED = os.environ.get("HARNESS_CONFORMANCE", ",".join(profiles())).split(",")
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
 RUNS = [
     pytest.param(
-        broker, pack.name, runtime, id=f"{broker}-{pack.name}-{runtime}", marks=jvm_slots.jvm_marks(pack.text())
+        broker, pack.name, runtime, id=f"{broker}-{pack.name}-{runtime}", marks=cost_marks(pack.text(), runtime)
     )
     for broker, runtime in itertools.product(WANTED, RUNTIMES)
     for pack in packs(broker)
@@ -85,7 +85,7 @@ def _asked(pack: Pack) -> dict[str, Case]:
 @pytest.mark.parametrize(("broker", "name", "runtime"), RUNS)
 def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tmp_path: Path) -> None:
     pack = _pack(broker, name, runtime)
-    result = run_twice_at_most(pack.text(), tmp_path, runtime)
+    result = run_decided(pack.text(), tmp_path, runtime)
     wrong = wrong_in(result, _asked(pack))
     assert not wrong, "\n".join(wrong)
 

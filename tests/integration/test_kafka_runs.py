@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.in_process import last_run_dir, run_text, run_twice_at_most
+from support.in_process import last_run_dir, run_decided, run_text
 
 from harness.brokers.base import Launch
 from harness.brokers.kafka import config as kafka_config
@@ -57,7 +57,7 @@ def run(tmp_path: Path, *, once: bool = False, parts: Parts | None = None, **cha
     """Make a run; ``once``: also if it has no verdict."""
     given = {"broker": "kafka-4", "cluster": "{nodes: 1}", "duration": "4s", "producer": "{}", "consumer": "{}"}
     text = SCENARIO.format(**(given | {"faults": "", "expect": ""} | changes))
-    result = run_text(text, tmp_path, parts=parts)[0] if once else run_twice_at_most(text, tmp_path, "process")
+    result = run_text(text, tmp_path, parts=parts)[0] if once else run_decided(text, tmp_path, "process")
     return result, History.load(last_run_dir(tmp_path))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.in_process import last_run_dir, run_twice_at_most, scenario
+from support.in_process import last_run_dir, run_decided, scenario
 from support.required_abilities import require_for_faults
 
 from harness.brokers.base import BROKERS, Admin, Launch, NodePorts
@@ -107,7 +107,7 @@ def test_a_service_is_started_first_probed_proxied_and_a_target(
 ) -> None:
     require_for_faults((), runtime)
     span = "" if fault.startswith("restart") else "for: 2s"
-    result = run_twice_at_most(scenario(fault, on, span), tmp_path, runtime)
+    result = run_decided(scenario(fault, on, span), tmp_path, runtime)
     assert result.verdict is Verdict.PASS, (result.headline, result.blocking)
     (told,) = result.faults
     assert told.targets == (on.split(": ")[1].rstrip("}").replace("client-broker", "clients->n1"),)

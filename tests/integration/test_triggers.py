@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.in_process import last_run_dir, run_text, run_twice_at_most
+from support.in_process import last_run_dir, run_decided, run_text
 from support.required_abilities import skip_or_fail
 
 from harness.errors import AbilityError
@@ -63,7 +63,7 @@ def test_faults_act_when_their_states_are_seen_and_say_so(runtime: str, tmp_path
     when: {after: stop-2, delay: 200ms, within: 20s}
     for: 2s
 """
-    result = run_twice_at_most(HEAD.replace("duration: 12s", "duration: 24s") + faults, tmp_path, runtime)
+    result = run_decided(HEAD.replace("duration: 12s", "duration: 24s") + faults, tmp_path, runtime)
     assert result.verdict is Verdict.PASS, result.headline
     moved, stopped, slowed = result.faults
     assert moved.applied_at_ns is not None
@@ -125,7 +125,7 @@ def test_a_paused_node_stays_so_whatever_else_is_done_to_it(runtime: str, tmp_pa
     for: 1s
 """
     # Where neighbours take the CPU, the load inside the limit is not throttled.
-    result = run_twice_at_most(HEAD + faults, tmp_path, runtime)
+    result = run_decided(HEAD + faults, tmp_path, runtime)
     for fault in result.faults:
         assert fault.proven, [item for item in fault.evidence if not item.proven]
     assert result.verdict is Verdict.PASS, result.headline
@@ -146,7 +146,7 @@ def test_a_paused_node_takes_a_graceful_restart_when_its_pause_is_over(runtime: 
     on: {node: n1}
     at: 2s
 """
-    result = run_twice_at_most(HEAD + faults, tmp_path, runtime)
+    result = run_decided(HEAD + faults, tmp_path, runtime)
     for fault in result.faults:
         assert fault.proven, [item for item in fault.evidence if not item.proven]
     assert result.verdict is Verdict.PASS, result.headline

@@ -1,11 +1,14 @@
 """What tests must know of each broker: one profile a broker, in ``tests/brokers/<kind>.py``; the folder is the list.
 
-The conformance suite, the benchmarks and the order in which tests run read these and name no broker.
+The conformance suite, the benchmarks and the order in which tests run read these and name no broker. A third party's
+broker takes part with a profile in a folder that ``HARNESS_PROFILES`` names.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -42,7 +45,6 @@ class BrokerProfile:
         returns, returns_stopped: How long one takes to be back in the cluster after a SIGKILL, and after a SIGTERM.
         settles: After a fault that takes no node down, until the broker is as before.
         jvm: Its nodes are JVMs: several at once take all of a small machine's CPUs.
-        admin: The class of its administration, whose acts are taken away to sabotage faults.
         client_library: The package that its reference clients import, and no other broker's.
         sabotages: Gate on this broker (the name of its file, without suffix) → what spoils it. Every gate has one.
         cases: Name → ``fault_cases.Case`` of a fault that comes with the broker's package.
@@ -57,14 +59,26 @@ class BrokerProfile:
     returns_stopped: str = "1s"
     settles: str = "0s"
     jvm: bool = False
-    admin: type
     client_library: str
     sabotages: Mapping[str, Sabotage] = field(default_factory=dict)
     cases: Mapping[str, Any] = field(default_factory=dict)
 
 
+def shipped() -> Mapping[str, BrokerProfile]:
+    """Return kind → profile of the brokers of this repository."""
+    return {path.stem: importlib.import_module(f"brokers.{path.stem}").PROFILE for path in sorted(FOLDER.glob("*.py"))}
+
+
 @cache
 def profiles() -> Mapping[str, BrokerProfile]:
-    """Return kind → profile, those whose nodes are light first."""
-    found = {path.stem: importlib.import_module(f"brokers.{path.stem}").PROFILE for path in sorted(FOLDER.glob("*.py"))}
+    """Return kind → profile of every broker that takes part, those whose nodes are light first."""
+    found = dict(shipped())
+    for path in sorted(Path(folder) for folder in os.environ.get("HARNESS_PROFILES", "").split(os.pathsep) if folder):
+        for file in sorted(path.glob("*.py")):
+            spec = importlib.util.spec_from_file_location(f"profiles.{file.stem}", file)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            found[file.stem] = module.PROFILE
     return dict(sorted(found.items(), key=lambda item: item[1].jvm))

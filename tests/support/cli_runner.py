@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.made_again import record_run, why_again
 from support.slots import Place, cost_of, take, whole_machine
 
+from harness.report.serialize import from_json
+from harness.result import RunResult
 from harness.session.selection import scenario_files
 
 
@@ -45,9 +48,9 @@ class Cli:
         """The command line as a list."""
         return [sys.executable, "-m", "harness.commands.cli", *map(str, words)]
 
-    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+    def start(self, *words: str | Path, alone: bool = False) -> subprocess.Popen[str]:
         """Start it, once it is its turn (``slots``), and return the process; it holds its place until it ends."""
-        place = self._place(words)
+        place = take(whole_machine()) if alone else self._place(words)
         try:
             process = subprocess.Popen(
                 self.command(*words),
@@ -80,9 +83,9 @@ class Cli:
         # Its plans run one after the other.
         return take(max(costs, key=lambda cost: cost.cores)) if costs else None
 
-    def run(self, *words: str | Path, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | Path, timeout: float = 280, alone: bool = False) -> subprocess.CompletedProcess[str]:
         """Run it to its end; one that takes too long is interrupted, so that it cleans up, and fails the test."""
-        process = self.start(*words)
+        process = self.start(*words, alone=alone)
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -97,8 +100,27 @@ class Cli:
 
     def run_scenario(self, scenario: str | Path, *words: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
         """Run one scenario (a file, or the text of one); return exit code, its only result, and stderr."""
+        code, result, err = self._run_scenario(scenario, words, timeout)
+        record_run(as_result(result))
+        return code, result, err
+
+    def run_decided(self, scenario: str | Path, *words: str, timeout: float = 280) -> tuple[int, dict[str, Any], str]:
+        """Run one scenario likewise, and once more, alone, if its own record says that the machine gave it too little
+        time (``suites.again``); each time is written down.
+        """
+        code, result, err = self._run_scenario(scenario, words, timeout)
+        why = why_again(as_result(result))
+        record_run(as_result(result), why)
+        if why is not None:
+            code, result, err = self._run_scenario(scenario, words, timeout, alone=True)
+            record_run(as_result(result))
+        return code, result, err
+
+    def _run_scenario(
+        self, scenario: str | Path, words: Sequence[str], timeout: float, *, alone: bool = False
+    ) -> tuple[int, dict[str, Any], str]:
         path = scenario if isinstance(scenario, Path) else self.write(scenario)
-        done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout)
+        done = self.run("run", path, "--reports", self.reports, "--json", *words, timeout=timeout, alone=alone)
         assert done.stdout, f"no result\n{done.stderr}"
         document = json.loads(done.stdout)
         assert document["exit_code"] == done.returncode
@@ -110,6 +132,11 @@ class Cli:
         path = self.home / name
         path.write_text(text, encoding="utf-8")
         return path
+
+
+def as_result(document: dict[str, Any]) -> RunResult:
+    """Return a result that the command line has printed as JSON."""
+    return from_json(json.dumps(document))
 
 
 def _interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:

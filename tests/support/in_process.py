@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from support import made_again
 from support.broker_profiles import profiles
-from support.slots import cost_of, slot
+from support.slots import cost_of, slot, whole_machine
 
 from harness.engine.parts import Parts
 from harness.errors import ExitCode
@@ -13,6 +14,7 @@ from harness.progress import Event, PhaseStarted
 from harness.result import RunResult
 from harness.session import session
 from harness.session.selection import select
+from harness.suite_result import Cost
 
 NO_VERDICT = {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}
 
@@ -21,11 +23,31 @@ def run_text(
     text: str, folder: Path, runtime: str = "process", parts: Parts | None = None
 ) -> tuple[RunResult, list[Event]]:
     """Run one scenario and return its result and everything the engine told."""
+    result, events = _run(text, folder, runtime, parts, cost_of(text, runtime))
+    made_again.record_run(result)
+    return result, events
+
+
+def run_decided(text: str, folder: Path, runtime: str = "process", parts: Parts | None = None) -> RunResult:
+    """Run one scenario, and once more, alone, if its own record says that the machine gave it too little time
+    (``suites.again``); each time is written down.
+    """
+    result, _ = _run(text, folder, runtime, parts, cost_of(text, runtime))
+    why = made_again.why_again(result)
+    made_again.record_run(result, why)
+    if why is not None:
+        (folder / "again").mkdir()
+        result, _ = _run(text, folder / "again", runtime, parts, whole_machine())
+        made_again.record_run(result)
+    return result
+
+
+def _run(text: str, folder: Path, runtime: str, parts: Parts | None, cost: Cost) -> tuple[RunResult, list[Event]]:
     path = folder / "scenario.yaml"
     path.write_text(text, encoding="utf-8")
     events: list[Event] = []
     selected = select([path])
-    with slot(cost_of(text, runtime)) as place:
+    with slot(cost) as place:
 
         def listen(event: Event) -> None:
             events.append(event)
@@ -38,18 +60,8 @@ def run_text(
     return result, events
 
 
-def run_twice_at_most(text: str, folder: Path, runtime: str) -> RunResult:
-    """Run one scenario, once more if there was no verdict: two tests at a time and a few cores can starve a probe."""
-    result, _ = run_text(text, folder, runtime)
-    if result.exit_code in NO_VERDICT:
-        print(f"made again: {result.headline}")
-        (folder / "again").mkdir()
-        result, _ = run_text(text, folder / "again", runtime)
-    return result
-
-
 def last_run_dir(folder: Path) -> Path:
-    """Return the directory of the run that counted of ``run_twice_at_most``."""
+    """Return the directory of the run that counted of ``run_decided``."""
     again = folder / "again"
     (run_dir,) = ((again if again.exists() else folder) / "reports").iterdir()
     return run_dir

@@ -1,4 +1,4 @@
-"""Marks tests by the JVMs that they start, so that the longest begin first; ``slots`` keeps them from starving others.
+"""Marks tests by the JVMs that they start, so that they can be chosen by ``-m``.
 
 A broker's profile says whether its nodes are JVMs.
 """
@@ -25,12 +25,6 @@ def jvm_count(scenario: str) -> int:
 
 
 def jvm_marks(scenario: str) -> tuple[pytest.MarkDecorator, ...]:
-    """Return the marks by which ``sort_by_jvms`` sorts a test that runs this scenario."""
+    """Return the marks of a test that runs this scenario."""
     count = jvm_count(scenario)
     return (getattr(pytest.mark, MARKS[0 if count > 1 else 1]),) if count else ()
-
-
-def sort_by_jvms(items: list[pytest.Item]) -> None:
-    """Sort tests, so that of two workers one begins with several JVMs and the other, in the middle, with none."""
-    rank = {mark: number for number, mark in enumerate(MARKS)}
-    items.sort(key=lambda item: min((rank[mark.name] for mark in item.iter_markers() if mark.name in rank), default=2))

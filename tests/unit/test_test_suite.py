@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.broker_profiles import profiles
+from support.broker_profiles import profiles, shipped
 from support.jvm_slots import jvm_count
 
 from harness.distributions.aliases import aliases
@@ -27,8 +27,8 @@ def test_fakes_are_handed_in_and_few_names_are_patched() -> None:
 
 
 def test_every_shipped_broker_has_a_profile_of_its_own_software() -> None:
-    assert set(profiles()) == set(BROKER_SPECS.names())
-    for kind, profile in profiles().items():
+    assert set(shipped()) == set(BROKER_SPECS.names())
+    for kind, profile in shipped().items():
         assert aliases()[profile.alias].startswith(f"{kind}-")
 
 
