@@ -30,6 +30,7 @@ COMMANDS = (
     "run",
     "schema",
     "store",
+    "suite",
     "validate",
 )
 """Name of each command, and of the module of this package that defines it under the same name."""

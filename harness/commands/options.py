@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from harness.errors import UsageError
+
 EXIT_CODES = (
     "Exit codes: 0 pass, 1 expectation violated, 2 interrupted, 3 internal error, 4 usage or invalid scenario, "
     "5 nothing selected, 6 inconclusive, 7 environment. With several runs: the most severe, in the order 1, 3, 7, 6, 2."
@@ -27,3 +29,14 @@ store_option = click.option(
     show_envvar=True,
     help="The store's file; by default store.sqlite in the user's state directory of this tool.",
 )
+
+
+def pairs(words: tuple[str, ...]) -> dict[str, str]:
+    """Return matrix path → value of ``--variant``; raises UsageError."""
+    found = {}
+    for word in words:
+        path, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(f"--variant takes PATH=VALUE, not {word!r}")
+        found[path] = value
+    return found

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import EXIT_CODES, paths_argument, reports_option, seed_option
-from harness.errors import UsageError
+from harness.commands.options import EXIT_CODES, pairs, paths_argument, reports_option, seed_option
 from harness.runtime.contract import RUNTIMES
 
 
@@ -52,7 +51,7 @@ def run(
     from harness.session import session  # noqa: PLC0415
     from harness.session.selection import select  # noqa: PLC0415
 
-    selected = select(paths, tags=tags, wanted=_pairs(wanted), seed=seed)
+    selected = select(paths, tags=tags, wanted=pairs(wanted), seed=seed)
     progress, verdict = consoles()
     with TerminalListener(progress, None if as_json else verdict) as listener:
         results = session.run_all(selected, repeat=repeat, runtime=runtime, reports=reports, listener=listener)
@@ -64,13 +63,3 @@ def run(
     elif len(results) > 1:
         render_summary(results, verdict, code, [race.sentence for race in races])
     return int(code)
-
-
-def _pairs(words: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for word in words:
-        path, equals, value = word.partition("=")
-        if not equals:
-            raise UsageError(f"--variant takes PATH=VALUE, not {word!r}")
-        pairs[path] = value
-    return pairs

@@ -102,12 +102,17 @@ class Document:
     problems: tuple[Problem, ...]
 
 
-def read_document(text: str, file: str) -> Document:
+SCENARIO_STARTS: Final = "a scenario starts with 'version: 1' and needs 'expect'"
+
+
+def read_document(text: str, file: str, noun: str = "scenario", starts: str = SCENARIO_STARTS) -> Document:
     """Return the tree of one YAML document.
 
     Args:
         text: Content of the file.
         file: Name for messages.
+        noun: What the document is.
+        starts: How one begins, a hint.
 
     Raises:
         ScenarioError: When there is no tree to go on with: a syntax error, no or several documents, a root that is
@@ -119,12 +124,10 @@ def read_document(text: str, file: str) -> Document:
     directive = _DIRECTIVE.search(text)
     if directive is not None and directive[1] != "1.2":
         line = text.count("\n", 0, directive.start()) + 1
-        raise ScenarioError([Problem(Location(file, line, 1), f"scenarios are YAML 1.2, not {directive[1]}")])
-    composed = _compose(text, file)
+        raise ScenarioError([Problem(Location(file, line, 1), f"{noun}s are YAML 1.2, not {directive[1]}")])
+    composed = _compose(text, file, noun)
     if composed is None:
-        raise ScenarioError(
-            [Problem(start, "the file is empty", "a scenario starts with 'version: 1' and needs 'expect'")]
-        )
+        raise ScenarioError([Problem(start, "the file is empty", starts)])
     tree = _Tree(file)
     try:
         root = tree.convert(composed, 0)
@@ -132,7 +135,7 @@ def read_document(text: str, file: str) -> Document:
         root = None
     if not isinstance(root, Mapping):
         if root is not None:
-            tree.add(root.at, "a scenario is a mapping of keys to values", "it starts with 'version: 1'")
+            tree.add(root.at, f"a {noun} is a mapping of keys to values", "it starts with 'version: 1'")
         raise ScenarioError(_in_file_order(tree.problems))
     if tree.sizes[id(composed)] > NODES_MAX:
         raise ScenarioError([Problem(start, f"with its aliases expanded the file has more than {NODES_MAX} values")])
@@ -161,7 +164,7 @@ def _in_file_order(problems: list[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (problem.location.line, problem.location.column))
 
 
-def _compose(text: str, file: str) -> yaml_nodes.Node | None:
+def _compose(text: str, file: str, noun: str) -> yaml_nodes.Node | None:
     """Return ruamel's node tree; every way in which its parser gives up becomes a ScenarioError."""
     try:
         with warnings.catch_warnings():
@@ -171,7 +174,7 @@ def _compose(text: str, file: str) -> yaml_nodes.Node | None:
         mark = error.problem_mark or error.context_mark
         where = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file, 1, 1)
         several = "another document" in (error.problem or "")
-        message = "a file holds one scenario: a second document starts here" if several else _sentence(error)
+        message = f"a file holds one {noun}: a second document starts here" if several else _sentence(error)
         compared = "character '>'" in message or "block scalar" in message
         hint = 'write a comparison in quotes, e.g. "> 1000"' if compared else ""
         raise ScenarioError([Problem(where, message, hint)]) from error

@@ -39,21 +39,25 @@ def load_file(path: Path, vocabulary: Vocabulary) -> Source:
     Raises:
         ScenarioError: When it cannot be read or is not one YAML document with a mapping at its root.
     """
+    return load_text(read_text(path), str(path), vocabulary)
+
+
+def read_text(path: Path, noun: str = "scenario") -> str:
+    """Return the text of a file; raises ScenarioError when it cannot be read or is not UTF-8."""
     start = Location(str(path), 1, 1)
     try:
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ScenarioError([Problem(start, f"cannot read the scenario: {reason}")]) from error
+        raise ScenarioError([Problem(start, f"cannot read the {noun}: {reason}")]) from error
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start]
         column = error.start - (before.rfind(b"\n") + 1) + 1
         where = Location(str(path), before.count(b"\n") + 1, column)
         problem = Problem(where, f"not UTF-8: byte 0x{content[error.start]:02X}", "save the file as UTF-8")
         raise ScenarioError([problem]) from error
-    return load_text(text, str(path), vocabulary)
 
 
 def load_text(text: str, name: str, vocabulary: Vocabulary) -> Source:

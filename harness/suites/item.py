@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from harness.errors import relative
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
+from harness.session.races import runs_of
 from harness.session.selection import Selected
 from harness.suite_result import Cost, SuiteEntry
 
@@ -48,12 +49,6 @@ class SuiteItem:
         label = variant_label(self.plan)
         return f"{self.file}{f'[{label}]' if label else ''}@{self.runtime}"
 
-    @property
-    def label(self) -> str:
-        """A short name for people: scenario, variant, and what else distinguishes it."""
-        label = variant_label(self.plan)
-        return f"{self.plan.scenario}{f' [{label}]' if label else ''}"
-
 
 def posix_file(file: str) -> str:
     """Return a path with ``/``, relative to the working directory where it lies below."""
@@ -67,9 +62,8 @@ def items_of(selected: Iterable[Selected], runtimes: Sequence[str], repeat: int)
     """
     found: dict[str, SuiteItem] = {}
     for one in selected:
-        attempts = one.plan.attempts.runs if one.plan.attempts is not None else 1
         for runtime in runtimes:
-            for repetition in range(1, max(repeat, attempts) + 1):
+            for repetition in range(1, runs_of(one.plan, repeat) + 1):
                 item = SuiteItem(selected=one, runtime=runtime, repetition=repetition)
                 found.setdefault(item.key, item)
     return list(found.values())

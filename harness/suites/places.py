@@ -20,17 +20,19 @@ class Places:
     Args:
         places: At least one.
         rounds: How often all of them may be made, see ``Rules``.
+        repeat: How many executions of a race are made even when it is decided.
     """
 
-    def __init__(self, places: Sequence[Place], rounds: int) -> None:
+    def __init__(self, places: Sequence[Place], rounds: int = 1, repeat: int = 1) -> None:
+        self._repeat = repeat
         self._all = list(places)
-        self._first = tuple(place.item for place in places)
+        self._first = tuple(places)
         self._rounds_left = rounds - 1
         self._round = 1
         self._races: dict[str, list[Place]] = {}
         for place in places:
             self._note_race(place)
-        canaries = {place.item.plan.scenario for place in places if place.item.plan.must_fail}
+        canaries = {place.entry.scenario for place in places if place.entry.must_fail}
         families = {canary: [place for place in places if _belongs(place, canary)] for canary in sorted(canaries)}
         self._families = {
             canary: members for canary, members in families.items() if any(place.state != "done" for place in members)
@@ -57,12 +59,12 @@ class Places:
         found = []
         begun: dict[str, int] = {}
         for place in self.waiting():
-            race = race_of(place.item.key)
+            race = race_of(place.entry.key)
             if race in self._races:
                 members = self._races[race]
                 if race not in begun:
                     begun[race] = sum(member.state == "runs" for member in members)
-                if begun[race] >= _still_needed(members):
+                if begun[race] >= _still_needed(members) and place.entry.repetition > self._repeat:
                     continue
                 begun[race] += 1
             found.append(place)
@@ -80,7 +82,7 @@ class Places:
             ended = sum(member.entry.state == "ended" for member in members)
             reason = f"its race was decided before: {shown} of {ended} attempts showed what is expected"
             for member in members:
-                if member.state == "waits":
+                if member.state == "waits" and member.entry.repetition > self._repeat:
                     member.not_needed(reason)
 
     def next_round(self) -> None:
@@ -90,13 +92,14 @@ class Places:
         self._rounds_left -= 1
         self._round += 1
         most: dict[str, int] = {}
-        for item in self._first:
-            most[item.base] = max(most.get(item.base, 0), item.repetition)
-        template = {place.item.key: place for place in self._all}
-        for item in self._first:
-            before = template[item.key]
-            more = dataclasses.replace(item, repetition=item.repetition + (self._round - 1) * most[item.base])
-            self._all.append(Place.new(more, before.runtime, before.cost))
+        for place in self._first:
+            race = race_of(place.entry.key)
+            most[race] = max(most.get(race, 0), place.entry.repetition)
+        for place in self._first:
+            item = place.needed_item
+            ahead = (self._round - 1) * most[race_of(place.entry.key)]
+            more = dataclasses.replace(item, repetition=item.repetition + ahead)
+            self._all.append(Place.new(more, place.runtime, place.cost))
 
     def give_up_longer_than(self, left_ns: int) -> None:
         """Give up what is expected to take longer than this."""
@@ -120,7 +123,7 @@ class Places:
 
     def settled_code(self, place: Place) -> int | None:
         """Return the exit code of a run that has ended, or of its race when that is decided; None before."""
-        members = self._races.get(race_of(place.item.key))
+        members = self._races.get(race_of(place.entry.key))
         if members is None or place.entry.exit_code not in {ExitCode.PASS, ExitCode.VIOLATED}:
             return None if place.state == "again" else place.entry.exit_code
         return race_decided([member.entry for member in members])
@@ -131,12 +134,12 @@ class Places:
         return [[place.entry for place in self._families.pop(name)] for name in ready]
 
     def _note_race(self, place: Place) -> None:
-        if place.item.plan.attempts is not None:
-            self._races.setdefault(race_of(place.item.key), []).append(place)
+        if place.entry.attempts is not None:
+            self._races.setdefault(race_of(place.entry.key), []).append(place)
 
 
 def _belongs(place: Place, canary: str) -> bool:
-    name = place.item.plan.scenario
+    name = place.entry.scenario
     return name == canary or is_twin(name, canary)
 
 

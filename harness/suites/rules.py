@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from harness.result import Usage
 from harness.scenario.model import Plan
-from harness.suite_result import Cost
+from harness.suite_result import Cost, PlannedRun
 from harness.suites.process import CHILD_COMMAND
+
+UNTIL_FAIL_ROUNDS: Final = 10_000
+"""How often a suite that goes on until a fail makes everything, at most."""
 
 
 class Costs(Protocol):
@@ -30,6 +33,7 @@ class SuiteHead:
 
     Attributes:
         suite_id, name, started_wall, cost_digest, shard: As in ``SuiteResult``.
+        planned: Every run of the whole suite, when this is a shard of it.
         plan_digest: Of the whole suite, when this is a shard of it; empty = of the entries.
         wall_ns, waited_ns: Of its earlier sessions.
     """
@@ -40,6 +44,7 @@ class SuiteHead:
     plan_digest: str = ""
     cost_digest: str = ""
     shard: str = ""
+    planned: tuple[PlannedRun, ...] = ()
     wall_ns: int = 0
     waited_ns: int = 0
 
@@ -52,10 +57,12 @@ class Rules:
         deadline_ns: After its start: no run begins whose expected end lies behind it; None = no deadline.
         fail_fast: No run begins after one that failed.
         rounds: How often all is made, until a run fails or the deadline comes.
+        repeat: How many executions of a race are made even when it is decided.
         child_command: What runs one plan, see ``child.main``.
     """
 
     deadline_ns: int | None = None
     fail_fast: bool = False
     rounds: int = 1
+    repeat: int = 1
     child_command: Sequence[str] = CHILD_COMMAND

@@ -28,7 +28,7 @@ from harness.progress import (
     SuiteStarted,
 )
 from harness.runtime.ledger import sweep
-from harness.suite_result import Cost, SuiteResult, plan_digest, suite_code
+from harness.suite_result import Cost, SuiteEntry, SuiteResult, plan_digest, suite_code
 from harness.suites.budget import Budget
 from harness.suites.forecast import left_ns
 from harness.suites.messages import RunRequest
@@ -72,7 +72,7 @@ async def run_suite(
     Raises:
         UnfitEnvironmentError: ``suite.json`` cannot be written.
     """
-    return await _Suite(Places(places, rules.rounds), folder, head, rules, budget, costs, listener).run()
+    return await _Suite(Places(places, rules.rounds, rules.repeat), folder, head, rules, budget, costs, listener).run()
 
 
 class _Suite:
@@ -99,7 +99,7 @@ class _Suite:
         self._closed: tuple[str, ExitCode] | None = None
         self._blocked_ns: int | None = None
         self._waited_ns = 0
-        self._cpu_ns: int | None = None
+        self._first_cpu_ns = 0  # of executions that were made again
 
     async def run(self) -> SuiteResult:
         self._publish()
@@ -145,7 +145,7 @@ class _Suite:
             self._start(again[0])  # alone: nothing else runs, and nothing waits
 
     def _start(self, place: Place) -> None:
-        item, declared = place.item, place.item.plan.workload
+        item, declared = place.needed_item, place.needed_item.plan.workload
         again = place.entry.made_again
         place.begin(self._since_start())
         request = RunRequest(
@@ -168,7 +168,7 @@ class _Suite:
         self._listener(
             SuiteRunStarted(
                 key=item.key,
-                label=item.label,
+                label=place.label,
                 runtime=place.runtime,
                 expected_ns=place.cost.wall_ns,
                 again=again.cause if again else "",
@@ -177,6 +177,8 @@ class _Suite:
         task = asyncio.create_task(self._attend(place, process), name=item.key)
         task.add_done_callback(lambda _: self._changed.set())
         self._running[task] = place, process
+        for one, _ in self._running.values():
+            one.neighbours = max(one.neighbours, len(self._running) - 1)
 
     def _give_up_late(self) -> None:
         """Give up what can no longer end before the deadline."""
@@ -204,11 +206,11 @@ class _Suite:
             await self._sweep()
         again = place.end(ended, began_ns=max(0, process.began_ns - self._began_ns) + self._head.wall_ns)
         if ended.usage is not None:
-            self._cpu_ns = (self._cpu_ns or 0) + sum(ended.usage.cpu_ns.values())
+            self._first_cpu_ns += sum(ended.usage.cpu_ns.values()) if again else 0
             if ended.exit_code in {ExitCode.PASS, ExitCode.VIOLATED, ExitCode.INCONCLUSIVE}:
-                self._costs.record(place.item.plan, place.runtime, ended.usage)
+                self._costs.record(place.needed_item.plan, place.runtime, ended.usage)
         self._listener(
-            SuiteRunEnded(key=place.item.key, label=place.item.label, entry=place.first or place.entry, again=again)
+            SuiteRunEnded(key=place.entry.key, label=place.label, entry=place.first or place.entry, again=again)
         )
         self._consider_ending(place)
         self._publish()
@@ -220,7 +222,7 @@ class _Suite:
                 self._listener(Note(text=why, warning=True))
 
     def _hear(self, place: Place, process: RunProcess, event: str, message: Mapping[str, Any]) -> None:
-        key = place.item.key
+        key = place.entry.key
         if event == "ready":
             self._ready = process
             self._listener(SuiteRunPhase(key=key, phase="waits"))
@@ -232,7 +234,7 @@ class _Suite:
         elif event == "faults":
             self._listener(SuiteRunFaults(key=key, active=tuple(message["active"])))
         elif event == "note":
-            self._listener(Note(text=f"{place.item.label}: {message['text']}", warning=message["warning"]))
+            self._listener(Note(text=f"{place.label}: {message['text']}", warning=message["warning"]))
 
     def _admit(self) -> None:
         """Let the cluster that waits start when none is starting."""
@@ -269,7 +271,7 @@ class _Suite:
         if self._closed is None and (self._rules.fail_fast or self._rules.rounds > 1):
             code = self._places.settled_code(place)
             if code in _FAILED:
-                self._closed = f"the suite ended at the first failure: {place.item.label}", ExitCode.INCONCLUSIVE
+                self._closed = f"the suite ended at the first failure: {place.label}", ExitCode.INCONCLUSIVE
 
     def _interrupt(self) -> None:
         self._signals += 1
@@ -320,7 +322,7 @@ class _Suite:
         self._listener(
             SuiteForecast(
                 waiting=len(waiting) + len(again),
-                next_labels=tuple(place.item.label for place in (*waiting, *again)[:_SHOWN_MAX]),
+                next_labels=tuple(place.label for place in (*waiting, *again)[:_SHOWN_MAX]),
                 left_ns=left_ns(
                     [place.cost for place in waiting], [place.cost for place in again], self._left(), self._budget
                 ),
@@ -348,14 +350,22 @@ class _Suite:
             plan_digest=self._head.plan_digest or plan_digest((entry.key, entry.digest) for entry in entries),
             cost_digest=self._head.cost_digest,
             shard=self._head.shard,
+            planned=self._head.planned,
             complete=all(entry.state != "missing" for entry in entries),
             exit_code=int(suite_code(entries)),
             cores=self._budget.cores,
             memory_bytes=self._budget.memory_bytes,
             wall_ns=self._head.wall_ns + wall_ns,
-            cpu_busy=min(1.0, self._cpu_ns / (wall_ns * self._budget.cores)) if self._cpu_ns is not None else -1.0,
+            cpu_busy=self._busy(entries, self._head.wall_ns + wall_ns),
             waited_ns=self._head.waited_ns + self._waited_ns,
             entries=entries,
         )
         self._folder.write(result)
         return result
+
+    def _busy(self, entries: Sequence[SuiteEntry], wall_ns: int) -> float:
+        """Return which share of the budget's CPUs all runs used, over all sessions; -1 when none was measured."""
+        used = [sum(entry.usage.cpu_ns.values()) for entry in entries if entry.usage is not None]
+        if not used or not wall_ns:
+            return -1.0
+        return min(1.0, (sum(used) + self._first_cpu_ns) / (wall_ns * self._budget.cores))

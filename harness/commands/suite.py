@@ -1,0 +1,220 @@
+"""``harness suite``: many scenarios side by side, with one answer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from harness.commands.options import EXIT_CODES, pairs, reports_option, seed_option
+from harness.errors import ExitCode, UsageError
+from harness.runtime.contract import RUNTIMES
+from harness.units import BYTES, DURATION, Unit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.report.suite_progress import SuiteProgress
+    from harness.suite_result import SuiteResult
+    from harness.suites.choose import Choice, Wish
+    from harness.suites.launch import Means
+    from harness.suites.place import Place
+    from harness.suites.state import SuiteDir
+
+LAST: Final = "last"
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("names", nargs=-1)
+@seed_option
+@click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag (repeatable: any of them).")
+@click.option("--where", default="", metavar="EXPRESSION", help="Only plans of which this is true (docs/suites.md).")
+@click.option("--variant", "wanted", multiple=True, metavar="PATH=VALUE", help="Only these variants of a matrix.")
+@click.option("--config", type=click.Path(path_type=Path), help="File of suites.  [default: suites.yaml, if it exists]")
+@click.option(
+    "--runtime",
+    type=click.Choice(["auto", *RUNTIMES, "both"]),
+    envvar="HARNESS_RUNTIME",
+    show_envvar=True,
+    help="Where nodes run; both: every plan in processes and in containers.  [default: auto]",
+)
+@click.option("--repeat", type=click.IntRange(1, 10_000), help="Run each plan N times.  [default: 1]")
+@click.option("--until-fail", is_flag=True, help="Go on until a run fails or the deadline comes.")
+@click.option("--fail-fast", is_flag=True, help="Begin no run after one that failed.")
+@click.option("--deadline", metavar="DURATION", help="Begin no run that is expected to end later than this (30m).")
+@click.option("--list", "only_list", is_flag=True, help="Print the runs that are selected, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the order, costs and expected time, and run nothing.")
+@click.option(
+    "--resume",
+    "resumed",
+    is_flag=False,
+    flag_value=LAST,
+    metavar="[DIR]",
+    help="Make what this suite lacks; without DIR, the last one that is not complete.",
+)
+@click.option("--cores", type=float, help="CPUs that all runs together may use.  [default: what there is, less 5%]")
+@click.option("--memory", metavar="SIZE", help="Memory that all runs together may use (4GiB).")
+@click.option("--costs", type=click.Path(path_type=Path), help="File of costs, in place of those recorded here.")
+@reports_option
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write one JUnit XML file of the suite.")
+@click.option("--json", "as_json", is_flag=True, help="Print suite.json on stdout instead of text.")
+def suite(
+    names: tuple[str, ...],
+    *,
+    seed: int | None,
+    tags: tuple[str, ...],
+    where: str,
+    wanted: tuple[str, ...],
+    config: Path | None,
+    runtime: str | None,
+    repeat: int | None,
+    until_fail: bool,
+    fail_fast: bool,
+    deadline: str | None,
+    only_list: bool,
+    dry_run: bool,
+    resumed: str | None,
+    cores: float | None,
+    memory: str | None,
+    costs: Path | None,
+    reports: Path,
+    junit: Path | None,
+    as_json: bool,
+) -> int:
+    """Run many scenarios side by side within this machine's budget.
+
+    NAMES are suites of suites.yaml, folders below scenarios/, tags, or paths of scenarios and folders.
+    """
+    from harness.report.suite_progress import SuiteProgress  # noqa: PLC0415  commands load only what they need
+    from harness.report.terminal import consoles  # noqa: PLC0415
+    from harness.suites.choose import Wish, choose  # noqa: PLC0415
+    from harness.suites.launch import places_of  # noqa: PLC0415
+
+    wish = Wish(
+        names=names,
+        tags=tags,
+        where=where,
+        variant=pairs(wanted),
+        seed=seed,
+        runtime=runtime,
+        repeat=repeat,
+        until_fail=until_fail,
+        fail_fast=fail_fast,
+        deadline_ns=_quantity("deadline", deadline, DURATION),
+        config=config,
+    )
+    _require_one(wish, resumed)
+    progress, out = consoles()
+    with SuiteProgress(progress) as listener:
+        means = _means(cores, _quantity("memory", memory, BYTES), costs, reports, listener)
+        if resumed is not None:
+            result, folder = _resume(resumed, reports, means)
+        else:
+            choice = choose(wish)
+            listener.say(choice.used)
+            if only_list:
+                click.echo("\n".join(item.key for item in choice.items))
+                return ExitCode.PASS
+            places = places_of(choice.items, means.costs, listener)
+            if dry_run:
+                _forecast(places, means, out)
+                return ExitCode.PASS
+            result, folder = _start(choice, places, reports, means)
+    _report(result, folder, junit, None if as_json else out)
+    return result.exit_code
+
+
+def _require_one(wish: Wish, resumed: str | None) -> None:
+    """Refuse a line that names neither a suite nor one to resume, or both."""
+    from harness.suites.choose import Wish  # noqa: PLC0415
+
+    if resumed is None and not wish.names:
+        raise UsageError("name a suite, a folder, a tag or a path", hint="harness suite gate")
+    if resumed is not None and wish != Wish(names=()):
+        raise UsageError(
+            "--resume makes what a suite lacks, as it was chosen: it takes no names and no options that choose",
+            hint="--cores, --memory, --costs, --junit and --json may be given",
+        )
+
+
+def _means(
+    cores: float | None, memory: int | None, costs: Path | None, reports: Path, listener: SuiteProgress
+) -> Means:
+    from harness.suites.budget import machine_budget  # noqa: PLC0415
+    from harness.suites.cost import CostBook, book_path, read_costs  # noqa: PLC0415
+    from harness.suites.launch import Means  # noqa: PLC0415
+
+    budget = machine_budget(cores, memory, reports)
+    book = CostBook(book_path(), read_costs(costs) if costs is not None else None)
+    listener.say([*budget.notes, *book.notes])
+    return Means(budget=budget, costs=book, listener=listener)
+
+
+def _forecast(places: Sequence[Place], means: Means, out: Console) -> None:
+    from harness.report.suite_forecast import ForecastRow, render_forecast  # noqa: PLC0415
+    from harness.suites.schedule import expected_slots  # noqa: PLC0415
+
+    rows = [
+        ForecastRow(
+            key=places[slot.index].entry.key,
+            runtime=places[slot.index].runtime,
+            cost=places[slot.index].cost,
+            start_ns=slot.start_ns,
+        )
+        for slot in expected_slots([place.cost for place in places], means.budget)
+    ]
+    render_forecast(rows, means.budget.cores, means.budget.memory_bytes, out)
+
+
+def _start(choice: Choice, places: Sequence[Place], reports: Path, means: Means) -> tuple[SuiteResult, SuiteDir]:
+    from harness.suites.launch import new_head, start  # noqa: PLC0415
+    from harness.suites.rules import UNTIL_FAIL_ROUNDS, Rules  # noqa: PLC0415
+    from harness.suites.state import SuiteDir  # noqa: PLC0415
+
+    rules = Rules(
+        deadline_ns=choice.deadline_ns,
+        fail_fast=choice.fail_fast,
+        rounds=UNTIL_FAIL_ROUNDS if choice.until_fail else 1,
+        repeat=choice.repeat,
+    )
+    folder = SuiteDir.create(reports, choice.name)
+    return start(places, folder, new_head(folder, choice.name), rules, means), folder
+
+
+def _resume(resumed: str, reports: Path, means: Means) -> tuple[SuiteResult, SuiteDir]:
+    from harness.suites.launch import resume  # noqa: PLC0415
+    from harness.suites.state import SuiteDir, last_incomplete  # noqa: PLC0415
+
+    folder = last_incomplete(reports) if resumed == LAST else SuiteDir(Path(resumed))
+    return resume(folder, means), folder
+
+
+def _report(result: SuiteResult, folder: SuiteDir, junit: Path | None, out: Console | None) -> None:
+    """Write and print what came of a suite; ``out`` is None when JSON is wanted."""
+    from harness.report.suite_json import to_json  # noqa: PLC0415
+    from harness.report.suite_junit import write_suite_junit  # noqa: PLC0415
+    from harness.report.suite_text import render_suite  # noqa: PLC0415
+
+    if junit is not None:
+        write_suite_junit(result, folder.path, junit)
+    if out is None:
+        click.echo(to_json(result), nl=False)
+        return
+    render_suite(result, out)
+    if not result.complete:
+        out.print(f"to make what is missing: harness suite --resume {shlex.quote(str(folder.path))}")
+
+
+def _quantity(option: str, text: str | None, unit: Unit) -> int | None:
+    if text is None:
+        return None
+    try:
+        value = round(unit.parse(text))
+    except ValueError as error:
+        raise UsageError(f"--{option}: {error}") from error
+    if value < 1:
+        raise UsageError(f"--{option} must be more than 0, not {text!r}")
+    return value

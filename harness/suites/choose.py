@@ -1,0 +1,233 @@
+"""What the words of ``harness suite`` mean: names and paths become items.
+
+Owns the order in which a name is looked up, and how the options of the command line and of ``suites.yaml`` go together.
+Knows nothing of how runs are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from harness.checks.base import CHECKS
+from harness.errors import NothingSelectedError, Problem, ScenarioError, UsageError, nearest
+from harness.faults.base import FAULTS
+from harness.scenario.plugins import BROKER_SPECS
+from harness.session.selection import Selected, scenario_files, select
+from harness.suites.config import CONFIG_FILE, Defined, Definition, read_config
+from harness.suites.expression import ExpressionError, Test, parse
+from harness.suites.fields import fields_of, values_of
+from harness.suites.item import SuiteItem, items_of
+
+T = TypeVar("T")
+
+SCENARIOS: Final = Path("scenarios")
+_SUFFIXES: Final = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command line asks for; None and empty mean that a suite's own definition holds.
+
+    Attributes:
+        names: Names of suites, folders or tags, and paths.
+        tags, where, variant: Narrow whatever the names select.
+        seed, runtime, repeat, until_fail, fail_fast, deadline_ns, baseline: As in ``Definition``.
+        config: File of suites; None = ``suites.yaml`` when there is one.
+    """
+
+    names: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    where: str = ""
+    variant: Mapping[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    runtime: str | None = None
+    repeat: int | None = None
+    until_fail: bool = False
+    fail_fast: bool = False
+    deadline_ns: int | None = None
+    baseline: str = ""
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        name: Of the suite: the names, joined by ``+``.
+        items: In order of the names, files, variants, runtimes and repetitions; at least one.
+        used: What each name was taken for, one sentence each.
+        repeat: The largest number of repetitions asked for.
+        until_fail, fail_fast, deadline_ns, baseline: In force for the whole.
+    """
+
+    name: str
+    items: tuple[SuiteItem, ...]
+    used: tuple[str, ...]
+    repeat: int = 1
+    until_fail: bool = False
+    fail_fast: bool = False
+    deadline_ns: int | None = None
+    baseline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What one name was taken for."""
+
+    name: str
+    definition: Definition
+    paths: tuple[Path, ...]
+    used: str
+    defined: Defined | None = None
+
+
+def choose(wish: Wish) -> Choice:
+    """Return the items that a command line means.
+
+    Raises:
+        UsageError: A name means nothing, an expression is wrong, or suites do not go together.
+        ScenarioError: With every problem of every scenario, or of the file of suites.
+        NothingSelectedError: A name selects nothing, or all of them together.
+    """
+    config = _config(wish.config)
+    meanings = [_meaning(name, config) for name in wish.names]
+    items: dict[str, SuiteItem] = {}
+    every: list[Selected] = []
+    for meaning in meanings:
+        found = _selected(meaning, wish)
+        every += found
+        items |= {item.key: item for item in _items(meaning, found, wish)}
+    _require_variants(wish.variant, every)
+    if not items:
+        raise NothingSelectedError(
+            "no scenario is selected",
+            hint=f"none of the {len(every)} plans of {', '.join(wish.names)} has what the options ask for",
+        )
+    return Choice(
+        name="+".join(dict.fromkeys(wish.names)),
+        items=tuple(items.values()),
+        used=tuple(meaning.used for meaning in meanings),
+        repeat=max(wish.repeat or meaning.definition.repeat for meaning in meanings),
+        until_fail=wish.until_fail or any(meaning.definition.until_fail for meaning in meanings),
+        fail_fast=wish.fail_fast or any(meaning.definition.fail_fast for meaning in meanings),
+        deadline_ns=wish.deadline_ns if wish.deadline_ns is not None else _deadline(meanings),
+        baseline=wish.baseline or _baseline(meanings),
+    )
+
+
+def _config(path: Path | None) -> Mapping[str, Defined]:
+    if path is None and not CONFIG_FILE.exists():
+        return {}
+    return read_config(path or CONFIG_FILE)
+
+
+def _meaning(name: str, config: Mapping[str, Defined]) -> _Meaning:
+    """Return what a name means: a suite that is defined, else a folder of scenarios, else a path, else a tag."""
+    if name in config:
+        defined = config[name]
+        paths = tuple(defined.folder / path for path in defined.definition.paths)
+        return _Meaning(name, defined.definition, paths, f"{name}: the suite of {defined.at.file}", defined)
+    folder = SCENARIOS / name
+    plain = "/" not in name and not name.endswith(_SUFFIXES)
+    if plain and folder.is_dir():
+        return _Meaning(name, Definition(), (folder,), f"{name}: the folder {folder}")
+    path = Path(name)
+    if path.exists() or not plain:
+        scenario_files([path])  # a path that is missing is compared with what is there
+        return _Meaning(name, Definition(), (path,), f"{name}: the {'folder' if path.is_dir() else 'file'}")
+    found = select([SCENARIOS]) if SCENARIOS.is_dir() else []
+    tags = sorted({tag for one in found for tag in one.plan.tags})
+    if name in tags:
+        definition = Definition(tags=(name,))
+        return _Meaning(name, definition, (SCENARIOS,), f"{name}: the scenarios below {SCENARIOS} with this tag")
+    folders = [entry.name for entry in SCENARIOS.iterdir() if entry.is_dir()] if SCENARIOS.is_dir() else []
+    raise UsageError(
+        f"no suite, folder of scenarios, path or tag {name!r}", hint=nearest(name, {*config, *folders, *tags})
+    )
+
+
+def _selected(meaning: _Meaning, wish: Wish) -> list[Selected]:
+    """Return the plans of one name, before the command line narrows them."""
+    definition = meaning.definition
+    seed = wish.seed if wish.seed is not None else definition.seed
+    try:
+        return select(meaning.paths, tags=definition.tags, wanted=definition.variant, seed=seed)
+    except ScenarioError:
+        raise
+    except (UsageError, NothingSelectedError) as error:
+        if meaning.defined is None:
+            raise
+        raise type(error)(f"{meaning.defined.at}: {meaning.name}: {error.message}", hint=error.hint) from error
+
+
+def _items(meaning: _Meaning, found: Sequence[Selected], wish: Wish) -> list[SuiteItem]:
+    """Return the items of one name that the command line leaves."""
+    definition = meaning.definition
+    runtime = wish.runtime or definition.runtime
+    runtimes = ("process", "docker") if runtime == "both" else (runtime,)
+    kept = [
+        one
+        for one in found
+        if (not wish.tags or set(wish.tags) & set(one.plan.tags))
+        and all(one.plan.variant.get(path) == value for path, value in wish.variant.items())
+    ]
+    tests = _tests(meaning, found, wish)
+    return [
+        item
+        for item in items_of(kept, runtimes, wish.repeat or definition.repeat)
+        if all(test(values_of(item.plan, item.runtime)) for test in tests)
+    ]
+
+
+def _tests(meaning: _Meaning, found: Sequence[Selected], wish: Wish) -> list[Test]:
+    """Return what must be true of an item: the expressions of the suite and of the command line."""
+    words = {"fault": FAULTS.names(), "check": CHECKS.names(), "kind": BROKER_SPECS.names()}
+    fields = fields_of([one.plan for one in found], words)
+    tests = []
+    if meaning.definition.where:
+        try:
+            tests.append(parse(meaning.definition.where, fields))
+        except ExpressionError as error:
+            assert meaning.defined is not None
+            at = meaning.defined.where_at or meaning.defined.at
+            message = f"suites.{meaning.name}.where, column {error.column} of the expression: {error.message}"
+            raise ScenarioError([Problem(at, message, error.hint)]) from error
+    if wish.where:
+        try:
+            tests.append(parse(wish.where, fields))
+        except ExpressionError as error:
+            pointed = f"{wish.where}\n  {' ' * (error.column - 1)}^"
+            raise UsageError(
+                f"--where, column {error.column}: {error.message}\n  {pointed}", hint=error.hint
+            ) from error
+    return tests
+
+
+def _require_variants(wanted: Mapping[str, str], found: Sequence[Selected]) -> None:
+    """Refuse a path of ``--variant`` that no scenario has a matrix over."""
+    paths = {path for one in found for path in one.plan.variant}
+    for path in wanted:
+        if path not in paths:
+            raise UsageError(f"no scenario selected has a matrix over {path!r}", hint=nearest(path, paths))
+
+
+def _one_of(option: str, values: Mapping[str, T]) -> T | None:
+    """Return the one value that suites give to an option that holds for the whole; None when none does."""
+    if len(set(values.values())) > 1:
+        said = ", ".join(f"{name} says {value}" for name, value in values.items())
+        raise UsageError(f"these suites do not agree in {option}: {said}", hint=f"say it with --{option}")
+    return next(iter(values.values()), None)
+
+
+def _baseline(meanings: Sequence[_Meaning]) -> str:
+    said = {one.name: one.definition.baseline for one in meanings if one.definition.baseline}
+    return _one_of("baseline", said) or ""
+
+
+def _deadline(meanings: Sequence[_Meaning]) -> int | None:
+    """Return the shortest deadline of all: what they share must end by then."""
+    return min((one.definition.deadline_ns for one in meanings if one.definition.deadline_ns is not None), default=None)
