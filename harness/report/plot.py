@@ -39,10 +39,18 @@ class Canvas:
         end = f' text-anchor="{anchor}"' if anchor else ""
         self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}"{_class(css)}{end}>{escape(content)}</text>')
 
-    def rect(self, x: float, y: float, width: float, height: float, css: str, *, title: str = "") -> None:
-        """Draw a rectangle at least half a pixel wide, so that nothing that happened is invisible."""
+    def rect(
+        self, x: float, y: float, width: float, height: float, css: str, *, title: str = "", href: str = ""
+    ) -> None:
+        """Draw a rectangle at least half a pixel wide, so that nothing that happened is invisible; ``href`` makes it
+        a link.
+        """
         size = f'width="{_n(max(width, 0.5))}" height="{_n(height)}"'
+        if href:
+            self._parts.append(f'<a href="{escape(href)}">')
         self._add(f'rect x="{_n(x)}" y="{_n(y)}" {size}{_class(css)}', "rect", title)
+        if href:
+            self._parts.append("</a>")
 
     def path(self, d: str, css: str, *, title: str = "") -> None:
         """Draw a path given as SVG path data."""
@@ -52,13 +60,11 @@ class Canvas:
         """Draw a straight line."""
         self._add(f'path d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"{_class(css)}', "path", "")
 
-    def svg(self, label: str, behind: Canvas) -> str:
-        """Return the whole picture, ``behind`` underneath."""
+    def svg(self, label: str, behind: Canvas, *, role: str = "img") -> str:
+        """Return the whole picture, ``behind`` underneath; one that holds links is a ``group``."""
         body = "\n".join((*behind._parts, *self._parts))
-        return (
-            f'<svg class="timeline" role="img" aria-label="{escape(label)}" viewBox="0 0 {_n(WIDTH)} {_n(self.y)}">\n'
-            f"{body}\n</svg>"
-        )
+        named = f'role="{role}" aria-label="{escape(label)}"'
+        return f'<svg class="timeline" {named} viewBox="0 0 {_n(WIDTH)} {_n(self.y)}">\n{body}\n</svg>'
 
     def _add(self, element: str, name: str, title: str) -> None:
         hover = f"><title>{escape(title)}</title></{name}>" if title else "/>"

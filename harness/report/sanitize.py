@@ -13,6 +13,8 @@ _BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2
 
 def clean(text: str) -> str:
     """Return ``text`` on one line, with whatever could steer a terminal or reorder a page made visible as ``�``."""
+    if text.isprintable():  # most are: no spaces but blanks, and nothing of the categories below
+        return text
     return "".join(" " if char.isspace() else "\ufffd" if _hostile(char) else char for char in text)
 
 
