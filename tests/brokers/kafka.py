@@ -16,9 +16,15 @@ _LOSING = {
 _BEHIND = {
     "workload.rate": "180/s",
     "workload.drain": "60s",
-    "faults": [{"client_kill": {}, "on": {"worker": "consumer", "mode": "all"}, "at": "6s", "for": "3s"}],
+    "faults": [
+        {"client_kill": {}, "on": {"worker": f"c{index}"}, "at": f"{6000 + 400 * index}ms", "for": "3s"}
+        for index in range(4)
+    ],
 }
 """More than such consumers can do, so that they fall behind, and all die, in a group that is at rest.
+
+One after the other, because one may have just begun a batch, which counts as done a moment later. All before the first
+one comes back.
 
 In a rebalance, which waits for handlers, automatic commits do not get through. What is lost shows only once the rest
 is drained.
