@@ -9,7 +9,15 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.history.events import AssignEvent, AuthorityEvent, DrainEvent, OwnershipEvent, WorkerEvent
+from harness.history.events import (
+    AssignEvent,
+    AuthorityEvent,
+    BatchesEvent,
+    DrainEvent,
+    HeadersEvent,
+    OwnershipEvent,
+    WorkerEvent,
+)
 from harness.history.read import History
 from harness.history.record import Flag, Outcome, RecordKind
 
@@ -426,6 +434,65 @@ def copies(run: Plain) -> int:
         if d.value in run.sends:
             places.setdefault(d.value, set()).add((d.partition, d.offset))
     return sum(len(found) - 1 for value, found in places.items() if value in run.sends)
+
+
+def epoch_copies(run: Plain) -> dict[tuple[Value, int, int], str]:
+    """Return (value, partition, offset) of each copy → ``plain``, ``epoch`` or ``unproven``."""
+    seen: dict[Value, list[tuple[int, int]]] = {}
+    for value, partition, offset in run.stored:
+        seen.setdefault(value, []).append((partition, offset))
+    for d in sorted(run.deliveries, key=lambda d: d.when):
+        seen.setdefault(d.value, []).append((d.partition, d.offset))
+    headers = _headers(run)
+    found, heads = {}, dict[tuple[int, int, int], dict[int, list[tuple[Value, int, int]]]]()
+    for value, places in seen.items():
+        if value not in run.sends:
+            continue
+        send = run.sends[value]
+        for partition in {partition for partition, _ in places}:
+            lowest, *copies = sorted({offset for index, offset in places if index == partition})
+            if partition != places[0][0]:
+                found[value, partition, lowest] = "plain"
+            for offset in copies:
+                told = send.offset if send.partition == partition else -1
+                first, second = headers.get(partition, {}).get(lowest), headers.get(partition, {}).get(offset)
+                place = (value, partition, offset)
+                found[place] = "plain"
+                if 0 <= told < offset or "transactional" in {(first or (0,))[-1], (second or (0,))[-1]}:
+                    continue
+                if first is None or second is None:
+                    found[place] = "unproven"
+                elif first[0] == second[0] >= 0 and second[1] > first[1]:
+                    heads.setdefault((partition, second[0], second[1]), {}).setdefault(second[2], []).append(place)
+    for (partition, producer, epoch), numbered in heads.items():
+        reached = 0
+        while reached in numbered:
+            found[min(numbered[reached], key=lambda place: place[2])] = "epoch"
+            reached += 1
+        before = [o for o, said in headers[partition].items() if said[:3] == (producer, epoch, reached)]
+        read = any((partition, offset) in places for offset in before for places in seen.values())
+        for number, again in numbered.items():
+            if number > reached and not read:
+                found[min(again, key=lambda place: place[2])] = "unproven"
+    return found
+
+
+def _headers(run: Plain) -> dict[int, dict[int, tuple[Any, ...]]]:
+    """Return partition → offset → (producer, epoch, sequence, word), of partitions whose headers were read whole."""
+    found: dict[int, dict[int, tuple[Any, ...]]] = {}
+    for event in run.history.events:
+        if isinstance(event, HeadersEvent):
+            batches = [e for e in run.history.of_kind(BatchesEvent) if e.partition == event.partition]
+            if event.read != "complete" or sum(len(e.first) for e in batches) != event.runs:
+                continue
+            asked = range(event.first_offset, event.end_offset)
+            places = found[event.partition] = dict.fromkeys(asked, (-1, -1, -1, ""))
+            for e in batches:
+                for first, last, sequence in zip(e.first, e.last, e.sequence, strict=True):
+                    for offset in sorted({*asked} & {*range(first, last + 1)}):
+                        word = "transactional" if e.transactional else ""
+                        places[offset] = (e.producer, e.epoch, sequence + offset - first, word)
+    return found
 
 
 def illegal_redeliveries(run: Plain) -> set[tuple[str, int]]:

@@ -69,8 +69,8 @@ class Batches:
             table = self._tables.get(index)
             if table is None:
                 continue
-            rows = np.flatnonzero(partition == index)
-            known[rows] = (offset[rows] >= table.first_offset) & (offset[rows] < table.end_offset)
+            rows = np.flatnonzero((partition == index) & (offset >= table.first_offset) & (offset < table.end_offset))
+            known[rows] = True
             run = table.run_at(offset[rows])
             rows, run = rows[run >= 0], run[run >= 0]
             columns[0][rows], columns[1][rows] = table.producer[run], table.epoch[run]

@@ -1,7 +1,7 @@
 """One value at several places in the log.
 
-Owns what a copy is: each place of a value but the first, seen by the audit or by consumers. Must never know why it was
-stored (``epoch_copies``).
+Owns what a copy is: each place of a value but one, seen by the audit or by consumers. That one is the lowest place in
+the partition in which the value was seen first. Must never know why a copy was stored (``epoch_copies``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Copies:
     Attributes:
         value: Of both.
         partition, offset: Of the copy.
-        first_partition, first_offset: Of the value's first place.
+        first_partition, first_offset: Of the place that it is a copy of: the lowest one in its partition; where it is
+            itself the lowest one, the value's place that is no copy.
         copy, original: Rows of ``deliveries``, or -1 - row of ``stored``.
     """
 
@@ -71,19 +72,30 @@ def find_copies(history: History) -> Copies:
     kept = order[np.append(True, ~same)]
     kept = kept[np.lexsort((kept, value[kept]))]
     value, place, rows = value[kept], place[kept], rows[kept]
-    fresh = np.append(True, value[1:] != value[:-1])
-    first = np.flatnonzero(fresh)[np.cumsum(fresh) - 1]
-    again = ~fresh
-    here, there = place[again], place[first][again]
+    partition = place >> _OFFSET_BITS
+    seen_first = np.append(True, value[1:] != value[:-1])
+    elsewhere = partition != partition[np.flatnonzero(seen_first)][np.cumsum(seen_first) - 1]
+    order = np.lexsort((place, elsewhere, value))
+    value, place, partition, rows = value[order], place[order], partition[order], rows[order]
+    again = np.append(False, value[1:] == value[:-1])
+    lowest = ~again | np.append(False, partition[1:] != partition[:-1])
+    of_value, of_partition = _starts(~again), _starts(lowest)
+    original = np.where(lowest, of_value, of_partition)[again]
     return Copies(
         value[again],
-        here >> _OFFSET_BITS,
-        here & _OFFSET_MASK,
-        there >> _OFFSET_BITS,
-        there & _OFFSET_MASK,
+        partition[again],
+        place[again] & _OFFSET_MASK,
+        partition[original],
+        place[original] & _OFFSET_MASK,
         rows[again],
-        rows[first][again],
+        rows[original],
     )
+
+
+def _starts(begins: Mask) -> Int64:
+    """Return for each row the last one up to it at which something begins; the first row is one."""
+    starts: Int64 = np.flatnonzero(begins)[np.cumsum(begins) - 1]
+    return starts
 
 
 def _places(partition: NDArray[np.int32], offset: Int64) -> Int64:

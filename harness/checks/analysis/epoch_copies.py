@@ -3,7 +3,7 @@
 Owns the proof. A producer that cannot number its messages on begins its next epoch with what was not acknowledged yet,
 and the log cannot see that it holds some of that already. So such a copy has the producer id of the first place and a
 higher epoch, lies behind it in the same partition, belongs to no transaction, and comes at the head of its epoch:
-before it this epoch holds nothing but such copies. An acknowledgement that named the first place refutes it.
+before it this epoch holds nothing but such copies. An acknowledgement that names a lower place refutes it.
 """
 
 from __future__ import annotations
@@ -54,10 +54,9 @@ def judged(history: History, copies: Copies) -> JudgedCopies:
     kind = np.zeros(copies.value.size, np.int8)
     possible = _possible(history, copies)
     read = here.known & there.known
-    behind = copies.offset > copies.first_offset
     kind[possible & ~read & ~here.transactional & ~there.transactional] = UNPROVEN
     candidate = (
-        (possible & read & behind)
+        (possible & read)
         & ((here.producer == there.producer) & (here.producer != NO_PRODUCER))
         & (here.epoch > there.epoch)
         & ~(here.transactional | there.transactional)
@@ -68,12 +67,13 @@ def judged(history: History, copies: Copies) -> JudgedCopies:
 
 
 def _possible(history: History, copies: Copies) -> Mask:
-    """Return which copies share their partition with the first place, and were not acknowledged at the lower one."""
+    """Return which copies lie behind another place in their partition, and no acknowledgement names a lower one."""
     sends = history.index.sends
-    send = history.index.send_of[copies.value]
-    acknowledged = np.where(send >= 0, sends.offset[send], -1) if sends.offset.size else np.full(send.size, -1)
     possible: Mask = copies.partition == copies.first_partition
-    possible &= acknowledged != np.minimum(copies.offset, copies.first_offset)
+    if sends.offset.size:
+        send = history.index.send_of[copies.value]
+        told = np.where((send >= 0) & (sends.partition[send] == copies.partition), sends.offset[send], -1)
+        possible &= (told < 0) | (told >= copies.offset)
     return possible
 
 
