@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,26 @@ def test_its_worker_loads_its_own_client_alone(installed: Path) -> None:
     libraries = {profile.client_library for profile in profiles().values()}
     assert not libraries & {name.split(".")[0] for name in loaded}
     assert not [name for name in loaded if name.startswith("harness.brokers.")]
+
+
+@pytest.mark.parametrize(
+    "chosen", ["nodes", pytest.param("links or clients", marks=pytest.mark.tier("prove"))], ids=["nodes", "the rest"]
+)
+def test_it_takes_part_in_the_conformance_suite_with_a_profile(installed: Path, chosen: str) -> None:
+    """All faults on its nodes act with evidence, its own one as well; without their effect none is believed."""
+    own = {
+        "HARNESS_PROFILES": str(PACKAGE / "profiles"),
+        "HARNESS_CONFORMANCE": "tinylog",
+        "HARNESS_RUNTIMES": "process",
+    }
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    argv = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-k", f"has_a_case or {chosen}"]
+    argv += [str(PACKAGE.parent / "conformance" / "test_faults_conform.py")]
+    done = subprocess.run(
+        argv, env=outer | own | {"PYTHONPATH": str(installed)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert f"{1 + 2 * len(chosen.split(' or '))} passed" in done.stdout, "each acts, and each is sabotaged"
 
 
 def _verdicts(result: dict[str, list[dict[str, str]]]) -> dict[str, str]:
