@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import pytest
-from support import jvm_slots
 from support.slots import cost_of
 
 T = TypeVar("T")
@@ -21,7 +20,7 @@ MARK = "takes(seconds): how long its run takes, in CPU seconds; the longest begi
 def cost_marks(text: str, runtime: str) -> tuple[pytest.MarkDecorator, ...]:
     """Return the marks of a test that runs this scenario."""
     cost = cost_of(text, runtime)
-    return pytest.mark.takes(cost.cores * cost.wall_ns / 1e9), *jvm_slots.jvm_marks(text)
+    return (pytest.mark.takes(cost.cores * cost.wall_ns / 1e9),)
 
 
 def dealt(items: Sequence[T], sizes: Sequence[float], workers: int) -> list[T]:

@@ -9,14 +9,11 @@ from support.broker_profiles import profiles
 from support.slots import cost_of, slot, whole_machine
 
 from harness.engine.parts import Parts
-from harness.errors import ExitCode
 from harness.progress import Event, PhaseStarted
 from harness.result import RunResult
 from harness.session import session
 from harness.session.selection import select
 from harness.suite_result import Cost
-
-NO_VERDICT = {ExitCode.INCONCLUSIVE, ExitCode.ENVIRONMENT}
 
 
 def run_text(

@@ -8,7 +8,6 @@ counts, with the suites named after it (``suite.json``), prints what was made ag
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # the command starts without the harness
     from harness.result import RunResult
+    from harness.suite_result import SuiteEntry
 
 ROOT = Path(__file__).parents[2]
 FREE = 2
@@ -75,10 +75,14 @@ def record_run(result: RunResult, why: Again | None = None) -> None:
     print(f"made again: {why.cause}: {why.detail}")
 
 
-def record_suite(file: Path, into: Path | None = None) -> None:
-    """Write down the runs of a suite that a test has made."""
-    for run in of_suite(file):
-        _write({**dataclasses.asdict(run), "test": f"{_test()} {run.test}"}, into)
+def record_entries(entries: Iterable[SuiteEntry], into: Path | None = None) -> None:
+    """Write down the runs of a suite that tests share; each is known by its key."""
+    for entry in entries:
+        first = entry.made_again
+        if first is not None:
+            _write({"test": entry.key, "headline": first.headline, "cause": first.cause, "detail": first.detail}, into)
+        if entry.state == "ended":
+            _write({"test": entry.key, "headline": entry.headline, "cause": "", "detail": ""}, into)
 
 
 def _test() -> str:
@@ -107,11 +111,12 @@ def of_suite(file: Path) -> list[Run]:
     """Return the runs that a suite has made."""
     runs = []
     for entry in json.loads(file.read_text(encoding="utf-8"))["entries"]:
-        first = entry.get("made_again") or {}
-        if entry["state"] == "ended" or first:
-            headline = first.get("headline") or entry.get("headline", "")
-            cause, detail = first.get("cause", ""), first.get("detail", "")
-            runs.append(Run(test=entry["key"], headline=headline, cause=cause, detail=detail))
+        first = entry["made_again"]
+        if first:
+            said = {name: first[name] for name in ("headline", "cause", "detail")}
+            runs.append(Run(test=entry["key"], **said))
+        if entry["state"] == "ended":
+            runs.append(Run(test=entry["key"], headline=entry["headline"]))
     return runs
 
 

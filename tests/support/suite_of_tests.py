@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.made_again import record_entries
 from support.slots import slot, whole_machine
 
 from harness.progress import Note, SuiteEvent, SuiteRunEnded
@@ -107,4 +108,5 @@ def run_together(files: Mapping[Wanted, Path], folder: Path, say: Callable[[str]
     every = [place for some in places.values() for place in some]
     with slot(whole_machine()):
         asyncio.run(run_suite(every, suite, head=head, rules=Rules(), budget=budget, costs=book, listener=hear))
+    record_entries(place.entry for place in every)
     return SuiteRuns({wanted: [place.entry for place in some] for wanted, some in places.items()}, suite.path)

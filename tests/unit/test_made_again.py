@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.made_again import Run, main, of_suite, record, recorded, too_many
+from support.made_again import Run, main, of_suite, record, record_entries, recorded, too_many
 from support.suite_samples import green
 
 from harness.report.suite_json import to_json
+from harness.suite_result import SuiteEntry
 
 SCRIPT = Path(__file__).parents[1] / "support" / "made_again.py"
 
@@ -69,12 +71,16 @@ def test_runs_of_several_processes_and_of_suites_are_one_account(
     suite = tmp_path / "night" / "suite.json"
     suite.parent.mkdir()
     suite.write_text(to_json(green()), encoding="utf-8")
-    ended = [entry for entry in green().entries if entry.state == "ended"]
+    ended, again = counts(green().entries)
     assert main(["check", str(tmp_path)]) == 0
-    assert (
-        f"{len(ended)} runs, {sum(entry.made_again is not None for entry in ended)} of them" in capsys.readouterr().out
-    )
-    assert {run.test for run in of_suite(suite)} == {entry.key for entry in ended}
+    assert f"{ended + again} runs, {again} of them made again" in capsys.readouterr().out
+    record_entries(green().entries, into=tmp_path / "own")
+    assert recorded(tmp_path / "own") == of_suite(suite)
+
+
+def counts(entries: Sequence[SuiteEntry]) -> tuple[int, int]:
+    """Return how many runs ended, and how many were made before one of these."""
+    return sum(entry.state == "ended" for entry in entries), sum(entry.made_again is not None for entry in entries)
 
 
 def test_it_runs_as_a_command_without_anything_recorded(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from support.broker_profiles import profiles, shipped
-from support.jvm_slots import jvm_count
 
 from harness.distributions.aliases import aliases
 from harness.scenario.plugins import BROKER_SPECS
@@ -35,14 +34,6 @@ def test_every_shipped_broker_has_a_profile_of_its_own_software() -> None:
 def test_light_brokers_come_first() -> None:
     weights = [profile.jvm for profile in profiles().values()]
     assert weights == sorted(weights)
-
-
-def test_the_jvms_of_a_scenario_are_counted() -> None:
-    heavy, light = (next(kind for kind, profile in profiles().items() if profile.jvm is jvm) for jvm in (True, False))
-    assert jvm_count(f"broker: {heavy}-4\ncluster: {{nodes: 3}}\n") == 3
-    assert jvm_count(f"broker: {heavy}-4.0.0-RC.1  # a comment\ncluster:\n  replicas: 1\n  nodes: 2\n") == 2
-    assert jvm_count(f"broker: {heavy}\n") == 1
-    assert jvm_count(f"broker: {light}-2\ncluster: {{nodes: 3}}\n") == 0
 
 
 def test_a_broker_without_benchmarks_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
