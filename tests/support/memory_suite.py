@@ -1,13 +1,17 @@
-"""Suites of the fake broker of ``support/in_memory``: real processes, in which nothing is started."""
+"""Suites of the fake broker of ``support/in_memory``: real processes, in which nothing is started.
+
+As a program it runs the scenarios named on its command line, one at a time, in the working directory.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.in_memory import SPEC
 
@@ -18,26 +22,27 @@ from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.scenario.model import Plan
 from harness.scenario.plan import make_plan
+from harness.scenario.plugins import Vocabulary
 from harness.session.selection import Selected
 from harness.session.vocabulary import vocabulary
 from harness.suite_result import Cost, SuiteResult
 from harness.suites.budget import Budget
 from harness.suites.item import items_of
-from harness.suites.place import Place
-from harness.suites.rules import Rules, SuiteHead
-from harness.suites.runner import run_suite
+from harness.suites.launch import Means, new_head, places_of, resume, start
+from harness.suites.rules import Rules
 from harness.suites.state import SuiteDir
 
 CHILD = (sys.executable, str(Path(__file__).with_name("memory_child.py")))
 
 SCENARIO = """
 version: 1
-title: In memory
+title: {title}
 seed: 1
 tags: [{tags}]
 broker: memory-1
 cluster: {{nodes: 1}}
-workload: {{producers: 1, consumers: 1, partitions: 2, keys: 4, rate: 100/s, warmup: 100ms, duration: 300ms, drain: 1s}}
+workload:
+  {{producers: 1, consumers: 1, partitions: 2, keys: 4, rate: 100/s, warmup: 100ms, duration: {duration}, drain: 1s}}
 expect:
   loss: {{messages_max: 0, examined_min: 5}}
 {more}
@@ -58,12 +63,32 @@ def cost(**changes: object) -> Cost:
     return dataclasses.replace(usual, **changes)  # type: ignore[arg-type]
 
 
+def scenario(*tags: str, more: str = "", duration: str = "300ms", title: str = "In memory") -> str:
+    """Return a scenario of the fake broker; see ``memory_child`` for what tags do."""
+    return SCENARIO.format(tags=", ".join(tags), more=more, duration=duration, title=title)
+
+
+def scenario_file(folder: Path, name: str, *, duration: str = "300ms", title: str = "In memory") -> Path:
+    """Write a scenario of the fake broker."""
+    path = folder / f"{name}.yaml"
+    path.write_text(scenario(duration=duration, title=title), encoding="utf-8")
+    return path
+
+
+def memory_words() -> Vocabulary:
+    """Return the vocabulary of the fake broker."""
+    return dataclasses.replace(vocabulary(), brokers={"memory": SPEC})
+
+
+def selected_from(text: str, file: str) -> Selected:
+    """Return the plan of a scenario without a matrix."""
+    (variant,) = variants(load_text(text, file, memory_words()))
+    return Selected(plan=make_plan(variant), source=text)
+
+
 def selected(name: str, *tags: str, more: str = "") -> Selected:
     """Return a plan of the fake broker; see ``memory_child`` for what tags do."""
-    text = SCENARIO.format(tags=", ".join(tags), more=more)
-    words = dataclasses.replace(vocabulary(), brokers={"memory": SPEC})
-    (variant,) = variants(load_text(text, f"{name}.yaml", words))
-    return Selected(plan=make_plan(variant), source=text)
+    return selected_from(scenario(*tags, more=more), f"{name}.yaml")
 
 
 @dataclass
@@ -90,19 +115,25 @@ class MemorySuite:
 
     def run(self, plans: Iterable[Selected], *, repeat: int = 1, cores: float = 1.0, **rules: object) -> SuiteResult:
         """Run plans to the end of the suite."""
-        places = [
-            Place.new(item, "process", self.costs.cost(item.plan, "process"))
-            for item in items_of(plans, ["process"], repeat)
-        ]
+        places = places_of(items_of(plans, ["process"], repeat), self.costs, self.heard.append)
         self.folder = SuiteDir.create(self.reports, "memory")
-        return asyncio.run(
-            run_suite(
-                places,
-                self.folder,
-                head=SuiteHead(suite_id=self.folder.suite_id, name="memory", started_wall="2026-01-01T00:00:00Z"),
-                rules=Rules(child_command=CHILD, **rules),  # type: ignore[arg-type]
-                budget=Budget(cores=cores, memory_bytes=1 << 30, disk_bytes=1 << 30, ports=100),
-                costs=self.costs,
-                listener=self.heard.append,
-            )
-        )
+        kept = Rules(child_command=CHILD, **rules)  # type: ignore[arg-type]
+        return start(places, self.folder, new_head(self.folder, "memory"), kept, self._means(cores))
+
+    def run_files(self, *names: str, deadline_ns: int | None = None) -> SuiteResult:
+        """Run scenarios of the working directory, one at a time, in this order."""
+        self.costs.by_name = {name: cost(wall_ns=(100 - index) * NS_PER_S) for index, name in enumerate(names)}
+        plans = [selected_from(Path(f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml") for name in names]
+        return self.run(plans, cores=0.5, deadline_ns=deadline_ns)
+
+    def resume(self, folder: SuiteDir) -> SuiteResult:
+        """Go on with a suite."""
+        return resume(folder, self._means(0.5), child_command=CHILD, words=memory_words())
+
+    def _means(self, cores: float) -> Means:
+        budget = Budget(cores=cores, memory_bytes=1 << 30, disk_bytes=1 << 30, ports=100)
+        return Means(budget=budget, costs=self.costs, listener=self.heard.append)
+
+
+if __name__ == "__main__":
+    sys.exit(MemorySuite(Path("reports")).run_files(*sys.argv[1:], deadline_ns=10**5 * NS_PER_S).exit_code)
