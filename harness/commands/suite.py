@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.core import ParameterSource
 
 from harness.commands.options import EXIT_CODES, pairs, reports_option, seed_option
 from harness.errors import ExitCode, UsageError
@@ -53,7 +54,8 @@ LAST: Final = "last"
     is_flag=False,
     flag_value=LAST,
     metavar="[DIR]",
-    help="Make what this suite lacks; without DIR, the last one that is not complete.",
+    help="Make what a suite lacks: of this directory, else the last incomplete one; with NAMES, the last incomplete "
+    "one of the same runs, or a new one.",
 )
 @click.option("--cores", type=float, help="CPUs that all runs together may use.  [default: what there is, less 5%]")
 @click.option("--memory", metavar="SIZE", help="Memory that all runs together may use (4GiB).")
@@ -91,7 +93,8 @@ def suite(
     from harness.report.suite_progress import SuiteProgress  # noqa: PLC0415  commands load only what they need
     from harness.report.terminal import consoles  # noqa: PLC0415
     from harness.suites.choose import Wish, choose  # noqa: PLC0415
-    from harness.suites.launch import places_of  # noqa: PLC0415
+    from harness.suites.launch import places_of, resume  # noqa: PLC0415
+    from harness.suites.state import incomplete  # noqa: PLC0415
 
     wish = Wish(
         names=names,
@@ -110,34 +113,42 @@ def suite(
     progress, out = consoles()
     with SuiteProgress(progress) as listener:
         means = _means(cores, _quantity("memory", memory, BYTES), costs, reports, listener)
-        if resumed is not None:
-            result, folder = _resume(resumed, reports, means)
+        if not names:
+            result, folder = _resume(resumed or LAST, reports, means)
         else:
             choice = choose(wish)
             listener.say(choice.used)
             if only_list:
                 click.echo("\n".join(item.key for item in choice.items))
                 return ExitCode.PASS
-            places = places_of(choice.items, means.costs, listener)
             if dry_run:
-                _forecast(places, means, out)
+                _forecast(places_of(choice.items, means.costs, listener), means, out)
                 return ExitCode.PASS
-            result, folder = _start(choice, places, reports, means)
+            before = incomplete(reports, [item.key for item in choice.items]) if resumed is not None else None
+            if before is None:
+                places = places_of(choice.items, means.costs, listener)
+                result, folder = _start(choice, places, reports, means)
+            else:
+                result, folder = resume(before, means), before
     _report(result, folder, junit, None if as_json else out)
     return result.exit_code
 
 
 def _require_one(wish: Wish, resumed: str | None) -> None:
-    """Refuse a line that names neither a suite nor one to resume, or both."""
+    """Refuse a line that names neither a suite nor one to resume, or both in a way that does not fit together."""
     from harness.suites.choose import Wish  # noqa: PLC0415
 
     if resumed is None and not wish.names:
         raise UsageError("name a suite, a folder, a tag or a path", hint="harness suite gate")
-    if resumed is not None and wish != Wish(names=()):
+    source = click.get_current_context().get_parameter_source("runtime")
+    unasked = wish.runtime if source is ParameterSource.ENVIRONMENT else None
+    if not wish.names and wish != Wish(names=(), runtime=unasked):
         raise UsageError(
-            "--resume makes what a suite lacks, as it was chosen: it takes no names and no options that choose",
+            "--resume makes what a suite lacks as it was chosen: without names it takes no options that choose",
             hint="--cores, --memory, --costs, --junit and --json may be given",
         )
+    if wish.names and resumed not in {None, LAST}:
+        raise UsageError(f"--resume {resumed} names a suite by its directory: leave {' '.join(wish.names)} out")
 
 
 def _means(
@@ -194,12 +205,11 @@ def _resume(resumed: str, reports: Path, means: Means) -> tuple[SuiteResult, Sui
 
 def _report(result: SuiteResult, folder: SuiteDir, junit: Path | None, out: Console | None) -> None:
     """Write and print what came of a suite; ``out`` is None when JSON is wanted."""
+    from harness.report.suite_files import SuiteReports  # noqa: PLC0415
     from harness.report.suite_json import to_json  # noqa: PLC0415
-    from harness.report.suite_junit import write_suite_junit  # noqa: PLC0415
     from harness.report.suite_text import render_suite  # noqa: PLC0415
 
-    if junit is not None:
-        write_suite_junit(result, folder.path, junit)
+    SuiteReports(folder.path).finish(result, junit)
     if out is None:
         click.echo(to_json(result), nl=False)
         return

@@ -7,9 +7,12 @@ that still give the same plans.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import fcntl
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from harness import __version__
 from harness.engine.runtimes import runtimes_of
 from harness.errors import HarnessError, NothingSelectedError, UsageError
 from harness.progress import Event, Listener, Note, SuiteListener
-from harness.runtime.ledger import sweep
+from harness.runtime.ledger import state_dir, sweep
 from harness.scenario.load import read_text
 from harness.scenario.plugins import Vocabulary
 from harness.session.selection import Selected, replan
@@ -115,7 +118,7 @@ def resume(
 
 
 def _run(places: Sequence[Place], folder: SuiteDir, head: SuiteHead, rules: Rules, means: Means) -> SuiteResult:
-    with folder:
+    with folder, _only_suite(means.listener):
         for leftover in sweep():
             for what in leftover.items:
                 means.listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
@@ -133,6 +136,22 @@ def _run(places: Sequence[Place], folder: SuiteDir, head: SuiteHead, rules: Rule
                 listener=means.listener,
             )
         )
+
+
+@contextlib.contextmanager
+def _only_suite(listener: SuiteListener) -> Iterator[None]:
+    """Say when another suite goes on for the same user: neither knows what the other one takes."""
+    state_dir().mkdir(parents=True, exist_ok=True)
+    lock = os.open(state_dir() / "suite.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        text = "another suite goes on here, and both count on the whole machine; give each its part with --cores"
+        listener(Note(text=text, warning=True))
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _items_again(before: SuiteResult, *, everything: bool, words: Vocabulary | None) -> dict[str, SuiteItem]:

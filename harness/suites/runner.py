@@ -27,6 +27,7 @@ from harness.progress import (
     SuiteRunStarted,
     SuiteStarted,
 )
+from harness.report.suite_files import SuiteReports
 from harness.runtime.ledger import sweep
 from harness.suite_result import Cost, SuiteEntry, SuiteResult, plan_digest, suite_code
 from harness.suites.budget import Budget
@@ -99,11 +100,13 @@ class _Suite:
         self._closed: tuple[str, ExitCode] | None = None
         self._blocked_ns: int | None = None
         self._waited_ns = 0
+        self._reports, self._page = SuiteReports(folder.path), asyncio.Lock()
         self._first_cpu_ns = 0  # of executions that were made again
 
     async def run(self) -> SuiteResult:
-        self._publish()
+        began = self._publish()
         self._announce()
+        await self._refresh_page(began)
         with self._interruptible():
             try:
                 while self._go_on():
@@ -213,8 +216,15 @@ class _Suite:
             SuiteRunEnded(key=place.entry.key, label=place.label, entry=place.first or place.entry, again=again)
         )
         self._consider_ending(place)
-        self._publish()
+        result = self._publish()
         await self._show_twins()
+        await self._refresh_page(result)
+
+    async def _refresh_page(self, result: SuiteResult) -> None:
+        """Write the page of the suite as it stands, in a thread, unless one is being written."""
+        if not self._page.locked():
+            async with self._page:
+                await asyncio.to_thread(self._reports.refresh, result)
 
     async def _show_twins(self) -> None:
         for members in self._places.families_done():

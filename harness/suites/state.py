@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Self
 
@@ -102,17 +103,27 @@ class SuiteDir:
             raise UsageError(f"{relative(self.path)} cannot be resumed: {RULES_FILE}: {error}") from error
 
 
-def last_incomplete(reports: Path) -> SuiteDir:
-    """Return the directory of the last suite that is not complete; raises UsageError when there is none."""
-    folders = sorted((path.parent for path in reports.glob(f"*/{SUITE_FILE}")), reverse=True)
-    for folder in folders:
+def incomplete(reports: Path, keys: Collection[str] = ()) -> SuiteDir | None:
+    """Return the directory of the last suite that is not complete; None when there is none.
+
+    Args:
+        reports: Where suites lie.
+        keys: Only a suite of exactly these entries; empty = any.
+    """
+    for folder in sorted((path.parent for path in reports.glob(f"*/{SUITE_FILE}")), reverse=True):
         found = SuiteDir(folder)
         try:
-            if not found.read().complete:
-                return found
+            result = found.read()
         except HarnessError:
             continue  # it is damaged, or of another release; named on the command line, it is refused with the reason
-    raise UsageError(
-        f"no suite below {reports} is to be resumed",
-        hint="name its directory: --resume DIR" if not folders else "all of them are complete",
-    )
+        if not result.complete and (not keys or {entry.key for entry in result.entries} == set(keys)):
+            return found
+    return None
+
+
+def last_incomplete(reports: Path) -> SuiteDir:
+    """Return the directory of the last suite that is not complete; raises UsageError when there is none."""
+    found = incomplete(reports)
+    if found is None:
+        raise UsageError(f"no suite below {reports} is to be resumed", hint="name its directory: --resume DIR")
+    return found

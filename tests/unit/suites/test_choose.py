@@ -154,7 +154,8 @@ def test_the_command_lists_and_forecasts_without_running_anything() -> None:
     ("words", "code"),
     [
         ([], ExitCode.USAGE),
-        (["gate", "--resume"], ExitCode.USAGE),
+        (["gate", "--resume", "scenarios"], ExitCode.USAGE),
+        (["--resume", "--repeat", "2"], ExitCode.USAGE),
         (["--resume"], ExitCode.USAGE),
         (["--resume", "scenarios"], ExitCode.USAGE),
         (["gate", "--deadline", "5"], ExitCode.USAGE),
