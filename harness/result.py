@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from harness.verdict import CheckResult, Verdict
 
 RESULT_VERSION = 1
+
+Lack = Literal["", "round trips", "periods"]
+"""What a probe had too little of to judge, while nothing that it saw speaks against the fault: a starved machine lets
+the monitor make too few round trips, and a node run too little to be throttled. Empty where what it saw decides.
+"""
+
+BlockingCause = Literal["", "late ticks", "too few round trips", "no periods"]
+"""What of the machine, and nothing else, explains that a run is inconclusive; empty where something else does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +33,7 @@ class EvidenceItem:
             fault.
         proven: Whether what was observed meets what was required.
         observed, required: Sentences with values; ``observed`` includes the state before the fault.
+        lacks: See ``Lack``; empty when it is proven.
     """
 
     stage: str
@@ -32,6 +42,7 @@ class EvidenceItem:
     proven: bool
     observed: str
     required: str
+    lacks: Lack = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +158,39 @@ class Usage:
     machine_busy: float = -1.0
 
 
+_STARVED_PART = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineTrouble:
+    """What the monitor saw of the machine itself while the run went on.
+
+    Attributes:
+        late_ticks: Ticks of the monitor that came more than 50 ms late: whoever had to run then could not.
+        late_ns: By how much in total.
+        workload_late_ns: Of this, in warm-up and timeline.
+        unsent_ns: Time of the workload whose messages were never sent; 0 when all were.
+        cpu_short: Share of the run in which some process waited for a CPU, 0 to 1; -1 when the kernel does not say. It
+            is high on every machine that is well used, and explains nothing by itself.
+    """
+
+    late_ticks: int
+    late_ns: int
+    workload_late_ns: int = 0
+    unsent_ns: int = 0
+    cpu_short: float = -1.0
+
+    @property
+    def starved_producers(self) -> bool:
+        """Whether the machine explains that messages were not sent: it stalled for a good part of their time.
+
+        Producers keep an absolute schedule and catch up, so that a few late ticks lose no message. Measured: runs on a
+        tenth or a seventh of a CPU sent a quarter to two thirds of what was due, and their ticks were late by 0.46 to
+        0.49 of the time whose messages were missing; runs on a quarter or half of a CPU sent everything.
+        """
+        return self.unsent_ns > 0 and self.workload_late_ns >= self.unsent_ns * _STARVED_PART
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """One run, judged.
@@ -174,12 +218,14 @@ class RunResult:
         weaknesses: What weakens the result (unproven fault, dead worker, machine stall…); those that make it
             inconclusive are in ``blocking`` too.
         blocking: The subset of ``weaknesses`` that made the run inconclusive.
+        blocking_causes: Of each of ``blocking``, in the same order, what of the machine alone explains it.
         allowed: What the configuration allows, sentences (``ack none: messages may be lost on a consumer's death``).
         counts: Totals (sends, acknowledged, delivered, processed, stored, bytes…).
         timings_ns: Named durations (``up``, ``warmup``, ``timeline``, ``drain``, ``judge``, ``total``,
             ``beyond_declared``).
         overhead: What the harness itself cost: ``cpu_s.<process>``, ``rss_bytes.<process>``, ``observer_polls``…
         usage: What it took of the machine; None when it was not measured.
+        machine: What troubled the machine; None when there is no history to see it in.
         timeline: Data of the plots.
         reproduce: Command that runs the same plan again.
         started_wall: ISO 8601 UTC.
@@ -211,11 +257,13 @@ class RunResult:
     faults: tuple[FaultResult, ...] = ()
     weaknesses: tuple[str, ...] = ()
     blocking: tuple[str, ...] = ()
+    blocking_causes: tuple[BlockingCause, ...] = ()
     allowed: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     timings_ns: Mapping[str, int] = field(default_factory=dict)
     overhead: Mapping[str, float] = field(default_factory=dict)
     usage: Usage | None = None
+    machine: MachineTrouble | None = None
     timeline: ReportTimeline | None = None
     reproduce: str = ""
     started_wall: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 
 class Verdict(StrEnum):
@@ -120,6 +121,8 @@ class CheckResult:
         reasons: Why it is inconclusive, or what weakens a pass; plain sentences.
         measures: Everything counted, by name, in base units (``redelivered``: 12, ``pause_ns_max``: 34…).
         expected: False when the scenario's ``expect`` does not name the check: it is shown, and does not count.
+        doubt: Why it is inconclusive, when nothing else makes it so: ``late ticks`` (time in which the machine stalled
+            decides) or ``few examined`` (fewer than ``examined_min``); else empty.
     """
 
     check: str
@@ -131,3 +134,4 @@ class CheckResult:
     reasons: tuple[str, ...] = ()
     measures: Mapping[str, float] = field(default_factory=dict)
     expected: bool = True
+    doubt: Literal["", "late ticks", "few examined"] = ""

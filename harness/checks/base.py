@@ -12,7 +12,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from harness.history.read import History
 from harness.registry import Registry
@@ -62,10 +62,12 @@ class Measure:
     Attributes:
         proven: What the history proves.
         possible: What it would be if everything unproven were a violation; the same when all is proven.
+        late_ticks: They differ only by time in which the machine stalled, according to the monitor's late ticks.
     """
 
     proven: float
     possible: float
+    late_ticks: bool = field(default=False, kw_only=True)
 
     @staticmethod
     def exact(value: float) -> Measure:
@@ -104,31 +106,48 @@ class ResultBuilder:
             limits: Instance of the check's limits, defaults already filled in.
             origins: Metric → where its limit comes from, where that is not the scenario.
         """
+        judged_metrics = [metric for metric in metrics(type(limits)) if getattr(limits, metric) is not None]
         judged = tuple(
             self._limit(type(limits), metric, float(getattr(limits, metric)), origins.get(metric, "scenario"))
-            for metric in metrics(type(limits))
-            if getattr(limits, metric) is not None
+            for metric in judged_metrics
         )
-        blocking = list(self.blocking)
+        blocking, few = list(self.blocking), False
         if not judged:
             blocking.append("no limit is given, so it is measured and not judged")
         if not self.examined:
             blocking.append(f"nothing was examined: the history holds no {self.examined_unit}")
-        elif limits.examined_min is not None and self.examined < limits.examined_min:
+        elif few := limits.examined_min is not None and self.examined < limits.examined_min:
             blocking.append(
                 f"only {self.examined} {self.examined_unit} were examined, at least {limits.examined_min} needed"
             )
         verdicts = [limit.verdict for limit in judged] + [Verdict.INCONCLUSIVE for _ in blocking]
+        verdict = Verdict.worst(verdicts)
         return CheckResult(
             check=check,
-            verdict=Verdict.worst(verdicts),
+            verdict=verdict,
             examined=self.examined,
             examined_unit=self.examined_unit,
             limits=judged,
             findings=tuple(self.findings),
             reasons=tuple(dict.fromkeys([*blocking, *self.reasons])),
             measures=self.measures,
+            doubt=self._doubt(judged_metrics, judged, few=few, blocked=len(blocking))
+            if verdict is Verdict.INCONCLUSIVE
+            else "",
         )
+
+    def _doubt(
+        self, metrics_: list[str], judged: tuple[Limit, ...], *, few: bool, blocked: int
+    ) -> Literal["", "late ticks", "few examined"]:
+        """Return the one kind of reason that explains an inconclusive result; empty when there are others."""
+        doubtful = [
+            self.measured.get(metric)
+            for metric, limit in zip(metrics_, judged, strict=True)
+            if limit.verdict is Verdict.INCONCLUSIVE
+        ]
+        if blocked > few or not all(measure is not None and measure.late_ticks for measure in doubtful):
+            return ""
+        return "few examined" if few else "late ticks"
 
     def _limit(self, limits: type[Any], metric: str, limit: float, origin: str) -> Limit:
         measure = self.measured.get(metric)

@@ -83,7 +83,8 @@ class LatencyCheck:
         }
         if latency.size:
             builder.measured = {
-                metric: Measure(least, most) for metric, least, most in zip(_QUANTILES, proven, quantiles, strict=True)
+                metric: Measure(least, most, late_ticks=True)
+                for metric, least, most in zip(_QUANTILES, proven, quantiles, strict=True)
             }
             builder.findings = _findings(history, limits, rows, lasting, builder.measured)
             builder.reasons = [

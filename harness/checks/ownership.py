@@ -90,7 +90,9 @@ class OwnershipCheck:
                 max((item.possible_ns for item in overlaps), default=0),
             ),
             "unowned_ns_max": Measure(
-                max((item.proven_ns for item in gaps), default=0), max((item.possible_ns for item in gaps), default=0)
+                max((item.proven_ns for item in gaps), default=0),
+                max((item.possible_ns for item in gaps), default=0),
+                late_ticks=True,
             ),
             "outside_max": Measure.exact(outside.size),
             "zombie_commits_max": Measure.exact(len(zombies)),

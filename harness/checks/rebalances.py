@@ -88,6 +88,7 @@ class RebalancesCheck:
             "length_ns_max": Measure(
                 max((length(subtract([span], machine)) for span in spans), default=0),
                 max((high - low for low, high in spans), default=0),
+                late_ticks=True,
             ),
             "unfinished_max": Measure(0, max(len(unfinished), 1)) if doubt else Measure.exact(len(unfinished)),
         }

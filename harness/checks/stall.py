@@ -120,7 +120,7 @@ class StallCheck:
             cause = metric.removesuffix("_ns_max")
             proven = max((item.proven[cause] for item in judged), default=0)
             possible = max((item.possible[cause] for item in judged), default=0)
-            builder.measured[metric] = Measure(proven, possible)
+            builder.measured[metric] = Measure(proven, possible, late_ticks=True)
             limit = getattr(limits, metric)
             if limit is None:
                 continue

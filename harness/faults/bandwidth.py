@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
-from harness.faults.kit.link_evidence import rate_bytes_per_s
+from harness.faults.kit.link_evidence import lack, rate_bytes_per_s
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
+from harness.result import Lack
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import BYTE_RATE, ByteRate
@@ -50,17 +51,23 @@ class Bandwidth(LinkToxic[BandwidthOptions]):
         proven = before is not None and during is not None and before >= _SLOWER * limit and during <= _OVER * limit
         observed = f"before {_format_rate(before)}, during {_format_rate(during)}"
         required = f"at most {_OVER:g} × {BYTE_RATE.brief(limit)}, and at least {_SLOWER} × as much before"
-        yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
+        slow = during is None or during <= _OVER * limit
+        lacks = self._lack(channel, self.span.before, self.span.during) if slow else ""
+        yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required, lacks)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether data comes through much faster again."""
         limit, after = self.options.rate_bytes_per_s, self._rate(channel, self.span.after)
         proven = after is not None and after >= _SLOWER * limit
         required = f"at least {_SLOWER} × {BYTE_RATE.brief(limit)}"
-        yield evidence.sentence("healing", link, self._probe(channel), proven, _format_rate(after), required)
+        lacks = self._lack(channel, self.span.after)
+        yield evidence.sentence("healing", link, self._probe(channel), proven, _format_rate(after), required, lacks)
 
     def _probe(self, channel: str) -> str:
         return f"{self._size} bytes through {channel}"
+
+    def _lack(self, channel: str, *windows: Window | None) -> Lack:
+        return lack(self.context, self.extra_probe(channel), *windows)
 
     def _rate(self, channel: str, window: Window | None) -> int | None:
         size = self._size * len(self.streams)

@@ -17,6 +17,7 @@ from harness.faults.kit.outages import Outages
 from harness.history.events import Event
 from harness.history.record import Break
 from harness.registry import Registry
+from harness.result import Lack
 from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import Identity, Link, Pausable
 from harness.runtime.contract import ProxyControl, RunNode
@@ -36,6 +37,7 @@ class Evidence:
         probe: What was looked at.
         proven: It shows what is required.
         observed, required: Sentences with values.
+        lacks: What was too little to judge by, on a machine without the CPU time for it; see ``Lack``.
     """
 
     stage: Stage
@@ -44,6 +46,7 @@ class Evidence:
     proven: bool
     observed: str
     required: str
+    lacks: Lack = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

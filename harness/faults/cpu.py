@@ -154,6 +154,8 @@ class Cpu(HealingFault[CpuOptions]):
             f"limit {shown}{used}, throttled in {account.throttled} of {account.periods} periods for "
             f"{format_ns(account.throttled_ns)}, weight {account.weight:g} (before: {self._weights[name]:g})",
             f"limit at most {limit:.3g} cores, throttled in at least {_THROTTLED_MIN} periods",
+            # The limit is in force, and the node was not given the time to reach it.
+            "periods" if limited and not account.throttled else "",
         )
 
 

@@ -9,8 +9,9 @@ from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
-from harness.faults.kit.link_evidence import length_ns
+from harness.faults.kit.link_evidence import lack, length_ns
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
+from harness.result import Lack
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import BYTES, Bytes, Duration, format_ns
@@ -57,7 +58,8 @@ class Slicer(LinkToxic[SlicerOptions]):
         proven = before is not None and during is not None and during - before >= least
         observed = f"before {evidence.format_median(before)}, during {evidence.format_median(during)}"
         required = f"at least {format_ns(least)} longer than before"
-        yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required)
+        lacks = self._lack(channel, self.span.before, self.span.during) if during is None or during >= least else ""
+        yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required, lacks)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether much data takes as long as before."""
@@ -66,13 +68,17 @@ class Slicer(LinkToxic[SlicerOptions]):
         proven = before is not None and after is not None and after - before <= most
         observed = f"before {evidence.format_median(before)}, after {evidence.format_median(after)}"
         required = f"within {format_ns(most)} of before"
-        yield evidence.sentence("healing", link, self._probe(channel), proven, observed, required)
+        lacks = self._lack(channel, self.span.before, self.span.after)
+        yield evidence.sentence("healing", link, self._probe(channel), proven, observed, required, lacks)
 
     def _probe(self, channel: str) -> str:
         return f"{probe_bytes(self.options)} bytes through {channel}"
 
     def _length(self, channel: str, window: Window | None) -> int | None:
         return length_ns(self.context, self.extra_probe(channel), window)
+
+    def _lack(self, channel: str, *windows: Window | None) -> Lack:
+        return lack(self.context, self.extra_probe(channel), *windows)
 
 
 def probe_bytes(options: SlicerOptions) -> int:

@@ -9,8 +9,9 @@ from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
-from harness.faults.kit.link_evidence import length_ns
+from harness.faults.kit.link_evidence import lack, length_ns
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic
+from harness.result import Lack
 from harness.scenario.plugins import FaultSpec
 from harness.units import Duration, format_ns
 
@@ -42,17 +43,22 @@ class SlowClose(LinkToxic[SlowCloseOptions]):
         proven = before is not None and during is not None and during - before >= least
         observed = f"before {_format_length(before)}, during {_format_length(during)}"
         required = f"at least {format_ns(least)} longer than before"
-        yield evidence.sentence("effect", link, _probe(channel), proven, observed, required)
+        lacks = self._lack(channel, self.span.before, self.span.during) if during is None or during >= least else ""
+        yield evidence.sentence("effect", link, _probe(channel), proven, observed, required, lacks)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether it ends at once again."""
         after, most = self._length(channel, self.span.after), self.options.delay_ns // 2
         proven = after is not None and after <= most
         required = f"within {format_ns(most)}"
-        yield evidence.sentence("healing", link, _probe(channel), proven, _format_length(after), required)
+        lacks = self._lack(channel, self.span.after)
+        yield evidence.sentence("healing", link, _probe(channel), proven, _format_length(after), required, lacks)
 
     def _length(self, channel: str, window: Window | None) -> int | None:
         return length_ns(self.context, self.extra_probe(channel), window)
+
+    def _lack(self, channel: str, *windows: Window | None) -> Lack:
+        return lack(self.context, self.extra_probe(channel), *windows)
 
 
 def _probe(channel: str) -> str:

@@ -13,8 +13,10 @@ from typing import Any, Final
 from harness.history import old_events, typed
 from harness.history.events import EVENTS, Event
 
-VERSION: Final = 2
-"""Of the form that is written. Version 1 named no version, and did not say what a fault does."""
+VERSION: Final = 3
+"""Of the form that is written. Version 1 named no version, and did not say what a fault does; until version 2 evidence
+did not say what it lacks.
+"""
 
 
 def to_line(event: Event) -> bytes:
@@ -45,4 +47,6 @@ def from_json(content: object, source: str = "") -> Event:
         raise ValueError(f"its kind {content.get('kind')!r} is unknown")
     if version == old_events.VERSION:
         given = old_events.translated(kind, {"source": source} | given)
+    elif version < VERSION:
+        given = old_events.translated_2(kind, given)
     return typed.read(kind, given)

@@ -27,6 +27,7 @@ from harness.history.worker_events import (
     StatsEvent,
     WorkerEvent,
 )
+from harness.result import Lack
 
 __all__ = [
     "EVENTS",
@@ -114,6 +115,7 @@ class EvidenceEvent(Event):
         target, probe: Where was looked, and how.
         proven: It was as required.
         observed, required: Sentences.
+        lacks: What was too little to judge by, on a starved machine: ``round trips`` or ``periods``; else empty.
     """
 
     kind: ClassVar[str] = "evidence"
@@ -124,6 +126,7 @@ class EvidenceEvent(Event):
     proven: bool
     observed: str
     required: str
+    lacks: Lack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

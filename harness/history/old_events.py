@@ -1,7 +1,7 @@
-"""Events of version 1, as run directories recorded before hold them: their fields in the form of today.
+"""Events of versions 1 and 2, as run directories recorded before hold them: their fields in the form of today.
 
 Owns what was left unsaid then. What a fault does was known by its kind alone: this is the one place that knows kinds of
-faults by name, and only those of that time. Must never be asked of an event that names its version.
+faults by name, and only those of that time. Must never be asked of an event of today's version.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from harness.history.events import Event, FaultEvent, GroupEvent, OwnershipEvent
+from harness.history.events import Event, EvidenceEvent, FaultEvent, GroupEvent, OwnershipEvent
 
 VERSION: Final = 1
 
@@ -58,7 +58,7 @@ _EFFECTS: Final = {
     "departures": 0,
 }
 
-_LATER: Final = frozenset({*_EFFECTS, "whole"})
+_LATER: Final = frozenset({*_EFFECTS, "whole", "lacks"})
 """Fields that version 1 had not: a line with one of them has lost its version."""
 
 _ABSENT: Final[Mapping[str, Any]] = {
@@ -100,7 +100,7 @@ def translated(kind: type[Event], given: Mapping[str, Any]) -> dict[str, Any]:
     """
     if later := sorted(_LATER & given.keys()):
         raise ValueError(f"it has {', '.join(later)}, which version {VERSION} had not")
-    fields = dict(given)
+    fields = translated_2(kind, given)
     if issubclass(kind, FaultEvent):
         fields |= {**_EFFECTS, **OLD_FAULT_KINDS.get(str(fields.get("fault_kind")), _NOTHING)}
     elif issubclass(kind, OwnershipEvent):
@@ -113,6 +113,19 @@ def translated(kind: type[Event], given: Mapping[str, Any]) -> dict[str, Any]:
         if field.name in _ABSENT:
             fields.setdefault(field.name, _ABSENT[field.name])
     return fields
+
+
+def translated_2(kind: type[Event], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event of version 2 in the form of today.
+
+    Raises:
+        ValueError: It has a field that only the form of today has.
+    """
+    if not issubclass(kind, EvidenceEvent):
+        return dict(given)
+    if "lacks" in given:
+        raise ValueError("it has lacks, which version 2 had not")
+    return {**given, "lacks": ""}
 
 
 def _members(told: Any) -> Any:

@@ -22,7 +22,7 @@ from harness.history.events import EvidenceEvent, FaultEvent
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.judging.series import timeline_of
-from harness.judging.weaknesses import blocking_reasons, weakening_reasons
+from harness.judging.weaknesses import blocking_reasons, machine_trouble, weakening_reasons
 from harness.result import EvidenceItem, FaultResult, RunResult, Usage
 from harness.scenario.model import Plan, PlannedFault
 from harness.scenario.trigger import in_words
@@ -48,8 +48,10 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
     window = history.window("faults")
     zero_ns = None if window is None else window[0]
     faults = tuple(_fault(fault, history, zero_ns or 0) for fault in plan.timeline)
-    blocking = tuple(blocking_reasons(plan, history, record, faults))
-    weaknesses = (*blocking, *weakening_reasons(history, faults))
+    machine = machine_trouble(plan, history)
+    reasons = tuple(blocking_reasons(plan, history, record, faults, machine))
+    blocking = tuple(reason.sentence for reason in reasons)
+    weaknesses = (*blocking, *weakening_reasons(history, faults, machine))
     verdict = Verdict.worst(
         [result.verdict for result in checks if result.expected] + [Verdict.INCONCLUSIVE] * bool(blocking)
     )
@@ -66,6 +68,8 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
         faults=faults,
         weaknesses=weaknesses,
         blocking=blocking,
+        blocking_causes=tuple(reason.cause for reason in reasons),
+        machine=machine,
         allowed=history.facts.allowed,
         counts=_counts(history),
         timings_ns=timings,
@@ -185,6 +189,7 @@ def _evidence(event: EvidenceEvent) -> EvidenceItem:
         proven=event.proven,
         observed=event.observed,
         required=event.required,
+        lacks="" if event.proven else event.lacks,
     )
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from harness.checks.analysis.group import unnamed_states
 from harness.checks.base import plural
+from harness.clock import NS_PER_S
 from harness.engine.engine import RunRecord
 from harness.history.events import ErrorEvent, MachineEvent, ProofEvent
 from harness.history.read import History
-from harness.result import FaultResult
+from harness.result import BlockingCause, FaultResult, MachineTrouble
 from harness.scenario.model import Plan
 from harness.units import format_ns
 
@@ -27,36 +29,76 @@ _SHORT_SHARE = 0.7
 """From this share of the time on, a limit on time may have been missed for the machine's sake."""
 
 
-def blocking_reasons(plan: Plan, history: History, record: RunRecord, faults: Iterable[FaultResult]) -> Iterable[str]:
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """What makes a pass impossible.
+
+    Attributes:
+        sentence: For people.
+        cause: What of the machine alone explains it; empty when something else does.
+    """
+
+    sentence: str
+    cause: BlockingCause = ""
+
+
+def blocking_reasons(
+    plan: Plan, history: History, record: RunRecord, faults: Iterable[FaultResult], machine: MachineTrouble
+) -> Iterable[Blocking]:
     """Yield everything that makes a pass impossible, whatever the checks say."""
     if record.error:
-        yield f"the run did not complete: {record.error.splitlines()[0]}"
-    yield from record.problems
+        yield Blocking(f"the run did not complete: {record.error.splitlines()[0]}")
+    yield from map(Blocking, record.problems)
     for fault in faults:
         if not fault.proven:
-            yield f"fault {fault.id} is not proven: {_unproven(fault)}"
+            yield Blocking(f"fault {fault.id} is not proven: {_unproven(fault)}", _cause(fault))
     proofs = [event for event in history.of_kind(ProofEvent) if event.proof == "no-bypass"]
     if not proofs or not all(event.proven for event in proofs):
-        yield "no proof that all client traffic went through Toxiproxy"
+        yield Blocking("no proof that all client traffic went through Toxiproxy")
     if record.drain and not record.error:
-        yield f"drain incomplete: {record.drain}"
-    yield from history.missing
+        yield Blocking(f"drain incomplete: {record.drain}")
+    yield from map(Blocking, history.missing)
     if not record.error and history.window("end") is None:
-        yield "the engine's events end before the run did"
+        yield Blocking("the engine's events end before the run did")
     if unnamed := unnamed_states(history):
-        yield unnamed
+        yield Blocking(unnamed)
     monitor = next((view for view in history.journals if view.role == "monitor"), None)
     if monitor is None or not monitor.records.size:
-        yield "the monitor recorded nothing: stalls of the machine and outages are unknown"
-    yield from _idle(plan, history)
+        yield Blocking("the monitor recorded nothing: stalls of the machine and outages are unknown")
+    yield from _idle(plan, history, machine)
 
 
-def weakening_reasons(history: History, faults: Iterable[FaultResult]) -> Iterable[str]:
+def weakening_reasons(history: History, faults: Iterable[FaultResult], machine: MachineTrouble) -> Iterable[str]:
     """Yield everything else that a reader of the verdict should know."""
     yield from history.notes
-    yield from _machine(history)
+    yield from _machine(machine)
     yield from _lateness(faults)
     yield from _client_errors(history)
+
+
+def machine_trouble(plan: Plan, history: History) -> MachineTrouble:
+    """Return what the monitor saw of the machine itself."""
+    workload, stalls = plan.workload, history.machine_stalls()
+    windows = [window for window in (history.window("warmup"), history.window("faults")) if window is not None]
+    start, end = (windows[0][0], windows[-1][1]) if windows else (0, 0)
+    planned_ns = workload.warmup_ns + workload.duration_ns
+    sent_ns = round(int(history.index.sends.t.size) / workload.rate_per_s * NS_PER_S)
+    shares = [event.short_ns / max(1, event.of_ns) for event in history.of_kind(MachineEvent)]
+    return MachineTrouble(
+        late_ticks=len(stalls),
+        late_ns=sum(stall.end_ns - stall.start_ns for stall in stalls),
+        workload_late_ns=sum(max(0, min(stall.end_ns, end) - max(stall.start_ns, start)) for stall in stalls),
+        unsent_ns=max(0, planned_ns - sent_ns),
+        cpu_short=min(1.0, max(shares, default=-1.0)),
+    )
+
+
+def _cause(fault: FaultResult) -> BlockingCause:
+    """Return what of the machine explains that a fault is not proven: then it explains all that is not."""
+    lacking = {item.lacks for item in fault.evidence if not item.proven}
+    if "" in lacking or {item.stage for item in fault.evidence} != {"effect", "healing"} or fault.healed_at_ns is None:
+        return ""
+    return "too few round trips" if "round trips" in lacking else "no periods" if lacking else ""
 
 
 def _unproven(fault: FaultResult) -> str:
@@ -69,13 +111,14 @@ def _unproven(fault: FaultResult) -> str:
     return f"no evidence of {' or '.join(sorted({'effect', 'healing'} - seen)) or 'anything'}"
 
 
-def _idle(plan: Plan, history: History) -> Iterable[str]:
-    """Yield a sentence when too little of the workload was sent for the guarantees to mean anything."""
+def _idle(plan: Plan, history: History, machine: MachineTrouble) -> Iterable[Blocking]:
+    """Yield a reason when too little of the workload was sent for the guarantees to mean anything."""
     workload = plan.workload
     due = workload.rate_per_s * (workload.warmup_ns + workload.duration_ns) / 1e9
     sent = int(history.index.sends.t.size)
     if sent < due * _SENT_SHARE_MIN:
-        yield f"producers sent only {sent:,} of {due:,.0f} messages due (at least {_SENT_SHARE_MIN:.0%} needed)"
+        text = f"producers sent only {sent:,} of {due:,.0f} messages due (at least {_SENT_SHARE_MIN:.0%} needed)"
+        yield Blocking(text, "late ticks" if machine.starved_producers else "")
 
 
 def _client_errors(history: History) -> Iterable[str]:
@@ -90,17 +133,11 @@ def _client_errors(history: History) -> Iterable[str]:
         yield f"clients saw {message!r} {plural(count, 'time')}"
 
 
-def _machine(history: History) -> Iterable[str]:
-    stalls = history.machine_stalls()
-    total = sum(stall.end_ns - stall.start_ns for stall in stalls)
-    if total:
-        yield f"this machine stalled {plural(len(stalls), 'time')} ({format_ns(total)} in total)"
-    for event in history.of_kind(MachineEvent):
-        share = event.short_ns / max(1, event.of_ns)
-        if share >= _SHORT_SHARE:
-            yield (
-                f"{CPU_CONTENTION} on this machine: for {min(share, 1.0):.0%} of the run some process waited for a CPU"
-            )
+def _machine(seen: MachineTrouble) -> Iterable[str]:
+    if seen.late_ns:
+        yield f"this machine stalled {plural(seen.late_ticks, 'time')} ({format_ns(seen.late_ns)} in total)"
+    if seen.cpu_short >= _SHORT_SHARE:
+        yield f"{CPU_CONTENTION} on this machine: for {seen.cpu_short:.0%} of the run some process waited for a CPU"
 
 
 def _lateness(faults: Iterable[FaultResult]) -> Iterable[str]:

@@ -39,8 +39,8 @@ _WORDS = frozenset(
 _OF_THE_JUDGEMENT = frozenset({"run_dir", "reproduce", "judge", "beyond_declared", "harness", "usage"})
 """Keys that say where, how fast, by which release and with what use of the machine a run was judged."""
 
-_LATER = frozenset({"meaning", "epoch_copies"})
-"""Keys of pictures and measures that the recorded results do not have yet."""
+_LATER = frozenset({"meaning", "epoch_copies", "blocking_causes", "machine", "doubt", "lacks"})
+"""Keys of pictures, measures and causes that the recorded results do not have yet."""
 
 _LATER_LIMITS = frozenset({"epoch_copies_max"})
 """Limits likewise."""

@@ -10,6 +10,7 @@ from harness.clock import NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample, Stage
 from harness.faults.kit.lifetime import BASELINE_NS
 from harness.history.record import Break
+from harness.result import Lack
 from harness.runtime.base import Identity
 from harness.units import format_ns
 
@@ -28,6 +29,15 @@ def shortest_ns(samples: Sequence[Sample]) -> int | None:
     """Return the length of the shortest successful round trip; None when there are fewer than ``SAMPLES_MIN``."""
     lengths = [sample.length_ns for sample in samples if sample.ok]
     return min(lengths) if len(lengths) >= SAMPLES_MIN else None
+
+
+def lack(*looks: Sequence[Sample], least: int = SAMPLES_MIN) -> Lack:
+    """Return ``round trips`` when one of the looks has fewer than ``least`` and none of them failed; else nothing.
+
+    A round trip that failed was made: what it found is the target's doing, not the machine's.
+    """
+    few = any(len(samples) < least for samples in looks)
+    return "round trips" if few and all(sample.ok for samples in looks for sample in samples) else ""
 
 
 def baseline(context: FaultContext, target: str, applied_ns: int) -> Sequence[Sample]:
@@ -55,11 +65,13 @@ def slowed(
         and least_before <= least_ns // 2 < least_ns <= least_during
     )
     added, half = format_ns(least_ns), format_ns(least_ns // 2)
+    proven, not_slow = grown or floor, during is not None and during < least_ns
     return Evidence(
         stage="effect",
         target=target,
         probe=_round_trip(through or "the link"),
-        proven=grown or floor,
+        proven=proven,
+        lacks="" if proven or not_slow else lack(earlier, later),
         observed=f"before {format_median(before, least_before)}, during {format_median(during, least_during)}",
         required=f"median round trip ≥ {added} above baseline (or: every round trip ≥ {added}, baseline had one ≤ "
         f"{half})",
@@ -80,15 +92,18 @@ def recovered(
     Or whether one took less than half of ``least_ns``, which each would take at least if anything were left of the
     fault.
     """
-    before = median_ns(baseline(context, through or target, applied_ns))
+    earlier = baseline(context, through or target, applied_ns)
+    before = median_ns(earlier)
     last = context.probes.samples(through or target, healed_ns)[-5:]
     after, least_after = median_ns(last), shortest_ns(last)
     back = before is not None and after is not None and after - before <= tolerance_ns
+    proven = back or (least_after is not None and least_after <= least_ns // 2)
     return Evidence(
         stage="healing",
         target=target,
         probe=_round_trip(through),
-        proven=back or (least_after is not None and least_after <= least_ns // 2),
+        proven=proven,
+        lacks="" if proven else lack(earlier, last),
         observed=f"before {format_median(before)}, after {format_median(after, least_after)}",
         required=f"median round trip within {format_ns(tolerance_ns)} of before, or one of {format_ns(least_ns // 2)} "
         "at most",
@@ -112,6 +127,7 @@ def interrupted(
         proven=failed > 0,
         observed=f"{failed} of {len(samples)} {'were cut' if cut else 'failed'}",
         required="at least one is cut" if cut else "at least one fails",
+        lacks="" if samples else "round trips",
     )
 
 
@@ -136,6 +152,7 @@ def reachable(context: FaultContext, target: str, healed_ns: int, through: str =
         target=target,
         probe=_round_trip(through),
         proven=len(samples) == SAMPLES_MIN and succeeded == SAMPLES_MIN,
+        lacks=lack(samples),
         observed=f"{succeeded} of the last {len(samples)} succeeded",
         required=f"the last {SAMPLES_MIN} succeed",
     )
@@ -155,9 +172,19 @@ def running(context: FaultContext, worker: str, before: Identity | None, stage: 
     )
 
 
-def sentence(stage: Stage, target: str, probe: str, proven: bool, observed: str, required: str) -> Evidence:
-    """Return evidence from plain values."""
-    return Evidence(stage=stage, target=target, probe=probe, proven=proven, observed=observed, required=required)
+def sentence(
+    stage: Stage, target: str, probe: str, proven: bool, observed: str, required: str, lacks: Lack = ""
+) -> Evidence:
+    """Return evidence from plain values; what is proven lacks nothing."""
+    return Evidence(
+        stage=stage,
+        target=target,
+        probe=probe,
+        proven=proven,
+        observed=observed,
+        required=required,
+        lacks="" if proven else lacks,
+    )
 
 
 def format_median(value_ns: int | None, least_ns: int | None = None) -> str:

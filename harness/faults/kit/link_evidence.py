@@ -13,6 +13,7 @@ from harness.faults.base import Evidence, FaultContext, Sample
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import FaultSpan, Window
 from harness.history.record import Break
+from harness.result import Lack
 from harness.units import format_ns
 
 _WORDS = {Break.SILENT: "without an answer", Break.CUT: "cut", Break.REFUSED: "refused"}
@@ -31,6 +32,7 @@ def silent(context: FaultContext, target: str, span: FaultSpan, through: str) ->
     ]
     silences = sum(sample.broken is Break.SILENT for sample in ended)
     return Evidence(
+        lacks="round trips" if span.acting_ns and not ended else "",
         stage="effect",
         target=target,
         probe=f"round trip through {name}",
@@ -46,6 +48,7 @@ def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> E
     ended = context.probes.samples(name, span.acting_ns, span.heal_ns) if span.acting_ns else []
     failed = sum(sample.broken in (Break.CUT, Break.REFUSED) for sample in ended)
     return Evidence(
+        lacks="round trips" if span.acting_ns and failed == len(ended) < evidence.SAMPLES_MIN else "",
         stage="effect",
         target=target,
         probe=f"round trip through {name}",
@@ -105,6 +108,7 @@ def still_reachable(context: FaultContext, target: str, span: FaultSpan, through
     samples = [sample for sample in found if sample.end_ns > found[-1].end_ns - _RECENT_NS]
     succeeded = sum(sample.ok for sample in samples)
     return Evidence(
+        lacks=evidence.lack(samples) if span.acting_ns else "",
         stage="effect",
         target=target,
         probe=f"round trip through {name}",
@@ -112,6 +116,12 @@ def still_reachable(context: FaultContext, target: str, span: FaultSpan, through
         observed=f"{succeeded} of the last {len(samples)} succeeded",
         required=f"{evidence.SAMPLES_MIN} of the last {format_ns(_RECENT_NS)} succeed, so it is not cut off",
     )
+
+
+def lack(context: FaultContext, probe: str, *windows: Window | None) -> Lack:
+    """Return whether a probe made too few round trips in one of these windows; nothing where one is not known yet."""
+    looks = [context.probes.samples(probe, *window) for window in windows if window is not None]
+    return evidence.lack(*looks) if len(looks) == len(windows) else ""
 
 
 def length_ns(context: FaultContext, probe: str, window: Window | None) -> int | None:

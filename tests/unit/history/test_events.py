@@ -19,6 +19,7 @@ from harness.history.events import (
     BatchesEvent,
     DrainEvent,
     Event,
+    EvidenceEvent,
     FaultEvent,
     GroupEvent,
     GroupMember,
@@ -108,7 +109,7 @@ def test_a_log_stamps_time_and_writer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"version": VERSION + 1}, "its version is 3"),
+        ({"version": VERSION + 1}, f"its version is {VERSION + 1}"),
         ({"version": "2"}, "its version is '2'"),
         ({"version": True}, "its version is True"),
         ({"kind": "drains"}, "its kind 'drains' is unknown"),
@@ -182,6 +183,17 @@ def test_the_old_form_is_refused_too_where_it_lacks_what_counts(old: dict[str, A
 def test_a_line_of_today_that_lost_its_version_is_refused(kind: str, fields: dict[str, Any], later: str) -> None:
     with pytest.raises(ValueError, match=f"it has {later}, which version 1 had not"):
         from_json({"t": 4, "kind": kind} | fields)
+
+
+@pytest.mark.parametrize("version", [{}, {"version": 1}, {"version": 2}])
+def test_until_version_2_evidence_did_not_say_what_it_lacks(version: dict[str, int]) -> None:
+    old = {"t": 4, "kind": "evidence", "source": "engine", "fault": "f", "stage": "effect", "target": "n1"}
+    old |= {"probe": "round trip", "proven": False, "observed": "too few round trips", "required": "three"}
+    event = from_json(old | version)
+    assert isinstance(event, EvidenceEvent)
+    assert event.lacks == ""
+    with pytest.raises(ValueError, match=f"it has lacks, which version {version.get('version', 1)} had not"):
+        from_json(old | version | {"lacks": "round trips"})
 
 
 @pytest.mark.parametrize("name", FAULTS.names())

@@ -192,7 +192,7 @@ def test_a_torn_last_event_is_dropped_and_noted(run_dir: Path) -> None:
         '{"t": 1, "kind": "reprieve"}',
         '{"t": 1, "kind": "phase", "phase": "up", "but": "not quite"}',
         '{"t": 1, "version": 2, "source": "engine", "kind": "phase"}',
-        '{"t": 1, "version": 3, "source": "engine", "kind": "phase", "phase": "up"}',
+        '{"t": 1, "version": 4, "source": "engine", "kind": "phase", "phase": "up"}',
     ],
 )
 def test_a_damaged_event_in_the_middle_is_refused(run_dir: Path, line: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from support.history_builder import HistoryBuilder
+from support.in_memory import memory_plan
 
-from harness.judging.weaknesses import _machine
+from harness.judging.weaknesses import _machine, machine_trouble
 from harness.workload.monitor import short_of_cpu_ns
 
 
@@ -37,4 +38,4 @@ def test_what_is_laid_out_otherwise_tells_nothing(text: str, tmp_path: Path) -> 
 )
 def test_a_report_notes_it_from_70_percent_of_the_time_on(short: int, told: list[str]) -> None:
     builder = HistoryBuilder().lines([f"- 95 machine short_ns={short} of_ns=100"])
-    assert list(_machine(builder.history())) == told
+    assert list(_machine(machine_trouble(memory_plan().plan, builder.history()))) == told

@@ -18,6 +18,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 SHAPES: tuple[type, ...] = (
     result.RunResult,
     result.Usage,
+    result.MachineTrouble,
     result.FaultResult,
     result.EvidenceItem,
     result.ReportTimeline,

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jsonschema
 import numpy as np
@@ -31,6 +31,8 @@ def _strategy(kind: Any) -> st.SearchStrategy[Any]:
         return st.one_of(*(_strategy(member) for member in typing.get_args(kind)))
     if origin is tuple:
         return st.lists(_strategy(typing.get_args(kind)[0]), max_size=2).map(tuple)
+    if origin is Literal:
+        return st.sampled_from(typing.get_args(kind))
     if origin is not None and issubclass(origin, Mapping):
         return st.dictionaries(st.text(max_size=4), _strategy(typing.get_args(kind)[1]), max_size=2)
     if dataclasses.is_dataclass(kind):
