@@ -23,6 +23,7 @@ from harness.scenario.plugins import Vocabulary
 from harness.session.selection import Selected, replan
 from harness.session.session import run_one
 from harness.session.stopper import Stopper
+from harness.suites.again import why_again
 from harness.suites.messages import RunAnswer, RunRefusal, RunRequest, ended_of, request_of
 from harness.suites.pipes import AnswerPipe, CommandPipe, take_pipes
 
@@ -52,7 +53,7 @@ def main(parts: Parts | None = None, words: Vocabulary | None = None) -> None:
     stopper, reporter, began_ns = Stopper(), _Reporter(answers), monotonic_ns()
     threading.Thread(target=_listen, args=(commands, stopper, reporter.down), daemon=True, name="commands").start()
     result = run_one(item, request.runtime, Path(request.reports), reporter, parts, stopper=stopper)
-    answers.deliver(RunAnswer(result=ended_of(result, None, monotonic_ns() - began_ns)))
+    answers.deliver(RunAnswer(result=ended_of(result, why_again(result), monotonic_ns() - began_ns)))
 
 
 def _selected(request: RunRequest, words: Vocabulary | None) -> Selected:

@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from harness.report.sanitize import clean, clip
 from harness.result import RunResult, Usage
 from harness.suite_result import AgainCause
+from harness.suites.again import Again
 from harness.verdict import Verdict
 
 GO: Final = b'{"say": "go"}\n'
@@ -49,20 +50,6 @@ class RunRequest:
     digest: str
     runtime: str
     reports: str
-
-
-class Again(Protocol):
-    """Why a run may be made again."""
-
-    @property
-    def cause(self) -> AgainCause:
-        """What its record names."""
-        ...
-
-    @property
-    def detail(self) -> str:
-        """The sentence that names it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
