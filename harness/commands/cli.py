@@ -19,6 +19,7 @@ from harness.commands.options import EXIT_CODES
 from harness.errors import ExitCode, HarnessError
 
 COMMANDS = (
+    "baseline",
     "check",
     "checks",
     "clean",

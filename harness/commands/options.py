@@ -40,3 +40,33 @@ def pairs(words: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"--variant takes PATH=VALUE, not {word!r}")
         found[path] = value
     return found
+
+
+def _share(context: click.Context, parameter: click.Parameter, value: str) -> float:
+    """Return a share such as ``25%`` as a number."""
+    from harness.units import RATIO  # noqa: PLC0415  commands load only what they need
+
+    try:
+        return float(RATIO.parse(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
+baseline_option = click.option(
+    "--baseline",
+    "baseline_text",
+    metavar="NAME|last:N",
+    help="Compare times and rates with stored runs of the same plans: a named baseline, or each plan's last N nights "
+    "(at least 5). A regression fails; what cannot be compared is inconclusive.",
+)
+tolerance_option = click.option(
+    "--tolerance",
+    callback=_share,
+    metavar="SHARE",
+    default="25%",
+    show_default=True,
+    help="By how much of the baseline's median a measure may be worse.",
+)
+baseline_optional_option = click.option(
+    "--baseline-optional", "optional", is_flag=True, help="What cannot be compared with the baseline does not count."
+)

@@ -14,7 +14,16 @@ from typing import Any, Final
 from harness.errors import ExitCode, UsageError, suite_exit_code
 from harness.report import derived
 from harness.report.sanitize import clean, clip
-from harness.suite_result import SUITE_VERSION, SuiteEntry, SuiteResult, plan_digest, race_decided, race_of, suite_code
+from harness.suite_result import (
+    SUITE_VERSION,
+    SuiteEntry,
+    SuiteResult,
+    baseline_code,
+    plan_digest,
+    race_decided,
+    race_of,
+    suite_code,
+)
 from harness.verdict import Verdict
 
 SUITE_FILE: Final = "suite.json"
@@ -159,6 +168,13 @@ def _of_whole(result: SuiteResult) -> Iterator[str]:
         fits = shown == least or bool(result.shard and shown == ExitCode.PASS)  # a shard may have nothing to do
     if not fits:
         yield f"exit code {shown} hides {int(least)}, which its runs give"
+    compared = baseline_code(result.baseline)
+    if suite_exit_code([compared, shown]) != shown:
+        yield f"exit code {shown} hides {int(compared)}, which the comparison with its baseline gives"
+    if result.baseline is not None and result.baseline.plans:
+        worst = Verdict.worst(plan.verdict for plan in result.baseline.plans)
+        if result.baseline.verdict is not worst:
+            yield f"the baseline's verdict is {result.baseline.verdict.value}, but its plans give {worst.value}"
     if result.shard and not _is_shard(result.shard):
         yield f"{result.shard!r} is no shard such as 2/4"
     if result.shard and not result.cost_digest:

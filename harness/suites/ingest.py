@@ -15,7 +15,7 @@ from harness.report.serialize import from_json
 from harness.report.suite_json import SUITE_FILE
 from harness.report.suite_json import from_json as from_suite_json
 from harness.result import RunResult
-from harness.suite_result import SuiteEntry
+from harness.suite_result import SuiteEntry, SuiteResult
 from harness.suites.rows import NO_SUITE, Packing, SuitePlace
 from harness.suites.store import Store
 
@@ -90,13 +90,28 @@ def read_result(path: Path) -> RunResult:
         raise UsageError(f"{relative(path)} is not UTF-8 text") from error
 
 
+def read_suite(folder: Path) -> SuiteResult:
+    """Return what the ``suite.json`` of a folder says.
+
+    Raises:
+        UsageError: There is none, or it is damaged or contradicts itself.
+    """
+    path = folder / SUITE_FILE
+    try:
+        return from_suite_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{relative(folder)} holds no {SUITE_FILE}", hint="name the folder of a suite") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{relative(path)} is not UTF-8 text") from error
+
+
 def places_of(path: Path) -> dict[Path, SuitePlace]:
     """Return run directory → its place, of a ``suite.json``; executions that were made again are among them.
 
     Raises:
         UsageError: It is damaged or contradicts itself.
     """
-    suite = from_suite_json(path.read_text(encoding="utf-8"))
+    suite = read_suite(path.parent)
     found = {}
     for entry in suite.entries:
         if entry.state != "ended":

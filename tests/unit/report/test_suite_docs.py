@@ -20,6 +20,9 @@ SHAPES: tuple[type, ...] = (
     suite_result.Cost,
     suite_result.PlannedRun,
     suite_result.SuitePart,
+    suite_result.BaselineResult,
+    suite_result.PlanComparison,
+    suite_result.MeasureChange,
 )
 ELSEWHERE = {"Usage", "Verdict"}
 """Shapes that docs/result.md describes."""
