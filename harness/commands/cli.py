@@ -25,6 +25,7 @@ COMMANDS = (
     "clean",
     "doctor",
     "explain",
+    "export",
     "faults",
     "fetch",
     "images",
@@ -32,6 +33,7 @@ COMMANDS = (
     "schema",
     "store",
     "suite",
+    "trends",
     "validate",
 )
 """Name of each command, and of the module of this package that defines it under the same name."""
