@@ -21,6 +21,20 @@ reports_option = click.option(
 )
 paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 seed_option = click.option("--seed", type=int, help="Use this seed instead of each scenario's own.")
+annotations_option = click.option(
+    "--annotations",
+    type=click.Choice(["auto", "github", "none"]),
+    default="auto",
+    show_default=True,
+    help="Print what did not pass as annotations, at lines of the scenarios. auto: where GitHub Actions runs this.",
+)
+summary_option = click.option(
+    "--summary",
+    type=click.Path(path_type=Path),
+    envvar="GITHUB_STEP_SUMMARY",
+    show_envvar=True,
+    help="Append a summary in Markdown to this file.",
+)
 store_option = click.option(
     "--store",
     "store_file",

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from pathlib import Path
 
 import click
 
-from harness.commands.options import EXIT_CODES, pairs, paths_argument, reports_option, seed_option
+from harness.commands.options import (
+    EXIT_CODES,
+    annotations_option,
+    pairs,
+    paths_argument,
+    reports_option,
+    seed_option,
+    summary_option,
+)
+from harness.errors import ExitCode, UnfitEnvironmentError, suite_exit_code
 from harness.runtime.contract import RUNTIMES
 
 
@@ -28,6 +39,8 @@ from harness.runtime.contract import RUNTIMES
 )
 @reports_option
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write one JUnit XML file of all runs.")
+@annotations_option
+@summary_option
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON on stdout instead of text.")
 def run(
     paths: tuple[Path, ...],
@@ -39,6 +52,8 @@ def run(
     runtime: str,
     reports: Path,
     junit: Path | None,
+    annotations: str,
+    summary: Path | None,
     as_json: bool,
 ) -> int:
     """Run scenarios on real brokers and judge them.
@@ -49,6 +64,7 @@ def run(
     from harness.report.summary import render_summary  # noqa: PLC0415
     from harness.report.terminal import TerminalListener, consoles  # noqa: PLC0415
     from harness.session import session  # noqa: PLC0415
+    from harness.session.ci import show_runs_in_ci  # noqa: PLC0415
     from harness.session.selection import select  # noqa: PLC0415
 
     selected = select(paths, tags=tags, wanted=pairs(wanted), seed=seed)
@@ -56,10 +72,23 @@ def run(
     with TerminalListener(progress, None if as_json else verdict) as listener:
         results = session.run_all(selected, repeat=repeat, runtime=runtime, reports=reports, listener=listener)
     code, races = session.exit_code(results, selected), session.races_of(results, selected)
-    if junit is not None:
-        write_junit(results, junit)
     if as_json:
         click.echo(session.results_json(results, code, races))
     elif len(results) > 1:
         render_summary(results, verdict, code, [race.sentence for race in races])
+    try:
+        if junit is not None:
+            write_junit(results, junit)
+        show_runs_in_ci(
+            results,
+            code,
+            selected,
+            annotations=annotations,
+            summary=summary,
+            echo=functools.partial(click.echo, err=True),
+            environ=os.environ,
+        )
+    except UnfitEnvironmentError as error:  # a report that cannot be written hides no failure
+        click.echo(f"error: {error}", err=True)
+        return suite_exit_code([code, ExitCode.ENVIRONMENT])
     return int(code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +12,15 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.core import ParameterSource
 
-from harness.commands.options import EXIT_CODES, pairs, reports_option, seed_option
-from harness.errors import ExitCode, UsageError
+from harness.commands.options import (
+    EXIT_CODES,
+    annotations_option,
+    pairs,
+    reports_option,
+    seed_option,
+    summary_option,
+)
+from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, suite_exit_code
 from harness.runtime.contract import RUNTIMES
 from harness.units import BYTES, DURATION, Unit
 
@@ -62,6 +71,8 @@ LAST: Final = "last"
 @click.option("--costs", type=click.Path(path_type=Path), help="File of costs, in place of those recorded here.")
 @reports_option
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write one JUnit XML file of the suite.")
+@annotations_option
+@summary_option
 @click.option("--json", "as_json", is_flag=True, help="Print suite.json on stdout instead of text.")
 def suite(
     names: tuple[str, ...],
@@ -84,6 +95,8 @@ def suite(
     costs: Path | None,
     reports: Path,
     junit: Path | None,
+    annotations: str,
+    summary: Path | None,
     as_json: bool,
 ) -> int:
     """Run many scenarios side by side within this machine's budget.
@@ -130,8 +143,8 @@ def suite(
                 result, folder = _start(choice, places, reports, means)
             else:
                 result, folder = resume(before, means), before
-    _report(result, folder, junit, None if as_json else out)
-    return result.exit_code
+    _report(result, folder, None if as_json else out)
+    return _write_reports(result, folder, junit, annotations, summary)
 
 
 def _require_one(wish: Wish, resumed: str | None) -> None:
@@ -203,19 +216,45 @@ def _resume(resumed: str, reports: Path, means: Means) -> tuple[SuiteResult, Sui
     return resume(folder, means), folder
 
 
-def _report(result: SuiteResult, folder: SuiteDir, junit: Path | None, out: Console | None) -> None:
-    """Write and print what came of a suite; ``out`` is None when JSON is wanted."""
-    from harness.report.suite_files import SuiteReports  # noqa: PLC0415
+def _report(result: SuiteResult, folder: SuiteDir, out: Console | None) -> None:
+    """Print what came of a suite; ``out`` is None when JSON is wanted."""
+    from rich.text import Text  # noqa: PLC0415
+
+    from harness.report.suite_files import PAGE_FILE  # noqa: PLC0415
     from harness.report.suite_json import to_json  # noqa: PLC0415
     from harness.report.suite_text import render_suite  # noqa: PLC0415
 
-    SuiteReports(folder.path).finish(result, junit)
     if out is None:
         click.echo(to_json(result), nl=False)
         return
     render_suite(result, out)
+    out.print(Text(f"Page     {folder.path / PAGE_FILE}"), soft_wrap=True)
     if not result.complete:
         out.print(f"to make what is missing: harness suite --resume {shlex.quote(str(folder.path))}")
+
+
+def _write_reports(
+    result: SuiteResult, folder: SuiteDir, junit: Path | None, annotations: str, summary: Path | None
+) -> ExitCode:
+    """Write what is read later; return the exit code: a report that cannot be written hides no failure."""
+    from harness.report.suite_files import SuiteReports  # noqa: PLC0415
+    from harness.report.suite_runs import read_run  # noqa: PLC0415
+    from harness.session.ci import show_in_ci  # noqa: PLC0415
+
+    try:
+        SuiteReports(folder.path).finish(result, junit)
+        show_in_ci(
+            result,
+            functools.partial(read_run, folder.path),
+            annotations=annotations,
+            summary=summary,
+            echo=functools.partial(click.echo, err=True),
+            environ=os.environ,
+        )
+    except UnfitEnvironmentError as error:
+        click.echo(f"error: {error}", err=True)
+        return suite_exit_code([result.exit_code, ExitCode.ENVIRONMENT])
+    return ExitCode(result.exit_code)
 
 
 def _quantity(option: str, text: str | None, unit: Unit) -> int | None:

@@ -63,6 +63,11 @@ def from_text(text: str, cls: type[T], *, noun: str, version: int, hint: str) ->
     return decoded
 
 
+def to_line(document: Any) -> str:
+    """Return a dataclass as JSON on one line (ASCII only, valid for strict parsers)."""
+    return json.dumps(plain(document), allow_nan=False)
+
+
 def schema_of(cls: type, *, title: str, version: int) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the documents whose root is ``cls``."""
     definitions: dict[str, Any] = {}
@@ -103,10 +108,12 @@ def descriptions(cls: type) -> dict[str, str]:
 
 def plain(value: Any) -> Any:
     """Return ``value`` in JSON's own types."""
+    if value is None or type(value) in {str, int, bool}:
+        return value
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {name: plain(getattr(value, name)) for name in _field_names(value.__class__)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -192,9 +199,19 @@ def _one_of(value: Any, known: tuple[Any, ...], place: str) -> Any:
 _hints = functools.cache(typing.get_type_hints)
 
 
+@functools.cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+@functools.cache
+def _init_fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:
+    return tuple(field for field in dataclasses.fields(cls) if field.init)
+
+
 def _decode_fields(cls: type, value: dict[str, Any], place: str) -> Any:
     hints = _hints(cls)
-    fields = [field for field in dataclasses.fields(cls) if field.init]
+    fields = _init_fields(cls)
     missing = [field.name for field in fields if field.name not in value and _required(field)]
     if missing:
         raise UsageError(f"{place} lacks {', '.join(missing)}")

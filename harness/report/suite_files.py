@@ -17,7 +17,6 @@ from harness.report.atomic import write_atomic
 from harness.report.files import JUNIT_FILE
 from harness.report.suite_excerpt import Excerpt, excerpt
 from harness.report.suite_html import EXCERPTS_MAX, REFRESH_S, render_suite_page
-from harness.report.suite_json import SUITE_FILE, to_json
 from harness.report.suite_junit import write_suite_junit
 from harness.report.suite_runs import read_run
 from harness.suite_result import SuiteEntry, SuiteResult
@@ -28,7 +27,7 @@ _SHARE: Final = 40
 
 
 class SuiteReports:
-    """Writes ``suite.json``, ``junit.xml`` and ``index.html`` of one suite.
+    """Writes ``junit.xml`` and ``index.html`` of one suite, next to its ``suite.json``.
 
     Args:
         folder: Of the suite; it exists.
@@ -66,7 +65,7 @@ class SuiteReports:
         return True
 
     def finish(self, result: SuiteResult, junit: Path | None = None) -> None:
-        """Write every report of a suite that ended, each whole or not at all; those for machines come first.
+        """Write the reports of a suite that ended, each whole or not at all; the one for machines comes first.
 
         Args:
             result: The suite.
@@ -75,7 +74,6 @@ class SuiteReports:
         Raises:
             UnfitEnvironmentError: The folder is not writable, or the disk is full.
         """
-        write_atomic(self._folder / SUITE_FILE, to_json(result))
         write_suite_junit(result, self._folder, self._folder / JUNIT_FILE)
         if junit is not None and junit.resolve() != (self._folder / JUNIT_FILE).resolve():
             write_suite_junit(result, self._folder, junit)

@@ -102,7 +102,7 @@ def render_suite_page(
         policy=_policy(script),
         script=Markup(script),  # noqa: S704  our own file
         patterns=PATTERNS,
-        name=clip(clean(result.name), 200),
+        name=clean(clip(result.name, 200)),
         facts=_facts(result),
         tally=_tally(result),
         red=list(_red_views(red[:_RED_MAX], names, excerpts)),
@@ -169,7 +169,7 @@ def _facts(result: SuiteResult) -> list[tuple[str, str]]:
         ("exit code", str(result.exit_code)),
         ("harness", result.harness),
     ]
-    return [(name, clip(clean(value), 200)) for name, value in facts if value]
+    return [(name, clean(clip(value, 200))) for name, value in facts if value]
 
 
 def _tally(result: SuiteResult) -> list[tuple[str, str, int]]:
@@ -192,13 +192,13 @@ def _red_views(
         ]
         yield RedView(
             name=names[entry.key],
-            title=clip(clean(entry.title), _TEXT_MAX),
+            title=clean(clip(entry.title, _TEXT_MAX)),
             status=_clipped(status, _TEXT_MAX),
             link=report_link(entry.run_dir),
-            facts=tuple((name, clip(clean(value), 200)) for name, value in facts if value),
+            facts=tuple((name, clean(clip(value, 200))) for name, value in facts if value),
             excerpt=found if isinstance(found, Excerpt) else None,
-            trouble=clip(clean(found), _TEXT_MAX) if isinstance(found, str) else "",
-            reproduce=clip(clean(entry.reproduce), 2 * _TEXT_MAX),
+            trouble=clean(clip(found, _TEXT_MAX)) if isinstance(found, str) else "",
+            reproduce=clean(clip(entry.reproduce, 2 * _TEXT_MAX)),
         )
 
 
@@ -224,7 +224,7 @@ def _again_views(result: SuiteResult, names: dict[str, str]) -> list[AgainView]:
             name=names[entry.key],
             link=report_link(entry.run_dir),
             cause=clip(words.made_again_text(entry), _TEXT_MAX),
-            first=clip(clean(entry.made_again.headline), _TEXT_MAX),
+            first=clean(clip(entry.made_again.headline, _TEXT_MAX)),
             first_link=report_link(entry.made_again.run_dir),
             now=status,
         )
@@ -255,7 +255,7 @@ def _cells(entry: SuiteEntry) -> tuple[tuple[str, str], ...]:
     memory = entry.usage.memory_peak_bytes if entry.usage is not None else None
     began = entry.began_ns
     return (
-        (clip(clean(entry.runtime), 20), ""),
+        (clean(clip(entry.runtime, 20)), ""),
         ("", "-1") if began is None else (words.time_text(began), str(began)),
         (words.time_text(entry.wall_ns), str(entry.wall_ns)) if entry.wall_ns else ("", "-1"),
         (words.time_text(entry.expected.wall_ns), str(entry.expected.wall_ns)),

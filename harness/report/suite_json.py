@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from harness.errors import ExitCode, UsageError, suite_exit_code
@@ -42,8 +43,15 @@ _CODES: Final = frozenset(
 
 
 def to_json(result: SuiteResult) -> str:
-    """Return ``result`` as indented JSON (ASCII only, valid for strict parsers), with a line break at its end."""
-    return derived.to_text(result)
+    """Return ``result`` as JSON (ASCII only, valid for strict parsers), each entry on a line of its own.
+
+    It is written after every run of a suite, so it takes little time however many entries there are.
+    """
+    head = derived.to_text(replace(result, entries=()))
+    before, empty, after = head.rpartition('"entries": []')
+    assert empty, "entries are the last field"
+    lines = ",\n".join(f"  {derived.to_line(entry)}" for entry in result.entries)
+    return f'{before}"entries": [\n{lines}\n ]{after}' if lines else head
 
 
 def from_json(text: str) -> SuiteResult:

@@ -44,7 +44,7 @@ def render_suite(result: SuiteResult, console: Console) -> None:
     console.print(
         Text.assemble(
             (said.word, f"bold {STYLES[said.tone]}"),
-            (f"  {clip(clean(result.name), 100)}{shard}: {said.sentence}", "bold"),
+            (f"  {clean(clip(result.name, 100))}{shard}: {said.sentence}", "bold"),
         )
     )
     total = words.count(len(result.entries), "run")
@@ -112,7 +112,7 @@ def _print_made_again(result: SuiteResult, names: dict[str, str], console: Conso
         ended = Text.assemble(f"  {names[entry.key]}, now ", (now.word, STYLES[now.tone]))
         console.print(ended, soft_wrap=True)
         _print_indented(console, f"because of {clip(words.made_again_text(entry), 400)}")
-        _print_indented(console, f"first run: {clip(clean(again.headline), 400)}")
+        _print_indented(console, f"first run: {clean(clip(again.headline, 400))}")
     _print_rest(len(entries), console)
 
 

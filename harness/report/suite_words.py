@@ -28,6 +28,7 @@ _WORDS: Final[dict[int, tuple[str, Tone]]] = {
     ExitCode.INCONCLUSIVE: ("INCONCLUSIVE", "inconclusive"),
     ExitCode.ENVIRONMENT: ("ENVIRONMENT ERROR", "error"),
 }
+_TEXT_MAX: Final = 2_000
 _MISSING: Final = "MISSING"
 _NOT_SHOWN: Final = "NOT SHOWN"
 _NOT_NEEDED: Final = "NOT NEEDED"
@@ -82,11 +83,11 @@ def statuses(entries: Sequence[SuiteEntry]) -> tuple[EntryStatus, ...]:
 
 
 def _status(entry: SuiteEntry, race_passed: bool) -> EntryStatus:
-    headline = re.sub(r"(?i)^(pass|fail|inconclusive|error)(ed)?\s*[:;,—–-]\s*", "", clean(entry.headline))
+    headline = re.sub(r"(?i)^(pass|fail|inconclusive|error)(ed)?\s*[:;,—–-]\s*", "", _said(entry.headline))
     if entry.state == "missing":
-        return EntryStatus(_MISSING, "error", clean(entry.reason), red=True)
+        return EntryStatus(_MISSING, "error", _said(entry.reason), red=True)
     if entry.state == "not needed":
-        return EntryStatus(_NOT_NEEDED, "quiet", clean(entry.reason), red=False)
+        return EntryStatus(_NOT_NEEDED, "quiet", _said(entry.reason), red=False)
     code = ExitCode.INTERNAL if entry.exit_code is None else entry.exit_code
     if code == ExitCode.VIOLATED and race_passed and entry.attempts is not None:
         runs, least = entry.attempts
@@ -114,12 +115,17 @@ def _label(entry: SuiteEntry, shared: bool, repeated: Counter[str]) -> str:
     name = entry.file.removesuffix(".yaml").removesuffix(".yml") if shared else entry.scenario
     variant = variant_text(entry)
     number = f" #{entry.repetition}" if repeated[race_of(entry.key)] > 1 else ""
-    return f"{clip(clean(name), 100)}{f' [{clip(variant, 160)}]' if variant else ''}{number}"
+    return f"{clean(clip(name, 100))}{f' [{clip(variant, 160)}]' if variant else ''}{number}"
 
 
 def variant_text(entry: SuiteEntry) -> str:
     """Return the variant as ``broker=nats-2, replicas=3``; empty without a matrix."""
-    return ", ".join(f"{clean(key)}={clean(value)}" for key, value in entry.variant.items())
+    return ", ".join(f"{_said(key)}={_said(value)}" for key, value in entry.variant.items())
+
+
+def _said(text: str) -> str:
+    """Return a text of a run on one line, bounded before the work of making it safe."""
+    return clean(clip(text, _TEXT_MAX))
 
 
 def by_severity(entries: Sequence[SuiteEntry]) -> tuple[tuple[SuiteEntry, EntryStatus], ...]:
@@ -193,7 +199,7 @@ def made_again(entries: Iterable[SuiteEntry]) -> tuple[SuiteEntry, ...]:
 def made_again_text(entry: SuiteEntry) -> str:
     """Return why a run was made again (``too few round trips: latency-1 not proven: …``); empty when it was not."""
     again = entry.made_again
-    return "" if again is None else f"{again.cause}: {clean(again.detail)}"
+    return "" if again is None else f"{again.cause}: {_said(again.detail)}"
 
 
 def cpu_by_part(entries: Iterable[SuiteEntry]) -> tuple[tuple[str, int], ...]:
@@ -220,12 +226,13 @@ def budget_lines(result: SuiteResult) -> tuple[tuple[str, str], ...]:
     runs = sum(entry.wall_ns for entry in result.entries)
     again = sum(entry.made_again.wall_ns for entry in result.entries if entry.made_again is not None)
     measured = [entry.usage for entry in result.entries if entry.usage is not None]
+    planned = result.cores > 0  # runs of ``harness run`` have no budget
     lines = [
-        ("budget", f"{cores_text(result.cores)}, {format_value(result.memory_bytes, 'bytes')}"),
+        ("budget", f"{cores_text(result.cores)}, {format_value(result.memory_bytes, 'bytes')}" if planned else ""),
         ("wall time", time_text(result.wall_ns)),
         ("runs one after another", time_text(runs + again) if runs else ""),
         ("processors in use", f"{result.cpu_busy:.0%} of the budget" if result.cpu_busy >= 0 else ""),
-        ("waited for budget", time_text(result.waited_ns)),
+        ("waited for budget", time_text(result.waited_ns) if planned else ""),
     ]
     if measured:
         peak = max(usage.memory_peak_bytes for usage in measured)
@@ -237,7 +244,7 @@ def time_text(t_ns: int) -> str:
     """Return a length of time as people say it (``12.3s``, ``3m 04s``, ``1h 02m``)."""
     seconds = round(t_ns / 1e9)
     if seconds < 60:
-        return format_ns(t_ns)
+        return format_ns(t_ns) if t_ns else "0s"
     minutes, rest = divmod(seconds, 60)
     return f"{minutes}m {rest:02}s" if minutes < 60 else f"{minutes // 60}h {minutes % 60:02}m"
 
@@ -252,7 +259,7 @@ def missing_by_reason(entries: Iterable[SuiteEntry]) -> tuple[tuple[str, tuple[S
     groups: dict[str, tuple[SuiteEntry, ...]] = {}
     for entry in entries:
         if entry.state == "missing":
-            groups[clean(entry.reason)] = (*groups.get(clean(entry.reason), ()), entry)
+            groups[_said(entry.reason)] = (*groups.get(_said(entry.reason), ()), entry)
     return tuple(sorted(groups.items(), key=lambda item: -len(item[1])))
 
 

@@ -153,7 +153,8 @@ def test_a_suite_says_first_what_it_came_to(result: SuiteResult, said: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.25, "250ms"), (59.4, "59.4s"), (60, "1m 00s"), (184, "3m 04s"), (3720, "1h 02m")]
+    ("seconds", "said"),
+    [(0, "0s"), (0.25, "250ms"), (59.4, "59.4s"), (60, "1m 00s"), (184, "3m 04s"), (3720, "1h 02m")],
 )
 def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert words.time_text(round(seconds * S)) == said
