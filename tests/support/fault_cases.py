@@ -45,8 +45,8 @@ class Case:
         zoned: Also alone in its run it acts on a zone of its own.
         calm: It acts before any other fault of its run, because changes of members disturb what it shows.
         alone: It never shares a run.
-        wide: It acts on more than it names (the machine's own limits, the whole cluster), so nothing acts next to it.
         targets: How many targets it must have had; 0 = any number.
+        like: What the name of each must look like; empty = anything.
         lost: Acts without which it has no effect, by their place in its context: ``nodes.kill``, ``nodes.disk.fill``.
         needs: Ability of the broker that it takes.
     """
@@ -60,6 +60,7 @@ class Case:
     calm: bool = False
     alone: bool = False
     targets: int = 0
+    like: str = ""
     lost: tuple[str, ...]
     needs: BrokerAbility | None = None
 
@@ -174,16 +175,23 @@ _CASES: dict[str, Case] = {
         on="{link: broker-broker}",
         **_THREE,
         targets=6,
+        like=r"n\d->n\d",
         lost=TOXICS,
     ),
     "latency from one node to another": Case(
-        fault="latency: {delay: 40ms, direction: up}", on="{link: n1->n2}", **_THREE, targets=1, lost=TOXICS
+        fault="latency: {delay: 40ms, direction: up}",
+        on="{link: n1->n2}",
+        **_THREE,
+        targets=1,
+        like="n1->n2",
+        lost=TOXICS,
     ),
     "latency to a partition's leader": Case(
         fault="latency: {delay: 40ms}",
         on="{link: client-broker, mode: leader, partition: 1<zone>}",
         **_THREE,
         targets=1,
+        like=r"(clients|z\d+)->n\d",
         lost=TOXICS,
         needs=BrokerAbility.PARTITION_LEADERS,
     ),
@@ -200,6 +208,7 @@ _CASES: dict[str, Case] = {
         on="{link: client-broker, mode: leader<zone>}",
         **_THREE,
         targets=1,
+        like=r"(clients|z\d+)->n\d",
         lost=TOXICS,
     ),
     "limit_data": Case(fault="limit_data: {bytes: 20KiB}", on=CLIENT_LINK, span="for: 2500ms", lost=TOXICS),

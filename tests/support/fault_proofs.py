@@ -5,6 +5,7 @@ Also which cases this machine can do. Judges results only; starts nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from support.fault_cases import Case, cases
@@ -56,6 +57,8 @@ def _proven(fault: FaultResult, case: Case) -> Iterator[str]:
         yield f"evidence of {sorted({item.stage for item in fault.evidence})} alone"
     if case.targets and len(set(fault.targets)) != case.targets:
         yield f"acted on {', '.join(fault.targets)}, not on {case.targets}"
+    if case.like and not all(re.fullmatch(case.like, target) for target in fault.targets):
+        yield f"acted on {', '.join(fault.targets)}, which does not look like {case.like}"
 
 
 def _not_believed(fault: FaultResult, result: RunResult) -> Iterator[str]:
