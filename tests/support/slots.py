@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -30,8 +31,11 @@ from harness.suites.budget import Budget, machine_budget
 from harness.suites.cost import formula
 from harness.suites.schedule import next_start
 
-POOL = Path(os.environ.get("HARNESS_TEST_POOL", f"{tempfile.gettempdir()}/broker-chaos-tests-{os.getuid()}"))
-"""One for all checkouts: they share the machine as well."""
+_CHECKOUT = hashlib.sha256(str(Path(__file__).parents[2]).encode()).hexdigest()[:8]
+POOL = Path(
+    os.environ.get("HARNESS_TEST_POOL", f"{tempfile.gettempdir()}/broker-chaos-tests-{os.getuid()}-{_CHECKOUT}")
+)
+"""One for each checkout, so that nobody waits for what is run elsewhere; several that name one folder share it."""
 UNKNOWN = Cost(
     cores=0.8,
     memory_bytes=400 << 20,
