@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,12 @@ from harness.engine.parts import Parts
 from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError
 from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunStarted, Snapshot
 from harness.report.sanitize import clean, clip
+from harness.result import RunResult
 from harness.scenario.plugins import Vocabulary
 from harness.session.selection import Selected, replan
 from harness.session.session import run_one
 from harness.session.stopper import Stopper
-from harness.suites.again import why_again
+from harness.suites.again import Again, why_again
 from harness.suites.messages import RunAnswer, RunRefusal, RunRequest, ended_of, request_of
 from harness.suites.pipes import AnswerPipe, CommandPipe, take_pipes
 
@@ -33,12 +35,16 @@ ORPHANED_S: Final = 2.5
 _TEXT_MAX: Final = 500
 
 
-def main(parts: Parts | None = None, words: Vocabulary | None = None) -> None:
+Decide = Callable[[RunResult], Again | None]
+
+
+def main(parts: Parts | None = None, words: Vocabulary | None = None, decide: Decide = why_again) -> None:
     """Carry out the one run that stdin asks for; exits with 0 when its result was handed over.
 
     Args:
         parts: What the run is put together from; None = this machine's.
         words: What the scenario may say; None = what is registered.
+        decide: Why a run may be made again; tests put their own in its place.
     """
     commands, answers = take_pipes()
     request = request_of(commands.next_line())
@@ -53,7 +59,7 @@ def main(parts: Parts | None = None, words: Vocabulary | None = None) -> None:
     stopper, reporter, began_ns = Stopper(), _Reporter(answers), monotonic_ns()
     threading.Thread(target=_listen, args=(commands, stopper, reporter.down), daemon=True, name="commands").start()
     result = run_one(item, request.runtime, Path(request.reports), reporter, parts, stopper=stopper)
-    answers.deliver(RunAnswer(result=ended_of(result, why_again(result), monotonic_ns() - began_ns)))
+    answers.deliver(RunAnswer(result=ended_of(result, decide(result), monotonic_ns() - began_ns)))
 
 
 def _selected(request: RunRequest, words: Vocabulary | None) -> Selected:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -77,6 +79,34 @@ def test_two_runs_go_on_at_the_same_time_and_start_one_after_the_other(cli: Cli)
     assert up < serves <= later_up < end
     assert (folder / "index.html").exists()
     assert json.loads((folder / "suite.json").read_text(encoding="utf-8"))["complete"]
+
+
+def test_what_a_killed_run_leaves_behind_is_removed_and_its_sibling_passes(cli: Cli) -> None:
+    files = [cli.write(SCENARIO % 12, name) for name in ("victim.yaml", "sibling.yaml")]
+    options = ("--runtime", "process", "--reports", cli.reports, "--cores", "1", "--json")
+    process = cli.start("suite", *files, *options)
+    _until(lambda: len(_leases(cli)) == 2 and len(set(ours(_runs(cli)).values())) == 2, "the runs did not start")
+    run_id, pid = next((run, pid) for run, (pid, place) in _leases(cli).items() if place.endswith("-victim"))
+    os.kill(pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == ExitCode.ENVIRONMENT, out + err
+    victim, sibling = from_json(out).entries
+    assert (victim.state, victim.exit_code, victim.run_id) == ("missing", ExitCode.ENVIRONMENT, run_id)
+    assert (sibling.state, sibling.exit_code) == ("ended", ExitCode.PASS)
+    assert f"removed what run {run_id} left behind: process" in err
+    assert ours({run_id}) == {}
+    assert _runs(cli) == set()
+
+
+def _leases(cli: Cli) -> dict[str, tuple[int, str]]:
+    """Return run → (its process, its run directory) of every run that holds a lease."""
+    found = {}
+    for run in _runs(cli):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            text = (cli.home / "state" / "runs" / run / "ledger.jsonl").read_text(encoding="utf-8")
+            first = json.loads(text.splitlines()[0])
+            found[run] = first["pid"], first["run_dir"]
+    return found
 
 
 def _until(happened: Callable[[], bool], why: str) -> None:

@@ -2,6 +2,7 @@
 
 A scenario's tags say how it misbehaves (``loses``: it loses a message, so that the run fails; ``dies``: its process
 kills itself while its cluster starts; ``hangs``: its cluster never starts).
+A title ``late`` says that its record names late ticks, whenever it is run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from support.in_memory_runtime import MemoryCluster
 from harness.brokers.base import BoundBroker
 from harness.engine.parts import Binaries
 from harness.progress import Listener
+from harness.result import RunResult
 from harness.session.vocabulary import vocabulary
+from harness.suites.again import Again
 from harness.suites.child import main
 
 
@@ -41,5 +44,10 @@ class Misbehaving(MemoryParts):
         return await super().software(bound, runtime, listener, versions)
 
 
+def decide(result: RunResult) -> Again | None:
+    """Return that a run may be made again when its title says so."""
+    return Again("late ticks", "the monitor ticked late") if result.title == "late" else None
+
+
 if __name__ == "__main__":
-    main(Misbehaving(MemoryCluster()), dataclasses.replace(vocabulary(), brokers={"memory": SPEC}))
+    main(Misbehaving(MemoryCluster()), dataclasses.replace(vocabulary(), brokers={"memory": SPEC}), decide)

@@ -86,9 +86,9 @@ def selected_from(text: str, file: str) -> Selected:
     return Selected(plan=make_plan(variant), source=text)
 
 
-def selected(name: str, *tags: str, more: str = "") -> Selected:
-    """Return a plan of the fake broker; see ``memory_child`` for what tags do."""
-    return selected_from(scenario(*tags, more=more), f"{name}.yaml")
+def selected(name: str, *tags: str, more: str = "", title: str = "In memory") -> Selected:
+    """Return a plan of the fake broker; see ``memory_child`` for what tags and titles do."""
+    return selected_from(scenario(*tags, more=more, title=title), f"{name}.yaml")
 
 
 @dataclass

@@ -9,7 +9,7 @@ from support.memory_suite import MemorySuite, cost, selected
 
 from harness.clock import NS_PER_S
 from harness.errors import ExitCode
-from harness.progress import SuiteRunPhase, SuiteRunStarted
+from harness.progress import SuiteRunEnded, SuiteRunPhase, SuiteRunStarted
 from harness.report.suite_json import SUITE_FILE, from_json
 from harness.verdict import Verdict
 
@@ -105,3 +105,24 @@ def test_runs_whose_costs_do_not_fit_together_wait(suite: MemorySuite) -> None:
     assert two.began_ns is not None
     assert one.began_ns + one.wall_ns <= two.began_ns
     assert result.waited_ns > 0
+
+
+def test_what_is_made_again_runs_once_more_alone_after_all_others(suite: MemorySuite) -> None:
+    result = suite.run([selected("late", title="late"), selected("one"), selected("two")], cores=4.0)
+    late, *others = result.entries
+    assert late.made_again is not None
+    assert (late.made_again.cause, late.made_again.detail) == ("late ticks", "the monitor ticked late")
+    assert late.made_again.run_id != late.run_id
+    assert (suite.folder.path / late.made_again.run_dir / "result.json").exists()
+    assert late.neighbours_max == 0
+    assert late.began_ns is not None
+    assert all((entry.began_ns or 0) + entry.wall_ns <= late.began_ns for entry in others)
+    begun = [event.again for event in suite.heard if isinstance(event, SuiteRunStarted) and event.label == "late"]
+    assert begun == ["", "late ticks"]
+    assert (result.exit_code, result.complete) == (ExitCode.PASS, True)
+
+
+def test_every_event_of_a_run_that_was_made_again_says_how_it_ended(suite: MemorySuite) -> None:
+    suite.run([selected("late", title="late")])
+    ended = [event for event in suite.heard if isinstance(event, SuiteRunEnded)]
+    assert [(event.again, event.entry.state) for event in ended] == [("late ticks", "ended"), ("", "ended")]

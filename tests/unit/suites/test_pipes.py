@@ -1,0 +1,89 @@
+"""What a run says to its suite never holds it up, and its result arrives whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+
+from harness.suites.messages import PROGRESS_MAX
+from harness.suites.pipes import AnswerPipe, CommandPipe
+
+
+def _lines(content: bytes) -> list[dict[str, object]]:
+    return [json.loads(text) for text in content.splitlines()]
+
+
+def _drain(fd: int) -> bytes:
+    """Return what a pipe holds now."""
+    os.set_blocking(fd, False)
+    found = b""
+    try:
+        while part := os.read(fd, 1 << 16):
+            found += part
+    except BlockingIOError:
+        pass
+    return found
+
+
+def test_progress_is_dropped_when_the_pipe_is_full_and_what_matters_comes_later() -> None:
+    read, write = os.pipe()
+    answers = AnswerPipe(write)
+    filler = {"event": "note", "text": "x" * 1_000}
+    for _ in range(500):
+        answers.send(filler, droppable=True)
+    for _ in range(500):  # what is left of the last page
+        answers.send({"event": "note"}, droppable=True)
+    answers.send({"event": "phase", "phase": "warmup"}, droppable=False)
+    answers.send(filler, droppable=True)
+    first = _lines(_drain(read))
+    assert {line["event"] for line in first} == {"note"}
+    assert sum("text" in line for line in first) < 500
+    answers.send({"event": "phase", "phase": "drain"}, droppable=False)
+    assert [line["phase"] for line in _lines(_drain(read))] == ["warmup", "drain"]
+
+
+def test_a_result_larger_than_the_pipe_arrives_whole() -> None:
+    read, write = os.pipe()
+    answers = AnswerPipe(write)
+    answers.send({"event": "phase", "phase": "clean"}, droppable=False)
+    result = {"event": "ended", "text": "y" * 300_000}
+
+    def deliver() -> None:
+        answers.deliver(result)
+        os.close(write)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    found = b""
+    while part := os.read(read, 1 << 16):
+        found += part
+    thread.join()
+    assert _lines(found) == [{"event": "phase", "phase": "clean"}, result]
+
+
+def test_a_line_that_a_pipe_may_take_in_part_is_not_sent() -> None:
+    read, write = os.pipe()
+    answers = AnswerPipe(write)
+    answers.send({"event": "note", "text": "z" * PROGRESS_MAX}, droppable=False)
+    answers.send({"event": "ready"}, droppable=False)
+    assert _lines(_drain(read)) == [{"event": "ready"}]
+
+
+def test_a_suite_that_is_gone_costs_a_run_nothing() -> None:
+    read, write = os.pipe()
+    answers = AnswerPipe(write)
+    os.close(read)
+    answers.send({"event": "ready"}, droppable=False)
+    answers.deliver({"event": "ended"})
+
+
+def test_commands_are_lines_and_end_with_the_suite() -> None:
+    read, write = os.pipe()
+    commands = CommandPipe(read)
+    os.write(write, b'{"one": 1}\n{"two"')
+    assert commands.next_line() == b'{"one": 1}'
+    os.write(write, b": 2}\n")
+    assert commands.next_line() == b'{"two": 2}'
+    os.close(write)
+    assert commands.next_line() == b""
