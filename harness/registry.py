@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from harness.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -77,9 +79,16 @@ class Registry(_Named[T]):
         for module in pkgutil.iter_modules(package.__path__):
             if not module.ispkg:
                 importlib.import_module(f"{self._package}.{module.name}")
-        for entry in entry_points(group=self._group):
+        for entry in _entry_points(self._group):
             _load(entry.module, entry.name)
         self._loaded = True
+
+
+def _entry_points(group: str) -> Iterable[EntryPoint]:
+    """Return what third parties have declared in a group."""
+    from importlib.metadata import entry_points  # noqa: PLC0415  as costly as asyncio, and workers do without it
+
+    return entry_points(group=group)
 
 
 def _load(path: str, owner: str) -> ModuleType:
@@ -105,18 +114,28 @@ class Packages:
         self._group = group
 
     @cached_property
-    def paths(self) -> Mapping[str, str]:
-        """Name → dotted path of the package; raises UsageError when two packages have one name."""
+    def own_paths(self) -> Mapping[str, str]:
+        """Name → dotted path of each of our packages; those of third parties are not looked for."""
         found: dict[str, str] = {}
         for parent in self._parents:
             for module in pkgutil.iter_modules(importlib.import_module(parent).__path__):
                 if module.ispkg:
                     found[module.name] = f"{parent}.{module.name}"
-        for entry in entry_points(group=self._group):
+        return found
+
+    @cached_property
+    def paths(self) -> Mapping[str, str]:
+        """Name → dotted path of the package; raises UsageError when two packages have one name."""
+        found = dict(self.own_paths)
+        for entry in _entry_points(self._group):
             if found.get(entry.name, entry.value) != entry.value:
                 raise UsageError(f"two packages are named {entry.name!r}: {found[entry.name]} and {entry.value}")
             found[entry.name] = entry.value
         return found
+
+    def own_part(self, part: str) -> Mapping[str, str]:
+        """Return name → dotted path of one part of each of our packages."""
+        return {name: f"{path}.{part}" for name, path in self.own_paths.items()}
 
     def part(self, part: str) -> Mapping[str, str]:
         """Return name → dotted path of one part of each package."""
@@ -143,24 +162,35 @@ class PackageRegistry(_Named[T]):
     Args:
         kind: Word for messages (``broker``).
         modules: Returns name → dotted path of the module that registers the entry; called on first use.
+        own: Likewise of ours alone: one that is asked for by its name then costs no look for third parties'.
     """
 
-    def __init__(self, kind: str, modules: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        modules: Callable[[], Mapping[str, str]],
+        own: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         super().__init__(kind)
-        self._find = modules
+        self._find, self._find_own = modules, own
 
     @cached_property
     def _modules(self) -> Mapping[str, str]:
         return self._find()
 
+    @cached_property
+    def _own(self) -> Mapping[str, str]:
+        return self._find_own()
+
     def get(self, name: str) -> T:
         """Return the entry ``name``, importing its module alone; raises UsageError naming the nearest known one."""
         if name not in self._entries:
-            if name not in self._modules:
+            path = self._own.get(name) or self._modules.get(name)
+            if path is None:
                 raise UsageError(f"unknown {self.kind} {name!r}", hint=nearest(name, self._modules))
-            _load(self._modules[name], name)
+            _load(path, name)
             if name not in self._entries:
-                raise UsageError(f"the module {self._modules[name]} does not register the {self.kind} {name!r}")
+                raise UsageError(f"the module {path} does not register the {self.kind} {name!r}")
         return self._entries[name]
 
     def names(self) -> tuple[str, ...]:

@@ -288,4 +288,6 @@ class BoundBroker:
         return self.broker.admin(self.addresses.ports, self.admin_options)
 
 
-BROKERS: PackageRegistry[Broker] = PackageRegistry("broker", lambda: BROKER_PACKAGES.part("broker"))
+BROKERS: PackageRegistry[Broker] = PackageRegistry(
+    "broker", lambda: BROKER_PACKAGES.part("broker"), lambda: BROKER_PACKAGES.own_part("broker")
+)

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from harness.clock import monotonic_ns
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.supervised import SupervisedProcess
-from harness.workload.environment import with_import_path
+from harness.workload.environment import command_line, own_environment
 
 READY_S = 60.0
 SILENT_S = 5.0
@@ -82,8 +81,7 @@ class Worker:
     @property
     def counters(self) -> Counters:
         """Cumulative over all incarnations, as last reported."""
-        pairs = zip(dataclasses.astuple(self._past), dataclasses.astuple(self._current), strict=True)
-        return Counters(*(past + current for past, current in pairs))
+        return self._past + self._current
 
     @property
     def reports(self) -> Sequence[WorkerStats]:
@@ -121,8 +119,7 @@ class Worker:
         path = self._lay_out()
         self._ready.clear()
         self._finished.clear()
-        argv = (sys.executable, "-m", "harness.workload.worker", str(path))
-        await self._process.launch(argv, with_import_path(spec.env), pipes=True)
+        await self._process.launch(command_line("worker", path), own_environment(spec.env), pipes=True)
         self._on_change(self, "started", None)
         self._reader = asyncio.create_task(self._read(), name=f"read {spec.worker}")
         if self._watcher is not None:

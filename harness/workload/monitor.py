@@ -8,6 +8,7 @@ attribution of stalls rest on.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -40,6 +41,8 @@ async def _monitor(spec: dict[str, Any]) -> int:
     journal = Journal(history / "monitor.1.journal", meta)
     broker = BROKERS.get(spec["broker"])
     observing = _Observer(broker.admin(spec["ports"], spec["options"]), broker.observe_every_s, events)
+    gc.freeze()  # imported modules never die
+    gc.enable()
     tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(observing.run())]
     begun_ns, short_ns = monotonic_ns(), short_of_cpu_ns()
     for index, target in enumerate(targets):

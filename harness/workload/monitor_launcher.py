@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.supervised import SupervisedProcess
-from harness.workload.environment import with_import_path
+from harness.workload.environment import command_line, own_environment
 
 READY_S = 60.0
 _END_S = 3
@@ -45,8 +44,7 @@ class MonitorProcess:
     async def start(self, spec: Mapping[str, Any]) -> None:
         """Start it with what it looks at (see ``workload/monitor.py``); returns when it does. Raises StartError."""
         self._path.write_text(json.dumps(spec), encoding="utf-8")
-        argv = (sys.executable, "-m", "harness.workload.monitor", str(self._path))
-        await self._process.launch(argv, with_import_path({}), pipes=True)
+        await self._process.launch(command_line("monitor", self._path), own_environment({}), pipes=True)
         stdout = self._process.process.stdout
         try:
             line = b"" if stdout is None else await asyncio.wait_for(stdout.readline(), READY_S)

@@ -57,12 +57,12 @@ async def _work(spec: WorkerSpec) -> int:
         errors=ErrorCollapse(events, spec.worker),
         ready=asyncio.Event(),
     )
+    client = CLIENTS.get(spec.broker)
     # The heap of imported modules never dies: a full collection over it would be a pause of our own making.
-    gc.collect()
     gc.freeze()
     # What a client makes per message dies by reference counting; looking for cycles that often only costs time.
     gc.set_threshold(50_000, 20, 20)
-    client = CLIENTS.get(spec.broker)
+    gc.enable()
     work = asyncio.create_task(client.produce(session) if spec.role == "producer" else client.consume(session))
     pulse = _Pulse(control)
     beating = asyncio.create_task(pulse.beat())

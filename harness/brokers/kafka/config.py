@@ -95,7 +95,7 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
         "transaction.state.log.replication.factor": str(cluster.nodes),
         "transaction.state.log.min.isr": str(max(1, cluster.nodes - 1)),
         "transaction.state.log.num.partitions": "1",
-        "group.initial.rebalance.delay.ms": "1000",
+        "group.initial.rebalance.delay.ms": "300",
         # The broker refuses members outside these bounds; scenarios may want any time-out.
         "group.min.session.timeout.ms": str(min(6_000, session_ms)),
         "group.max.session.timeout.ms": str(max(1_800_000, session_ms)),

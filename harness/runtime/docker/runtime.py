@@ -23,10 +23,11 @@ from harness.runtime.docker.container import Container, ContainerSpec
 from harness.runtime.docker.engine import LABEL, TIMEOUT_S, engine
 from harness.runtime.docker.node import ContainerNode
 from harness.runtime.kernel import procfs
+from harness.runtime.kernel.capacity import Capacity
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
 from harness.runtime.toxiproxy.router import ProxyRouter
-from harness.runtime.toxiproxy.server import ToxiproxyServer
+from harness.runtime.toxiproxy.server import ToxiproxyServer, environment
 
 _ANY = "[::]"
 """Every address of a pod, IPv4 as well, as Toxiproxy reads it back."""
@@ -112,7 +113,7 @@ class DockerRuntime:
                 name=_pod(node),
                 image=self._images["toxiproxy"],
                 argv=(*self._toxiproxy, "-host", "0.0.0.0", "-port", str(control)),  # noqa: S104  as above
-                env={"LOG_LEVEL": "warn"},
+                env=environment(Capacity().cores()),
                 published=published,
                 settings={
                     "network": self._network.name,

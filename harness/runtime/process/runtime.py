@@ -9,6 +9,7 @@ from harness.errors import StartError
 from harness.runtime.base import Disk, Link, NodeSpec
 from harness.runtime.contract import SourceAddresses
 from harness.runtime.kernel import procfs
+from harness.runtime.kernel.capacity import Capacity
 from harness.runtime.kernel.cgroup_cpu import CpuController
 from harness.runtime.kernel.cgroup_memory import MemoryController
 from harness.runtime.kernel.ports import Ports
@@ -16,7 +17,7 @@ from harness.runtime.ledger import Ledger
 from harness.runtime.process.node import ProcessNode
 from harness.runtime.process.supervised import ProcessProgram
 from harness.runtime.toxiproxy.control import ToxiproxyControl
-from harness.runtime.toxiproxy.server import ToxiproxyServer
+from harness.runtime.toxiproxy.server import ToxiproxyServer, environment
 
 _LOOPBACK = "127.0.0.1"
 
@@ -102,4 +103,5 @@ def toxiproxy_program(
 ) -> ProcessProgram:
     """Return Toxiproxy's server as a process whose control port is ``port`` on 127.0.0.1."""
     argv = (*command, "-host", _LOOPBACK, "-port", str(port))
-    return ProcessProgram(argv, {"LOG_LEVEL": "warn"}, name="toxiproxy", ledger=ledger, log=log, on_death=on_death)
+    env = environment(Capacity().cores())
+    return ProcessProgram(argv, env, name="toxiproxy", ledger=ledger, log=log, on_death=on_death)

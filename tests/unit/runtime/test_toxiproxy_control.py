@@ -17,7 +17,7 @@ from harness.errors import ControlError
 from harness.runtime.base import Channel, Link
 from harness.runtime.toxiproxy import control as toxiproxy
 from harness.runtime.toxiproxy.control import ToxiproxyControl
-from harness.runtime.toxiproxy.server import ToxiproxyServer
+from harness.runtime.toxiproxy.server import ToxiproxyServer, environment
 
 NAMES = ("clients->n1", "clients->n2", "clients->n3")
 
@@ -232,3 +232,10 @@ def test_a_call_waits_while_the_server_is_started_again(fake: FakeToxiproxy) -> 
             time.sleep(0.05)
             assert not asked.done()
         assert asked.result(5) == []
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads"), [(0.5, "1"), (1.0, "1"), (2.0, "1"), (4.0, "2"), (7.9, "3"), (64.0, "32")]
+)
+def test_a_server_takes_half_of_the_cores(cores: float, threads: str) -> None:
+    assert environment(cores)["GOMAXPROCS"] == threads

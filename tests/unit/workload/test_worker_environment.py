@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from harness.brokers.base import BROKERS
 from harness.clients.base import WorkerSpec
 from harness.distributions.base import Installation
 from harness.runtime.ledger import Ledger
-from harness.workload.environment import with_import_path
+from harness.workload.environment import own_environment
 from harness.workload.launcher import Worker
 
 # Python runs a module of this name first of all, so the worker itself never begins.
@@ -89,9 +91,36 @@ def test_another_version_of_the_client_is_found_before_the_installed_one(tmp_pat
 
 
 def test_what_the_harness_finds_its_own_processes_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {"OPENBLAS_NUM_THREADS": "1"}
     monkeypatch.setenv("PYTHONPATH", "/plug-ins")
-    assert with_import_path({"PYTHONPATH": "/library", "A": "b"}) == {"PYTHONPATH": "/library:/plug-ins", "A": "b"}
-    assert with_import_path({}) == {"PYTHONPATH": "/plug-ins"}
+    assert own_environment({"PYTHONPATH": "/library", "A": "b"}) == one | {"PYTHONPATH": "/library:/plug-ins", "A": "b"}
+    assert own_environment({}) == one | {"PYTHONPATH": "/plug-ins"}
     monkeypatch.delenv("PYTHONPATH")
-    assert with_import_path({"PYTHONPATH": "/library"}) == {"PYTHONPATH": "/library"}
-    assert with_import_path({}) == {}
+    assert own_environment({"PYTHONPATH": "/library"}) == one | {"PYTHONPATH": "/library"}
+    assert own_environment({}) == one
+    assert own_environment({"OPENBLAS_NUM_THREADS": "4"}) == {"OPENBLAS_NUM_THREADS": "4"}, "a worker's own wish counts"
+
+
+@pytest.mark.parametrize("role", ["worker", "monitor"])
+def test_a_process_of_ours_looks_for_garbage_only_once_it_has_loaded_its_modules(role: str) -> None:
+    code = f"""
+import gc, importlib, sys
+from harness.workload import start
+module = importlib.import_module("harness.workload.{role}")
+module.main = lambda: print(gc.isenabled(), sys.argv[1:])
+sys.argv[1:] = ["{role}", "spec.json"]
+start.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False ['spec.json']\n"
+
+
+def test_a_worker_of_ours_does_not_look_for_third_parties_clients() -> None:
+    code = """
+import sys
+from harness.clients.base import CLIENTS
+CLIENTS.get("kafka")
+print("importlib.metadata" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
