@@ -9,6 +9,7 @@ never acknowledged: then every send is.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -34,6 +35,8 @@ _UNREACHABLE = frozenset(
 _BATCH = 1_000
 _OUTSTANDING_MAX = 100_000
 _WAIT_S = 0.05
+_LEAST_WAIT_S = 0.001
+"""The library's unit of time: it takes a shorter wait for none, so that a loop of such waits would spin."""
 _ACKS = {"all": -1, "leader": 1, "none": 0}
 _TRANSACTION_NS_MAX = NS_PER_S
 """A transaction that is not full ends after this long."""
@@ -185,6 +188,9 @@ class KafkaProducer:
 
     def _serve(self, wait_s: float) -> None:
         """Let the library report, and journal what it reported."""
+        if 0 < wait_s < _LEAST_WAIT_S:
+            time.sleep(wait_s)
+            wait_s = 0.0
         self._producer.poll(wait_s)
         done, offsets, failed = self._done, self._offsets, self._failed
         if not done and not failed:

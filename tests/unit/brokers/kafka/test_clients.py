@@ -276,6 +276,7 @@ class RefusingProducer:
     def __init__(self, *errors: KafkaError) -> None:
         self._errors = list(errors)
         self.requests: list[str] = []
+        self.waits: list[float] = []
 
     def list_topics(self, **_: Any) -> None:
         self._request("list_topics")
@@ -283,8 +284,8 @@ class RefusingProducer:
     def init_transactions(self, _: float) -> None:
         self._request("init_transactions")
 
-    def poll(self, _: float) -> None:
-        return
+    def poll(self, wait_s: float) -> None:
+        self.waits.append(wait_s)
 
     def _request(self, name: str) -> None:
         self.requests.append(name)
@@ -310,3 +311,16 @@ def test_a_producer_waits_for_nodes_that_start_and_for_nothing_else(mock: str, t
     assert requests(*starting) == ["list_topics"] * 3 + ["init_transactions"]
     with pytest.raises(StartError, match="p0 cannot connect"):
         requests(KafkaError(KafkaError.CLUSTER_AUTHORIZATION_FAILED))
+
+
+def test_a_wait_that_the_library_would_take_for_none_is_not_left_to_it(mock: str, tmp_path: Path) -> None:
+    """It cuts milliseconds off: a producer would spin for as long before each message that is due."""
+    options = ProducerOptions()
+    given = session(tmp_path, "p0", mock, options)
+    producer = KafkaProducer(given, options, {"bootstrap.servers": mock}, logging.getLogger("test"))
+    library = RefusingProducer()
+    producer._producer = library  # type: ignore[assignment]
+    for wait_s in (0.0, 0.0004, 0.0009, 0.001, 0.05):
+        producer._serve(wait_s)
+    given.journal.close()
+    assert library.waits == [0.0, 0.0, 0.0, 0.001, 0.05]
