@@ -25,8 +25,9 @@ run: $(READY) ## Run four scenarios on real brokers (NATS and Kafka)
 	$(BIN)/harness run --runtime process $(TOUR)
 
 # All stages of a tier run even when one fails; a failure is reported at the end.
-STAGE = failed=""; stage() { echo "== $$1"; shift; $(BIN)/python -m pytest "$$@" || { code=$$?; [ $$code = 1 ] || exit $$code; failed=1; }; }
-ENDED = [ -z "$$failed" ] || { echo "error: tests failed, see above"; exit 1; }
+AGAIN := $(BIN)/python tests/support/made_again.py
+STAGE = $(AGAIN) begin; failed=""; stage() { echo "== $$1"; shift; $(BIN)/python -m pytest "$$@" || { code=$$?; [ $$code = 1 ] || exit $$code; failed=1; }; }
+ENDED = $(AGAIN) check || failed=1; [ -z "$$failed" ] || { echo "error: tests failed, see above"; exit 1; }
 
 test: lint ## Run lint, all unit and property tests, and one of each kind of broker run (10 minutes)
 	@$(STAGE); \

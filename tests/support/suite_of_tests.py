@@ -5,9 +5,7 @@ A test names its run by its parameter ``wanted``; what all of them want is read 
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +21,9 @@ from harness.suite_result import SuiteEntry
 from harness.suites.budget import machine_budget
 from harness.suites.cost import CostBook
 from harness.suites.item import items_of
+from harness.suites.launch import Means, new_head, start
 from harness.suites.place import Place
-from harness.suites.rules import Rules, SuiteHead
-from harness.suites.runner import run_suite
+from harness.suites.rules import Rules
 from harness.suites.state import SuiteDir
 
 
@@ -83,7 +81,7 @@ def run_together(files: Mapping[Wanted, Path], folder: Path, say: Callable[[str]
         folder: Of the suite's directory and its costs.
         say: Hears of every end, one line each.
     """
-    budget, book = machine_budget(None, None, folder), CostBook.open(folder / "costs.json")
+    book = CostBook(folder / "costs.json")
     places = {
         wanted: [
             Place.new(item, wanted.runtime, book.cost(item.plan, wanted.runtime))
@@ -102,11 +100,10 @@ def run_together(files: Mapping[Wanted, Path], folder: Path, say: Callable[[str]
         elif isinstance(event, Note) and event.warning:
             say(event.text)
 
-    head = SuiteHead(
-        suite_id=suite.suite_id, name="tests", started_wall=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    )
     every = [place for some in places.values() for place in some]
     with slot(whole_machine()):
-        asyncio.run(run_suite(every, suite, head=head, rules=Rules(), budget=budget, costs=book, listener=hear))
-    record_entries(place.entry for place in every)
+        means = Means(budget=machine_budget(None, None, folder), costs=book, listener=hear)
+        result = start(every, suite, new_head(suite, "tests"), Rules(), means)
+    record_entries(result.entries)
+    say(f"{len(every)} runs in {result.wall_ns / 1e9:.0f} s, {result.cpu_busy:.0%} of {result.cores:g} cores in use")
     return SuiteRuns({wanted: [place.entry for place in some] for wanted, some in places.items()}, suite.path)
