@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.in_process import scenario
-from support.slots import cost_of, slot
+from support.kafka_nodes import await_all, nodes
 
 from harness.brokers.kafka.distribution import KAFKA
-from harness.brokers.kafka.startup import _free_ports, serves
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, ensure, ensure_cached, resolve
 
@@ -26,7 +22,6 @@ pytestmark = pytest.mark.timeout(1800)
 
 _ALL = os.environ.get("HARNESS_TEST_VERSIONS") == "all"
 NAMES = sorted(set(aliases_of("kafka").values())) if _ALL else [resolve("kafka-3.9").name, resolve("kafka-4").name]
-_READY_S = 60.0  # aim: 2 s; this machine may be busy
 
 TRAIN = """
 import sys
@@ -39,64 +34,6 @@ held = ensure_cached(resolve("kafka-4"), print)
 java = KAFKA.java("4.0.0", Cache(), print)
 KAFKA.startup(held, java, Cache(scratch / "cache"), lambda line: print(line, flush=True))
 """
-
-
-def new_id() -> str:
-    """Return a random id as Kafka writes it; the first hundred are reserved, and none may begin with a dash."""
-    return "K" + base64.urlsafe_b64encode(os.urandom(16)).decode("ascii")[1:22]
-
-
-@contextlib.contextmanager
-def nodes(
-    installation: Installation, root: Path, count: int, *, flags: tuple[str, ...] = ()
-) -> Iterator[tuple[list[subprocess.Popen[bytes]], list[int]]]:
-    """Start nodes with hand-written ``meta.properties``; whatever happens, they are ended."""
-    ports = _free_ports(2 * count)
-    clients, controllers = ports[:count], ports[count:]
-    voters = ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(controllers))
-    cluster = new_id()
-    taken = cost_of(scenario("kill: {}", "{node: n1}", broker="kafka", cluster=f"{{nodes: {count}}}"), "process")
-    with slot(taken), contextlib.ExitStack() as started:
-        processes = []
-        for index in range(count):
-            node = root / f"n{index + 1}"
-            (node / "data").mkdir(parents=True)
-            (node / "data" / "bootstrap.checkpoint").write_bytes(installation.parts["bootstrap"].read_bytes())
-            (node / "data" / "meta.properties").write_text(
-                f"version=1\ncluster.id={cluster}\nnode.id={index + 1}\ndirectory.id={new_id()}\n", encoding="ascii"
-            )
-            (node / "node.properties").write_text(
-                f"process.roles=broker,controller\nnode.id={index + 1}\n"
-                f"listeners=CLIENT://127.0.0.1:{clients[index]},CONTROLLER://127.0.0.1:{controllers[index]}\n"
-                "listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
-                "inter.broker.listener.name=CLIENT\ncontroller.listener.names=CONTROLLER\n"
-                f"controller.quorum.voters={voters}\nlog.dirs={node / 'data'}\n",
-                encoding="utf-8",
-            )
-            out, err = (started.enter_context((node / name).open("wb")) for name in ("out", "err"))
-            argv = [*installation.command, "-Xmx400m", *flags, "kafka.Kafka", str(node / "node.properties")]
-            process = subprocess.Popen(argv, stdout=out, stderr=err, start_new_session=True)
-            started.callback(_end, process)
-            processes.append(process)
-        yield processes, clients
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def await_all(processes: list[subprocess.Popen[bytes]], ports: list[int], root: Path) -> float:
-    began = time.monotonic()
-    while not all(serves(port) for port in ports):
-        assert all(process.poll() is None for process in processes), (root / "n1" / "err").read_text()[-3000:]
-        assert time.monotonic() - began < _READY_S, (root / "n1" / "err").read_text()[-3000:]
-        time.sleep(0.01)
-    return time.monotonic() - began
 
 
 def only_with_archive(installation: Installation) -> tuple[str, ...]:
