@@ -20,14 +20,15 @@ RUNTIMES = ("process", "docker")
 Faults = tuple[tuple[str, str, str], ...]
 """Fault, when, how long (nothing: it ends by itself); all on n1."""
 TOGETHER: dict[str, Faults] = {
-    "a kill while it has left": (("stop: {}", "500ms", "3s"), ("kill: {}", "1500ms", "4s")),
-    "a restart while it is down": (("kill: {}", "500ms", "3s"), ("restart: {signal: KILL, down: 3s}", "1500ms", "")),
-    "a power loss while it is down": (("stop: {}", "500ms", "2s"), ("power_loss: {down: 3s}", "1s", "")),
-    "a disk that is full while it is down": (("kill: {}", "500ms", "4s"), ("disk_full: {}", "1s", "2s")),
+    # First: a broker that deletes its own data later has space again.
     "a power loss of a disk that is nearly full": (
         ("disk_full: {leave: 4MiB}", "500ms", "4s"),
         ("power_loss: {down: 1s}", "1500ms", ""),
     ),
+    "a kill while it has left": (("stop: {}", "500ms", "3s"), ("kill: {}", "1500ms", "4s")),
+    "a restart while it is down": (("kill: {}", "500ms", "3s"), ("restart: {signal: KILL, down: 3s}", "1500ms", "")),
+    "a power loss while it is down": (("stop: {}", "500ms", "2s"), ("power_loss: {down: 3s}", "1s", "")),
+    "a disk that is full while it is down": (("kill: {}", "500ms", "4s"), ("disk_full: {}", "1s", "2s")),
     "a kill while it is frozen": (("pause: {}", "500ms", "3500ms"), ("kill: {}", "2s", "4s")),
     "frozen and slow": (("pause: {}", "1s", "2s"), ("cpu: {limit: 0.3cores, burn: true}", "500ms", "5s")),
 }

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.made_again import record_run, why_again
+from support.made_again import record_run
 from support.slots import Place, cost_of, take, whole_machine
 
 from harness.report.serialize import from_json
 from harness.result import RunResult
 from harness.session.selection import scenario_files
+from harness.suites.again import why_again
 
 
 @dataclass(frozen=True)

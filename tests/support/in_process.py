@@ -14,6 +14,7 @@ from harness.result import RunResult
 from harness.session import session
 from harness.session.selection import select
 from harness.suite_result import Cost
+from harness.suites.again import why_again
 
 
 def run_text(
@@ -30,7 +31,7 @@ def run_decided(text: str, folder: Path, runtime: str = "process", parts: Parts 
     (``suites.again``); each time is written down.
     """
     result, _ = _run(text, folder, runtime, parts, cost_of(text, runtime))
-    why = made_again.why_again(result)
+    why = why_again(result)
     made_again.record_run(result, why)
     if why is not None:
         (folder / "again").mkdir()

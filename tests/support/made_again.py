@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command starts without the harness
     from harness.result import RunResult
     from harness.suite_result import SuiteEntry
+    from harness.suites.again import Again
 
 ROOT = Path(__file__).parents[2]
 FREE = 2
@@ -52,18 +53,6 @@ def folder() -> Path:
 def record(headline: str, cause: str = "", detail: str = "", into: Path | None = None) -> None:
     """Write down a run of the test that is running, and why it is made again."""
     _write({"test": _test(), "headline": headline, "cause": cause, "detail": detail}, into)
-
-
-class Again(NamedTuple):
-    """Why a run is made again."""
-
-    cause: str
-    detail: str
-
-
-def why_again(result: RunResult) -> Again | None:
-    """Return why a run is made again: it has no verdict."""
-    return Again("no verdict", result.headline) if result.exit_code in {6, 7} else None
 
 
 def record_run(result: RunResult, why: Again | None = None) -> None:
