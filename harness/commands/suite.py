@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.report.suite_progress import SuiteProgress
     from harness.suite_result import SuiteResult
     from harness.suites.choose import Choice, Wish
+    from harness.suites.cost import CostBook
     from harness.suites.launch import Means
     from harness.suites.place import Place
     from harness.suites.state import SuiteDir
@@ -125,7 +126,8 @@ def suite(
     _require_one(wish, resumed)
     progress, out = consoles()
     with SuiteProgress(progress) as listener:
-        means = _means(cores, _quantity("memory", memory, BYTES), costs, reports, listener)
+        book = _cost_book(costs)
+        means = _means(cores, _quantity("memory", memory, BYTES), book, reports, listener)
         if not names:
             result, folder = _resume(resumed or LAST, reports, means)
         else:
@@ -143,6 +145,7 @@ def suite(
                 result, folder = _start(choice, places, reports, means)
             else:
                 result, folder = resume(before, means), before
+        listener.say(book.notes)
     _report(result, folder, None if as_json else out)
     return _write_reports(result, folder, junit, annotations, summary)
 
@@ -164,16 +167,18 @@ def _require_one(wish: Wish, resumed: str | None) -> None:
         raise UsageError(f"--resume {resumed} names a suite by its directory: leave {' '.join(wish.names)} out")
 
 
-def _means(
-    cores: float | None, memory: int | None, costs: Path | None, reports: Path, listener: SuiteProgress
-) -> Means:
-    from harness.suites.budget import machine_budget  # noqa: PLC0415
+def _cost_book(costs: Path | None) -> CostBook:
     from harness.suites.cost import CostBook, book_path, read_costs  # noqa: PLC0415
+
+    return CostBook(book_path(), read_costs(costs) if costs is not None else None)
+
+
+def _means(cores: float | None, memory: int | None, book: CostBook, reports: Path, listener: SuiteProgress) -> Means:
+    from harness.suites.budget import machine_budget  # noqa: PLC0415
     from harness.suites.launch import Means  # noqa: PLC0415
 
     budget = machine_budget(cores, memory, reports)
-    book = CostBook(book_path(), read_costs(costs) if costs is not None else None)
-    listener.say([*budget.notes, *book.notes])
+    listener.say(budget.notes)
     return Means(budget=budget, costs=book, listener=listener)
 
 

@@ -59,7 +59,7 @@ class Choice:
     Attributes:
         name: Of the suite: the names, joined by ``+``.
         items: In order of the names, files, variants, runtimes and repetitions; at least one.
-        used: What each name was taken for, one sentence each.
+        used: What each name that is no path was taken for, one sentence each.
         repeat: The largest number of repetitions asked for.
         until_fail, fail_fast, deadline_ns, baseline: In force for the whole.
     """
@@ -76,7 +76,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class _Meaning:
-    """What one name was taken for."""
+    """What one name was taken for; ``used`` is empty for a path."""
 
     name: str
     definition: Definition
@@ -110,7 +110,7 @@ def choose(wish: Wish) -> Choice:
     return Choice(
         name="+".join(dict.fromkeys(wish.names)),
         items=tuple(items.values()),
-        used=tuple(meaning.used for meaning in meanings),
+        used=tuple(meaning.used for meaning in meanings if meaning.used),
         repeat=max(wish.repeat or meaning.definition.repeat for meaning in meanings),
         until_fail=wish.until_fail or any(meaning.definition.until_fail for meaning in meanings),
         fail_fast=wish.fail_fast or any(meaning.definition.fail_fast for meaning in meanings),
@@ -138,7 +138,7 @@ def _meaning(name: str, config: Mapping[str, Defined]) -> _Meaning:
     path = Path(name)
     if path.exists() or not plain:
         scenario_files([path])  # a path that is missing is compared with what is there
-        return _Meaning(name, Definition(), (path,), f"{name}: the {'folder' if path.is_dir() else 'file'}")
+        return _Meaning(name, Definition(), (path,), "")
     found = select([SCENARIOS]) if SCENARIOS.is_dir() else []
     tags = sorted({tag for one in found for tag in one.plan.tags})
     if name in tags:

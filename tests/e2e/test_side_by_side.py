@@ -16,7 +16,7 @@ TIMES = 3
 @pytest.mark.timeout(3 * 3600)
 def test_side_by_side_each_scenario_ends_as_it_does_alone(cli: Cli) -> None:
     """With almost no cores in the budget each run is larger than the budget, and is run alone."""
-    alone = _outcomes(cli, "--cores", "0.01")
+    alone = _outcomes(cli, "--cores", "0.1")
     assert len(alone) == len(list(SCENARIOS.rglob("*.yaml")))
     for _ in range(TIMES):
         assert _outcomes(cli) == alone

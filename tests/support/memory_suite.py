@@ -1,11 +1,14 @@
 """Suites of the fake broker of ``support/in_memory``: real processes, in which nothing is started.
 
-As a program it runs the scenarios named on its command line, one at a time, in the working directory.
+As a program it runs the scenarios named on its command line, one at a time, in the working directory; with
+``--many RUNS EVERY`` one scenario many times, side by side.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import gc
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,8 +19,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.in_memory import SPEC
 
 from harness.clock import NS_PER_S
-from harness.progress import SuiteEvent
+from harness.progress import SuiteEvent, SuiteRunEnded
+from harness.report.suite_files import SuiteReports
 from harness.result import Usage
+from harness.runtime.kernel import procfs
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.scenario.model import Plan
@@ -135,5 +140,33 @@ class MemorySuite:
         return Means(budget=budget, costs=self.costs, listener=self.heard.append)
 
 
+class _Memory:
+    """Prints the resident memory of this process, bytes, whenever ``every`` runs have ended; keeps nothing."""
+
+    def __init__(self, every: int) -> None:
+        self._every, self._ended = every, 0
+
+    def __call__(self, event: SuiteEvent) -> None:
+        if isinstance(event, SuiteRunEnded):
+            self._ended += 1
+            if self._ended % self._every == 0:
+                gc.collect()
+                print(self._ended, procfs.rss_bytes(os.getpid()), flush=True)
+
+
+def run_many(reports: Path, repeat: int, every: int) -> SuiteResult:
+    """Run one short scenario many times, and print what the suite takes of memory meanwhile."""
+    costs = GivenCosts()
+    places = places_of(items_of([selected("many")], ["process"], repeat), costs, lambda _: None)
+    folder = SuiteDir.create(reports, "many")
+    budget = Budget(cores=1.5, memory_bytes=1 << 30, disk_bytes=1 << 30, ports=100)
+    means = Means(budget=budget, costs=costs, listener=_Memory(every))
+    result = start(places, folder, new_head(folder, "many"), Rules(child_command=CHILD), means)
+    SuiteReports(folder.path).finish(result)
+    return result
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "--many":
+        sys.exit(run_many(Path("reports"), int(sys.argv[2]), int(sys.argv[3])).exit_code)
     sys.exit(MemorySuite(Path("reports")).run_files(*sys.argv[1:], deadline_ns=10**5 * NS_PER_S).exit_code)
