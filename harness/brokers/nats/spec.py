@@ -46,7 +46,7 @@ BROKER_SPECS.register("nats")(
         costs=BrokerCosts(
             node=ProcessCost(
                 start_cpu_ns=50_000_000,
-                start_ns=500_000_000,
+                start_ns=800_000_000,
                 cores=0.02,
                 message_cpu_ns=350_000,
                 memory_bytes=40_000_000,
