@@ -70,6 +70,12 @@ LAST: Final = "last"
 @click.option("--cores", type=float, help="CPUs that all runs together may use.  [default: what there is, less 5%]")
 @click.option("--memory", metavar="SIZE", help="Memory that all runs together may use (4GiB).")
 @click.option("--costs", type=click.Path(path_type=Path), help="File of costs, in place of those recorded here.")
+@click.option(
+    "--write-costs",
+    "costs_file",
+    type=click.Path(path_type=Path),
+    help="Write what each run is expected to take to a file for --costs, and run nothing.",
+)
 @reports_option
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write one JUnit XML file of the suite.")
 @annotations_option
@@ -94,6 +100,7 @@ def suite(
     cores: float | None,
     memory: str | None,
     costs: Path | None,
+    costs_file: Path | None,
     reports: Path,
     junit: Path | None,
     annotations: str,
@@ -135,6 +142,9 @@ def suite(
             listener.say(choice.used)
             if only_list:
                 click.echo("\n".join(item.key for item in choice.items))
+                return ExitCode.PASS
+            if costs_file is not None:
+                _write_costs(costs_file, places_of(choice.items, means.costs, listener))
                 return ExitCode.PASS
             if dry_run:
                 _forecast(places_of(choice.items, means.costs, listener), means, out)
@@ -180,6 +190,17 @@ def _means(cores: float | None, memory: int | None, book: CostBook, reports: Pat
     budget = machine_budget(cores, memory, reports)
     listener.say(budget.notes)
     return Means(budget=budget, costs=book, listener=listener)
+
+
+def _write_costs(file: Path, places: Sequence[Place]) -> None:
+    from harness.suites.cost import GivenCosts, cost_key, write_costs  # noqa: PLC0415
+
+    keyed = [(cost_key(place.needed_item.plan), place) for place in places]
+    given = GivenCosts(
+        costs={(key, place.runtime): place.cost for key, place in keyed},
+        names={key: place.label for key, place in keyed},
+    )
+    write_costs(file, given)
 
 
 def _forecast(places: Sequence[Place], means: Means, out: Console) -> None:

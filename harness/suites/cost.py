@@ -62,6 +62,7 @@ class CostBook:
         self._path = path
         self._given = given or GivenCosts()
         self.notes: list[str] = []
+        self._use(_read_all)  # what is wrong with it is known before anything relies on it
 
     @classmethod
     def open(cls, path: Path | None = None, given: GivenCosts | None = None) -> CostBook:
@@ -133,21 +134,29 @@ class _OtherBookError(Exception):
     """The file is a database, and no cost book of this version, or one with senseless entries."""
 
 
-def _with_book(path: Path, act: Callable[[sqlite3.Connection], T], *, make: bool) -> T:
+def _with_book(path: Path, act: Callable[[sqlite3.Connection], T], *, make: bool) -> T | None:
+    """Return what ``act`` does with the book; None when it is still empty and is only read."""
     with contextlib.closing(sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)) as book:
         # One transaction: no other process sees a book that is half made.
         book.execute("BEGIN IMMEDIATE" if make else "BEGIN")
         with book:
-            _prepare(book)
+            if _is_empty(book):
+                if not make:
+                    return None
+                _lay_out(book)
             return act(book)
 
 
-def _prepare(book: sqlite3.Connection) -> None:
+def _is_empty(book: sqlite3.Connection) -> bool:
     version = book.execute("PRAGMA user_version").fetchone()[0]
     if version == _SCHEMA:
-        return
+        return False
     if version or book.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise _OtherBookError(f"its version is {version}, not {_SCHEMA}")
+    return True
+
+
+def _lay_out(book: sqlite3.Connection) -> None:
     book.execute(
         "CREATE TABLE cost (plan TEXT NOT NULL, runtime TEXT NOT NULL, cores REAL NOT NULL, "
         "memory_bytes INTEGER NOT NULL, wall_ns INTEGER NOT NULL, recorded_s INTEGER NOT NULL, "
@@ -171,6 +180,10 @@ def _read(row: tuple[object, ...]) -> _Row:
     raise _OtherBookError(f"it says {row}")
 
 
+def _read_all(book: sqlite3.Connection) -> list[_Row]:
+    return [_read(row) for row in book.execute(_SELECT)]
+
+
 def _write(book: sqlite3.Connection, row: tuple[str, str, float, int, int, int]) -> None:
     book.execute("INSERT OR REPLACE INTO cost VALUES (?, ?, ?, ?, ?, ?)", row)
     # Plans change and their keys with them: the oldest go.
@@ -183,7 +196,7 @@ def _write(book: sqlite3.Connection, row: tuple[str, str, float, int, int, int])
 
 def _is_sound(path: Path) -> bool:
     try:
-        _with_book(path, lambda book: [_read(row) for row in book.execute(_SELECT)], make=False)
+        _with_book(path, _read_all, make=False)
     except (sqlite3.DatabaseError, _OtherBookError):
         return False
     return True

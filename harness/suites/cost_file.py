@@ -46,8 +46,15 @@ class GivenCosts:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, plan: Plan, runtime: str) -> Cost | None:
-        """Return the cost given for a plan; None when there is none."""
-        return self.costs.get((cost_key(plan), runtime))
+        """Return the cost given for a plan; None when there is none.
+
+        Of ``auto`` it is the larger of those for processes and for containers, where none is given for it.
+        """
+        key = cost_key(plan)
+        if (key, runtime) in self.costs or runtime != "auto":
+            return self.costs.get((key, runtime))
+        found = [self.costs[key, name] for name in _RUNTIMES if (key, name) in self.costs]
+        return max(found, key=lambda cost: cost.cores * cost.wall_ns, default=None)
 
 
 def write_costs(path: Path, costs: GivenCosts) -> None:

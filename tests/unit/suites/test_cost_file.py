@@ -44,7 +44,9 @@ def test_what_is_written_is_read_as_given(tmp_path: Path) -> None:
     assert read.costs == {place: replace(each, source="given") for place, each in COSTS.costs.items()}
     assert read.names[KEY] == "In memory"
     assert read.of(PLAN, "process") == replace(COSTS.costs[KEY, "process"], source="given")
-    assert read.of(PLAN, "auto") is None
+    assert read.of(PLAN, "auto") == replace(COSTS.costs[KEY, "docker"], source="given")
+    assert read.of(replace(PLAN, broker="other-1"), "auto") is None
+    assert read.of(replace(PLAN, broker="other-1"), "process") is None
 
 
 def test_equal_costs_give_equal_bytes(tmp_path: Path) -> None:
