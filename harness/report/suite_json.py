@@ -187,9 +187,30 @@ def _of_whole(result: SuiteResult) -> Iterator[str]:
         yield f"{result.shard!r} is no shard such as 2/4"
     if result.shard and not result.cost_digest:
         yield "it is a shard, and does not say by which costs it was drawn"
-    whole = plan_digest((entry.key, entry.digest) for entry in result.entries)
-    if not result.shard and result.plan_digest != whole:
+    yield from _of_plans(result)
+
+
+def _of_plans(result: SuiteResult) -> Iterator[str]:
+    """Yield where the entries are not the runs that were planned, so that none can be left out unseen."""
+    entries = {entry.key: entry.digest for entry in result.entries}
+    planned = {run.key: run.digest for run in result.planned}
+    yield from _twice("planned run", [run.key for run in result.planned])
+    if result.shard and not planned:
+        yield "it is a shard, and does not list the runs of the whole suite"
+    if not result.shard and result.plan_digest != plan_digest(entries.items()):
         yield "its runs are not those of the plan digest: one was added, removed or changed"
+    if planned and result.plan_digest != plan_digest(planned.items()):
+        yield "the planned runs are not those of the plan digest: one was added, removed or changed"
+    number = int(result.shard.partition("/")[0]) if _is_shard(result.shard) else 0
+    mine = {run.key for run in result.planned if not number or run.shard == number}
+    for key in sorted(mine - entries.keys()):
+        yield f"planned run {key} has no entry"
+    for key in sorted(entries.keys() & planned.keys()):
+        if entries[key] != planned[key]:
+            yield f"{key}: its plan is not the one that was planned"
+    if number and planned:
+        for key in sorted(entries.keys() - mine):
+            yield f"{key}: it is no run of shard {result.shard}"
 
 
 def _is_shard(text: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from harness.errors import ExitCode
 from harness.report.serialize import to_json
 from harness.result import RunResult, Usage
-from harness.suite_result import Cost, MadeAgain, SuiteEntry, SuiteResult, plan_digest, suite_code
+from harness.suite_result import Cost, MadeAgain, PlannedRun, SuiteEntry, SuiteResult, plan_digest, suite_code
 from harness.verdict import Verdict
 
 S = 1_000_000_000
@@ -251,10 +251,25 @@ def red() -> SuiteResult:
 
 def empty() -> SuiteResult:
     """Return a shard that has nothing to do."""
-    return suite((), shard="4/4", cost_digest="ab" * 32, exit_code=0)
+    return suite((), exit_code=0, **_shard(4))
 
 
-ALL = (green, red, empty)
+def shard() -> SuiteResult:
+    """Return the second of four shards of a suite of two runs."""
+    return suite([entry("latency")], **_shard(2))
+
+
+def _shard(number: int) -> dict[str, Any]:
+    runs = [(one.key, one.digest) for one in (entry("latency"), entry("leader-kill"))]
+    return {
+        "shard": f"{number}/4",
+        "cost_digest": "ab" * 32,
+        "planned": tuple(PlannedRun(key=key, digest=digest, shard=2 + at) for at, (key, digest) in enumerate(runs)),
+        "plan_digest": plan_digest(runs),
+    }
+
+
+ALL = (green, red, empty, shard)
 
 
 def generated(count: int, seed: int = 7) -> SuiteResult:

@@ -18,6 +18,10 @@ from harness.suite_result import SUITE_VERSION, SuiteEntry, SuiteResult, plan_di
 from harness.verdict import Verdict
 
 
+def _put(result: SuiteResult, index: int, entry: SuiteEntry) -> SuiteResult:
+    return replace(result, entries=(*result.entries[:index], entry, *result.entries[index + 1 :]))
+
+
 @pytest.mark.parametrize("make", samples.ALL, ids=lambda make: make.__name__)
 def test_samples_survive_json_and_match_the_schema(make: Callable[[], SuiteResult]) -> None:
     text = to_json(make())
@@ -101,10 +105,6 @@ _VALUES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _put(result: SuiteResult, index: int, entry: SuiteEntry) -> SuiteResult:
-    return replace(result, entries=(*result.entries[:index], entry, *result.entries[index + 1 :]))
-
-
 def _reds() -> Iterator[SuiteResult]:
     """Yield suites that are red by one entry alone, each by another cause."""
     good = samples.entry("latency")
@@ -136,6 +136,17 @@ def test_no_single_edit_and_exit_code_0_makes_a_red_suite_green(result: SuiteRes
         (replace(samples.green(), shard="5/4", cost_digest="ab"), r"'5/4' is no shard"),
         (replace(samples.green(), shard="1/4"), r"by which costs"),
         (replace(samples.empty(), shard=""), r"exit code 0 hides 5"),
+        (replace(samples.shard(), planned=()), r"does not list the runs of the whole suite"),
+        (
+            replace(samples.shard(), planned=samples.shard().planned[:1]),
+            r"planned runs are not those of the plan digest",
+        ),
+        (replace(samples.shard(), entries=(), exit_code=0), r"planned run .*latency.yaml@auto#1 has no entry"),
+        (replace(samples.shard(), shard="3/4"), r"latency.yaml@auto#1: it is no run of shard 3/4"),
+        (
+            _put(samples.shard(), 0, replace(samples.shard().entries[0], digest="ab")),
+            r"its plan is not the one that was planned",
+        ),
     ],
 )
 def test_a_contradiction_is_named(result: SuiteResult, said: str) -> None:
