@@ -15,6 +15,7 @@ from harness.errors import ExitCode, Location
 from harness.report import format as values
 from harness.report import headline
 from harness.report import suite_words as words
+from harness.report.baseline_text import change_sentence, plan_title
 from harness.report.sanitize import clean, clip
 from harness.report.suite_words import EntryStatus
 from harness.result import RunResult
@@ -63,6 +64,7 @@ def annotate(result: SuiteResult, read: ReadRun, locate: Locate) -> tuple[Annota
         at_run = _of_run(run, locate) if isinstance(run, RunResult) else []
         found += _titled(at_run or [_of_entry(entry, status, locate)], names[entry.key], entry)
     found += _missing(result, names, locate)
+    found += _regressions(result, locate)
     found += [
         Annotation(
             "notice",
@@ -150,6 +152,17 @@ def _missing(result: SuiteResult, names: dict[str, str], locate: Locate) -> Iter
         more = f" and {len(entries) - 20} more" if len(entries) > 20 else ""
         title = f"{words.count(len(entries), 'run')} {'is' if len(entries) == 1 else 'are'} missing"
         yield Annotation("error", locate(entries[0].file, ""), title, f"{reason}: {shown}{more}")
+
+
+def _regressions(result: SuiteResult, locate: Locate) -> Iterator[Annotation]:
+    """Yield an annotation for each measure that is worse than in earlier runs, at its check."""
+    files = {entry.digest: entry.file for entry in result.entries}
+    for plan in result.baseline.plans if result.baseline is not None else ():
+        file = files.get(plan.digest, plan.scenario)
+        for change in plan.changes:
+            if change.change == "regressed":
+                title = f"{plan_title(plan)}: {clean(change.check)} regressed"
+                yield Annotation("error", locate(file, f"expect.{change.check}"), title, change_sentence(change))
 
 
 def _bounded(found: Sequence[Annotation]) -> Iterator[Annotation]:

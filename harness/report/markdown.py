@@ -14,6 +14,7 @@ from typing import Final
 from harness.errors import UnfitEnvironmentError
 from harness.report import suite_words as words
 from harness.report.annotations import ReadRun
+from harness.report.baseline_text import baseline_lines
 from harness.report.sanitize import clean, clip
 from harness.report.suite_excerpt import Excerpt, excerpt
 from harness.report.suite_words import EntryStatus
@@ -75,6 +76,11 @@ def _parts(result: SuiteResult, read: ReadRun) -> Iterator[tuple[str, bool]]:
     for reason, entries in groups:
         yield f"- {_escaped(clip(reason, _TEXT_MAX))}: {', '.join(names[one.key] for one in entries)}\n", True
     yield from _made_again(result, names)
+    if result.baseline is not None:
+        yield "\n### Compared with earlier runs\n\n", False
+        for line in baseline_lines(result.baseline):
+            indent = len(line) - len(line.lstrip())
+            yield f"{' ' * max(0, indent - 2)}- {_escaped(clip(line.strip(), _TEXT_MAX))}\n", True
     yield from _table(result, names)
     machine = ", ".join(f"{name} {value}" for name, value in words.budget_lines(result))
     if machine:

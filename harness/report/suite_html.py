@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from harness import __version__
 from harness.report import suite_words as words
+from harness.report.baseline_text import baseline_headline, change_sentence, plan_sentence, plan_title
 from harness.report.format import format_value
 from harness.report.plot import PATTERNS
 from harness.report.sanitize import clean, clip
@@ -26,6 +27,7 @@ from harness.report.suite_excerpt import Excerpt
 from harness.report.suite_plot import report_link, suite_svg
 from harness.report.suite_words import EntryStatus, SuiteStatus
 from harness.suite_result import SuiteEntry, SuiteResult
+from harness.verdict import Verdict
 
 REFRESH_S: Final = 5
 EXCERPTS_MAX: Final = 40
@@ -34,6 +36,7 @@ _RED_MAX: Final = 200
 _OPEN_MAX: Final = 12
 """Of more runs that did not pass, the others are folded."""
 _LISTED_MAX: Final = 200
+_CHANGES_MAX: Final = 20
 _TEXT_MAX: Final = 600
 _HEADLINE_MAX: Final = 240
 
@@ -111,6 +114,8 @@ def render_suite_page(
         missing=_missing(result, names),
         again=_again_views(result, names)[:_LISTED_MAX],
         again_more=max(0, len(words.made_again(result.entries)) - _LISTED_MAX),
+        baseline=baseline_headline(result.baseline) if result.baseline is not None else "",
+        compared=_compared(result),
         picture=suite_svg(result),
         columns=COLUMNS,
         rows=_rows(result, names),
@@ -230,6 +235,21 @@ def _again_views(result: SuiteResult, names: dict[str, str]) -> list[AgainView]:
         )
         for entry, status in zip(result.entries, words.statuses(result.entries), strict=True)
         if entry.made_again is not None
+    ]
+
+
+def _compared(result: SuiteResult) -> list[tuple[str, str, str, list[str]]]:
+    """Return (plan, tone, what came of it, changes) of each plan that has something to say."""
+    plans = result.baseline.plans if result.baseline is not None else ()
+    telling = [plan for plan in plans if plan.changes or plan.verdict is not Verdict.PASS]
+    return [
+        (
+            clip(plan_title(plan), 300),
+            plan.verdict.value,
+            clip(plan_sentence(plan), _TEXT_MAX),
+            [clip(change_sentence(change), _TEXT_MAX) for change in plan.changes[:_CHANGES_MAX]],
+        )
+        for plan in telling[:_LISTED_MAX]
     ]
 
 

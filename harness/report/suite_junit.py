@@ -18,6 +18,7 @@ from typing import Final
 from harness.errors import ExitCode, UnfitEnvironmentError
 from harness.report import suite_words as words
 from harness.report.atomic import atomic_file
+from harness.report.baseline_text import baseline_lines
 from harness.report.junit import MESSAGE_MAX, TRUST_CASE, count_cases, properties_of, run_cases, seconds, xml_text
 from harness.report.sanitize import clean, clip
 from harness.report.suite_runs import read_run
@@ -183,13 +184,14 @@ def _whole(result: SuiteResult, totals: _Totals) -> ET.Element:
             ET.SubElement(listed, "property", name=name, value=xml_text(clean(value)))
     case = ET.SubElement(suite, "testcase", classname=xml_text(clean(result.name)) or "suite", name=WHOLE_CASE)
     case.set("time", "0")
+    compared = "\n".join(baseline_lines(result.baseline)) if result.baseline is not None else ""
     if result.exit_code != ExitCode.PASS and not totals.failures + totals.errors:
         tag = "failure" if result.exit_code == ExitCode.VIOLATED else "error"
-        ET.SubElement(case, tag, type="suite", message=xml_text(sentence))
+        ET.SubElement(case, tag, type="suite", message=xml_text(sentence)).text = xml_text(compared)
     elif result.exit_code == ExitCode.VIOLATED and not totals.failures:
-        ET.SubElement(case, "failure", type="suite", message=xml_text(sentence))
+        ET.SubElement(case, "failure", type="suite", message=xml_text(sentence)).text = xml_text(compared)
     else:
-        ET.SubElement(case, "system-out").text = xml_text(sentence)
+        ET.SubElement(case, "system-out").text = xml_text(f"{sentence}\n{compared}".strip())
     _finish(suite, result.wall_ns)
     suite.set("timestamp", xml_text(result.started_wall.removesuffix("Z")))
     return suite

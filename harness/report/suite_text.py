@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report import suite_words as words
+from harness.report.baseline_text import baseline_lines
 from harness.report.sanitize import clean, clip
 from harness.report.suite_words import EntryStatus, Tone
 from harness.suite_result import SuiteEntry, SuiteResult
@@ -56,6 +57,10 @@ def render_suite(result: SuiteResult, console: Console) -> None:
     _print_failures(result, names, console)
     _print_missing(result, names, console)
     _print_made_again(result, names, console)
+    if result.baseline is not None:
+        console.print(Text("\nCompared with earlier runs", style="bold"))
+        for line in baseline_lines(result.baseline):
+            _print_indented(console, clip(line.strip(), 600), indent=2 + len(line) - len(line.lstrip()))
     if result.entries:
         console.print()
         _print_table(result, names, console)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from harness.errors import ExitCode
+from harness.report.baseline_text import baseline_headline
 from harness.report.format import format_value
 from harness.report.sanitize import clean, clip
-from harness.suite_result import SuiteEntry, SuiteResult, race_decided, race_of
+from harness.suite_result import SuiteEntry, SuiteResult, baseline_code, race_decided, race_of
 from harness.units import format_ns
 
 Tone = Literal["pass", "fail", "inconclusive", "error", "quiet"]
@@ -177,6 +178,8 @@ def suite_status(result: SuiteResult) -> SuiteStatus:
         word = "NOT COMPLETE"
     parts = [f"{count(len(red) - missing, 'run')} of {total} did not pass"] if len(red) > missing else []
     parts += [f"{count(missing, 'run')} of {total} {'is' if missing == 1 else 'are'} missing"] if missing else []
+    if baseline_code(result.baseline) is not ExitCode.PASS and result.baseline is not None:
+        parts.append(baseline_headline(result.baseline))
     if not parts and result.exit_code != ExitCode.PASS:
         parts = [f"{count(total, 'run')} passed, but the suite did not"]
     spared = sum(entry.state == "not needed" for entry in result.entries)

@@ -13,7 +13,18 @@ from typing import Any
 from harness.errors import ExitCode
 from harness.report.serialize import to_json
 from harness.result import RunResult, Usage
-from harness.suite_result import Cost, MadeAgain, PlannedRun, SuiteEntry, SuiteResult, plan_digest, suite_code
+from harness.suite_result import (
+    BaselineResult,
+    Cost,
+    MadeAgain,
+    MeasureChange,
+    PlanComparison,
+    PlannedRun,
+    SuiteEntry,
+    SuiteResult,
+    plan_digest,
+    suite_code,
+)
 from harness.verdict import Verdict
 
 S = 1_000_000_000
@@ -269,7 +280,42 @@ def _shard(number: int) -> dict[str, Any]:
     }
 
 
-ALL = (green, red, empty, shard)
+def regressed() -> SuiteResult:
+    """Return a suite whose runs passed, and whose latency is worse than in earlier nights."""
+    entries = [entry("latency"), entry("leader-kill")]
+    change = MeasureChange(
+        check="latency",
+        measure="p99_ns",
+        unit="ns",
+        worse="more",
+        change="regressed",
+        value=720e6,
+        median=310e6,
+        lowest=290e6,
+        highest=340e6,
+        bound=430e6,
+    )
+    plans = [
+        PlanComparison(
+            scenario=one.scenario,
+            variant=one.variant,
+            runtime=one.runtime,
+            digest=one.digest,
+            verdict=Verdict.FAIL if number == 0 else Verdict.PASS,
+            runs=1,
+            nights=5,
+            measures=14,
+            changes=(change,) if number == 0 else (),
+        )
+        for number, one in enumerate(entries)
+    ]
+    baseline = BaselineResult(
+        baseline="last:5", tolerance=0.2, false_alarm=0.01, verdict=Verdict.FAIL, plans=tuple(plans)
+    )
+    return suite(entries, baseline=baseline, exit_code=int(ExitCode.VIOLATED))
+
+
+ALL = (green, red, empty, shard, regressed)
 
 
 def generated(count: int, seed: int = 7) -> SuiteResult:

@@ -96,6 +96,13 @@ def test_a_run_that_cannot_be_read_is_annotated_with_what_the_suite_knows() -> N
     assert "too few round trips" in found[5].message
 
 
+def test_a_regression_is_annotated_at_its_check() -> None:
+    (one,) = annotate(samples.regressed(), _unread, _locate)
+    assert (one.level, one.at.file) == ("error", "scenarios/gate/latency.yaml|expect.latency")
+    assert one.title == "latency (process): latency regressed"
+    assert "p99 720ms; before: median 310ms" in one.message
+
+
 def test_ten_of_a_level_at_most_the_most_severe_first_and_the_rest_counted() -> None:
     entries = [samples.entry(f"i{n}", Verdict.INCONCLUSIVE, began_ns=n) for n in range(30)]
     entries += [samples.entry(f"f{n}", Verdict.FAIL, began_ns=100 + n) for n in range(LEVEL_MAX)]

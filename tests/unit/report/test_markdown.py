@@ -65,6 +65,12 @@ def test_runs_of_one_command_give_a_summary_too() -> None:
     assert "budget" not in text
 
 
+def test_a_regression_is_listed() -> None:
+    text = _shown(suite_markdown(samples.regressed(), _unread))
+    assert "### Compared with earlier runs" in text
+    assert "  - regressed: latency p99 720ms; before: median 310ms, 290ms to 340ms" in text
+
+
 def test_a_race_that_passed_stays_green_in_spite_of_a_failed_run() -> None:
     runs = [replace(report_samples.failing(), run_id="a"), replace(report_samples.failing(), run_id="b")]
     passed = replace(runs[1], verdict=Verdict.PASS, outcome=Verdict.PASS, exit_code=0)

@@ -111,6 +111,13 @@ def test_what_was_made_again_links_both_executions() -> None:
     assert "too few round trips" in part
 
 
+def test_a_regression_is_shown_with_its_figures() -> None:
+    text = " ".join(Page(render_suite_page(samples.regressed())).text.split())
+    assert "baseline last:5: fail: 2 plans compared, 1 of them with regressions" in text
+    assert "latency (process) fail: 14 measures of 1 run against 5 nights" in text
+    assert "regressed: latency p99 720ms; before: median 310ms" in text
+
+
 def test_a_page_of_a_suite_that_goes_on_says_so_and_loads_itself_again() -> None:
     source = render_suite_page(samples.red(), running=True, written="02:15:40")
     assert '<meta http-equiv="refresh" content="5">' in source

@@ -131,6 +131,15 @@ def test_a_suite_that_is_worse_than_its_runs_says_so_in_a_case_of_its_own(tmp_pa
     assert _worst(_write(_suite(tmp_path, [report_samples.passing()]), tmp_path)) == ""
 
 
+def test_a_regression_is_a_failure_of_the_suite_as_a_whole(tmp_path: Path) -> None:
+    entries = [suite_samples.entry_of(report_samples.passing(), tmp_path)]
+    result = suite_samples.suite(entries, baseline=suite_samples.regressed().baseline, exit_code=1)
+    root = _write(result, tmp_path)
+    (failure,) = root.iter("failure")
+    assert "1 of them with regressions" in (failure.get("message") or "")
+    assert "latency p99 720ms" in (failure.text or "")
+
+
 def test_hostile_texts_give_a_valid_document(tmp_path: Path) -> None:
     evil = "\x00\x1b\ud800<]]>&\u202e"
     run = replace(report_samples.hostile(), run_id="evil")

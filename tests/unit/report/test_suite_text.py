@@ -99,6 +99,12 @@ def test_a_large_suite_shows_what_did_not_pass_and_counts_the_rest() -> None:
     assert len(shown.splitlines()) < 500
 
 
+def test_a_regression_is_said_first_and_with_its_figures() -> None:
+    shown = _flat(_shown(samples.regressed()))
+    assert shown.startswith("FAIL gate: baseline last:5: fail: 2 plans compared, 1 of them with regressions")
+    assert "regressed: latency p99 720ms; before: median 310ms, 290ms to 340ms; it counts above 430ms" in shown
+
+
 def test_hostile_texts_cannot_steer_the_terminal() -> None:
     evil = "\x1b[2J\x1b]0;owned\x07 \u202e[red]x[/red]"
     entry = samples.entry(
