@@ -98,6 +98,24 @@ def test_what_a_killed_run_leaves_behind_is_removed_and_its_sibling_passes(cli: 
     assert _runs(cli) == set()
 
 
+def test_ctrl_c_ends_all_runs_cleanly_and_says_how_to_go_on(cli: Cli) -> None:
+    files = [cli.write(SCENARIO % 30, name) for name in ("one.yaml", "two.yaml")]
+    process = cli.start("suite", *files, "--runtime", "process", "--reports", cli.reports, "--cores", "1")
+    _until(lambda: len(_leases(cli)) == 2 and len(set(ours(_runs(cli)).values())) == 2, "the runs did not start")
+    runs = _runs(cli)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == ExitCode.INTERRUPTED, out + err
+    result = _suite(cli)
+    assert [(entry.state, entry.exit_code) for entry in result.entries] == [("missing", ExitCode.INTERRUPTED)] * 2
+    (folder,) = (path.parent for path in cli.reports.glob("*/suite.json"))
+    assert all((folder / entry.run_dir / "result.json").exists() for entry in result.entries)
+    assert f"harness suite --resume {folder}" in out.replace("\n", "")
+    assert "left behind" not in err
+    assert ours(runs) == {}
+    assert _runs(cli) == set()
+
+
 def _leases(cli: Cli) -> dict[str, tuple[int, str]]:
     """Return run → (its process, its run directory) of every run that holds a lease."""
     found = {}
