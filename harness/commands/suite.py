@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.suite_result import SuiteResult
     from harness.suites.choose import Choice, Wish
     from harness.suites.cost import CostBook
+    from harness.suites.cost_file import GivenCosts
+    from harness.suites.draw import Drawn
     from harness.suites.launch import Means
     from harness.suites.place import Place
     from harness.suites.state import SuiteDir
@@ -38,7 +40,21 @@ if TYPE_CHECKING:
 LAST: Final = "last"
 
 
-@click.command(epilog=EXIT_CODES)
+class _SuiteCommand(click.Command):
+    """``harness suite NAMES…``, and ``harness suite merge``, which is found by its first word."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context of the command that the first word names."""
+        if args[:1] == ["merge"]:
+            from harness.commands.suite_merge import merge  # noqa: PLC0415  commands load only what they need
+
+            return merge.make_context(f"{info_name} merge", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_SuiteCommand, epilog=EXIT_CODES)
 @click.argument("names", nargs=-1)
 @seed_option
 @click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag (repeatable: any of them).")
@@ -66,6 +82,9 @@ LAST: Final = "last"
     metavar="[DIR]",
     help="Make what a suite lacks: of this directory, else the last incomplete one; with NAMES, the last incomplete "
     "one of the same runs, or a new one.",
+)
+@click.option(
+    "--shard", metavar="I/N|auto", help="Only this part of the suite, from 1/N; auto: as the variables of CI say."
 )
 @click.option("--cores", type=float, help="CPUs that all runs together may use.  [default: what there is, less 5%]")
 @click.option("--memory", metavar="SIZE", help="Memory that all runs together may use (4GiB).")
@@ -97,6 +116,7 @@ def suite(
     only_list: bool,
     dry_run: bool,
     resumed: str | None,
+    shard: str | None,
     cores: float | None,
     memory: str | None,
     costs: Path | None,
@@ -110,10 +130,13 @@ def suite(
     """Run many scenarios side by side within this machine's budget.
 
     NAMES are suites of suites.yaml, folders below scenarios/, tags, or paths of scenarios and folders.
+
+    `harness suite merge DIR…` makes one result of the shards of a suite (`harness suite merge --help`).
     """
     from harness.report.suite_progress import SuiteProgress  # noqa: PLC0415  commands load only what they need
     from harness.report.terminal import consoles  # noqa: PLC0415
     from harness.suites.choose import Wish, choose  # noqa: PLC0415
+    from harness.suites.cost_file import read_costs  # noqa: PLC0415
     from harness.suites.launch import places_of, resume  # noqa: PLC0415
     from harness.suites.state import incomplete  # noqa: PLC0415
 
@@ -130,29 +153,33 @@ def suite(
         deadline_ns=_quantity("deadline", deadline, DURATION),
         config=config,
     )
-    _require_one(wish, resumed)
+    _require_one(wish, resumed, shard)
     progress, out = consoles()
     with SuiteProgress(progress) as listener:
-        book = _cost_book(costs)
+        given = read_costs(costs) if costs is not None else None
+        book = _cost_book(given)
         means = _means(cores, _quantity("memory", memory, BYTES), book, reports, listener)
         if not names:
             result, folder = _resume(resumed or LAST, reports, means)
         else:
             choice = choose(wish)
             listener.say(choice.used)
+            drawn = _draw(choice, shard, given, listener) if shard is not None else None
+            items = choice.items if drawn is None else drawn.items
             if only_list:
-                click.echo("\n".join(item.key for item in choice.items))
+                click.echo("\n".join(item.key for item in items))
                 return ExitCode.PASS
             if costs_file is not None:
                 _write_costs(costs_file, places_of(choice.items, means.costs, listener))
                 return ExitCode.PASS
             if dry_run:
-                _forecast(places_of(choice.items, means.costs, listener), means, out)
+                _forecast(places_of(items, means.costs, listener), means, out)
                 return ExitCode.PASS
-            before = incomplete(reports, [item.key for item in choice.items]) if resumed is not None else None
+            named = "" if drawn is None else str(drawn.shard)
+            before = incomplete(reports, [item.key for item in items], named) if resumed and items else None
             if before is None:
-                places = places_of(choice.items, means.costs, listener)
-                result, folder = _start(choice, places, reports, means)
+                places = places_of(items, means.costs, listener)
+                result, folder = _start(choice, places, drawn, reports, means)
             else:
                 result, folder = resume(before, means), before
         listener.say(book.notes)
@@ -160,7 +187,20 @@ def suite(
     return _write_reports(result, folder, junit, annotations, summary)
 
 
-def _require_one(wish: Wish, resumed: str | None) -> None:
+def _draw(choice: Choice, shard: str, given: GivenCosts | None, listener: SuiteProgress) -> Drawn:
+    """Return one shard of what was chosen."""
+    from harness.suites.draw import draw  # noqa: PLC0415
+    from harness.suites.shards import parse_shard  # noqa: PLC0415
+
+    if choice.until_fail:
+        raise UsageError("--until-fail has no shards: how many runs there are is not known before")
+    drawn = draw(choice.items, parse_shard(shard, os.environ), given)
+    said = f"shard {drawn.shard}: {len(drawn.items)} of {len(choice.items)} runs"
+    listener.say([said if drawn.items else f"{said}; `harness suite merge` of all shards gives the suite's result"])
+    return drawn
+
+
+def _require_one(wish: Wish, resumed: str | None, shard: str | None) -> None:
     """Refuse a line that names neither a suite nor one to resume, or both in a way that does not fit together."""
     from harness.suites.choose import Wish  # noqa: PLC0415
 
@@ -168,7 +208,7 @@ def _require_one(wish: Wish, resumed: str | None) -> None:
         raise UsageError("name a suite, a folder, a tag or a path", hint="harness suite gate")
     source = click.get_current_context().get_parameter_source("runtime")
     unasked = wish.runtime if source is ParameterSource.ENVIRONMENT else None
-    if not wish.names and wish != Wish(names=(), runtime=unasked):
+    if not wish.names and (shard is not None or wish != Wish(names=(), runtime=unasked)):
         raise UsageError(
             "--resume makes what a suite lacks as it was chosen: without names it takes no options that choose",
             hint="--cores, --memory, --costs, --junit and --json may be given",
@@ -177,10 +217,10 @@ def _require_one(wish: Wish, resumed: str | None) -> None:
         raise UsageError(f"--resume {resumed} names a suite by its directory: leave {' '.join(wish.names)} out")
 
 
-def _cost_book(costs: Path | None) -> CostBook:
-    from harness.suites.cost import CostBook, book_path, read_costs  # noqa: PLC0415
+def _cost_book(given: GivenCosts | None) -> CostBook:
+    from harness.suites.cost import CostBook, book_path  # noqa: PLC0415
 
-    return CostBook(book_path(), read_costs(costs) if costs is not None else None)
+    return CostBook(book_path(), given)
 
 
 def _means(cores: float | None, memory: int | None, book: CostBook, reports: Path, listener: SuiteProgress) -> Means:
@@ -219,7 +259,10 @@ def _forecast(places: Sequence[Place], means: Means, out: Console) -> None:
     render_forecast(rows, means.budget.cores, means.budget.memory_bytes, out)
 
 
-def _start(choice: Choice, places: Sequence[Place], reports: Path, means: Means) -> tuple[SuiteResult, SuiteDir]:
+def _start(
+    choice: Choice, places: Sequence[Place], drawn: Drawn | None, reports: Path, means: Means
+) -> tuple[SuiteResult, SuiteDir]:
+    from harness.suites.draw import head_of  # noqa: PLC0415
     from harness.suites.launch import new_head, start  # noqa: PLC0415
     from harness.suites.rules import UNTIL_FAIL_ROUNDS, Rules  # noqa: PLC0415
     from harness.suites.state import SuiteDir  # noqa: PLC0415
@@ -231,7 +274,10 @@ def _start(choice: Choice, places: Sequence[Place], reports: Path, means: Means)
         repeat=choice.repeat,
     )
     folder = SuiteDir.create(reports, choice.name)
-    return start(places, folder, new_head(folder, choice.name), rules, means), folder
+    head = new_head(folder, choice.name)
+    if drawn is not None:
+        head = head_of(head, drawn)
+    return start(places, folder, head, rules, means), folder
 
 
 def _resume(resumed: str, reports: Path, means: Means) -> tuple[SuiteResult, SuiteDir]:

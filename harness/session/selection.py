@@ -20,10 +20,17 @@ _SUFFIXES = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
-    """One plan with the text it was made from."""
+    """One plan with the text it was made from.
+
+    Attributes:
+        plan: The plan.
+        source: The text.
+        seed_drawn: Neither the text nor the command line gave a seed: another machine draws another one.
+    """
 
     plan: Plan
     source: str
+    seed_drawn: bool = False
 
 
 def scenario_files(paths: Sequence[Path]) -> list[Path]:
@@ -81,7 +88,7 @@ def select(
         raise ScenarioError(problems)
     _require_known(wanted or {}, [variant for variant, _ in expanded])
     selected = [
-        Selected(plan=make_plan(variant, seed), source=text)
+        Selected(plan=make_plan(variant, seed), source=text, seed_drawn=seed is None and variant.seed is None)
         for variant, text in expanded
         if (not keep or keep & set(variant.tags))
         and all(variant.labels.get(path) == value for path, value in (wanted or {}).items())

@@ -113,6 +113,8 @@ class _Reader:
     def _read_suite(self, found: dict[str, Defined], name: Scalar, node: Node) -> None:
         if not name.text or "/" in name.text or name.text.endswith((".yaml", ".yml")):
             self._nodes.add(name.at, f"{name.text!r} cannot name a suite", "a name has no '/', and is no file's name")
+        if name.text == "merge":
+            self._nodes.add(name.at, "'merge' cannot name a suite", "`harness suite merge` merges shards")
         built = self._nodes.build(node, Definition, f"suites.{name.text}")
         if built is INVALID:
             return

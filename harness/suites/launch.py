@@ -62,13 +62,13 @@ def start(places: Sequence[Place], folder: SuiteDir, head: SuiteHead, rules: Rul
     """Run a suite from its beginning; return its result.
 
     Args:
-        places: At least one.
+        places: At least one, unless this is a shard: there may be more shards than runs.
         folder: Of the suite; new.
         head: What the suite is.
         rules: How it may end early.
         means: What it runs with.
     """
-    if not places:
+    if not places and not head.shard:
         raise NothingSelectedError("no run is to be made")
     folder.write_rules(rules)
     return _run(places, folder, head, rules, means)

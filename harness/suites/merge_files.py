@@ -12,12 +12,44 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UnfitEnvironmentError, UsageError, nearest
-from harness.report.suite_json import SUITE_FILE, from_json
+from harness.report.atomic import write_atomic
+from harness.report.suite_files import SuiteReports
+from harness.report.suite_json import SUITE_FILE, from_json, to_json
 from harness.suite_result import SuiteEntry, SuiteResult
-from harness.suites.merge import Part
+from harness.suites.merge import Merged, Part, merge
 
 RUNS = "runs"
 """Folder of copied run directories, next to the merged ``suite.json``."""
+
+
+def merge_folders(
+    folders: Sequence[Path], out: Path | None, *, copy: bool, junit: Path | None = None
+) -> tuple[Merged, Path]:
+    """Merge every result in or below folders, and write what comes of it; return that, and the folder where it lies.
+
+    Args:
+        folders: At least one.
+        out: Folder of the merged result; None = one below ``reports`` with its own id.
+        copy: Copy run directories into ``out``; False = refer to them by relative paths.
+        junit: Also write a JUnit XML file there.
+
+    Raises:
+        UsageError: The results do not belong together, or one cannot be believed; no result was written.
+        UnfitEnvironmentError: The result cannot be written.
+    """
+    parts = read_parts(folders)
+    if out is None:
+        out = Path("reports") / merge(parts, Path()).suite.suite_id
+    merged = merge(parts, out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # a path that leads out of a folder needs the folder
+    except OSError as error:
+        raise UnfitEnvironmentError(f"cannot make the folder {out}: {error.strerror}") from error
+    absent = require_agreeing(merged.suite, out)
+    suite = with_copies(merged.suite, out) if copy else merged.suite
+    write_atomic(out / SUITE_FILE, to_json(suite))
+    SuiteReports(out).finish(suite, junit)
+    return replace(merged, suite=suite, notes=(*merged.notes, *absent_text(absent))), out
 
 
 def read_parts(folders: Sequence[Path]) -> list[Part]:

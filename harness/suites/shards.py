@@ -61,7 +61,13 @@ def weight_of(cost: Cost) -> int:
 
 
 def shard_of(shares: Iterable[Share], index: int, total: int) -> tuple[str, ...]:
-    """Return the keys of one shard, sorted; the same on every machine, whatever the order of ``shares``.
+    """Return the keys of one shard, sorted; see ``shards_of``. Raises UsageError when there is no such shard."""
+    shard = _shard(index, total, f"shard {index}/{total}", first=1)
+    return tuple(sorted(key for key, number in shards_of(shares, shard.total).items() if number == shard.index))
+
+
+def shards_of(shares: Iterable[Share], total: int) -> dict[str, int]:
+    """Return the shard of each key, from 1; the same on every machine, whatever the order of ``shares``.
 
     The heaviest group of runs that belong together is placed first, always on the shard that has the least so far. No
     two shards then differ by more than the heaviest group. Of equal groups the first by name goes first; of equal
@@ -69,23 +75,17 @@ def shard_of(shares: Iterable[Share], index: int, total: int) -> tuple[str, ...]
 
     Args:
         shares: Of the whole suite; keys are unique.
-        index: From 1 to ``total``.
-        total: How many shards there are.
-
-    Raises:
-        UsageError: There is no such shard.
+        total: How many shards there are, 1 to ``SHARDS_MAX``.
     """
-    shard = _shard(index, total, f"shard {index}/{total}", first=1)
     groups = together(shares)
     weights = {name: sum(share.weight for share in group) for name, group in groups.items()}
     loads = [(0, 0, number) for number in range(1, total + 1)]
-    mine: list[str] = []
+    drawn: dict[str, int] = {}
     for name in sorted(groups, key=lambda name: (-weights[name], name)):
         weight, runs, number = heapq.heappop(loads)
-        if number == shard.index:
-            mine += [share.key for share in groups[name]]
+        drawn |= {share.key: number for share in groups[name]}
         heapq.heappush(loads, (weight + weights[name], runs + len(groups[name]), number))
-    return tuple(sorted(mine))
+    return drawn
 
 
 def together(shares: Iterable[Share]) -> dict[str, list[Share]]:

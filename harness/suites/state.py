@@ -103,12 +103,13 @@ class SuiteDir:
             raise UsageError(f"{relative(self.path)} cannot be resumed: {RULES_FILE}: {error}") from error
 
 
-def incomplete(reports: Path, keys: Collection[str] = ()) -> SuiteDir | None:
+def incomplete(reports: Path, keys: Collection[str] = (), shard: str | None = None) -> SuiteDir | None:
     """Return the directory of the last suite that is not complete; None when there is none.
 
     Args:
         reports: Where suites lie.
         keys: Only a suite of exactly these entries; empty = any.
+        shard: Only this shard, as in ``SuiteResult``; empty = only what is no shard; None = any.
     """
     for folder in sorted((path.parent for path in reports.glob(f"*/{SUITE_FILE}")), reverse=True):
         found = SuiteDir(folder)
@@ -116,7 +117,8 @@ def incomplete(reports: Path, keys: Collection[str] = ()) -> SuiteDir | None:
             result = found.read()
         except HarnessError:
             continue  # it is damaged, or of another release; named on the command line, it is refused with the reason
-        if not result.complete and (not keys or {entry.key for entry in result.entries} == set(keys)):
+        same = not keys or {entry.key for entry in result.entries} == set(keys)
+        if not result.complete and same and (shard is None or result.shard == shard):
             return found
     return None
 

@@ -32,9 +32,11 @@ from harness.session.selection import Selected
 from harness.session.vocabulary import vocabulary
 from harness.suite_result import Cost, SuiteResult
 from harness.suites.budget import Budget
+from harness.suites.draw import draw, head_of
 from harness.suites.item import items_of
 from harness.suites.launch import Means, new_head, places_of, resume, start
 from harness.suites.rules import Rules
+from harness.suites.shards import Shard
 from harness.suites.state import SuiteDir
 
 CHILD = (sys.executable, str(Path(__file__).with_name("memory_child.py")))
@@ -118,12 +120,24 @@ class MemorySuite:
     costs: GivenCosts = field(default_factory=GivenCosts)
     heard: list[SuiteEvent] = field(default_factory=list)
 
-    def run(self, plans: Iterable[Selected], *, repeat: int = 1, cores: float = 1.0, **rules: object) -> SuiteResult:
-        """Run plans to the end of the suite."""
-        places = places_of(items_of(plans, ["process"], repeat), self.costs, self.heard.append)
+    def run(
+        self,
+        plans: Iterable[Selected],
+        *,
+        repeat: int = 1,
+        cores: float = 1.0,
+        shard: Shard | None = None,
+        **rules: object,
+    ) -> SuiteResult:
+        """Run plans to the end of the suite, or of one shard of it."""
+        items = items_of(plans, ["process"], repeat)
+        drawn = draw(items, shard) if shard is not None else None
+        places = places_of(items if drawn is None else drawn.items, self.costs, self.heard.append)
         self.folder = SuiteDir.create(self.reports, "memory")
+        head = new_head(self.folder, "memory")
         kept = Rules(child_command=CHILD, **rules)  # type: ignore[arg-type]
-        return start(places, self.folder, new_head(self.folder, "memory"), kept, self._means(cores))
+        head = head if drawn is None else head_of(head, drawn)
+        return start(places, self.folder, head, kept, self._means(cores))
 
     def run_files(self, *names: str, deadline_ns: int | None = None) -> SuiteResult:
         """Run scenarios of the working directory, one at a time, in this order."""
