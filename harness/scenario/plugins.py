@@ -126,7 +126,7 @@ JAVA_SERVER = ProcessCost(
     start_cpu_ns=3_000_000_000, start_ns=3_500_000_000, cores=0.04, message_cpu_ns=350_000, memory_bytes=250_000_000
 )
 PYTHON_WORKER = ProcessCost(
-    start_cpu_ns=500_000_000, start_ns=600_000_000, cores=0.02, message_cpu_ns=300_000, memory_bytes=70_000_000
+    start_cpu_ns=400_000_000, start_ns=600_000_000, cores=0.01, message_cpu_ns=300_000, memory_bytes=70_000_000
 )
 
 

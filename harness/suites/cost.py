@@ -93,7 +93,9 @@ class CostBook:
         """
         if usage.wall_ns < shortest_ns(plan) or not usage.cpu_ns.keys() >= _PARTS:
             return
-        cores = sum(usage.cpu_ns.values()) / usage.wall_ns
+        # Next to others a run takes longer, and uses fewer CPUs meanwhile: it is not lighter for that.
+        undisturbed_ns = min(usage.wall_ns, formula(plan, runtime).wall_ns)
+        cores = min(sum(usage.cpu_ns.values()) / undisturbed_ns, max(usage.machine_cores, CORES_MIN))
         row = (cost_key(plan), runtime, cores, usage.memory_peak_bytes, usage.wall_ns, time.time_ns() // NS_PER_S)
         self._use(lambda book: _write(book, row), make=True)
 

@@ -24,9 +24,9 @@ from harness.suite_result import Cost
 
 _MS = NS_PER_S // 1_000
 
-_HARNESS_CPU_NS = 2_000 * _MS
+_HARNESS_CPU_NS = 1_200 * _MS
 """Of the harness itself: starting, judging, reports."""
-_HARNESS_CORES = 0.03
+_HARNESS_CORES = 0.02
 _HARNESS_WALL_NS = 2_200 * _MS
 """Of the same, before the cluster starts and after it is taken down."""
 _HARNESS_BYTES = 110_000_000

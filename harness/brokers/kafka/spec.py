@@ -126,10 +126,10 @@ BROKER_SPECS.register("kafka")(
                 memory_bytes=240_000_000,
             ),
             worker=ProcessCost(
-                start_cpu_ns=700_000_000,
+                start_cpu_ns=150_000_000,
                 start_ns=700_000_000,
-                cores=0.02,
-                message_cpu_ns=360_000,
+                cores=0.008,
+                message_cpu_ns=430_000,
                 memory_bytes=75_000_000,
             ),
         ),

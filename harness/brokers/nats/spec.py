@@ -52,10 +52,10 @@ BROKER_SPECS.register("nats")(
                 memory_bytes=40_000_000,
             ),
             worker=ProcessCost(
-                start_cpu_ns=350_000_000,
+                start_cpu_ns=370_000_000,
                 start_ns=500_000_000,
-                cores=0.02,
-                message_cpu_ns=260_000,
+                cores=0.01,
+                message_cpu_ns=190_000,
                 memory_bytes=60_000_000,
             ),
         ),

@@ -20,6 +20,8 @@ from harness.suites.cost import CostBook, GivenCosts, book_path, cost_key, formu
 PLAN = memory_plan().plan
 PARTS = {"nodes": 4 * S, "toxiproxy": 1 * S, "workers": 3 * S, "monitor": S // 2, "harness": 3 * S // 2}
 USAGE = Usage(cpu_ns=PARTS, memory_peak_bytes=700 * MIB, wall_ns=20 * S, machine_cores=2.0)
+CORES = round(10 * S / formula(PLAN, "process").wall_ns, 3)
+"""CPU time over the time that it takes undisturbed, which is less than 20 s."""
 
 
 @pytest.fixture
@@ -39,17 +41,31 @@ def test_the_last_measurement_of_a_plan_in_a_runtime_is_its_cost(path: Path) -> 
     CostBook.open(path).record(PLAN, "process", USAGE)
     found = CostBook.open(path).cost(PLAN, "process")
     expected = formula(PLAN, "process")
-    assert found == replace(expected, cores=0.5, memory_bytes=700 * MIB, wall_ns=20 * S, source="recorded")
+    assert found == replace(expected, cores=CORES, memory_bytes=700 * MIB, wall_ns=20 * S, source="recorded")
     assert CostBook.open(path).cost(PLAN, "docker") == formula(PLAN, "docker")
 
 
 def test_of_auto_the_larger_of_both_runtimes_counts(path: Path) -> None:
     book = CostBook.open(path)
     book.record(PLAN, "process", USAGE)
-    assert book.cost(PLAN, "auto").cores == 0.5
-    book.record(PLAN, "docker", replace(USAGE, cpu_ns=PARTS | {"nodes": 14 * S}))
-    assert book.cost(PLAN, "auto").cores == 1.0
-    assert book.cost(PLAN, "process").cores == 0.5
+    assert book.cost(PLAN, "auto").cores == CORES
+    book.record(PLAN, "docker", replace(USAGE, cpu_ns=PARTS | {"nodes": 8 * S}))
+    assert book.cost(PLAN, "auto").cores == book.cost(PLAN, "docker").cores > CORES
+    assert book.cost(PLAN, "process").cores == CORES
+
+
+def test_a_run_that_others_held_up_is_not_lighter_for_that(path: Path) -> None:
+    """It took longer for the same CPU time; were it taken for lighter, more would run next to it each time."""
+    book = CostBook.open(path)
+    book.record(PLAN, "process", replace(USAGE, wall_ns=300 * S))
+    assert book.cost(PLAN, "process").cores == CORES
+    assert book.cost(PLAN, "process").wall_ns == 300 * S
+
+
+def test_a_run_uses_no_more_than_there_is(path: Path) -> None:
+    book = CostBook.open(path)
+    book.record(PLAN, "process", replace(USAGE, cpu_ns=PARTS | {"nodes": 900 * S}))
+    assert book.cost(PLAN, "process").cores == USAGE.machine_cores
 
 
 def test_words_and_seeds_share_a_measurement(path: Path) -> None:
