@@ -35,7 +35,15 @@ from harness.distributions.java_software import JavaLine, JavaSoftware
 from harness.distributions.python_packages import PythonPackage
 from harness.distributions.toolchains import Need
 from harness.errors import ControlError, DownloadError, HarnessError, RefusedError, StartError, UnfitEnvironmentError
-from harness.history.events import Event, GroupEvent, GroupMember, LeaderEvent, OffsetsEvent
+from harness.history.events import (
+    BatchesEvent,
+    Event,
+    GroupEvent,
+    GroupMember,
+    HeadersEvent,
+    LeaderEvent,
+    OffsetsEvent,
+)
 from harness.history.facts import Acknowledged, Facts, GroupFacts, Settling
 from harness.history.record import RECORD_DTYPE, Journal, RecordKind
 from harness.runtime.base import Channel, Link, NodeSpec
@@ -57,6 +65,7 @@ __all__ = [
     "Acknowledged",
     "Addresses",
     "Admin",
+    "BatchesEvent",
     "BoundBroker",
     "Broker",
     "BrokerAbility",
@@ -84,6 +93,7 @@ __all__ = [
     "GroupFacts",
     "GroupMember",
     "HarnessError",
+    "HeadersEvent",
     "ImageKind",
     "Installation",
     "JavaImage",

@@ -16,7 +16,7 @@ from support.in_process import last_run_dir, run_decided, run_text
 from harness.brokers.base import Launch
 from harness.brokers.kafka import config as kafka_config
 from harness.engine.parts import MachineParts, Parts
-from harness.history.events import AuthorityEvent, DrainEvent, GroupEvent
+from harness.history.events import AuthorityEvent, BatchesEvent, DrainEvent, GroupEvent, HeadersEvent
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.result import RunResult
@@ -72,6 +72,12 @@ def test_what_an_aborted_transaction_held_is_never_seen_and_the_drain_is_proven(
     # The log ends with a control record, behind which no consumer commits: the drain saw that nothing else is left.
     assert all(event.proven for event in history.of_kind(DrainEvent))
     assert all(event.audit == "complete" for event in history.of_kind(AuthorityEvent))
+    # The headers of its batches name one producer, whose transactions they belong to.
+    assert [event.read for event in history.of_kind(HeadersEvent)] == ["complete"] * 4
+    batches = history.of_kind(BatchesEvent)
+    assert {event.partition for event in batches} == set(range(4))
+    assert len({event.producer for event in batches}) == 1
+    assert all(event.transactional for event in batches)
 
 
 def test_who_reads_uncommitted_is_given_what_was_aborted_and_it_is_said(tmp_path: Path) -> None:

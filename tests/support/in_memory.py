@@ -25,7 +25,7 @@ from harness.distributions.base import Installation
 from harness.engine.bypass import Processes
 from harness.engine.parts import Binaries, Site, WorkerChange
 from harness.errors import ControlError
-from harness.history.events import Event, LeaderEvent
+from harness.history.events import Event, HeadersEvent, LeaderEvent
 from harness.history.facts import Acknowledged, Facts, Settling
 from harness.history.record import Journal, RecordKind
 from harness.progress import Listener
@@ -141,6 +141,16 @@ class MemoryAdmin:
                     last_offset=last,
                     audit="complete",
                     detail=f"read {last + 1} messages",
+                    events=(
+                        HeadersEvent(
+                            partition=index,
+                            read="complete",
+                            first_offset=0,
+                            end_offset=last + 1,
+                            runs=0,
+                            detail="messages have no producer",
+                        ),
+                    ),
                 )
             )
         return found

@@ -13,7 +13,7 @@ from support.in_memory_runtime import MemoryCluster
 from harness.engine.engine import Engine
 from harness.engine.rundir import new_run_id
 from harness.errors import HarnessError
-from harness.history.events import FaultEvent
+from harness.history.events import AuthorityEvent, FaultEvent, HeadersEvent
 from harness.history.read import History
 from harness.judging.judge import judge
 from harness.progress import Event, Listener, PhaseStarted
@@ -54,6 +54,16 @@ def test_a_run_without_faults_passes(tmp_path: Path) -> None:
     assert result.verdict is Verdict.PASS, (result.headline, result.blocking)
     assert all(not worker.pid for worker in parts.workers)
     assert [monitor.ended for monitor in parts.monitors] == [True]
+
+
+def test_what_an_audit_says_of_a_log_stands_in_the_history_before_its_extent(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, MemoryParts())
+    judged(engine)
+    said = History.load(engine.run_dir.path).of_kind(HeadersEvent, AuthorityEvent)
+    partitions = range(memory_plan().plan.workload.partitions)
+    expected = [(kind, index) for index in partitions for kind in ("headers", "authority")]
+    assert [(event.kind, event.partition) for event in said] == expected
+    assert all(event.source == "engine" and event.t > 0 for event in said)
 
 
 def test_a_fault_that_acts_is_proven(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ from support.worker_modules import BEYOND_A_WORKER, modules_after
 
 EXPORTS = {
     "broker": """
-        Acknowledged Addresses Admin BROKERS BROKER_SPECS BoundBroker Broker BrokerAbility BrokerCosts BrokerSpec Build
-        BuildContext BuildResult Cache CachedEntry Channel ChannelSpec Client Cluster ConnectionProbe Content
+        Acknowledged Addresses Admin BROKERS BROKER_SPECS BatchesEvent BoundBroker Broker BrokerAbility BrokerCosts
+        BrokerSpec Build BuildContext BuildResult Cache CachedEntry Channel ChannelSpec Client Cluster ConnectionProbe
+        Content
         ControlError CountingConnection DISTRIBUTIONS DistributionKind DownloadError Event Facts GoModule GroupEvent
-        GroupFacts GroupMember HarnessError IMAGES ImageKind Installation JavaImage JavaLine JavaRange JavaSoftware
+        GroupFacts GroupMember HarnessError HeadersEvent IMAGES ImageKind Installation JavaImage JavaLine JavaRange
+        JavaSoftware
         Journal Launch LeaderEvent Leadership Link LinkSpec LogExtent Member Need NodePorts NodeSpec
         OfficialJavaImage OffsetsEvent PartitionState Plan PlannedFault Probe ProcessCost Progress PythonPackage
         RECORD_DTYPE RecordKind Refusal RefusedError Settling StartError StaticImage Topology UnfitEnvironmentError
