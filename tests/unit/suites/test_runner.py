@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from support.memory_suite import MemorySuite, cost, selected
 from harness.clock import NS_PER_S
 from harness.errors import ExitCode
 from harness.progress import SuiteRunEnded, SuiteRunPhase, SuiteRunStarted
+from harness.report.files import TWINS_FILE
 from harness.report.suite_json import SUITE_FILE, from_json
 from harness.verdict import Verdict
 
@@ -126,3 +129,24 @@ def test_every_event_of_a_run_that_was_made_again_says_how_it_ended(suite: Memor
     suite.run([selected("late", title="late")])
     ended = [event for event in suite.heard if isinstance(event, SuiteRunEnded)]
     assert [(event.again, event.entry.state) for event in ended] == [("late ticks", "ended"), ("", "ended")]
+
+
+def test_the_page_of_a_canary_shows_its_twin_once_both_have_ended(suite: MemorySuite) -> None:
+    canary = selected("lossy", "loses", more="must_fail: [loss]")
+    result = suite.run([canary, selected("lossy-twin"), selected("one")])
+    shown, twin, one = result.entries
+    assert (shown.verdict, shown.outcome, result.exit_code) == (Verdict.FAIL, Verdict.PASS, ExitCode.PASS)
+    runs = suite.folder.path
+    beside = json.loads((runs / shown.run_dir / TWINS_FILE).read_text(encoding="utf-8"))
+    assert beside == {"runs": [f"../{Path(twin.run_dir).name}"]}
+    assert "lossy-twin" in (runs / shown.run_dir / "report.html").read_text(encoding="utf-8")
+    assert not any((runs / other.run_dir / TWINS_FILE).exists() for other in (twin, one))
+
+
+def test_the_process_of_a_run_refuses_another_plan_than_was_chosen(suite: MemorySuite) -> None:
+    one = selected("one")
+    other = dataclasses.replace(one, plan=dataclasses.replace(one.plan, digest="0" * 64))
+    (entry,) = suite.run([other]).entries
+    assert (entry.state, entry.exit_code) == ("missing", ExitCode.ENVIRONMENT)
+    assert entry.reason == "one.yaml gives another plan in the process of its run"
+    assert list(suite.folder.runs.iterdir()) == []
