@@ -79,6 +79,19 @@ def remove(name: str, *, store_file: Path | None) -> int:
 
 
 @baseline.command()
+@click.argument("scenarios", nargs=-1, required=True)
+@store_option
+def accept(scenarios: tuple[str, ...], *, store_file: Path | None) -> int:
+    """Take the regressions of SCENARIOS as normal: later suites are compared with them as well."""
+    from harness.suites.named import accept as accept_runs  # noqa: PLC0415
+    from harness.suites.store import Store, default_store  # noqa: PLC0415
+
+    with Store.open(store_file or default_store()) as store:
+        click.echo(f"{accept_runs(store, scenarios)} runs are comparable from now on")
+    return int(ExitCode.PASS)
+
+
+@baseline.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("text", metavar="NAME|last:N")
 @tolerance_option

@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,10 +16,14 @@ from click.core import ParameterSource
 from harness.commands.options import (
     EXIT_CODES,
     annotations_option,
+    baseline_option,
+    baseline_optional_option,
     pairs,
     reports_option,
     seed_option,
+    store_option,
     summary_option,
+    tolerance_option,
 )
 from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, suite_exit_code
 from harness.runtime.contract import RUNTIMES
@@ -100,6 +105,11 @@ class _SuiteCommand(click.Command):
 @annotations_option
 @summary_option
 @click.option("--json", "as_json", is_flag=True, help="Print suite.json on stdout instead of text.")
+@baseline_option
+@tolerance_option
+@baseline_optional_option
+@store_option
+@click.option("--no-store", is_flag=True, help="Add the runs to no store.")
 def suite(
     names: tuple[str, ...],
     *,
@@ -126,6 +136,11 @@ def suite(
     annotations: str,
     summary: Path | None,
     as_json: bool,
+    baseline_text: str | None,
+    tolerance: float,
+    optional: bool,
+    store_file: Path | None,
+    no_store: bool,
 ) -> int:
     """Run many scenarios side by side within this machine's budget.
 
@@ -152,6 +167,7 @@ def suite(
         fail_fast=fail_fast,
         deadline_ns=_quantity("deadline", deadline, DURATION),
         config=config,
+        baseline=(baseline_text or "") if names else "",  # a suite that is resumed is compared, and not chosen again
     )
     _require_one(wish, resumed, shard)
     progress, out = consoles()
@@ -159,10 +175,13 @@ def suite(
         given = read_costs(costs) if costs is not None else None
         book = _cost_book(given)
         means = _means(cores, _quantity("memory", memory, BYTES), book, reports, listener)
+        store = _Kept(file=store_file, keep=not no_store, tolerance=tolerance, optional=optional)
         if not names:
+            means = store.added(means, baseline_text)
             result, folder = _resume(resumed or LAST, reports, means)
         else:
             choice = choose(wish)
+            means = store.added(means, choice.baseline)
             listener.say(choice.used)
             drawn = _draw(choice, shard, given, listener) if shard is not None else None
             items = choice.items if drawn is None else drawn.items
@@ -241,6 +260,27 @@ def _write_costs(file: Path, places: Sequence[Place]) -> None:
         names={key: place.label for key, place in keyed},
     )
     write_costs(file, given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Where runs are kept, and how the suite is compared with stored ones."""
+
+    file: Path | None
+    keep: bool
+    tolerance: float
+    optional: bool
+
+    def added(self, means: Means, baseline: str | None) -> Means:
+        """Return the means of a suite that is compared with a baseline, if there is one."""
+        from harness.suites.compared_suite import BaselineRequest  # noqa: PLC0415
+        from harness.suites.store import default_store  # noqa: PLC0415
+
+        path = self.file or default_store()
+        wanted = None
+        if baseline:
+            wanted = BaselineRequest(store=path, text=baseline, tolerance=self.tolerance, optional=self.optional)
+        return replace(means, store=path if self.keep else None, baseline=wanted)
 
 
 def _forecast(places: Sequence[Place], means: Means, out: Console) -> None:

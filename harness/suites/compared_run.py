@@ -63,6 +63,7 @@ class ComparedRun:
     canary: bool
     race: bool
     counts: bool
+    regressed: bool
     measures: Mapping[tuple[str, str], ComparedMeasure]
 
 
@@ -98,6 +99,8 @@ def unlike(run: ComparedRun, sample: Sequence[ComparedRun]) -> str:
     first = sample[0]
     if not run.passed:
         return "did not pass"
+    if run.regressed:
+        return "had regressed itself, which was not accepted"
     if major(run.harness) != major(first.harness):
         return "was judged by another major version of the harness"
     if run.versions != first.versions:
@@ -152,6 +155,7 @@ def _compared(
         canary=run["must_fail"] != "[]",
         race=bool(run["race"]),
         counts=bool(run["counts"]),
+        regressed=bool(run["regressed"]),
         measures={
             (row["check_name"], row["measure"]): ComparedMeasure(
                 row["value"], row["unit"], row["worse"], row["resolution"]

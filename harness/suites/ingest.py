@@ -6,7 +6,7 @@ Owns how a folder is recognised. Must never judge a run, nor change what lies in
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from harness.result import RunResult
 from harness.suite_result import SuiteEntry, SuiteResult
 from harness.suites.rows import NO_SUITE, Packing, SuitePlace
 from harness.suites.store import Store
+from harness.verdict import Verdict
 
 _RESULT: Final = "result.json"
 
@@ -121,8 +122,17 @@ def places_of(path: Path) -> dict[Path, SuitePlace]:
             found[(path.parent / first.run_dir).resolve()] = place_of(
                 suite.suite_id, suite.name, entry, made_again=first.cause
             )
-        found[(path.parent / entry.run_dir).resolve()] = place_of(suite.suite_id, suite.name, entry)
+        found[(path.parent / entry.run_dir).resolve()] = place_in(suite, entry)
     return found
+
+
+def place_in(suite: SuiteResult, entry: SuiteEntry) -> SuitePlace:
+    """Return the place of the execution that counts, in a suite that has ended."""
+    regressed = suite.baseline is not None and any(
+        plan.verdict is Verdict.FAIL and (plan.digest, plan.runtime) == (entry.digest, entry.runtime)
+        for plan in suite.baseline.plans
+    )
+    return replace(place_of(suite.suite_id, suite.name, entry), regressed=regressed)
 
 
 def place_of(suite_id: str, suite: str, entry: SuiteEntry, *, made_again: str = "") -> SuitePlace:

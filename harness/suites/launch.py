@@ -18,15 +18,17 @@ from pathlib import Path
 
 from harness import __version__
 from harness.engine.runtimes import runtimes_of
-from harness.errors import HarnessError, NothingSelectedError, UsageError
+from harness.errors import HarnessError, NothingSelectedError, UsageError, suite_exit_code
 from harness.progress import Event, Listener, Note, SuiteListener
 from harness.runtime.ledger import state_dir, sweep
 from harness.scenario.load import read_text
 from harness.scenario.plugins import Vocabulary
 from harness.session.selection import Selected, replan
-from harness.suite_result import SuiteEntry, SuiteResult
+from harness.suite_result import SuiteEntry, SuiteResult, baseline_code
 from harness.suites.budget import Budget
+from harness.suites.compared_suite import BaselineRequest, compare_suite
 from harness.suites.item import SuiteItem
+from harness.suites.keeper import StoreKeeper
 from harness.suites.place import Place
 from harness.suites.rules import Costs, Rules, SuiteHead
 from harness.suites.runner import run_suite
@@ -39,11 +41,15 @@ class Means:
 
     Attributes:
         budget, costs, listener: See ``run_suite``.
+        store: The store's file, to which every run is added; None to keep none.
+        baseline: What the suite is compared with once it is complete; None for nothing.
     """
 
     budget: Budget
     costs: Costs
     listener: SuiteListener
+    store: Path | None = None
+    baseline: BaselineRequest | None = None
 
 
 def places_of(items: Sequence[SuiteItem], costs: Costs, listener: SuiteListener) -> list[Place]:
@@ -125,17 +131,53 @@ def _run(places: Sequence[Place], folder: SuiteDir, head: SuiteHead, rules: Rule
             for what in leftover.left:
                 text = f"could not remove what run {leftover.run_id} left behind: {what}"
                 means.listener(Note(text=text, warning=True))
-        return asyncio.run(
-            run_suite(
-                places,
-                folder,
-                head=head,
-                rules=rules,
-                budget=means.budget,
-                costs=means.costs,
-                listener=means.listener,
-            )
-        )
+        if means.baseline is not None:
+            means.baseline.check()
+        keeper = StoreKeeper(means.store, folder.path, head.suite_id, head.name) if means.store is not None else None
+        try:
+            return asyncio.run(_run_kept(places, folder, head, rules, means, keeper))
+        finally:
+            if keeper is not None:
+                keeper.close()
+
+
+async def _run_kept(
+    places: Sequence[Place],
+    folder: SuiteDir,
+    head: SuiteHead,
+    rules: Rules,
+    means: Means,
+    keeper: StoreKeeper | None,
+) -> SuiteResult:
+    """Run a suite whose runs are kept in the store, and compare it; return its result."""
+    result = await run_suite(
+        places,
+        folder,
+        head=head,
+        rules=rules,
+        budget=means.budget,
+        costs=means.costs,
+        listener=means.listener,
+        keep=keeper.keep if keeper is not None else None,
+    )
+    result = _compared(result, folder, means)
+    if keeper is not None and (why := await keeper.settle(result)):
+        means.listener(Note(text=why, warning=True))
+    return result
+
+
+def _compared(result: SuiteResult, folder: SuiteDir, means: Means) -> SuiteResult:
+    """Return the result with its comparison, which ``suite.json`` then holds as well; one that lacks runs has none."""
+    if means.baseline is None:
+        return result
+    if not result.complete:
+        means.listener(Note(text="not compared with the baseline: the suite is not complete", warning=True))
+        return result
+    found = compare_suite(result, folder.path, means.baseline)
+    code = suite_exit_code([result.exit_code, baseline_code(found)])
+    result = dataclasses.replace(result, baseline=found, exit_code=int(code))
+    folder.write(result)
+    return result
 
 
 @contextlib.contextmanager

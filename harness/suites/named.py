@@ -39,7 +39,7 @@ def save(
 ) -> NamedBaseline:
     """Name the passing runs of each plan's last nights; return what the name stands for.
 
-    Canaries, races and executions that were made again are no part of a baseline.
+    Canaries, races, executions that were made again and regressions that were not accepted are no part of a baseline.
 
     Args:
         store: Open for writing.
@@ -71,7 +71,7 @@ def save(
     # A night is a suite, or a run that no suite made. Its rank is that of its latest run, among those of the plan.
     chosen = (
         "WITH good AS (SELECT run_id, digest, runtime, started, coalesce(nullif(suite_id, ''), run_id) AS night "  # noqa: S608
-        f"FROM runs WHERE outcome = ? AND must_fail = '[]' AND race = 0 AND counts = 1{where}), "
+        f"FROM runs WHERE outcome = ? AND must_fail = '[]' AND race = 0 AND counts = 1 AND regressed = 0{where}), "
         "nights AS (SELECT digest, runtime, night, row_number() OVER (PARTITION BY digest, runtime "
         "ORDER BY max(started) DESC, night DESC) AS place FROM good GROUP BY digest, runtime, night) "
         "SELECT ?, run_id, ? FROM good JOIN nights USING (digest, runtime, night) WHERE place <= ?"
@@ -87,6 +87,21 @@ def save(
         ]
     )
     return next(item for item in names(store) if item.name == name)
+
+
+def accept(store: Store, scenarios: Sequence[str]) -> int:
+    """Take the regressions of these scenarios as normal from now on; return how many runs that makes comparable.
+
+    Raises:
+        UsageError: A scenario is not stored.
+    """
+    known = {row[0] for row in store.select("SELECT DISTINCT scenario FROM runs")}
+    for word in scenarios:
+        if word not in known:
+            raise UsageError(f"no run of scenario {word!r} is stored", hint=nearest(word, known))
+    return store.change(
+        ("UPDATE runs SET regressed = 0 WHERE regressed = 1 AND scenario = ?", (word,)) for word in scenarios
+    )
 
 
 def names(store: Store) -> list[NamedBaseline]:

@@ -50,6 +50,7 @@ class SuitePlace:
         counts: False for an execution that was made again.
         made_again: Why it was made again; empty when it was not.
         race: Its plan has ``attempts``.
+        regressed: It was worse than the baseline of its suite.
     """
 
     suite_id: str = ""
@@ -59,6 +60,7 @@ class SuitePlace:
     counts: bool = True
     made_again: str = ""
     race: bool = False
+    regressed: bool = False
 
 
 NO_SUITE: Final = SuitePlace()
@@ -123,6 +125,7 @@ def _run(result: RunResult, place: SuitePlace, added: str) -> Row:
         "counts": int(place.counts),
         "made_again": place.made_again,
         "race": int(place.race),
+        "regressed": int(place.regressed),
         "packing": place.packing,
         "scenario": result.scenario,
         "title": result.title,

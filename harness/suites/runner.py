@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from harness import __version__
 from harness.clock import monotonic_ns
@@ -47,6 +47,19 @@ _FAILED: Final = frozenset({ExitCode.VIOLATED, ExitCode.INTERNAL, ExitCode.ENVIR
 """What ends a suite that is to end at the first failure: an inconclusive run does not."""
 
 
+class Keep(Protocol):
+    """Keeps what came of a run, for later suites."""
+
+    async def __call__(self, entry: SuiteEntry, made_again: str) -> str:
+        """Keep one execution; return why that was not possible, empty when it was.
+
+        Args:
+            entry: As it ended.
+            made_again: Why it is to be made again; empty when it counts.
+        """
+        ...
+
+
 async def run_suite(
     places: Sequence[Place],
     folder: SuiteDir,
@@ -56,6 +69,7 @@ async def run_suite(
     budget: Budget,
     costs: Costs,
     listener: SuiteListener,
+    keep: Keep | None = None,
 ) -> SuiteResult:
     """Make every run that waits; return the result of the suite, which ``suite.json`` holds as well.
 
@@ -69,11 +83,14 @@ async def run_suite(
         budget: For all runs together.
         costs: Are written after each run.
         listener: Hears of progress.
+        keep: Hears of each run that ended, and is waited for before the suite ends.
 
     Raises:
         UnfitEnvironmentError: ``suite.json`` cannot be written.
     """
-    return await _Suite(Places(places, rules.rounds, rules.repeat), folder, head, rules, budget, costs, listener).run()
+    return await _Suite(
+        Places(places, rules.rounds, rules.repeat), folder, head, rules, budget, costs, listener, keep
+    ).run()
 
 
 class _Suite:
@@ -88,9 +105,10 @@ class _Suite:
         budget: Budget,
         costs: Costs,
         listener: SuiteListener,
+        keep: Keep | None,
     ) -> None:
         self._places, self._folder, self._head, self._rules = places, folder, head, rules
-        self._budget, self._costs, self._listener = budget, costs, listener
+        self._budget, self._costs, self._listener, self._keep = budget, costs, listener, keep
         self._began_ns = monotonic_ns()
         self._running: dict[asyncio.Task[None], tuple[Place, RunProcess]] = {}
         self._ready: RunProcess | None = None  # it waits for the permission to start its cluster
@@ -217,6 +235,8 @@ class _Suite:
         )
         self._consider_ending(place)
         result = self._publish()
+        if self._keep is not None and (why := await self._keep(place.first or place.entry, again)):
+            self._listener(Note(text=why, warning=True))
         await self._show_twins()
         await self._refresh_page(result)
 

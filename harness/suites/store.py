@@ -24,7 +24,7 @@ from harness.suites.tables import APPLICATION_ID, MIGRATIONS, OF_A_RUN, RUNS, St
 BUSY_S: Final = 30.0
 """How long a process waits for another one that writes. A run takes milliseconds to write."""
 
-_CONTEXT: Final = ("suite_id", "suite", "entry", "counts", "made_again", "race", "packing")
+_CONTEXT: Final = ("suite_id", "suite", "entry", "counts", "made_again", "race", "regressed", "packing")
 """Columns that a result does not say: kept when a run is added again without a suite."""
 
 
@@ -154,6 +154,21 @@ class Store:
                 self._put(table, {**row, **kept})
         return known is None
 
+    def correct(self, places: Mapping[str, SuitePlace]) -> int:
+        """Set the places of stored runs (run id → place), in one transaction; return how many were there.
+
+        Raises:
+            StoreWriteError: They could not be written; nothing changed.
+        """
+        changed = ", ".join(f"{name} = ?" for name in _CONTEXT)
+        return self.change(
+            (
+                f"UPDATE runs SET {changed} WHERE run_id = ?",  # noqa: S608  names of columns
+                [*(getattr(place, name) for name in _CONTEXT), run_id],
+            )
+            for run_id, place in places.items()
+        )
+
     def select(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> Iterator[sqlite3.Row]:
         """Yield the rows of a query, one at a time.
 
@@ -273,7 +288,8 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Se
 def _damaged(path: Path, said: str) -> StoreDamagedError:
     return StoreDamagedError(
         f"the store {relative(path)} is damaged ({' '.join(said.split())}); it was not changed",
-        hint="keep a copy, move it away, and fill a new one from run directories: harness store add DIR…",
+        hint="keep a copy, move it away, and fill a new one from run directories: harness store add DIR…; "
+        "`harness suite --no-store` does without",
     )
 
 

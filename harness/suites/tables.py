@@ -77,6 +77,7 @@ RUNS: Final = StoreTable(
         StoredColumn("counts", "flag", "0 when it was made again, so that another run counts in its place."),
         StoredColumn("made_again", "text", "Why it was made again; empty when it was not."),
         StoredColumn("race", "flag", "1 when its plan has `attempts`: one execution alone decides nothing."),
+        StoredColumn("regressed", "flag", "1 when it was worse than its suite's baseline, until that is accepted."),
         StoredColumn(
             "packing", "text", "`packed` when other runs of its suite went on meanwhile; else `alone` or `unknown`."
         ),

@@ -32,6 +32,7 @@ from harness.session.selection import Selected
 from harness.session.vocabulary import vocabulary
 from harness.suite_result import Cost, SuiteResult
 from harness.suites.budget import Budget
+from harness.suites.compared_suite import BaselineRequest
 from harness.suites.draw import draw, head_of
 from harness.suites.item import items_of
 from harness.suites.launch import Means, new_head, places_of, resume, start
@@ -119,6 +120,8 @@ class MemorySuite:
     reports: Path
     costs: GivenCosts = field(default_factory=GivenCosts)
     heard: list[SuiteEvent] = field(default_factory=list)
+    store: Path | None = None
+    baseline: BaselineRequest | None = None
 
     def run(
         self,
@@ -151,7 +154,9 @@ class MemorySuite:
 
     def _means(self, cores: float) -> Means:
         budget = Budget(cores=cores, memory_bytes=1 << 30, disk_bytes=1 << 30, ports=100)
-        return Means(budget=budget, costs=self.costs, listener=self.heard.append)
+        return Means(
+            budget=budget, costs=self.costs, listener=self.heard.append, store=self.store, baseline=self.baseline
+        )
 
 
 class _Memory:

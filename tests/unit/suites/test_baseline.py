@@ -16,7 +16,7 @@ from harness.result import RunResult
 from harness.suite_result import BaselineResult, baseline_code
 from harness.suites.baseline import choose, compare
 from harness.suites.compared_run import of_result
-from harness.suites.named import names, remove, save
+from harness.suites.named import accept, names, remove, save
 from harness.suites.prediction import NIGHTS_MIN
 from harness.suites.rows import SuitePlace
 from harness.suites.store import Store
@@ -148,6 +148,7 @@ def test_the_runs_of_this_suite_are_no_earlier_ones(store: Store) -> None:
     [
         ({"outcome": Verdict.FAIL}, {}, "did not pass"),
         ({"outcome": Verdict.INCONCLUSIVE}, {}, "did not pass"),
+        ({}, {"regressed": True}, "had regressed itself, which was not accepted"),
         ({"versions": {"nats": "2.14.0", "toxiproxy": "2.12.0"}}, {}, "had other versions (nats 2.14.0)"),
         ({"versions": {"nats": "2.15.2"}}, {}, "had other versions (fewer of them are recorded)"),
         ({"harness": "7.1.0"}, {}, "was judged by another major version of the harness"),
@@ -289,6 +290,21 @@ def test_a_name_stands_for_the_runs_that_passed_when_it_was_saved(store: Store) 
     assert names(store) == []
     with pytest.raises(UsageError, match="no baseline 'good'"):
         remove(store, "good")
+
+
+def test_a_regression_that_stays_fails_every_night_until_it_is_accepted(store: Store) -> None:
+    _nights(store, 5)
+    for night in range(6, 10):
+        slow = stored_runs.small(night, _measures(600))
+        tonight = compare(store, [of_result(slow, _place(night))], choose(store, "last:5"))
+        assert tonight.verdict is Verdict.FAIL
+        store.add(slow, _place(night, regressed=True))
+    saved = save(store, "good", last=10, replace=False)
+    assert saved.runs == 5
+    assert accept(store, ["latency"]) == 4
+    assert _compare(store, stored_runs.small(30, _measures(600))).verdict is Verdict.PASS
+    with pytest.raises(UsageError, match="no run of scenario 'latncy'"):
+        accept(store, ["latncy"])
 
 
 def test_what_cannot_be_named_is_refused(store: Store) -> None:

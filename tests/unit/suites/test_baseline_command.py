@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,15 @@ from click.testing import CliRunner
 from support import stored_runs, suite_samples
 
 from harness.commands.cli import _run_guarded, cli
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UsageError
 from harness.report.baseline_text import baseline_lines
 from harness.report.serialize import to_json
+from harness.report.suite_files import SuiteReports
 from harness.report.suite_json import from_json
 from harness.report.suite_json import to_json as to_suite_json
 from harness.suite_result import SuiteResult, baseline_code
 from harness.suites.compared_suite import BaselineRequest, compare_suite
+from harness.suites.ingest import ingest
 from harness.suites.rows import SuitePlace
 from harness.suites.store import Store
 from harness.verdict import Verdict
@@ -122,11 +125,34 @@ def test_what_prevents_comparing_is_inconclusive_and_never_raised(tmp_path: Path
     assert len(list(baseline_lines(found))) == 2
 
 
+def test_what_regressed_is_marked_in_the_store_until_it_is_accepted(tmp_path: Path, path: Path) -> None:
+    suite = _suite(tmp_path / "slow", 524)
+    found = compare_suite(suite, tmp_path / "slow", BaselineRequest(store=path, text="last:5"))
+    ended = replace(suite, baseline=found, exit_code=int(ExitCode.VIOLATED))
+    (tmp_path / "slow" / "suite.json").write_text(to_suite_json(ended), encoding="utf-8")
+
+    def marked() -> list[str]:
+        with Store.read(path) as store:
+            return [row["run_id"] for row in store.select("SELECT run_id FROM runs WHERE regressed = 1")]
+
+    with Store.open(path) as store:
+        assert ingest(store, [tmp_path / "slow"]).added == 1
+    assert marked() == [suite.entries[0].run_id]
+    assert _invoke(path, "accept", "latency") == (0, "1 runs are comparable from now on\n")
+    assert marked() == []
+
+
+def test_every_report_of_a_suite_says_what_regressed(tmp_path: Path, path: Path) -> None:
+    suite = _suite(tmp_path / "slow", 524)
+    found = compare_suite(suite, tmp_path / "slow", BaselineRequest(store=path, text="last:5"))
+    SuiteReports(tmp_path / "slow").finish(replace(suite, baseline=found, exit_code=int(ExitCode.VIOLATED)))
+    page = (tmp_path / "slow" / "index.html").read_text(encoding="utf-8")
+    assert "regressed: latency p99 524ms" in page
+    junit = (tmp_path / "slow" / "junit.xml").read_text(encoding="utf-8")
+    assert "baseline last:5: fail: 1 plan compared, 1 of them with regressions" in junit
+
+
 def test_suite_json_carries_the_comparison_and_cannot_hide_it(tmp_path: Path, path: Path) -> None:
-    from dataclasses import replace
-
-    from harness.errors import UsageError
-
     suite = _suite(tmp_path / "slow", 524)
     found = compare_suite(suite, tmp_path / "slow", BaselineRequest(store=path, text="last:5"))
     honest = replace(suite, baseline=found, exit_code=int(ExitCode.VIOLATED))
