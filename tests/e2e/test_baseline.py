@@ -26,9 +26,9 @@ seed: 1729
 broker: nats-2
 cluster: {nodes: 1}
 workload:
-  {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 100/s, payload: 256B, warmup: 2s, duration: 6s, drain: 20s}
+  {producers: 4, consumers: 1, partitions: 2, keys: 8, rate: 40/s, payload: 256B, warmup: 2s, duration: 6s, drain: 20s}
 expect:
-  loss: {messages_max: 0, examined_min: 300}
+  loss: {messages_max: 0, examined_min: 50}
   duplicates: {}
   # Wide enough for the slow node, so that nothing but the baseline can fail it.
   stall: {pause_max: 10s}

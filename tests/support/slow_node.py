@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +50,7 @@ class SlowNode:
             for port in self._control_ports():
                 try:
                     self._slow(port)
-                except (OSError, ValueError, urllib.error.URLError):
+                except (OSError, ValueError, http.client.HTTPException):
                     continue  # it is not up yet, or down already; the next round asks again
 
     def _control_ports(self) -> Iterator[int]:
