@@ -186,7 +186,7 @@ def suite(
             drawn = _draw(choice, shard, given, listener) if shard is not None else None
             items = choice.items if drawn is None else drawn.items
             if only_list:
-                click.echo("\n".join(item.key for item in items))
+                click.echo("".join(f"{item.key}\n" for item in items), nl=False)
                 return ExitCode.PASS
             if costs_file is not None:
                 _write_costs(costs_file, places_of(choice.items, means.costs, listener))

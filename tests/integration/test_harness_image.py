@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 from support.required_abilities import skip_or_fail
 
 from harness.distributions.image_harness import ensure_harness_image, harness_tag
@@ -19,6 +20,7 @@ from harness.runtime.docker import engine as docker_engine
 from harness.runtime.docker.engine import Client
 
 USER = 65532
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +37,12 @@ def image(client: Client) -> str:
     return ensure_harness_image(client, lambda _: None)
 
 
-def _run(image: str, *words: str, reports: Path | None = None) -> subprocess.CompletedProcess[str]:
+def _run(
+    image: str, *words: str, reports: Path | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the harness in a container with nothing that a scenario does not need."""
-    options = ["--rm", "--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--cap-drop=ALL"]
+    options = [f"--env={name}={value}" for name, value in (environment or {}).items()]
+    options += ["--rm", "--network=none", "--read-only", "--tmpfs=/tmp:mode=1777", "--cap-drop=ALL"]
     options += ["--security-opt=no-new-privileges"]
     if reports is not None:
         reports.mkdir()
@@ -65,6 +70,26 @@ def test_a_scenario_passes_in_it(image: str, tmp_path: Path) -> None:
     result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
     assert (result["verdict"], result["runtime"]) == ("pass", "process")
     assert [fault["proven"] for fault in result["faults"]] == [True]
+
+
+def test_the_pods_of_the_job_share_its_suite(image: str) -> None:
+    text = (ROOT / "docs" / "ci" / "kubernetes-job.yaml").read_text(encoding="utf-8")
+    (job,) = (one["spec"] for one in YAML(typ="safe").load_all(text) if one["kind"] == "Job")
+    (container,) = job["template"]["spec"]["containers"]
+    (total,) = container["env"]
+
+    def listed(*words: str, **environment: str) -> list[str]:
+        done = _run(image, *words, "--list", environment=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    pods = [
+        listed(*container["args"], JOB_COMPLETION_INDEX=str(index), **{total["name"]: total["value"]})
+        for index in range(job["completions"])
+    ]
+    whole = listed(*(word for word in container["args"] if not word.startswith("--shard")))
+    assert sorted(key for pod in pods for key in pod) == sorted(whole)
+    assert len(whole) >= 3
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from harness.suites.merge import Part, merge
 from harness.suites.shards import Share, shard_of, together
 
 OUT = Path("out")
-QUICK = settings(max_examples=200, deadline=None)
+QUICK = settings(max_examples=100, deadline=None)
 
 
 @st.composite
