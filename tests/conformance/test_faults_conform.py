@@ -14,6 +14,7 @@ import itertools
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.broker_profiles import profiles
@@ -42,13 +43,19 @@ pytestmark = [
 
 WANTED = os.environ.get("HARNESS_CONFORMANCE", ",".join(profiles())).split(",")
 RUNTIMES = os.environ.get("HARNESS_RUNTIMES", "process,docker").split(",")
-RUNS = [
-    pytest.param(
-        broker, pack.name, runtime, id=f"{broker}-{pack.name}-{runtime}", marks=cost_marks(pack.text(), runtime)
-    )
-    for broker, runtime in itertools.product(WANTED, RUNTIMES)
-    for pack in packs(broker)
-]
+FAST = ("links", "process")
+"""The run of many faults that ``make test`` has, of each broker."""
+
+
+def _runs(*, tiers: bool = True) -> list[Any]:
+    """Return every run of many faults; with ``tiers``, one of each broker is of the tier ``fast``."""
+    found = []
+    for broker, runtime in itertools.product(WANTED, RUNTIMES):
+        for pack in packs(broker):
+            fast = (pytest.mark.tier("fast"),) if tiers and (pack.name, runtime) == FAST else ()
+            marks = (*cost_marks(pack.text(), runtime), *fast)
+            found.append(pytest.param(broker, pack.name, runtime, id=f"{broker}-{pack.name}-{runtime}", marks=marks))
+    return found
 
 
 def test_every_registered_fault_has_a_case() -> None:
@@ -82,7 +89,7 @@ def _asked(pack: Pack) -> dict[str, Case]:
     return {act.id: cases()[act.name] for act in pack.acts}
 
 
-@pytest.mark.parametrize(("broker", "name", "runtime"), RUNS)
+@pytest.mark.parametrize(("broker", "name", "runtime"), _runs())
 def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tmp_path: Path) -> None:
     pack = _pack(broker, name, runtime)
     result = run_decided(pack.text(), tmp_path, runtime)
@@ -90,7 +97,7 @@ def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tm
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize(("broker", "name", "runtime"), RUNS)
+@pytest.mark.parametrize(("broker", "name", "runtime"), _runs())
 def test_without_its_effect_none_is_believed(
     broker: str, name: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +113,7 @@ def test_without_its_effect_none_is_believed(
 
 @pytest.mark.tier("prove")
 @pytest.mark.parametrize("half", [0, 1], ids=["even", "odd"])
-@pytest.mark.parametrize(("broker", "name", "runtime"), RUNS)
+@pytest.mark.parametrize(("broker", "name", "runtime"), _runs(tiers=False))
 def test_exactly_those_without_their_effect_are_not_believed(
     broker: str, name: str, runtime: str, half: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
