@@ -85,7 +85,8 @@ def _show(name: str, result: SuiteResult) -> None:
     for plan in _compared(result).plans:
         print(f"{name}: {plan.verdict.value}: {plan.measures} measures of {plan.nights} nights {plan.reason}")
         for change in plan.changes:
+            scale = 1e6 if change.unit == "ns" else 1
             print(
-                f"  {change.change} {change.measure}: {change.value / 1e6:.1f}, median {change.median / 1e6:.1f}, "
-                f"bound {change.bound / 1e6:.1f} ({change.unit}, in millions)"
+                f"  {change.change} {change.measure}: {change.value / scale:.1f}, median {change.median / scale:.1f}, "
+                f"bound {change.bound / scale:.1f} {'ms' if change.unit == 'ns' else change.unit}"
             )
