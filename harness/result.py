@@ -206,7 +206,8 @@ class RunResult:
         seed: The seed in force.
         digest: SHA-256 of the plan; equal plans have equal digests.
         broker: Distribution asked for: an alias or an exact version (``nats-2``).
-        versions: Software → exact version used (``nats`` → ``2.15.2``…).
+        versions: Software → exact version used (``nats`` → ``2.15.2``…); a client's library with its role
+            (``nats-py (producer)``).
         runtime: ``process`` or ``docker``.
         verdict: Of the expectations and the run's trustworthiness together, before ``must_fail`` is considered.
         must_fail: Checks that must fail (canary), as declared.

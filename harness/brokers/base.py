@@ -256,6 +256,8 @@ class BoundBroker:
         leave_ns: How long a consumer may take to finish what it holds and leave.
         admin_options: What administration must know of the plan, as plain data that can be handed to the monitor's
             process.
+        client_packages: Role (``producer``, ``consumer``) → Python package of the installed client library, by the name
+            that ``pip`` knows; its version is recorded with the run. Empty = the client needs none.
         client_libraries: Role → distribution of the client library in place of the installed one.
         addresses: Of the run; empty before ``at``.
     """
@@ -266,6 +268,7 @@ class BoundBroker:
     settle_ns: int
     leave_ns: int
     admin_options: Mapping[str, Any]
+    client_packages: Mapping[str, str] = field(default_factory=dict)
     client_libraries: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses = field(default_factory=Addresses)
 

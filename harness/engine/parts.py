@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -172,6 +173,26 @@ class Parts(Protocol):
         ...
 
 
+def installed_clients(bound: BoundBroker) -> dict[str, str]:
+    """Return ``<package> (<role>)`` → version of each installed client library that workers use.
+
+    A role whose library the plan chose itself is left out. ``unknown`` is a package without metadata. No library is
+    imported.
+    """
+    return {
+        f"{package} ({role})": _installed_version(package)
+        for role, package in bound.client_packages.items()
+        if role not in bound.client_libraries
+    }
+
+
+def _installed_version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """What is laid out, and at which ports.
@@ -215,6 +236,7 @@ class MachineParts:
             had |= await fetch_images(official, listener)
         versions |= {**had[broker].versions, **had[toxiproxy].versions}
         versions |= {f"{library.kind} ({role})": library.version for role, library in libraries.items()}
+        versions |= installed_clients(bound)
         return Binaries(
             broker=had[broker],
             toxiproxy=had[toxiproxy],

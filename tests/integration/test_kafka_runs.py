@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def test_an_old_version_runs_the_same_scenario(tmp_path: Path) -> None:
     assert result.verdict is Verdict.PASS, result.headline
     assert result.versions["kafka"].startswith("3.9.")
     assert int(result.versions["java"].partition(".")[0]) < 24
+    assert result.versions["confluent-kafka (consumer)"] == metadata.version("confluent-kafka")
 
 
 def test_a_static_member_that_is_back_in_time_costs_no_rebalance(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class KafkaBroker:
             settle_ns=_settle_ns(workload.producer),
             leave_ns=_leave_ns(workload.consumer),
             admin_options=_admin_options(plan),
+            client_packages=dict.fromkeys(wanted, "confluent-kafka"),
             client_libraries={role: name for role, name in wanted.items() if name},
         )
 

@@ -41,6 +41,7 @@ class NatsBroker:
             settle_ns=_settle_ns(plan.workload.producer),
             leave_ns=_leave_ns(plan.workload.consumer),
             admin_options={"partitions": plan.workload.partitions},
+            client_packages={"producer": "nats-py", "consumer": "nats-py"},
         )
 
     def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:

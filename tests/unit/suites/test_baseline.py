@@ -169,6 +169,16 @@ def test_runs_under_other_conditions_are_left_out_with_the_reason(
     assert (plan.verdict, plan.nights, plan.left_out) == (Verdict.INCONCLUSIVE, 0, (f"6 stored runs {why}",))
 
 
+def test_nights_before_an_upgrade_of_the_client_are_left_out(store: Store) -> None:
+    before, after = ({"nats": "2.15.2", "nats-py (consumer)": version} for version in ("2.10.0", "2.11.0"))
+    _nights(store, 6, versions=before)
+    plan = _compare(store, stored_runs.small(30, _measures(220), versions=after)).plans[0]
+    why = "6 stored runs had other versions (nats-py (consumer) 2.10.0)"
+    assert (plan.verdict, plan.left_out) == (Verdict.INCONCLUSIVE, (why,))
+    same = _compare(store, stored_runs.small(30, _measures(220), versions=before)).plans[0]
+    assert (same.verdict, same.left_out) == (Verdict.PASS, ())
+
+
 @pytest.mark.parametrize("given", [{"digest": "e" * 64}, {"runtime": "docker"}])
 def test_another_plan_or_runtime_is_not_the_same(store: Store, given: dict[str, Any]) -> None:
     _nights(store, 6, **given)
