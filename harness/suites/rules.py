@@ -1,4 +1,4 @@
-"""What is fixed of a suite before it begins. Data alone."""
+"""What is fixed of a suite before it begins: data, and what it asks of its surroundings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from harness.result import Usage
 from harness.scenario.model import Plan
-from harness.suite_result import Cost, PlannedRun
+from harness.suite_result import Cost, PlannedRun, SuiteEntry
 from harness.suites.process import CHILD_COMMAND
 
 UNTIL_FAIL_ROUNDS: Final = 10_000
@@ -24,6 +24,19 @@ class Costs(Protocol):
 
     def record(self, plan: Plan, runtime: str, usage: Usage) -> None:
         """Keep what a run took."""
+        ...
+
+
+class Keep(Protocol):
+    """Keeps what came of a run, for later suites."""
+
+    async def __call__(self, entry: SuiteEntry, made_again: str) -> str:
+        """Keep one execution; return why that was not possible, empty when it was.
+
+        Args:
+            entry: As it ended.
+            made_again: Why it is to be made again; empty when it counts.
+        """
         ...
 
 

@@ -1,8 +1,7 @@
 """Many runs side by side within a budget, as one result.
 
-Owns which run starts when, that one cluster starts at a time, what is made again, when a race is decided, and how a
-suite ends early. Each run is a process of its own; of what it found a bounded entry is kept. Knows nothing of how one
-run works.
+Owns which run starts when, and how a suite ends early. Each run is a process of its own; of what it found a bounded
+entry is kept. What is made again and when a race is decided, the places know. Knows nothing of how one run works.
 """
 
 from __future__ import annotations
@@ -12,52 +11,37 @@ import contextlib
 import dataclasses
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from harness import __version__
 from harness.clock import monotonic_ns
 from harness.errors import ExitCode
 from harness.progress import (
     Note,
-    SuiteForecast,
     SuiteListener,
     SuiteRunEnded,
     SuiteRunFaults,
     SuiteRunPhase,
     SuiteRunStarted,
-    SuiteStarted,
 )
 from harness.report.suite_files import SuiteReports
 from harness.runtime.ledger import sweep
-from harness.suite_result import Cost, SuiteEntry, SuiteResult, plan_digest, suite_code
+from harness.suite_result import Cost, SuiteResult
+from harness.suites.account import Account
+from harness.suites.admission import Admission
 from harness.suites.budget import Budget
-from harness.suites.forecast import left_ns
 from harness.suites.messages import RunRequest
+from harness.suites.outlook import announcement, outlook
 from harness.suites.place import Place
 from harness.suites.places import Places
 from harness.suites.process import RunProcess
-from harness.suites.rules import Costs, Rules, SuiteHead
+from harness.suites.rules import Costs, Keep, Rules, SuiteHead
 from harness.suites.schedule import next_start
 from harness.suites.state import SuiteDir
 from harness.suites.twins import show_twins
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SHOWN_MAX: Final = 3
 _FAILED: Final = frozenset({ExitCode.VIOLATED, ExitCode.INTERNAL, ExitCode.ENVIRONMENT})
 """What ends a suite that is to end at the first failure: an inconclusive run does not."""
-
-
-class Keep(Protocol):
-    """Keeps what came of a run, for later suites."""
-
-    async def __call__(self, entry: SuiteEntry, made_again: str) -> str:
-        """Keep one execution; return why that was not possible, empty when it was.
-
-        Args:
-            entry: As it ended.
-            made_again: Why it is to be made again; empty when it counts.
-        """
-        ...
 
 
 async def run_suite(
@@ -109,21 +93,17 @@ class _Suite:
     ) -> None:
         self._places, self._folder, self._head, self._rules = places, folder, head, rules
         self._budget, self._costs, self._listener, self._keep = budget, costs, listener, keep
-        self._began_ns = monotonic_ns()
         self._running: dict[asyncio.Task[None], tuple[Place, RunProcess]] = {}
-        self._ready: RunProcess | None = None  # it waits for the permission to start its cluster
-        self._starting: RunProcess | None = None  # its cluster is starting
         self._changed = asyncio.Event()
+        self._admission = Admission(self._changed.set)
+        self._account = Account(folder, head, budget)
         self._signals = 0
         self._closed: tuple[str, ExitCode] | None = None
-        self._blocked_ns: int | None = None
-        self._waited_ns = 0
         self._reports, self._page = SuiteReports(folder.path), asyncio.Lock()
-        self._first_cpu_ns = 0  # of executions that were made again
 
     async def run(self) -> SuiteResult:
-        began = self._publish()
-        self._announce()
+        began = self._account.publish(self._places.entries())
+        self._listener(announcement(self._head.name, self._folder.path, self._places, self._budget))
         await self._refresh_page(began)
         with self._interruptible():
             try:
@@ -136,7 +116,7 @@ class _Suite:
                     process.cut()
                 await asyncio.gather(*self._running, return_exceptions=True)
             await self._show_twins()
-        return self._publish()
+        return self._account.publish(self._places.entries())
 
     # --- starting -----------------------------------------------------------------------------------------------
 
@@ -149,7 +129,7 @@ class _Suite:
             self._start_next()
         if self._closed is not None:
             self._places.close(*self._closed)
-        self._forecast()
+        self._listener(outlook(self._places, self._left(), self._budget))
         return bool(self._running)
 
     def _start_next(self) -> None:
@@ -159,7 +139,7 @@ class _Suite:
             return
         waiting = self._places.startable()
         chosen = next_start([place.cost for place in waiting], self._left(), self._budget, starting=False)
-        self._count_blocked(now, blocked=bool(waiting) and chosen is None)
+        self._account.count_blocked(now, blocked=bool(waiting) and chosen is None)
         if chosen is not None:
             self._start(waiting[chosen])
         elif not self._running and (again := self._places.to_make_again()):
@@ -168,7 +148,7 @@ class _Suite:
     def _start(self, place: Place) -> None:
         item, declared = place.needed_item, place.needed_item.plan.workload
         again = place.entry.made_again
-        place.begin(self._since_start())
+        place.begin(self._account.since_start_ns(monotonic_ns()))
         request = RunRequest(
             text=item.selected.source,
             file=item.plan.file,
@@ -204,7 +184,7 @@ class _Suite:
     def _give_up_late(self) -> None:
         """Give up what can no longer end before the deadline."""
         if self._rules.deadline_ns is not None:
-            left = self._rules.deadline_ns - (monotonic_ns() - self._began_ns)
+            left = self._rules.deadline_ns - self._account.session_ns()
             self._places.give_up_longer_than(left)
 
     def _left(self) -> list[Cost]:
@@ -222,19 +202,20 @@ class _Suite:
     async def _attend(self, place: Place, process: RunProcess) -> None:
         """See one run through to its entry."""
         ended = await process.run()
-        self._let_go(process)
+        self._admission.give_back(process)
         if ended.lost:
             await self._sweep()
-        again = place.end(ended, began_ns=max(0, process.began_ns - self._began_ns) + self._head.wall_ns)
+        again = place.end(ended, began_ns=self._account.since_start_ns(process.began_ns))
         if ended.usage is not None:
-            self._first_cpu_ns += sum(ended.usage.cpu_ns.values()) if again else 0
+            if again:
+                self._account.add_first(ended.usage)
             if ended.exit_code in {ExitCode.PASS, ExitCode.VIOLATED, ExitCode.INCONCLUSIVE}:
                 self._costs.record(place.needed_item.plan, place.runtime, ended.usage)
         self._listener(
             SuiteRunEnded(key=place.entry.key, label=place.label, entry=place.first or place.entry, again=again)
         )
         self._consider_ending(place)
-        result = self._publish()
+        result = self._account.publish(self._places.entries())
         if self._keep is not None and (why := await self._keep(place.first or place.entry, again)):
             self._listener(Note(text=why, warning=True))
         await self._show_twins()
@@ -254,37 +235,16 @@ class _Suite:
     def _hear(self, place: Place, process: RunProcess, event: str, message: Mapping[str, Any]) -> None:
         key = place.entry.key
         if event == "ready":
-            self._ready = process
             self._listener(SuiteRunPhase(key=key, phase="waits"))
-            self._admit()
+            self._admission.ask(process)
         elif event == "phase":
             if message["phase"] in {"warmup", "clean"}:
-                self._let_go(process)
+                self._admission.give_back(process)
             self._listener(SuiteRunPhase(key=key, phase=message["phase"], length_ns=message["length_ns"]))
         elif event == "faults":
             self._listener(SuiteRunFaults(key=key, active=tuple(message["active"])))
         elif event == "note":
             self._listener(Note(text=f"{place.label}: {message['text']}", warning=message["warning"]))
-
-    def _admit(self) -> None:
-        """Let the cluster that waits start when none is starting."""
-        if self._ready is None or self._starting is not None:
-            return
-        process, self._ready = self._ready, None
-        if self._signals:
-            process.cut()  # it has started nothing
-            return
-        process.admit()
-        self._starting = process
-        self._changed.set()
-
-    def _let_go(self, process: RunProcess) -> None:
-        """Take that the cluster of a run has started, or never will."""
-        if self._ready is process:
-            self._ready = None
-        if self._starting is process:
-            self._starting = None
-            self._admit()
 
     async def _sweep(self) -> None:
         """Remove what a run left behind that died; living runs hold their leases."""
@@ -305,6 +265,7 @@ class _Suite:
 
     def _interrupt(self) -> None:
         self._signals += 1
+        self._admission.close()
         self._closed = "the suite was interrupted", ExitCode.INTERRUPTED
         for _, process in self._running.values():
             if process.admitted and self._signals == 1:
@@ -328,74 +289,3 @@ class _Suite:
         for task in [task for task in self._running if task.done()]:
             del self._running[task]
             task.result()
-
-    # --- reporting ------------------------------------------------------------------------------------------------
-
-    def _announce(self) -> None:
-        entries = self._places.entries()
-        waiting = self._places.startable()
-        self._listener(
-            SuiteStarted(
-                name=self._head.name,
-                suite_dir=str(self._folder.path),
-                total=len(entries),
-                kept=sum(entry.state != "missing" for entry in entries),
-                expected_ns=left_ns([place.cost for place in waiting], [], [], self._budget),
-                cores=self._budget.cores,
-                memory_bytes=self._budget.memory_bytes,
-            )
-        )
-
-    def _forecast(self) -> None:
-        waiting = self._places.waiting()
-        again = self._places.to_make_again()
-        self._listener(
-            SuiteForecast(
-                waiting=len(waiting) + len(again),
-                next_labels=tuple(place.label for place in (*waiting, *again)[:_SHOWN_MAX]),
-                left_ns=left_ns(
-                    [place.cost for place in waiting], [place.cost for place in again], self._left(), self._budget
-                ),
-            )
-        )
-
-    def _count_blocked(self, now: int, *, blocked: bool) -> None:
-        """Add up how long runs waited for want of budget."""
-        if self._blocked_ns is not None:
-            self._waited_ns += now - self._blocked_ns
-        self._blocked_ns = now if blocked else None
-
-    def _since_start(self) -> int:
-        return monotonic_ns() - self._began_ns + self._head.wall_ns
-
-    def _publish(self) -> SuiteResult:
-        """Write and return the result as it stands."""
-        entries = self._places.entries()
-        wall_ns = monotonic_ns() - self._began_ns
-        result = SuiteResult(
-            suite_id=self._head.suite_id,
-            name=self._head.name,
-            harness=__version__,
-            started_wall=self._head.started_wall,
-            plan_digest=self._head.plan_digest or plan_digest((entry.key, entry.digest) for entry in entries),
-            cost_digest=self._head.cost_digest,
-            shard=self._head.shard,
-            planned=self._head.planned,
-            complete=all(entry.state != "missing" for entry in entries),
-            exit_code=int(ExitCode.PASS if self._head.shard and not entries else suite_code(entries)),
-            cores=self._budget.cores,
-            memory_bytes=self._budget.memory_bytes,
-            wall_ns=self._head.wall_ns + wall_ns,
-            cpu_busy=self._busy(entries, self._head.wall_ns + wall_ns),
-            waited_ns=self._head.waited_ns + self._waited_ns,
-            entries=entries,
-        )
-        self._folder.write(result)
-        return result
-
-    def _busy(self, entries: Sequence[SuiteEntry], wall_ns: int) -> float:
-        """Return which share of the budget's CPUs all runs used, over all sessions; -1 when none was measured."""
-        used = [sum(entry.usage.cpu_ns.values()) for entry in entries if entry.usage is not None]
-        if not used or not wall_ns:
-            return -1.0
-        return min(1.0, (sum(used) + self._first_cpu_ns) / (wall_ns * self._budget.cores))
