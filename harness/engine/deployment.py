@@ -19,11 +19,11 @@ from harness.engine.parts import Binaries, Parts, RunWorker, Site
 from harness.engine.probes import JournalProbes
 from harness.engine.rundir import RunDir
 from harness.engine.topology import draw_links, monitor_targets, worker_specs
-from harness.errors import AbilityError, StartError
+from harness.errors import StartError
 from harness.history.events import NodeEvent, ProofEvent, WorkerEvent
 from harness.history.record import EventLog
 from harness.progress import Note
-from harness.runtime.abilities import MachineAbility, why_not
+from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import NodeSpec
 from harness.runtime.contract import RunNode
 from harness.runtime.kernel import procfs
@@ -291,24 +291,3 @@ class Deployment:
         if not self._closing:
             self.problems.append(text)
             self._listener(Note(text=text, warning=True))
-
-
-def check_abilities(
-    needed: Mapping[MachineAbility, tuple[str, ...]],
-    runtime: str,
-    machine_lacks: Callable[[MachineAbility, str], str] = why_not,
-) -> None:
-    """Refuse a run whose faults need what this machine cannot do.
-
-    Args:
-        needed: Ability → ids of the faults that need it.
-        runtime: Where the nodes run.
-        machine_lacks: (ability, runtime) → why this machine does not have it; empty when it has.
-
-    Raises:
-        AbilityError: Names the faults, what the machine cannot do, and why.
-    """
-    for ability, faults in needed.items():
-        if why := machine_lacks(ability, runtime):
-            message = f"{', '.join(faults)}: this machine cannot {ability.does} ({why})"
-            raise AbilityError(message, hint="`harness doctor` says what this machine can do")

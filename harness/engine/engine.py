@@ -17,7 +17,8 @@ from pathlib import Path
 from harness import __version__
 from harness.brokers.base import Admin
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.engine.deployment import Deployment, check_abilities
+from harness.engine.abilities import check_abilities
+from harness.engine.deployment import Deployment
 from harness.engine.disks import disk_spec
 from harness.engine.drain import Drain
 from harness.engine.fault_schedule import FaultSchedule, sleep_until

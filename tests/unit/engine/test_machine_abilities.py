@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.engine.deployment import check_abilities
+from harness.engine.abilities import check_abilities
 from harness.errors import AbilityError
 from harness.runtime.abilities import MachineAbility
 
