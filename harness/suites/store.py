@@ -1,7 +1,7 @@
 """The store: one SQLite file that keeps what every run of every suite measured, on one machine or from many shards.
 
-Owns the file: which one, how it is created, brought up to date, refused, and written by several processes at once.
-Must never change a file that is not a store, lose a suite because the store cannot be written, or judge a run.
+Owns which file it is, and how it is written by several processes at once. Must never lose a suite because the store
+cannot be written, or judge a run.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from harness.errors import HarnessError, UnfitEnvironmentError, UsageError, relative
+from harness.errors import HarnessError, UsageError, relative
 from harness.result import RunResult
 from harness.runtime.ledger import state_dir
 from harness.suites.rows import NO_SUITE, Row, SuitePlace, rows_of, storable
-from harness.suites.tables import APPLICATION_ID, MIGRATIONS, OF_A_RUN, RUNS, StoreTable
-
-BUSY_S: Final = 30.0
-"""How long a process waits for another one that writes. A run takes milliseconds to write."""
+from harness.suites.store_file import StoreWriteError, connect, explained, migrate, require_sound, version_of
+from harness.suites.tables import MIGRATIONS, OF_A_RUN, RUNS, StoreTable
 
 _CONTEXT: Final = ("suite_id", "suite", "entry", "counts", "made_again", "race", "regressed", "packing")
 """Columns that a result does not say: kept when a run is added again without a suite."""
@@ -34,14 +32,6 @@ def default_store() -> Path:
     It outlives ``reports``, which people delete. Override: ``HARNESS_STORE``, or ``--store``.
     """
     return state_dir() / "store.sqlite"
-
-
-class StoreDamagedError(UnfitEnvironmentError):
-    """The store's file is damaged. Definite: nothing was written."""
-
-
-class StoreWriteError(UnfitEnvironmentError):
-    """The store could not be read or written now (disk full, read-only, locked). Definite: nothing was written."""
 
 
 class Store:
@@ -68,19 +58,19 @@ class Store:
             StoreDamagedError: It is damaged. It is left as it is.
             StoreWriteError: It cannot be opened.
         """
-        with _explained(path):
+        with explained(path):
             if path.is_dir():
                 raise UsageError(f"{relative(path)} is a folder, not a store", hint="name a file: --store FILE")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreWriteError(f"{relative(path.parent)} cannot be created: {error.strerror}") from error
-            connection = _connect(f"{path.resolve().as_uri()}?mode=rwc")
+            connection = connect(f"{path.resolve().as_uri()}?mode=rwc")
             try:
-                version = _version(connection, path, migrations)
+                version = version_of(connection, path, migrations)
                 if version:
-                    _sound(connection, path)
-                _migrate(connection, path, migrations)
+                    require_sound(connection, path)
+                migrate(connection, path, migrations)
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA foreign_keys = ON")
@@ -102,19 +92,19 @@ class Store:
                 f"there is no store at {relative(path)}",
                 hint="`harness suite` creates it, and `harness store add` adds runs; --store names another file",
             )
-        with _explained(path):
+        with explained(path):
             # In a folder that cannot be written, SQLite cannot make the files with which readers and writers agree.
             # Nothing can write there, so that it may read without them.
             frozen = "" if os.access(path.parent, os.W_OK) else "&immutable=1"
-            connection = _connect(f"{path.resolve().as_uri()}?mode=ro{frozen}")
+            connection = connect(f"{path.resolve().as_uri()}?mode=ro{frozen}")
             try:
-                version = _version(connection, path, MIGRATIONS)
+                version = version_of(connection, path, MIGRATIONS)
                 if version != len(MIGRATIONS):
                     raise UsageError(
                         f"{relative(path)} has version {version}; this release reads version {len(MIGRATIONS)}",
                         hint="`harness store info` brings it up to date",
                     )
-                _sound(connection, path)
+                require_sound(connection, path)
             except BaseException:
                 connection.close()
                 raise
@@ -175,7 +165,7 @@ class Store:
         Raises:
             StoreDamagedError, StoreWriteError: As the file is.
         """
-        with _explained(self.path):
+        with explained(self.path):
             yield from self._connection.execute(sql, values)
 
     def change(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> int:
@@ -189,7 +179,7 @@ class Store:
 
     def compact(self) -> None:
         """Give the space of removed rows back to the file system."""
-        with _explained(self.path):
+        with explained(self.path):
             self._connection.execute("VACUUM")
 
     def _put(self, table: StoreTable, row: Row) -> None:
@@ -206,7 +196,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Write under SQLite's lock, all or nothing."""
-        with _explained(self.path):
+        with explained(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -230,87 +220,3 @@ def keep(path: Path, result: RunResult, place: SuitePlace) -> str:
     except HarnessError as error:
         return f"run {result.run_id} is not in the store: {error.message}"
     return ""
-
-
-def _connect(uri: str) -> sqlite3.Connection:
-    # Without transactions of its own (``isolation_level``): each is begun where it is written.
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
-def _version(connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]) -> int:
-    """Return the schema's version, 0 of an empty file; refuse what is not a store or of a later release."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or version or objects):
-        raise UsageError(
-            f"{relative(path)} is a SQLite database of something else, not a store; it was not changed",
-            hint="--store names another file",
-        )
-    if version > len(migrations):
-        raise UsageError(
-            f"{relative(path)} was written by a later release: its version is {version}, "
-            f"this release knows {len(migrations)}",
-            hint="use that release, or --store with another file",
-        )
-    return int(version)
-
-
-def _sound(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a damaged file before anything is written to it."""
-    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if said != "ok":
-        raise _damaged(path, str(said))
-
-
-def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]) -> None:
-    """Bring the schema up to date, all or nothing; the version is read again under the lock."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == len(migrations):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _version(connection, path, migrations)
-        for statements in migrations[version:]:
-            for statement in statements:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(migrations)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _damaged(path: Path, said: str) -> StoreDamagedError:
-    return StoreDamagedError(
-        f"the store {relative(path)} is damaged ({' '.join(said.split())}); it was not changed",
-        hint="keep a copy, move it away, and fill a new one from run directories: harness store add DIR…; "
-        "`harness suite --no-store` does without",
-    )
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Raise what SQLite says as an error of the store."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        said, name = str(error), str(getattr(error, "sqlite_errorname", ""))
-        if name.startswith("SQLITE_NOTADB"):
-            raise UsageError(
-                f"{relative(path)} is not a store: it is no SQLite database; it was not changed",
-                hint="--store names another file",
-            ) from error
-        if name.startswith("SQLITE_CORRUPT"):
-            raise _damaged(path, said) from error
-        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            said = f"another process has held it for {BUSY_S:.0f} s"
-        elif name.startswith("SQLITE_FULL"):
-            said = "the disk is full"
-        elif name.startswith("SQLITE_READONLY"):
-            said = "it may only be read"
-        raise StoreWriteError(f"the store {relative(path)} cannot be used: {said}") from error

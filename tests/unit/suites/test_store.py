@@ -13,7 +13,8 @@ from support import stored_runs
 
 from harness.errors import ExitCode, HarnessError, UsageError
 from harness.suites.rows import FINDINGS_MAX, SuitePlace
-from harness.suites.store import Store, StoreDamagedError, StoreWriteError, default_store, keep
+from harness.suites.store import Store, default_store, keep
+from harness.suites.store_file import StoreDamagedError, StoreWriteError
 from harness.suites.tables import APPLICATION_ID, MIGRATIONS, OF_A_RUN, TABLES
 from harness.verdict import Finding
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.suites.store import BUSY_S, Store
+from harness.suites.store import Store
+from harness.suites.store_file import BUSY_S
 from harness.suites.tables import APPLICATION_ID, MIGRATIONS, TABLES, StoreTable
 
 PAGE = (Path(__file__).parents[3] / "docs" / "store.md").read_text(encoding="utf-8")

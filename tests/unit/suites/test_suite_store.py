@@ -17,7 +17,8 @@ from harness.report.suite_json import SUITE_FILE, from_json
 from harness.suite_result import SuiteResult
 from harness.suites.compared_suite import BaselineRequest
 from harness.suites.keeper import StoreKeeper
-from harness.suites.store import Store, StoreDamagedError
+from harness.suites.store import Store
+from harness.suites.store_file import StoreDamagedError
 from harness.verdict import Verdict
 
 
