@@ -107,7 +107,7 @@ def compare(
     """
     from harness.report.baseline_text import baseline_lines  # noqa: PLC0415
     from harness.report.derived import plain  # noqa: PLC0415
-    from harness.suite_result import baseline_code  # noqa: PLC0415
+    from harness.suite_baseline import baseline_code  # noqa: PLC0415
     from harness.suites.compared_suite import BaselineRequest, compare_suite  # noqa: PLC0415
     from harness.suites.ingest import read_suite  # noqa: PLC0415
     from harness.suites.store import default_store  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import Final
 
 from harness.report.format import format_value, named_value
 from harness.report.sanitize import clean
-from harness.suite_result import BaselineResult, MeasureChange, PlanComparison
+from harness.suite_baseline import BaselineResult, MeasureChange, PlanComparison
 from harness.units import RATIO
 from harness.verdict import Verdict
 

@@ -15,16 +15,8 @@ from typing import Any, Final
 from harness.errors import ExitCode, UsageError, suite_exit_code
 from harness.report import derived
 from harness.report.sanitize import clean, clip
-from harness.suite_result import (
-    SUITE_VERSION,
-    SuiteEntry,
-    SuiteResult,
-    baseline_code,
-    plan_digest,
-    race_decided,
-    race_of,
-    suite_code,
-)
+from harness.suite_baseline import baseline_code
+from harness.suite_result import SUITE_VERSION, SuiteEntry, SuiteResult, plan_digest, race_decided, race_of, suite_code
 from harness.verdict import Verdict
 
 SUITE_FILE: Final = "suite.json"

@@ -15,7 +15,8 @@ from harness.errors import ExitCode
 from harness.report.baseline_text import baseline_headline
 from harness.report.format import format_value
 from harness.report.sanitize import clean, clip
-from harness.suite_result import SuiteEntry, SuiteResult, baseline_code, race_decided, race_of
+from harness.suite_baseline import baseline_code
+from harness.suite_result import SuiteEntry, SuiteResult, race_decided, race_of
 from harness.units import format_ns
 
 Tone = Literal["pass", "fail", "inconclusive", "error", "quiet"]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from harness.errors import UsageError, nearest
-from harness.suite_result import BaselineResult, MeasureChange, PlanComparison
+from harness.suite_baseline import BaselineResult, MeasureChange, PlanComparison
 from harness.suites.compared_run import ComparedMeasure, ComparedRun, by_night, most_alike, of_plan, unlike
 from harness.suites.prediction import FALSE_ALARM, NIGHTS_MIN, bounds
 from harness.suites.store import Store

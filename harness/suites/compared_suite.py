@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.suite_result import BaselineResult, SuiteResult
+from harness.suite_baseline import BaselineResult
+from harness.suite_result import SuiteResult
 from harness.suites.baseline import TOLERANCE, choose, compare
 from harness.suites.compared_run import ComparedRun, of_result
 from harness.suites.ingest import place_of, read_result

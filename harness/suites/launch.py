@@ -24,7 +24,8 @@ from harness.runtime.ledger import state_dir, sweep
 from harness.scenario.load import read_text
 from harness.scenario.plugins import Vocabulary
 from harness.session.selection import Selected, replan
-from harness.suite_result import SuiteEntry, SuiteResult, baseline_code
+from harness.suite_baseline import baseline_code
+from harness.suite_result import SuiteEntry, SuiteResult
 from harness.suites.budget import Budget
 from harness.suites.compared_suite import BaselineRequest, compare_suite
 from harness.suites.item import SuiteItem

@@ -14,7 +14,8 @@ from support.slow_node import SlowNode
 
 from harness.errors import ExitCode
 from harness.report.suite_json import from_json
-from harness.suite_result import BaselineResult, SuiteResult
+from harness.suite_baseline import BaselineResult
+from harness.suite_result import SuiteResult
 from harness.suites.prediction import NIGHTS_MIN
 from harness.verdict import Verdict
 

@@ -13,18 +13,8 @@ from typing import Any
 from harness.errors import ExitCode
 from harness.report.serialize import to_json
 from harness.result import RunResult, Usage
-from harness.suite_result import (
-    BaselineResult,
-    Cost,
-    MadeAgain,
-    MeasureChange,
-    PlanComparison,
-    PlannedRun,
-    SuiteEntry,
-    SuiteResult,
-    plan_digest,
-    suite_code,
-)
+from harness.suite_baseline import BaselineResult, MeasureChange, PlanComparison
+from harness.suite_result import Cost, MadeAgain, PlannedRun, SuiteEntry, SuiteResult, plan_digest, suite_code
 from harness.verdict import Verdict
 
 S = 1_000_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import suite_result
+from harness import suite_baseline, suite_result
 from harness.report.derived import descriptions
 from harness.report.suite_json import schema, schema_text
 
@@ -20,9 +20,9 @@ SHAPES: tuple[type, ...] = (
     suite_result.Cost,
     suite_result.PlannedRun,
     suite_result.SuitePart,
-    suite_result.BaselineResult,
-    suite_result.PlanComparison,
-    suite_result.MeasureChange,
+    suite_baseline.BaselineResult,
+    suite_baseline.PlanComparison,
+    suite_baseline.MeasureChange,
 )
 ELSEWHERE = {"Usage", "Verdict"}
 """Shapes that docs/result.md describes."""

@@ -13,7 +13,7 @@ from support import stored_runs
 
 from harness.errors import ExitCode, NothingSelectedError, UsageError
 from harness.result import RunResult
-from harness.suite_result import BaselineResult, baseline_code
+from harness.suite_baseline import BaselineResult, baseline_code
 from harness.suites.baseline import choose, compare
 from harness.suites.compared_run import of_result
 from harness.suites.named import accept, names, remove, save

@@ -17,7 +17,8 @@ from harness.report.serialize import to_json
 from harness.report.suite_files import SuiteReports
 from harness.report.suite_json import from_json
 from harness.report.suite_json import to_json as to_suite_json
-from harness.suite_result import SuiteResult, baseline_code
+from harness.suite_baseline import baseline_code
+from harness.suite_result import SuiteResult
 from harness.suites.compared_suite import BaselineRequest, compare_suite
 from harness.suites.ingest import ingest
 from harness.suites.rows import SuitePlace
