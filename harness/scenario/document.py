@@ -1,7 +1,7 @@
 """From text to a tree of located nodes: YAML 1.2, and nothing of what a scenario means.
 
 Owns what is accepted as YAML: one document, plain data, no merge keys, no custom tags, bounded in size and depth.
-Never knows a key of the scenario language. The tree is immutable, so that the matrix can put other values into it.
+Never knows a key of the scenario language.
 """
 
 from __future__ import annotations
@@ -10,20 +10,19 @@ import math
 import re
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml import nodes as yaml_nodes
 from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
 
 from harness.errors import Location, Problem, ScenarioError
+from harness.scenario.tree import KeyValue, Mapping, Node, Scalar, Sequence
 
 TEXT_CHARS_MAX: Final = 1_048_576
 DEPTH_MAX: Final = 40
 NODES_MAX: Final = 50_000
 INT_DIGITS_MAX: Final = 30
-
-ScalarKind = Literal["str", "int", "float", "bool", "null"]
 
 _TAG: Final = "tag:yaml.org,2002:"
 _DIRECTIVE: Final = re.compile(r"^%YAML[ \t]+(\S+)", re.MULTILINE)
@@ -40,58 +39,6 @@ _PARSER_ERRORS: Final = (
     YAMLError,
     YAMLStreamError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """One word, number or nothing.
-
-    Attributes:
-        at: Where it is written.
-        kind: As YAML 1.2 resolves it (``yes`` and ``1:30`` are ``str``).
-        text: As written, without quotes.
-        value: The plain value; ``text`` for ``str``.
-    """
-
-    at: Location
-    kind: ScalarKind
-    text: str
-    value: str | float | bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """A list of nodes."""
-
-    at: Location
-    items: tuple[Node, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class KeyValue:
-    """One key of a mapping with its value."""
-
-    key: Scalar
-    value: Node
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """Entries in the order written; keys are strings and unique."""
-
-    at: Location
-    entries: tuple[KeyValue, ...] = ()
-
-    def get(self, name: str) -> Node | None:
-        """Return the value of the key ``name``, or None."""
-        return next((entry.value for entry in self.entries if entry.key.text == name), None)
-
-    def key(self, name: str) -> Scalar | None:
-        """Return the key ``name`` as written, or None."""
-        return next((entry.key for entry in self.entries if entry.key.text == name), None)
-
-
-Node = Scalar | Sequence | Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +87,6 @@ def read_document(text: str, file: str, noun: str = "scenario", starts: str = SC
     if tree.sizes[id(composed)] > NODES_MAX:
         raise ScenarioError([Problem(start, f"with its aliases expanded the file has more than {NODES_MAX} values")])
     return Document(root, tuple(tree.problems))
-
-
-def plain(node: Node) -> Any:
-    """Return a node as plain data: dicts, lists, strings, numbers, booleans and None."""
-    if isinstance(node, Scalar):
-        return node.value
-    if isinstance(node, Sequence):
-        return [plain(item) for item in node.items]
-    return {entry.key.text: plain(entry.value) for entry in node.entries}
-
-
-def as_written(node: Node) -> str:
-    """Return a node on one line, as in YAML's flow style; the name of a matrix value."""
-    if isinstance(node, Scalar):
-        return node.text or ("null" if node.kind == "null" else "''")
-    if isinstance(node, Sequence):
-        return f"[{', '.join(as_written(item) for item in node.items)}]"
-    return "{" + ", ".join(f"{entry.key.text}: {as_written(entry.value)}" for entry in node.entries) + "}"
 
 
 def _in_file_order(problems: list[Problem]) -> list[Problem]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import Location
-from harness.scenario import document
-from harness.scenario.document import Node, Scalar
+from harness.scenario import tree
 from harness.scenario.model import FaultEffects, Target, Trigger
+from harness.scenario.tree import Node, Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class Words:
     id: str
     kind: Scalar
     options: Node
-    entry: document.Mapping
+    entry: tree.Mapping
 
     def at(self, key: str) -> Location:
         """Return where a key's value stands; where the fault does, when the key is not written."""

@@ -10,9 +10,8 @@ import re
 from dataclasses import replace
 
 from harness.errors import nearest
-from harness.scenario import document
+from harness.scenario import tree
 from harness.scenario.abilities import BrokerAbility
-from harness.scenario.document import Node, Sequence, as_written
 from harness.scenario.head import NODE_PATTERN, ZONE_PATTERN
 from harness.scenario.image import image_problem
 from harness.scenario.members import worker_names
@@ -23,10 +22,11 @@ from harness.scenario.plugins import BrokerSpec, Vocabulary
 from harness.scenario.reader import NodeReader
 from harness.scenario.target import TargetField
 from harness.scenario.topology import Topology
+from harness.scenario.tree import Node, Sequence, as_written
 
 
 def read_place(
-    root: document.Mapping,
+    root: tree.Mapping,
     parts: tuple[Cluster | None, Workload | None],
     broker: object,
     spec: BrokerSpec | None,
@@ -65,7 +65,7 @@ def read_place(
 
 def _check_zones(node: Node | None, workload: Workload, reader: NodeReader) -> None:
     zones = child(node, "zones")
-    if not isinstance(zones, document.Mapping):
+    if not isinstance(zones, tree.Mapping):
         return
     known = worker_names(workload)
     placed: dict[str, str] = {}
@@ -91,7 +91,7 @@ def _check_zones(node: Node | None, workload: Workload, reader: NodeReader) -> N
 
 
 def _check_fit(
-    root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
+    root: tree.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
 ) -> bool:
     """Return whether everything fits together (replicas and nodes, keys and producers, the broker's own rules); report
     what does not.
@@ -125,7 +125,7 @@ def _check_fit(
 
 
 def _topology(
-    root: document.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
+    root: tree.Mapping, cluster: Cluster, workload: Workload, spec: BrokerSpec | None, reader: NodeReader
 ) -> Topology:
     """Return what the broker lays out, or the common case where it is not known; report a zone that is named like a
     member.
@@ -134,7 +134,7 @@ def _topology(
         return mesh(cluster, workload)
     topology = spec.topology(cluster, workload)
     written = child(root.get("workload"), "zones")
-    for entry in written.entries if isinstance(written, document.Mapping) else ():
+    for entry in written.entries if isinstance(written, tree.Mapping) else ():
         zone = entry.key.text
         if zone in topology.service_names or (zone in topology.node_names and not re.fullmatch(NODE_PATTERN, zone)):
             like = "service" if zone in topology.service_names else "node"

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.scenario.document import Mapping, read_document
+from harness.scenario.document import read_document
 from harness.scenario.plugins import Vocabulary
+from harness.scenario.tree import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

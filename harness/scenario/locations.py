@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.errors import Location, ScenarioError
-from harness.scenario import document
-from harness.scenario.document import Node, Scalar, Sequence, read_document
+from harness.scenario import tree
+from harness.scenario.document import read_document
+from harness.scenario.tree import Node, Scalar, Sequence
 
 _WORDS = frozenset({"on", "id", "at", "when", "for"})
 """Keys of an entry of ``faults`` that are no fault."""
@@ -28,14 +29,14 @@ def locations(text: str, file: str) -> Mapping[str, Location]:
         return {}
     found = dict(_paths(root, ""))
     matrix = root.get("matrix")
-    if isinstance(matrix, document.Mapping):
+    if isinstance(matrix, tree.Mapping):
         for entry in matrix.entries:
             found.setdefault(entry.key.text, entry.key.at)
     faults = root.get("faults")
     if isinstance(faults, Sequence):
         for index, node in enumerate(faults.items):
             found[f"faults.{index}"] = node.at
-            if isinstance(node, document.Mapping):
+            if isinstance(node, tree.Mapping):
                 found[f"faults.{_fault_id(node, index)}"] = node.at
     return found
 
@@ -49,15 +50,15 @@ def nearest_location(known: Mapping[str, Location], path: str) -> Location | Non
     return None
 
 
-def _paths(node: document.Mapping, prefix: str) -> Iterator[tuple[str, Location]]:
+def _paths(node: tree.Mapping, prefix: str) -> Iterator[tuple[str, Location]]:
     for entry in node.entries:
         path = f"{prefix}{entry.key.text}"
         yield path, entry.key.at
-        if isinstance(entry.value, document.Mapping):
+        if isinstance(entry.value, tree.Mapping):
             yield from _paths(entry.value, f"{path}.")
 
 
-def _fault_id(node: document.Mapping, index: int) -> str:
+def _fault_id(node: tree.Mapping, index: int) -> str:
     """Return the id of an entry of ``faults`` as ``timeline.py`` gives it."""
     written: Node | None = node.get("id")
     if isinstance(written, Scalar) and written.kind == "str":

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import nearest
-from harness.scenario import document
-from harness.scenario.document import KeyValue, Node, Scalar, Sequence, as_written
+from harness.scenario import tree
 from harness.scenario.reader import NodeReader
+from harness.scenario.tree import KeyValue, Node, Scalar, Sequence, as_written
 
 VARIANTS_MAX: Final = 500
 VARIED: Final = ("broker", "seed", "cluster", "workload", "faults", "expect", "must_fail", "attempts")
@@ -38,17 +38,17 @@ class Combination:
     """
 
     labels: Mapping[str, str]
-    root: document.Mapping
+    root: tree.Mapping
 
 
-def read_axes(root: document.Mapping, reader: NodeReader, brokers: tuple[str, ...]) -> tuple[Axis, ...]:
+def read_axes(root: tree.Mapping, reader: NodeReader, brokers: tuple[str, ...]) -> tuple[Axis, ...]:
     """Return the axes of the matrix that are well-formed; the others are reported. ``brokers``: names for the example
     in a hint.
     """
     node = root.get("matrix")
     if node is None:
         return ()
-    if not isinstance(node, document.Mapping) or not node.entries:
+    if not isinstance(node, tree.Mapping) or not node.entries:
         hint = f"e.g. matrix: {{broker: [{', '.join(brokers)}]}}"
         reader.add(node.at, "matrix must be a mapping of dotted paths to lists of values", hint)
         return ()
@@ -73,16 +73,16 @@ def read_axes(root: document.Mapping, reader: NodeReader, brokers: tuple[str, ..
     return tuple(axes)
 
 
-def combinations(root: document.Mapping, axes: tuple[Axis, ...], reader: NodeReader) -> Iterator[Combination]:
+def combinations(root: tree.Mapping, axes: tuple[Axis, ...], reader: NodeReader) -> Iterator[Combination]:
     """Yield every combination, the last axis varying fastest; paths that lead nowhere are reported and left out."""
     for chosen in itertools.product(*(axis.values for axis in axes)):
         labels: dict[str, str] = {}
-        tree: Node = root
+        node: Node = root
         for axis, value in zip(axes, chosen, strict=True):
             labels[axis.path.text] = as_written(value)
-            tree = _put(tree, axis.path, axis.path.text, value, reader) or tree
-        assert isinstance(tree, document.Mapping)
-        yield Combination(labels, tree)
+            node = _put(node, axis.path, axis.path.text, value, reader) or node
+        assert isinstance(node, tree.Mapping)
+        yield Combination(labels, node)
 
 
 def _distinct(values: Sequence, path: str, reader: NodeReader) -> bool:
@@ -102,7 +102,7 @@ def _put(node: Node, path: Scalar, rest: str, value: Node, reader: NodeReader) -
         return value
     if isinstance(node, Sequence):
         return _put_item(node, path, rest, value, reader)
-    entries = node.entries if isinstance(node, document.Mapping) else ()
+    entries = node.entries if isinstance(node, tree.Mapping) else ()
     if isinstance(node, Scalar) and node.kind != "null":
         reader.add(path.at, f"matrix path {path.text!r}: nothing lies below {as_written(node)!r}")
         return None
@@ -112,11 +112,11 @@ def _put(node: Node, path: Scalar, rest: str, value: Node, reader: NodeReader) -
             changed = _put(entry.value, path, below, value, reader)
             if changed is None:
                 return None
-            return document.Mapping(node.at, (*entries[:index], replace(entry, value=changed), *entries[index + 1 :]))
+            return tree.Mapping(node.at, (*entries[:index], replace(entry, value=changed), *entries[index + 1 :]))
     changed = _put(Scalar(path.at, "null", "", None), path, below, value, reader)
     if changed is None:
         return None
-    return document.Mapping(node.at, (*entries, KeyValue(Scalar(path.at, "str", name, name), changed)))
+    return tree.Mapping(node.at, (*entries, KeyValue(Scalar(path.at, "str", name, name), changed)))
 
 
 def _put_item(node: Sequence, path: Scalar, rest: str, value: Node, reader: NodeReader) -> Node | None:

@@ -6,13 +6,13 @@ Knows no key of the language.
 from __future__ import annotations
 
 from harness.errors import Location
-from harness.scenario import document
-from harness.scenario.document import Node, Scalar
+from harness.scenario import tree
+from harness.scenario.tree import Node, Scalar
 
 
 def child(node: Node | None, key: str) -> Node | None:
     """Return the value of a key; None where it is not written, or where there is no mapping."""
-    return node.get(key) if isinstance(node, document.Mapping) else None
+    return node.get(key) if isinstance(node, tree.Mapping) else None
 
 
 def given(node: Node | None, key: str) -> Node | None:
@@ -39,5 +39,5 @@ def value_at(node: Node, key: str) -> Location:
 
 def key_at(node: Node, key: str) -> Location:
     """Return where a key is written; where the node is, without it."""
-    found = node.key(key) if isinstance(node, document.Mapping) else None
+    found = node.key(key) if isinstance(node, tree.Mapping) else None
     return node.at if found is None else found.at

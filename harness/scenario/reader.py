@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from harness.errors import Location, Problem, nearest
-from harness.scenario import document
-from harness.scenario.document import Node, Scalar, as_written, plain
+from harness.scenario import tree
 from harness.scenario.fields import FieldSpec, field_specs, item_type, literals, unit_of, value_type, without_none
 from harness.scenario.quantity import exact
+from harness.scenario.tree import Node, Scalar, as_written, plain
 from harness.units import Unit
 
 
@@ -69,8 +69,8 @@ class NodeReader:
     ) -> dict[str, Any] | None:
         """Return field name → value (INVALID where there is a problem), or None when the node is no mapping."""
         if isinstance(node, Scalar) and node.kind == "null":
-            node = document.Mapping(node.at)
-        if not isinstance(node, document.Mapping):
+            node = tree.Mapping(node.at)
+        if not isinstance(node, tree.Mapping):
             example = ", ".join(f"{spec.yaml}: …" for spec in field_specs(cls)[:2])
             self._wrong(node, path, "a mapping", f"e.g. {{{example}}}" if example else "write {}")
             return None
@@ -85,7 +85,7 @@ class NodeReader:
             if child is not None and spec.annotation is not Any:
                 values[spec.name] = self.field(child, spec, where)
             elif narrowed and spec.name in narrowed:
-                values[spec.name] = self.build(child or document.Mapping(node.at), narrowed[spec.name], where)
+                values[spec.name] = self.build(child or tree.Mapping(node.at), narrowed[spec.name], where)
             elif child is not None:
                 values[spec.name] = child
             elif spec.required:
@@ -144,7 +144,7 @@ class NodeReader:
         if isinstance(node, Scalar):
             shown = "nothing" if node.kind == "null" else f"{_KINDS[node.kind]} ({node.text[:60]!r})"
         else:
-            shown = "a mapping" if isinstance(node, document.Mapping) else "a list"
+            shown = "a mapping" if isinstance(node, tree.Mapping) else "a list"
         self.add(node.at, f"{path} must be {expected}, not {shown}", hint)
         return INVALID
 
@@ -181,7 +181,7 @@ class NodeReader:
         return INVALID
 
     def _tuple(self, node: Node, item: Any, path: str) -> Any:
-        if not isinstance(node, document.Sequence):
+        if not isinstance(node, tree.Sequence):
             hint = f"write [{node.text}]" if isinstance(node, Scalar) and node.text else ""
             return self._wrong(node, path, "a list", hint)
         values = [self.value(child, item, f"{path}.{index}") for index, child in enumerate(node.items)]
@@ -190,7 +190,7 @@ class NodeReader:
     def _mapping(self, node: Node, value: Any, path: str) -> Any:
         if isinstance(node, Scalar) and node.kind == "null":
             return {}
-        if not isinstance(node, document.Mapping):
+        if not isinstance(node, tree.Mapping):
             return self._wrong(node, path, "a mapping")
         values = {entry.key.text: self.value(entry.value, value, f"{path}.{entry.key.text}") for entry in node.entries}
         return INVALID if INVALID in values.values() else values

@@ -10,12 +10,12 @@ from typing import get_args
 
 from harness.errors import nearest
 from harness.scenario.abilities import BrokerAbility
-from harness.scenario.document import Node
 from harness.scenario.members import worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, Mode, Target
 from harness.scenario.nodes import child, key_at, value_at
 from harness.scenario.plugins import ActsOn, FaultPlace
 from harness.scenario.reader import NodeReader
+from harness.scenario.tree import Node
 
 KEY = {"node": "node", "link": "link", "client": "worker", "consumer": "worker"}
 GROUPS = {

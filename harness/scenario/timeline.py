@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.errors import nearest
-from harness.scenario import document
+from harness.scenario import tree
 from harness.scenario.conflicts import check_together, ordered
-from harness.scenario.document import KeyValue, Node, Scalar, Sequence
 from harness.scenario.entry import FaultEntry, Words
 from harness.scenario.head import ID_PATTERN, FaultWords
 from harness.scenario.model import LOOKED_UP, TOPIC, FaultEffects, Target, Trigger
@@ -23,6 +22,7 @@ from harness.scenario.plugins import FaultSpec
 from harness.scenario.quantity import exact
 from harness.scenario.reader import INVALID, NodeReader
 from harness.scenario.target import TargetField, candidates, read_target
+from harness.scenario.tree import KeyValue, Node, Scalar, Sequence
 from harness.scenario.trigger import read_trigger
 from harness.units import DURATION
 
@@ -59,7 +59,7 @@ def read_faults(
 
 def _words(node: Node, index: int, specs: Mapping[str, FaultSpec], reader: NodeReader) -> Words | None:
     """Return the entry's keys when exactly one of them is a known fault."""
-    if not isinstance(node, document.Mapping):
+    if not isinstance(node, tree.Mapping):
         reader.add(node.at, f"faults.{index} must be a mapping", "e.g. {<fault>: {…}, on: {…}, at: 10s, for: 5s}")
         return None
     known: list[KeyValue] = []
@@ -97,10 +97,10 @@ def _check_ids(read: list[Words], reader: NodeReader) -> None:
         seen.setdefault(words.id, words)
 
 
-def _times(node: document.Mapping, index: int, reader: NodeReader) -> dict[str, Any]:
+def _times(node: tree.Mapping, index: int, reader: NodeReader) -> dict[str, Any]:
     """Return ``at_ns`` and ``for_ns`` of an entry, whatever its fault is."""
     kept = tuple(entry for entry in node.entries if entry.key.text in WORDS)
-    return reader.fields(document.Mapping(node.at, kept), FaultWords, f"faults.{index}") or {}
+    return reader.fields(tree.Mapping(node.at, kept), FaultWords, f"faults.{index}") or {}
 
 
 def _read_entry(

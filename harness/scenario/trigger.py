@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from harness.errors import Location, nearest
 from harness.scenario.abilities import BrokerAbility
-from harness.scenario.document import Node
 from harness.scenario.model import Trigger
 from harness.scenario.nodes import child, key_at, value_at
 from harness.scenario.quantity import exact
 from harness.scenario.reader import INVALID, NodeReader
 from harness.scenario.target import TargetField
+from harness.scenario.tree import Node
 from harness.units import DURATION
 
 KINDS: Final = ("group", "leader_of", "backlog", "processed", "after")

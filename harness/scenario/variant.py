@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import nearest
-from harness.scenario import document
-from harness.scenario.document import Node, Scalar, Sequence, as_written
+from harness.scenario import tree
 from harness.scenario.entry import FaultEntry
 from harness.scenario.fit import read_place
 from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, VERSION_PATTERN, Head
@@ -24,6 +23,7 @@ from harness.scenario.plugins import BrokerSpec, Vocabulary
 from harness.scenario.reader import INVALID, NodeReader
 from harness.scenario.timeline import read_faults
 from harness.scenario.topology import Topology
+from harness.scenario.tree import Node, Scalar, Sequence, as_written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
     )
 
 
-def _check_words(root: document.Mapping, values: Mapping[str, Any], reader: NodeReader) -> None:
+def _check_words(root: tree.Mapping, values: Mapping[str, Any], reader: NodeReader) -> None:
     title, tags, attempts = root.get("title"), root.get("tags"), values["attempts"]
     if isinstance(title, Scalar) and isinstance(values["title"], str) and not title.text.strip():
         reader.add(title.at, "title must not be empty")
@@ -108,11 +108,11 @@ def _check_words(root: document.Mapping, values: Mapping[str, Any], reader: Node
 
 
 def _broker(
-    root: document.Mapping, name: object, vocabulary: Vocabulary, reader: NodeReader
+    root: tree.Mapping, name: object, vocabulary: Vocabulary, reader: NodeReader
 ) -> tuple[str, BrokerSpec | None]:
     """Return the broker's kind and its specification when the distribution can exist, else an empty name and None."""
     node, matrix = root.get("broker"), root.get("matrix")
-    if node is None and not (isinstance(matrix, document.Mapping) and matrix.key("broker")):
+    if node is None and not (isinstance(matrix, tree.Mapping) and matrix.key("broker")):
         aliases = sorted(alias for spec in vocabulary.brokers.values() for alias in spec.aliases)
         reader.add(root.at, "the scenario needs 'broker'", f"known: {', '.join(aliases)}; or vary it in the matrix")
     if not isinstance(name, str) or node is None:
@@ -133,9 +133,9 @@ def _broker(
     return kind, spec
 
 
-def _section(root: document.Mapping, key: str, cls: type, spec: BrokerSpec | None, reader: NodeReader) -> Any:
+def _section(root: tree.Mapping, key: str, cls: type, spec: BrokerSpec | None, reader: NodeReader) -> Any:
     """Return the cluster or the workload, with the broker's own options in it; None when it has problems."""
-    node = given(root, key) or document.Mapping(root.at)
+    node = given(root, key) or tree.Mapping(root.at)
     if spec is None:
         narrowed: dict[str, type] = {}
     elif key == "cluster":
@@ -149,7 +149,7 @@ def _section(root: document.Mapping, key: str, cls: type, spec: BrokerSpec | Non
 def _expectations(node: Node | None, checks: Mapping[str, type], reader: NodeReader) -> tuple[Expectation, ...]:
     if node is None:
         return ()
-    if not isinstance(node, document.Mapping):
+    if not isinstance(node, tree.Mapping):
         reader.add(node.at, "expect must be a mapping of checks to limits", f"known: {', '.join(sorted(checks))}")
         return ()
     if not node.entries:
@@ -172,7 +172,7 @@ def _must_fail(node: Node | None, expect: Node | None, reader: NodeReader) -> tu
     if names is INVALID:
         return ()
     assert isinstance(node, Sequence)
-    known = [entry.key.text for entry in expect.entries] if isinstance(expect, document.Mapping) else []
+    known = [entry.key.text for entry in expect.entries] if isinstance(expect, tree.Mapping) else []
     for index, item in enumerate(node.items):
         if names[index] in names[:index]:
             reader.add(item.at, f"must_fail names {names[index]!r} twice")

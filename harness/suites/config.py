@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.scenario.document import Document, Node, Scalar, read_document
-from harness.scenario.document import Mapping as MappingNode
+from harness.scenario.document import Document, read_document
 from harness.scenario.load import read_text
 from harness.scenario.reader import INVALID, NodeReader
+from harness.scenario.tree import Mapping as MappingNode
+from harness.scenario.tree import Node, Scalar
 from harness.units import Duration
 
 CONFIG_FILE: Final = Path("suites.yaml")

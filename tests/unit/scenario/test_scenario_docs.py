@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from support import scenario_vocabulary as words
 
 from harness.errors import ScenarioError
-from harness.scenario.document import plain, read_document
+from harness.scenario.document import read_document
 from harness.scenario.expand import variants
 from harness.scenario.explain import explain
 from harness.scenario.fields import field_specs
@@ -20,6 +20,7 @@ from harness.scenario.model import Attempts, Cluster, Target, Trigger, Workload
 from harness.scenario.plan import make_plan
 from harness.scenario.plugins import Vocabulary
 from harness.scenario.schema import json_schema
+from harness.scenario.tree import plain
 from harness.session.vocabulary import vocabulary as registered
 
 PAGE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")

@@ -10,11 +10,12 @@ from jsonschema import Draft202012Validator
 from support.scenario_mistakes import BASE, cases
 
 from harness.errors import ScenarioError
-from harness.scenario.document import plain, read_document
+from harness.scenario.document import read_document
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.scenario.plugins import Vocabulary
 from harness.scenario.schema import json_schema
+from harness.scenario.tree import plain
 
 # What the schema cannot see: YAML below JSON, bounds of quantities, and what depends on several keys.
 BLIND = {
