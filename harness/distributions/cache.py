@@ -1,6 +1,6 @@
 """The cache: what was built once, kept per user, checked when used, safe under concurrent use.
 
-Owns the layout (docs/distributions.md), the locks and the temporary directories. Knows nothing of how
+Owns the layout (docs/distributions.md) and the temporary directories. Knows nothing of how
 an entry is made: that is the ``make`` it is handed.
 """
 
@@ -18,20 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import filelock
 import platformdirs
 
-from harness.clock import NS_PER_S
+from harness.distributions.build_lock import locked
 from harness.distributions.manifest import Manifest
-from harness.distributions.tool import Tool, check_stop
+from harness.distributions.tool import Tool
 from harness.errors import DownloadError
-from harness.units import format_ns
 
 CacheArea = Literal["distributions", "toolchains", "startups"]
 
 CACHE_VARIABLE = "HARNESS_CACHE_DIR"
-_WAIT_NS_MAX = 30 * 60 * NS_PER_S  # longer than the deadlines of one pip install and one build together
-_REPORT_EVERY_S = 10.0
 _AREAS: tuple[CacheArea, ...] = ("distributions", "toolchains", "startups")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -166,7 +162,7 @@ class Cache:
         held, _ = self.get(entry, thorough=thorough)
         if held is not None:
             return held
-        with self._writing(title), self._locked(entry, title, progress):
+        with self._writing(title), locked(self.root / "locks" / f"{_slug(entry)}.lock", title, progress):
             # Whoever held the lock before may have made it.
             held, damage = self.get(entry, thorough=thorough)
             if held is not None:
@@ -264,33 +260,6 @@ class Cache:
                 "system"
             )
         return f"set {CACHE_VARIABLE} to a directory that can be written"
-
-    @contextlib.contextmanager
-    def _locked(self, entry: CacheEntry, title: str, progress: Callable[[str], None]) -> Iterator[None]:
-        """Hold the entry's lock; while another process holds it, say so."""
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(locks / f"{_slug(entry)}.lock")
-        started_ns = time.monotonic_ns()
-        timeout_s = 0.1  # a lock held longer than that is another process's build
-        while True:
-            try:
-                lock.acquire(timeout=timeout_s, poll_interval=0.1)
-                break
-            except filelock.Timeout:
-                waited_ns = time.monotonic_ns() - started_ns
-            check_stop()
-            if waited_ns > _WAIT_NS_MAX:
-                raise DownloadError(
-                    f"another process has been making {title} for {format_ns(waited_ns)}",
-                    hint=f"is it hanging? It holds {lock.lock_file}",
-                )
-            progress(f"waiting for another process that is making {title}… {waited_ns // NS_PER_S} s")
-            timeout_s = _REPORT_EVERY_S
-        try:
-            yield
-        finally:
-            lock.release()
 
 
 def _slug(entry: CacheEntry) -> str:
