@@ -21,6 +21,7 @@ from harness.brokers.base import Launch
 from harness.brokers.kafka.spec import zone_role
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import zones
+from harness.scenario.model import Plan
 from harness.scenario.topology import pair_address
 
 MAIN_CLASS = "kafka.Kafka"
@@ -28,7 +29,8 @@ BROKER_SESSION = "broker.session.timeout.ms"
 BROKER_SESSION_MS = 9_000
 _CLUSTER_ID = "Y2hhb3MtaGFybmVzcy0wMQ"  # any 16 bytes in URL-safe base64
 _HEAP = ("-Xms192m", "-Xmx512m")
-
+_TOGETHER_MS = 1_000
+"""Longer than the members of a group start apart from each other, so that they share the partitions at once."""
 
 _ADVERTISES_CONTROLLERS = (3, 9)
 """From this version on controllers' addresses can be advertised; earlier ones refuse it, and know ``voters`` alone."""
@@ -95,7 +97,7 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
         "transaction.state.log.replication.factor": str(cluster.nodes),
         "transaction.state.log.min.isr": str(max(1, cluster.nodes - 1)),
         "transaction.state.log.num.partitions": "1",
-        "group.initial.rebalance.delay.ms": "300",
+        "group.initial.rebalance.delay.ms": str(_first_delay_ms(launch.plan)),
         # The broker refuses members outside these bounds; scenarios may want any time-out.
         "group.min.session.timeout.ms": str(min(6_000, session_ms)),
         "group.max.session.timeout.ms": str(max(1_800_000, session_ms)),
@@ -112,6 +114,17 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
             "group.consumer.heartbeat.interval.ms": str(heartbeat_ms),
         }
     return properties | {key: _plain(value) for key, value in cluster.config.items()}
+
+
+def _first_delay_ms(plan: Plan) -> int:
+    """Return how long a group that is empty waits for further members, milliseconds.
+
+    Members that come one after the other share the partitions in another way than those that come together: a sticky
+    assignor leaves most of them to the first. So several members get the time in which all of them start, on a busy
+    machine as well. A single one waits for none.
+    """
+    late = {worker for fault in plan.timeline if fault.joins for worker in fault.targets}
+    return 0 if plan.workload.consumers - len(late) <= 1 else _TOGETHER_MS
 
 
 def _version(launch: Launch) -> tuple[int, ...]:

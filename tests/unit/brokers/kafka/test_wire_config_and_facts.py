@@ -210,6 +210,23 @@ def test_what_the_scenario_configures_replaces_ours(tmp_path: Path, monkeypatch:
     assert properties["log.segment.bytes"] == "1048576"
 
 
+@pytest.mark.parametrize(
+    ("consumers", "faults", "delay"),
+    [
+        (2, "[]", "1000"),
+        (2, "[{client_join: {}, on: {worker: c1}, at: 1s}]", "0"),
+        (3, "[{client_join: {}, on: {worker: c1}, at: 1s}]", "1000"),
+    ],
+)
+def test_members_that_start_together_share_the_partitions_at_once(
+    consumers: int, faults: str, delay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one, a sticky assignor leaves most partitions to the first; a single member waits for none."""
+    changes = {"consumers: 2": f"consumers: {consumers}", "\nexpect:": f"\nfaults: {faults}\nexpect:"}
+    properties = server_properties("n1", launch(plan(**changes), tmp_path, monkeypatch))
+    assert properties["group.initial.rebalance.delay.ms"] == delay
+
+
 def test_the_broker_sets_the_time_outs_of_the_consumer_protocol(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
