@@ -52,7 +52,7 @@ def test_a_killed_suite_leaves_no_orphan_and_is_resumed(cli: Cli) -> None:
     assert missing
     assert all(entry.reason for entry in missing)
 
-    done = cli.run("suite", "--resume", "--reports", cli.reports, "--json")
+    done = cli.run("suite", "--resume", "--reports", cli.reports, "--json", "--cores", "1")
     assert done.returncode == ExitCode.PASS, done.stdout + done.stderr
     after = from_json(done.stdout)
     assert after == _suite(cli)

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.made_again import record_run
-from support.slots import Place, cost_of, take, whole_machine
+from support.slots import UNKNOWN, Place, cost_of, take, whole_machine
 
 from harness.report.serialize import from_json
 from harness.result import RunResult
@@ -73,11 +73,12 @@ class Cli:
         """Wait until what a command runs may go on; None when it runs nothing."""
         if self.placed:
             return None
-        if "suite" in words[:1] and not {"--list", "--dry-run", "merge"} & {str(word) for word in words}:
-            return take(whole_machine())
+        named = [str(word) for word in words]
+        if "suite" in words[:1] and not {"--list", "--dry-run", "merge"} & set(named):
+            given = float(named[named.index("--cores") + 1]) if "--cores" in named else None
+            return take(whole_machine() if given is None else replace(UNKNOWN, cores=given))
         if "run" not in words[:1]:
             return None
-        named = [str(word) for word in words]
         runtime = named[named.index("--runtime") + 1] if "--runtime" in named else self.environment["HARNESS_RUNTIME"]
         paths = [Path(word) for word in named[1:] if Path(word).exists()]
         costs = [cost_of(path.read_text(encoding="utf-8"), runtime) for path in scenario_files(paths)]
