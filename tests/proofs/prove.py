@@ -168,7 +168,9 @@ def _write(path: Path, outcomes: Mapping[str, Outcome]) -> None:
 
 
 def _git(root: Path, *words: str) -> str:
-    return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-c", "safe.directory=*", *words], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def main(words: Sequence[str]) -> int:

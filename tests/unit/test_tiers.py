@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,9 @@ def test_the_key_is_the_number_of_commits_and_a_shallow_clone_is_refused(
     monkeypatch.delenv("HARNESS_ROTATION", raising=False)
     whole, shallow = tmp_path / "whole", tmp_path / "shallow"
     whole.mkdir()
+    today = int(time.time()) // 86_400
+    assert rotation_key(whole) - today in {0, 1}, "without a repository each day has a key of its own"
+    (whole / ".git").mkdir()
     with pytest.raises(RotationError, match="git rev-parse"):
         rotation_key(whole)
     _git(whole, "init", "-q")
