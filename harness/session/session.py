@@ -28,9 +28,9 @@ from harness.report.files import write_all, write_with_twins
 from harness.report.serialize import differences, from_json, to_json
 from harness.report.twins import is_twin, twins_of
 from harness.result import RunResult
-from harness.runtime.ledger import sweep
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
+from harness.session.leftovers import sweep_notes
 from harness.session.own_share import OwnShare
 from harness.session.races import Race, codes_of, race_of, runs_of
 from harness.session.selection import Selected, replan
@@ -57,11 +57,8 @@ def run_all(
     the one asked for is not to be had.
     An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
     """
-    for leftover in sweep():
-        for what in leftover.items:
-            listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
-        for what in leftover.left:
-            listener(Note(text=f"could not remove what run {leftover.run_id} left behind: {what}", warning=True))
+    for note in sweep_notes():
+        listener(note)
     todo = [item for item in selected for _ in range(runs_of(item.plan, repeat))]
     # All of them before the first is run: a runtime that is not to be had refuses the session, it does not end one.
     where = runtimes_of([item.plan for item in todo], runtime, listener)

@@ -20,9 +20,10 @@ from harness import __version__
 from harness.engine.runtimes import runtimes_of
 from harness.errors import HarnessError, NothingSelectedError, UsageError, suite_exit_code
 from harness.progress import Event, Listener, Note, SuiteListener
-from harness.runtime.ledger import state_dir, sweep
+from harness.runtime.ledger import state_dir
 from harness.scenario.load import read_text
 from harness.scenario.plugins import Vocabulary
+from harness.session.leftovers import sweep_notes
 from harness.session.selection import Selected, replan
 from harness.suite_baseline import baseline_code
 from harness.suite_result import SuiteEntry, SuiteResult
@@ -126,12 +127,8 @@ def resume(
 
 def _run(places: Sequence[Place], folder: SuiteDir, head: SuiteHead, rules: Rules, means: Means) -> SuiteResult:
     with folder, _only_suite(means.listener):
-        for leftover in sweep():
-            for what in leftover.items:
-                means.listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
-            for what in leftover.left:
-                text = f"could not remove what run {leftover.run_id} left behind: {what}"
-                means.listener(Note(text=text, warning=True))
+        for note in sweep_notes():
+            means.listener(note)
         if means.baseline is not None:
             means.baseline.check()
         keeper = StoreKeeper(means.store, folder.path, head.suite_id, head.name) if means.store is not None else None

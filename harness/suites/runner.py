@@ -24,7 +24,7 @@ from harness.progress import (
     SuiteRunStarted,
 )
 from harness.report.suite_files import SuiteReports
-from harness.runtime.ledger import sweep
+from harness.session.leftovers import sweep_notes
 from harness.suite_result import Cost, SuiteResult
 from harness.suites.account import Account
 from harness.suites.admission import Admission
@@ -204,7 +204,8 @@ class _Suite:
         ended = await process.run()
         self._admission.give_back(process)
         if ended.lost:
-            await self._sweep()
+            for note in await asyncio.to_thread(sweep_notes):
+                self._listener(note)
         again = place.end(ended, began_ns=self._account.since_start_ns(process.began_ns))
         if ended.usage is not None:
             if again:
@@ -245,15 +246,6 @@ class _Suite:
             self._listener(SuiteRunFaults(key=key, active=tuple(message["active"])))
         elif event == "note":
             self._listener(Note(text=f"{place.label}: {message['text']}", warning=message["warning"]))
-
-    async def _sweep(self) -> None:
-        """Remove what a run left behind that died; living runs hold their leases."""
-        for leftover in await asyncio.to_thread(sweep):
-            for what in leftover.items:
-                self._listener(Note(text=f"removed what run {leftover.run_id} left behind: {what}"))
-            for what in leftover.left:
-                text = f"could not remove what run {leftover.run_id} left behind: {what}"
-                self._listener(Note(text=text, warning=True))
 
     # --- ending -------------------------------------------------------------------------------------------------
 
