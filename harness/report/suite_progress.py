@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -29,11 +27,11 @@ from harness.progress import (
     SuiteRunStarted,
     SuiteStarted,
 )
+from harness.report.live_console import LiveConsole
 from harness.report.sanitize import clean, clip
 from harness.report.suite_text import STYLES
 from harness.report.suite_words import statuses, time_text
 
-REFRESH_HZ: Final = 4
 _LABEL_MAX: Final = 60
 _SENTENCE_MAX: Final = 160
 
@@ -50,7 +48,7 @@ class _Row:
     active: tuple[str, ...] = ()
 
 
-class SuiteProgress:
+class SuiteProgress(LiveConsole):
     """Shows a suite's events; a context manager, so that the terminal is sane whatever way the suite ends.
 
     Args:
@@ -68,29 +66,13 @@ class SuiteProgress:
         monotonic_s: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        self._progress, self._monotonic_s, self._now = progress, monotonic_s, now
-        self._is_live = progress.is_terminal and not progress.is_dumb_terminal if live is None else live
-        self._live: Live | None = None
+        super().__init__(progress, live=live, monotonic_s=monotonic_s, now=now)
         self._suite: SuiteStarted | None = None
         self._forecast: SuiteForecast | None = None
         self._forecast_s = 0.0
         self._ended = 0
         self._words: Counter[str] = Counter()
         self._rows: dict[str, _Row] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Take the live table down and give the cursor back; may be called at any time, more than once."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
 
     def say(self, sentences: Iterable[str]) -> None:
         """Print sentences as they are."""
@@ -138,15 +120,7 @@ class SuiteProgress:
             f"suite {event.name}: {event.total} {'run' if event.total == 1 else 'runs'}{kept}, about "
             f"{time_text(event.expected_ns)} on {event.cores:g} cores, in {event.suite_dir}"
         )
-        if self._is_live and self._live is None:
-            self._live = Live(
-                console=self._progress,
-                refresh_per_second=REFRESH_HZ,
-                get_renderable=self.render,
-                redirect_stdout=False,  # stdout may be a pipe that carries JSON
-                transient=True,
-            )
-            self._live.start()
+        self._open()
 
     def _begin_run(self, event: SuiteRunStarted) -> None:
         now = self._monotonic_s()
@@ -205,10 +179,3 @@ class SuiteProgress:
                 Text(clip(clean(", ".join(row.active)), _LABEL_MAX), "yellow", no_wrap=True, overflow="ellipsis"),
             )
         return table
-
-    def _line(self, text: str, *, style: str = "") -> None:
-        self._write(Text(clip(clean(text), 2_000), style=style))
-
-    def _write(self, text: Text) -> None:
-        stamp = Text(f"{self._now():%H:%M:%S}  ", style="dim")
-        self._progress.print(stamp + text, soft_wrap=self._live is None)

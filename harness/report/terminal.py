@@ -11,22 +11,20 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunFinished, RunStarted, Snapshot
 from harness.report import headline, phrases
+from harness.report.live_console import REFRESH_HZ, LiveConsole
 from harness.report.sanitize import clean, clip
 from harness.report.text import STYLES, render_result
 from harness.units import format_ns
 
-REFRESH_HZ: Final = 4
 SNAPSHOT_LINE_S: Final = 2.0
 _NOTES_SHOWN: Final = 3
 
@@ -44,7 +42,7 @@ def consoles(*, colour: bool = True) -> tuple[Console, Console]:
     return Console(stderr=True, **settings), Console(**settings)  # type: ignore[arg-type]
 
 
-class TerminalListener:
+class TerminalListener(LiveConsole):
     """Shows events; a context manager, so that the terminal is sane whatever way the run ends.
 
     Args:
@@ -65,32 +63,14 @@ class TerminalListener:
         monotonic_s: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        self._progress = progress
+        super().__init__(progress, live=live, monotonic_s=monotonic_s, now=now)
         self._verdict = verdict
-        self._is_live = progress.is_terminal and not progress.is_dumb_terminal if live is None else live
-        self._monotonic_s = monotonic_s
-        self._now = now
-        self._live: Live | None = None
         self._run: RunStarted | None = None
         self._phase: PhaseStarted | None = None
         self._phase_began_s = 0.0
         self._snapshot: Snapshot | None = None
         self._snapshot_line_s = -SNAPSHOT_LINE_S
         self._notes: tuple[str, ...] = ()  # replaced, never changed: the refreshing thread reads it
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Take the live view down and give the cursor back; may be called at any time, more than once."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -100,7 +80,8 @@ class TerminalListener:
             case PhaseStarted():
                 self._phase, self._phase_began_s = event, self._monotonic_s()
                 length = f" ({format_ns(event.length_ns)})" if event.length_ns else ""
-                self._line(f"phase {event.phase}{length}{f': {event.detail}' if event.detail else ''}", event.phase)
+                if self._live is None:  # which shows phases itself
+                    self._line(f"phase {event.phase}{length}{f': {event.detail}' if event.detail else ''}")
             case Snapshot():
                 self._snapshot = event
                 if not self._is_live and self._monotonic_s() - self._snapshot_line_s >= SNAPSHOT_LINE_S:
@@ -132,15 +113,7 @@ class TerminalListener:
         self._run, self._phase, self._snapshot, self._notes = event, None, None, ()
         self._snapshot_line_s = -SNAPSHOT_LINE_S
         self._line(f"{_title(event)}: {format_ns(event.declared_ns)} declared, in {event.run_dir}")
-        if self._is_live and self._live is None:
-            self._live = Live(
-                console=self._progress,
-                refresh_per_second=REFRESH_HZ,
-                get_renderable=self.render,
-                redirect_stdout=False,  # stdout may be a pipe that carries JSON
-                transient=True,
-            )
-            self._live.start()
+        self._open()
 
     def _finish_run(self, event: RunFinished) -> None:
         self.close()
@@ -154,15 +127,6 @@ class TerminalListener:
     def _note(self, text: str, *, warning: bool) -> None:
         self._notes = (*self._notes, clean(text))[-_NOTES_SHOWN:]
         self._line(text, style="yellow" if warning else "")
-
-    def _line(self, text: str, phase: str = "", *, style: str = "") -> None:
-        """Write a lasting line; above the live view when there is one, where phases are shown instead."""
-        if self._live is None or not phase:
-            self._write(Text(clip(clean(text), 2_000), style=style))
-
-    def _write(self, text: Text) -> None:
-        stamp = Text(f"{self._now():%H:%M:%S}  ", style="dim")
-        self._progress.print(stamp + text, soft_wrap=self._live is None)
 
     def _phase_row(self, phase: PhaseStarted) -> Table:
         elapsed_ns = max(0, round((self._monotonic_s() - self._phase_began_s) * 1e9))
