@@ -19,7 +19,7 @@ _DAY_S = 86_400
 
 
 class RotationError(Exception):
-    """The key cannot be known, so nobody could say what has been left out."""
+    """The key cannot be known, so what is left out would be unknown."""
 
 
 def rotation_key(root: Path) -> int:

@@ -35,7 +35,7 @@ _CHECKOUT = hashlib.sha256(str(Path(__file__).parents[2]).encode()).hexdigest()[
 POOL = Path(
     os.environ.get("HARNESS_TEST_POOL", f"{tempfile.gettempdir()}/broker-chaos-tests-{os.getuid()}-{_CHECKOUT}")
 )
-"""One for each checkout, so that nobody waits for what is run elsewhere; several that name one folder share it."""
+"""One for each checkout, so that no test waits for what runs elsewhere; several that name one folder share it."""
 UNKNOWN = Cost(
     cores=0.8,
     memory_bytes=400 << 20,
