@@ -179,7 +179,7 @@ def run_many(reports: Path, repeat: int, every: int) -> SuiteResult:
     places = places_of(items_of([selected("many")], ["process"], repeat), costs, lambda _: None)
     folder = SuiteDir.create(reports, "many")
     budget = Budget(cores=1.5, memory_bytes=1 << 30, disk_bytes=1 << 30, ports=100)
-    means = Means(budget=budget, costs=costs, listener=_Memory(every))
+    means = Means(budget=budget, costs=costs, listener=_Memory(every), store=Path("store.sqlite"))
     result = start(places, folder, new_head(folder, "many"), Rules(child_command=CHILD), means)
     SuiteReports(folder.path).finish(result)
     return result
