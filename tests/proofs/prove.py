@@ -188,5 +188,5 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path[0] = str(ROOT / "tests")  # not this folder: a module of it has its name
     sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,3 +57,10 @@ def test_the_page_has_a_row_for_each_proof_of_the_list() -> None:
         proof.name for proof in PROOFS
     ]
     assert len({proof.name for proof in PROOFS}) == len(PROOFS)
+
+
+def test_the_command_knows_its_proofs() -> None:
+    words = [sys.executable, str(PAGE.parents[1] / "tests" / "proofs" / "prove.py"), "kils"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "no such proof: kils; known: scenarios as processes" in done.stderr
