@@ -57,11 +57,23 @@ def next_start(waiting: Sequence[Cost], running: Sequence[Cost], budget: Budget,
         item = waiting[index]
         if item in refused:
             continue
-        in_between = item.wall_ns <= free_ns or fits_together((*still, longest, item), budget)
-        if in_between and fits_together((*running, item), budget):
+        if _in_between(item, longest, free_ns, still, budget) and fits_together((*running, item), budget):
             return index
         refused.add(item)
     return None
+
+
+def may_pass(item: Cost, ahead: Cost, running: Sequence[Cost], budget: Budget) -> bool:
+    """Return whether a run may start before one that waits for room, without delaying it.
+
+    Args:
+        item: What would start.
+        ahead: It comes first, and has no room yet.
+        running: ``wall_ns`` of each is what is left of it, 0 when it takes longer than expected.
+        budget: For all together.
+    """
+    free_ns, still = _room_for(ahead, running, budget)
+    return _in_between(item, ahead, free_ns, still, budget) and fits_together((*running, item), budget)
 
 
 def fits_together(costs: Sequence[Cost], budget: Budget) -> bool:
@@ -119,6 +131,11 @@ def expected_wall_ns(costs: Sequence[Cost], budget: Budget, running: Sequence[Co
     return max([slot.end_ns for slot in slots] + [cost.wall_ns for cost in running], default=0)
 
 
+def _in_between(item: Cost, ahead: Cost, free_ns: int, still: Sequence[Cost], budget: Budget) -> bool:
+    """Return whether a run ends before there is room for the one ahead, or leaves that room free; see ``_room_for``."""
+    return item.wall_ns <= free_ns or fits_together((*still, ahead, item), budget)
+
+
 def _room_for(item: Cost, running: Sequence[Cost], budget: Budget) -> tuple[int, tuple[Cost, ...]]:
     """Return in how many ns there is room for an item, and which runs are then expected to go on."""
     still = sorted(running, key=lambda cost: cost.wall_ns)
@@ -128,4 +145,4 @@ def _room_for(item: Cost, running: Sequence[Cost], budget: Budget) -> tuple[int,
     return free_ns, tuple(still)
 
 
-__all__ = ["LIGHT", "Slot", "expected_slots", "expected_wall_ns", "fits_together", "next_start"]
+__all__ = ["LIGHT", "Slot", "expected_slots", "expected_wall_ns", "fits_together", "may_pass", "next_start"]

@@ -76,7 +76,7 @@ def test_without_its_effect_it_is_not_believed(
 ) -> None:
     case = _possible(name, runtime)
     asked = take_away(monkeypatch, {f"{case.kind}-1": case.lost})
-    result, _ = run_text(case.text(broker), tmp_path, runtime)
+    result, _ = run_text(case.text(broker), tmp_path, runtime, idle=True)
     wrong = wrong_in(result, {f"{case.kind}-1": case}, lost=asked.keys())
     assert not wrong, "\n".join(wrong)
     assert all(asked.values()), f"nothing was taken away: {case.lost}"

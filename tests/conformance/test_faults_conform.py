@@ -47,11 +47,11 @@ FAST = ("links", "process")
 """The run of many faults that ``make test`` has, of each broker."""
 
 
-def _runs(*, tiers: bool = True) -> list[Any]:
+def _runs(*, tiers: bool = True, quick: bool = False) -> list[Any]:
     """Return every run of many faults; with ``tiers``, one of each broker is of the tier ``fast``."""
     found = []
     for broker, runtime in itertools.product(WANTED, RUNTIMES):
-        for pack in packs(broker):
+        for pack in packs(broker, quick=quick):
             fast = (pytest.mark.tier("fast"),) if tiers and (pack.name, runtime) == FAST else ()
             marks = (*cost_marks(pack.text(), runtime), *fast)
             found.append(pytest.param(broker, pack.name, runtime, id=f"{broker}-{pack.name}-{runtime}", marks=marks))
@@ -97,15 +97,14 @@ def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tm
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize(("broker", "name", "runtime"), _runs())
+@pytest.mark.parametrize(("broker", "name", "runtime"), _runs(quick=True))
 def test_without_its_effect_none_is_believed(
     broker: str, name: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack = _pack(broker, name, runtime, quick=True)
     asked = take_away(monkeypatch, {act.id: cases()[act.name].lost for act in pack.acts})
-    result, _ = run_text(
-        pack.text(), tmp_path, runtime, MachineParts(healing_s=2)
-    )  # nothing heals: nothing is waited for
+    parts = MachineParts(healing_s=2)  # nothing heals: nothing is waited for
+    result, _ = run_text(pack.text(), tmp_path, runtime, parts, idle=True)
     wrong = wrong_in(result, _asked(pack), lost=asked.keys())
     assert not wrong, "\n".join(wrong)
     assert all(asked.values()), f"nothing was taken away from {[fault for fault, acts in asked.items() if not acts]}"

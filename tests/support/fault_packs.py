@@ -18,6 +18,7 @@ from support.fault_cases import CONSUMER, PRODUCER, ZONE, Case, cases, fault_id
 from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS
 from harness.scenario.abilities import BrokerAbility
+from harness.scenario.model import PlannedFault
 from harness.scenario.plugins import BROKER_SPECS
 from harness.session.selection import replan
 
@@ -28,8 +29,8 @@ _PAUSE_MS = 1500
 _LAST_MS = 1500
 _MILLISECONDS = re.compile(r"(\d+)(ms|s)")
 
-LINKS, CLIENTS, NODES, CLUSTER = "links", "clients", "nodes", "cluster"
-KINDS = (LINKS, CLIENTS, NODES, CLUSTER)
+LINKS, CLIENTS, NODES, LIMITS, CLUSTER = "links", "clients", "nodes", "limits", "cluster"
+KINDS = (LINKS, CLIENTS, NODES, LIMITS, CLUSTER)
 """What a run of many proves."""
 
 
@@ -94,25 +95,33 @@ def packs(broker: str, *, possible: Iterable[str] | None = None, quick: bool = F
     Args:
         broker: Its kind; it has a profile.
         possible: The cases that this machine can do; None = all.
-        quick: No node goes down, so nothing waits for one to be back.
+        quick: Nothing has an effect: no node goes down, so nothing waits for one to be back, and no limit is measured.
     """
     allowed = set(cases() if possible is None else possible)
-    chosen = {name: case for name, case in cases().items() if name in allowed and case.fits(broker) and not case.alone}
+    chosen = [name for name, case in cases().items() if name in allowed and case.fits(broker) and not case.alone]
     groups: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    for name, case in chosen.items():
-        groups[_kind(case)].append(name)
+    for name in chosen:
+        groups[_kind(name, broker, quick=quick)].append(name)
     return tuple(_pack(kind, names, broker, quick=quick) for kind, names in groups.items() if names)
 
 
-def _kind(case: Case) -> str:
+def _kind(name: str, broker: str, *, quick: bool) -> str:
     """Return the run that a case is part of."""
+    case = cases()[name]
     if case.nodes > 1:
         return CLUSTER
-    acts_on = FAULTS.get(case.kind).spec.acts_on
+    spec = FAULTS.get(case.kind).spec
     # Whoever asks for other consumers shares the run in which no fault looks at consumers.
-    if acts_on == "link" or "consumer" in case.workload:
+    if spec.acts_on == "link" or "consumer" in case.workload:
         return LINKS
-    return NODES if acts_on == "node" else CLIENTS
+    if spec.acts_on != "node":
+        return CLIENTS
+    if quick:
+        return NODES
+    # Only light runs may go on next to what measures the machine: it is kept short.
+    (fault,) = _timeline(name, broker)
+    measures = FAULTS.get(case.kind).measures_machine
+    return LIMITS if measures is not None and measures(fault.options) else NODES
 
 
 def _pack(kind: str, names: Sequence[str], broker: str, *, quick: bool) -> Pack:
@@ -173,9 +182,14 @@ def _moments(kind: str, acts: Sequence[Act], broker: str, *, zones: bool) -> lis
 
 
 @cache
+def _timeline(name: str, broker: str) -> tuple[PlannedFault, ...]:
+    """Return the faults of a case's plan."""
+    return tuple(replan(cases()[name].text(broker), "scenario.yaml", {}, 3).timeline)
+
+
 def _length_ms(name: str, broker: str) -> int:
     """Return how long a case's fault acts at worst, as its plan says."""
-    (fault,) = replan(cases()[name].text(broker), "scenario.yaml", {}, 3).timeline
+    (fault,) = _timeline(name, broker)
     return -((fault.at_ns - fault.until_ns) // NS_PER_MS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from support import made_again
@@ -18,10 +19,15 @@ from harness.suites.again import why_again
 
 
 def run_text(
-    text: str, folder: Path, runtime: str = "process", parts: Parts | None = None
+    text: str, folder: Path, runtime: str = "process", parts: Parts | None = None, *, idle: bool = False
 ) -> tuple[RunResult, list[Event]]:
-    """Run one scenario and return its result and everything the engine told."""
-    result, events = _run(text, folder, runtime, parts, cost_of(text, runtime))
+    """Run one scenario and return its result and everything the engine told; ``idle``: no fault of it has an effect, so
+    that nothing is measured of the machine.
+    """
+    cost = cost_of(text, runtime)
+    if idle:
+        cost = replace(cost, measures_machine=False)
+    result, events = _run(text, folder, runtime, parts, cost)
     made_again.record_run(result)
     return result, events
 

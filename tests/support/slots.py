@@ -1,8 +1,9 @@
 """Shares this machine's cores among all processes that run tests: a run waits for its turn, and holds what it takes.
 
 What a run takes is what a suite reckons with (``suites/cost.formula``), and what may go on next to what is decided by
-the same function (``suites/schedule``). Turns are in order of arrival, so that a large run is passed over by no small
-one. A place is a locked file: the kernel frees it when its holder dies, whatever it died of.
+the same functions (``suites/schedule``). Turns are in order of arrival; where there is no room yet for the first one,
+another one may go on in between that does not delay it. A place is a locked file: the kernel frees it when its holder
+dies, whatever it died of.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from harness.session.vocabulary import vocabulary
 from harness.suite_result import Cost
 from harness.suites.budget import Budget, machine_budget
 from harness.suites.cost import formula
-from harness.suites.schedule import next_start
+from harness.suites.schedule import fits_together, may_pass
 
 _CHECKOUT = hashlib.sha256(str(Path(__file__).parents[2]).encode()).hexdigest()[:8]
 POOL = Path(
@@ -99,6 +100,11 @@ class Place:
         """Whether its cluster is still starting, as far as is known: it says so, or its expected time is over."""
         return self.running and not self.serves and monotonic_ns() - self.started_ns < self.cost.start_ns
 
+    @property
+    def left(self) -> Cost:
+        """Its cost, with what is left of its time; 0 when it takes longer than expected."""
+        return dataclasses.replace(self.cost, wall_ns=max(0, self.cost.wall_ns - (monotonic_ns() - self.started_ns)))
+
     def write(self) -> None:
         """Write it to its file."""
         content = {"cost": dataclasses.asdict(self.cost), "running": self.running}
@@ -140,15 +146,20 @@ def queue_up(cost: Cost, pool: Path = POOL) -> Place:
 
 
 def begin(place: Place, budget: Budget) -> bool:
-    """Let a run begin if it is its turn and there is room within the budget; return whether it was."""
+    """Let a run begin if there is room within the budget, and it is its turn or delays nobody; say if it did."""
     pool = place.file.parent
     with _mutex(pool):
         others = [other for other in _places(pool) if other.number != place.number]
-        if any(not other.running and other.number < place.number for other in others):
-            return False
         running = [other for other in others if other.running]
-        starting = any(other.starting for other in running)
-        if next_start([place.cost], [other.cost for other in running], budget, starting=starting) is None:
+        if any(other.starting for other in running):
+            return False
+        going = [other.left for other in running]
+        ahead = [other for other in others if not other.running and other.number < place.number]
+        first = min(ahead, key=lambda other: other.number).cost if ahead else place.cost
+        if fits_together((*going, first), budget):
+            if ahead:
+                return False
+        elif not ahead or not may_pass(place.cost, first, going, budget):
             return False
         place.running, place.started_ns = True, monotonic_ns()
         place.write()

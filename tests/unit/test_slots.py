@@ -22,8 +22,8 @@ TESTS = Path(__file__).parents[1]
 BUDGET = Budget(cores=1.9, memory_bytes=1 << 40, disk_bytes=1 << 40, ports=1 << 14)
 
 
-def cost(cores: float, *, measures: bool = False, start_ns: int = 0) -> Cost:
-    return replace(UNKNOWN, cores=cores, measures_machine=measures, start_ns=start_ns)
+def cost(cores: float, *, measures: bool = False, start_ns: int = 0, wall_ns: int = UNKNOWN.wall_ns) -> Cost:
+    return replace(UNKNOWN, cores=cores, measures_machine=measures, start_ns=start_ns, wall_ns=wall_ns)
 
 
 def waiting(pool: Path, *costs: Cost) -> list[Place]:
@@ -39,14 +39,19 @@ def test_runs_go_on_side_by_side_within_the_cores(tmp_path: Path) -> None:
     assert begin(third, BUDGET)
 
 
-def test_a_large_run_is_passed_over_by_no_small_one_behind_it(tmp_path: Path) -> None:
-    running, large, small = waiting(tmp_path, cost(0.7), cost(1.5), cost(0.1))
+def test_a_large_run_is_passed_over_only_by_what_does_not_delay_it(tmp_path: Path) -> None:
+    running, large, long, short, small = waiting(
+        tmp_path, cost(0.7), cost(1.5), cost(0.5, wall_ns=60 * 10**9), cost(0.5, wall_ns=10**9), cost(0.1)
+    )
     assert begin(running, BUDGET)
     assert not begin(large, BUDGET)
-    assert not begin(small, BUDGET), "it would fit, but the large one came first"
-    running.release()
+    assert not begin(long, BUDGET), "it would fit now, but go on when the large one could begin"
+    assert begin(short, BUDGET), "it ends before there is room for the large one"
+    assert begin(small, BUDGET), "it leaves the large one its room"
+    for place in (running, short):
+        place.release()
+    assert not begin(long, BUDGET), "it is the large one's turn"
     assert begin(large, BUDGET)
-    assert begin(small, BUDGET)
 
 
 def test_what_is_larger_than_the_machine_runs_alone(tmp_path: Path) -> None:
