@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import struct
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +16,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from support.answer_relay import AnswerRelay, answer_relay
 from support.history_builder import HistoryBuilder, facts
 from support.kafka_nodes import await_all, nodes
 
@@ -41,7 +39,8 @@ PLAIN, SHARED, TRANSACTIONS, EPOCHS = range(len(CODECS), len(CODECS) + 4)
 """Partitions after those of the codecs."""
 COUNT = 60
 _ATTRIBUTES_AT = 21
-_TRIALS = 5
+_PATIENCE_S = (3, 6, 12, 24, 48)
+"""What takes milliseconds is given as long as this, by one trial after the other."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Node:
 
     address: str
     data: Path
-    pid: int
+    relay: AnswerRelay
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +60,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
         "offsets.topic.replication.factor=1\ngroup.initial.rebalance.delay.ms=0"
     )
-    with nodes(ensure(resolve("kafka-4"), print), root, 1, settings=alone) as (processes, ports):
+    with (
+        answer_relay() as relay,
+        nodes(ensure(resolve("kafka-4"), print), root, 1, settings=alone, relays=(relay.port,)) as (processes, ports),
+    ):
         await_all(processes, ports, root)
+        relay.relay_to(ports[1])
         admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{ports[0]}"})
         admin.create_topics([NewTopic(TOPIC, EPOCHS + 1, 1)])[TOPIC].result(30)
-        yield Node(f"127.0.0.1:{ports[0]}", root / "n1" / "data", processes[0].pid)
+        yield Node(f"127.0.0.1:{ports[0]}", root / "n1" / "data", relay)
 
 
 def producer(node: Node, **settings: str | int | bool) -> Producer:
@@ -207,15 +210,16 @@ def _unstamped(events: Sequence[Event]) -> list[Event]:
 def test_a_copy_in_a_new_epoch_is_proven_and_allowed_by_name(node: Node) -> None:
     """A message times out while another one is in flight behind it: librdkafka begins a new epoch and sends that again.
 
-    The node is stopped meanwhile, and has both in its socket when it goes on. How fast this machine is decides whether
-    the second message is in flight by then; until it was, it is tried again. What the log then holds is certain.
+    The node stores both and its answers are withheld, and the log is seen to hold both before the producer can connect
+    again. Only when a message was seen to time out too early for that, longer timeouts are tried.
     """
-    for trial in range(_TRIALS):
-        outcome = _two_in_flight(node, trial)
-        if outcome == {"before": None, "late": KafkaError._MSG_TIMED_OUT, "again": None, "after": None}:
+    for trial, patience_s in enumerate(_PATIENCE_S):
+        outcome = _stored_unanswered(node, trial, patience_s)
+        if outcome is not None:
             break
     else:
-        pytest.fail("no message was in flight behind one that timed out")
+        pytest.fail("the machine was too slow for every timeout")
+    assert outcome == {"before": None, "late": KafkaError._MSG_TIMED_OUT, "again": None, "after": None}
     log = {offset: value for offset, value in stored(node, EPOCHS).items() if value.endswith(b" %d" % trial)}
     assert [value.split()[0] for _, value in sorted(log.items())] == [b"before", b"late", b"again", b"again", b"after"]
 
@@ -235,8 +239,12 @@ def test_a_copy_in_a_new_epoch_is_proven_and_allowed_by_name(node: Node) -> None
     assert "epoch 1, sequence 0" in finding.message
 
 
-def _two_in_flight(node: Node, trial: int) -> dict[str, int | None]:
-    """Send one message that times out and one behind it while the node is stopped; return what became of each."""
+def _stored_unanswered(node: Node, trial: int, patience_s: float) -> dict[str, int | None] | None:
+    """Let the node store two messages of which the producer is not told; return what became of each message.
+
+    Return None when another message timed out, too, or the second one was not stored before the first one timed out.
+    Each step has at least about ``patience_s``.
+    """
     outcome: dict[str, int | None] = {}
 
     def send(name: str) -> None:
@@ -245,25 +253,38 @@ def _two_in_flight(node: Node, trial: int) -> dict[str, int | None]:
 
         made.produce(TOPIC, b"%s %d" % (name.encode(), trial), partition=EPOCHS, on_delivery=delivered)
 
-    settings = {"enable.idempotence": True, "linger.ms": 0, "message.timeout.ms": 6_000, "socket.timeout.ms": 5_000}
-    made = producer(node, **settings, **{"log_level": 0, "reconnect.backoff.max.ms": 200})
-    send("before")
-    made.flush(60)
-    os.kill(node.pid, signal.SIGSTOP)
-    resume = threading.Timer(30, os.kill, (node.pid, signal.SIGCONT))
-    resume.start()
-    try:
-        send("late")
-        waited = time.monotonic() + 3
-        while time.monotonic() < waited:
-            made.poll(0.05)
-        send("again")
-        while "late" not in outcome and resume.is_alive():
-            made.poll(0.05)
-    finally:
-        resume.cancel()
-        os.kill(node.pid, signal.SIGCONT)
-    made.flush(60)
-    send("after")
-    made.flush(60)
-    return outcome
+    def end() -> int:
+        return int(direct.get_watermark_offsets(TopicPartition(TOPIC, EPOCHS), 60, cached=False)[1])
+
+    # A request waits for its answer as long as its message lives.
+    timeouts = {"message.timeout.ms": int(2_000 * patience_s), "socket.timeout.ms": 300_000}
+    address = {"bootstrap.servers": f"127.0.0.1:{node.relay.port}", "reconnect.backoff.max.ms": 200}
+    made = Producer({"enable.idempotence": True, "linger.ms": 0, "log_level": 0} | timeouts | address)
+    with contextlib.closing(reader_of(node.address, committed_only=False)) as direct:
+        send("before")
+        assert not made.flush(60)
+        if outcome["before"] == KafkaError._MSG_TIMED_OUT:
+            return None
+        before = end()
+        node.relay.withhold()
+        try:
+            send("late")
+            half = time.monotonic() + patience_s
+            while time.monotonic() < half or (end() < before + 1 and "late" not in outcome):
+                made.poll(0.05)
+            send("again")
+            while (last := end()) < before + 2 and "late" not in outcome:
+                made.poll(0.05)
+            given_up = half + patience_s + 60
+            while "late" not in outcome:
+                assert time.monotonic() < given_up, "a message never timed out"
+                made.poll(0.05)
+            assert (outcome["before"], outcome["late"]) == (None, KafkaError._MSG_TIMED_OUT)
+        finally:
+            node.relay.cut()
+        assert not made.flush(60)
+        if last < before + 2 or outcome["again"] == KafkaError._MSG_TIMED_OUT:
+            return None
+        send("after")
+        assert not made.flush(60)
+    return None if outcome["after"] == KafkaError._MSG_TIMED_OUT else outcome

@@ -26,10 +26,16 @@ def new_id() -> str:
 
 @contextlib.contextmanager
 def nodes(
-    installation: Installation, root: Path, count: int, *, flags: tuple[str, ...] = (), settings: str = ""
+    installation: Installation,
+    root: Path,
+    count: int,
+    *,
+    flags: tuple[str, ...] = (),
+    settings: str = "",
+    relays: tuple[int, ...] = (),
 ) -> Iterator[tuple[list[subprocess.Popen[bytes]], list[int]]]:
-    """Start nodes with hand-written ``meta.properties``, and yield them with their ports; whatever happens, they are
-    ended.
+    """Start nodes with hand-written ``meta.properties``, and yield them with the ports that clients dial; whatever
+    happens, they are ended.
 
     Args:
         installation: The distribution.
@@ -37,9 +43,11 @@ def nodes(
         count: How many.
         flags: Of Java.
         settings: Further lines of ``node.properties``.
+        relays: Port of a relay to each of the first nodes. Such a node has a further listener, whose port follows those
+            of all nodes; who dials it is given the relay's port as the node's own.
     """
-    ports = _free_ports(2 * count)
-    clients, controllers = ports[:count], ports[count:]
+    ports = _free_ports(2 * count + len(relays))
+    controllers, clients, relayed = ports[:count], ports[count : 2 * count], ports[2 * count :]
     voters = ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(controllers))
     cluster = new_id()
     taken = cost_of(scenario("kill: {}", "{node: n1}", broker="kafka", cluster=f"{{nodes: {count}}}"), "process")
@@ -52,10 +60,15 @@ def nodes(
             (node / "data" / "meta.properties").write_text(
                 f"version=1\ncluster.id={cluster}\nnode.id={index + 1}\ndirectory.id={new_id()}\n", encoding="ascii"
             )
+            listeners = advertised = f"CLIENT://127.0.0.1:{clients[index]}"
+            if index < len(relays):
+                listeners += f",RELAYED://127.0.0.1:{relayed[index]}"
+                advertised += f",RELAYED://127.0.0.1:{relays[index]}"
             (node / "node.properties").write_text(
                 f"process.roles=broker,controller\nnode.id={index + 1}\n"
-                f"listeners=CLIENT://127.0.0.1:{clients[index]},CONTROLLER://127.0.0.1:{controllers[index]}\n"
-                "listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+                f"listeners={listeners},CONTROLLER://127.0.0.1:{controllers[index]}\n"
+                f"advertised.listeners={advertised}\n"
+                "listener.security.protocol.map=CLIENT:PLAINTEXT,RELAYED:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
                 "inter.broker.listener.name=CLIENT\ncontroller.listener.names=CONTROLLER\n"
                 f"controller.quorum.voters={voters}\nlog.dirs={node / 'data'}\n{settings}\n",
                 encoding="utf-8",
@@ -65,7 +78,7 @@ def nodes(
             process = subprocess.Popen(argv, stdout=out, stderr=err, start_new_session=True)
             started.callback(_end, process)
             processes.append(process)
-        yield processes, clients
+        yield processes, clients + relayed
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
