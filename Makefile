@@ -49,9 +49,11 @@ lint: $(READY_DEV) ## Run ruff, mypy --strict and the import rules; validate eve
 	@echo "== lint"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache --no-logo
-	$(BIN)/harness validate scenarios
+	@echo "$(BIN)/mypy, and next to it $(BIN)/lint-imports and $(BIN)/harness validate scenarios"
+	@$(BIN)/mypy & types=$$!; failed=""; \
+	$(BIN)/lint-imports --no-cache --no-logo || failed=1; \
+	$(BIN)/harness validate scenarios || failed=1; \
+	wait $$types || failed=1; [ -z "$$failed" ]
 
 images: $(READY) ## Build the images of nodes in containers (needs a Docker engine)
 	@echo "== images"

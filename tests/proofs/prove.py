@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -67,36 +67,41 @@ def prove(
     commit: str,
     write: Callable[[str], None],
     page: Path = PAGE,
+    *,
+    wanted: Collection[str] = (),
 ) -> int:
     """Make every proof that has not passed at this commit; return 0 when all have, else 1.
 
     Args:
-        proofs: In the order in which they are made.
+        proofs: All that there are, in the order in which they are made.
         state: Folder of the outcomes and of each proof's output.
         commit: As the table names it.
         write: Hears what goes on, one line at a time.
         page: Where the table is kept; rows of proofs that are not made stay as they are.
+        wanted: Names of those to make; empty: all.
     """
     state.mkdir(parents=True, exist_ok=True)
     kept = state / f"{commit}.json"
     outcomes = _read(kept)
-    for number, proof in enumerate(proofs, 1):
+    chosen = [proof for proof in proofs if not wanted or proof.name in wanted]
+    for number, proof in enumerate(chosen, 1):
+        count = f"{number} of {len(chosen)}"
         before = outcomes.get(proof.name)
         if before is not None and before.state == "passed":
-            write(f"{number} of {len(proofs)}: {proof.name}: passed at this commit before ({before.date})")
+            write(f"{count}: {proof.name}: passed at this commit before ({before.date})")
             continue
-        write(f"{number} of {len(proofs)}: {proof.name}: {proof.shown()}")
+        write(f"{count}: {proof.name}: {proof.shown()}")
         outcomes[proof.name] = Outcome(state="begun")
         _write(kept, outcomes)
         log = state / f"{commit}-{proof.name.replace(' ', '-')}.log"
         outcomes[proof.name] = _make(proof, log, resumed=before is not None and before.state == "begun")
         _write(kept, outcomes)
         outcome = outcomes[proof.name]
-        write(f"{number} of {len(proofs)}: {proof.name}: {outcome.state} after {outcome.seconds:.0f} s: {outcome.says}")
+        write(f"{count}: {proof.name}: {outcome.state} after {outcome.seconds:.0f} s: {outcome.says}")
         if outcome.state != "passed":
             write(f"its output: {log}")
         page.write_text(table(page.read_text(encoding="utf-8"), proofs, outcomes, commit), encoding="utf-8")
-    return 0 if all(outcomes[proof.name].state == "passed" for proof in proofs) else 1
+    return 0 if all(outcomes[proof.name].state == "passed" for proof in chosen) else 1
 
 
 def table(page: str, proofs: Sequence[Proof], outcomes: Mapping[str, Outcome], commit: str) -> str:
@@ -183,8 +188,8 @@ def main(words: Sequence[str]) -> int:
     unknown = set(wanted) - {proof.name for proof in PROOFS}
     if unknown:
         parser.error(f"no such proof: {', '.join(sorted(unknown))}; known: {', '.join(p.name for p in PROOFS)}")
-    proofs = [proof for proof in PROOFS if not wanted or proof.name in wanted]
-    return prove(proofs, ROOT / "reports" / "proofs", commit_of(ROOT), lambda line: print(line, flush=True))
+    state = ROOT / "reports" / "proofs"
+    return prove(PROOFS, state, commit_of(ROOT), lambda line: print(line, flush=True), wanted=wanted)
 
 
 if __name__ == "__main__":

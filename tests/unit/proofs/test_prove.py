@@ -59,6 +59,19 @@ def test_the_page_has_a_row_for_each_proof_of_the_list() -> None:
     assert len({proof.name for proof in PROOFS}) == len(PROOFS)
 
 
+def test_to_make_one_proof_costs_the_rows_of_no_other_one(tmp_path: Path) -> None:
+    page = tmp_path / "proof.md"
+    page.write_text(EMPTY)
+    both = [_proof("one", "print('1 passed')"), _proof("other", "print('2 passed')")]
+    said: list[str] = []
+    assert prove(both, tmp_path / "state", "abc", said.append, page, wanted=["other"]) == 0
+    assert said[0].startswith("1 of 1: other")
+    assert "not made yet" in page.read_text()
+    assert prove(both, tmp_path / "state", "def", said.append, page, wanted=["one"]) == 0
+    assert "passed: 1 passed" in page.read_text()
+    assert "passed: 2 passed" in page.read_text()
+
+
 def test_the_command_knows_its_proofs() -> None:
     words = [sys.executable, str(PAGE.parents[1] / "tests" / "proofs" / "prove.py"), "kils"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
