@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.stopping import stop_whole
 
 from harness.distributions.base import ensure, resolve
 from harness.errors import ControlError
@@ -133,7 +134,7 @@ def test_a_server_that_hangs_is_started_again_with_all_that_was_in_force(
         await asyncio.to_thread(control.add_toxic, "clients->n1", "kept", "latency", "upstream", {"latency": 50})
         await asyncio.to_thread(control.add_toxic, "clients->n1", "going", "latency", "upstream", {"latency": 60})
         before = server.pid
-        os.kill(before, signal.SIGSTOP)
+        stop_whole(before)
         await asyncio.gather(
             asyncio.to_thread(control.remove_toxic, "clients->n1", "going"),
             asyncio.to_thread(control.add_toxic, "clients->n1", "new", "latency", "downstream", {"latency": 70}),
@@ -149,7 +150,7 @@ def test_a_server_that_hangs_is_started_again_with_all_that_was_in_force(
 
 def test_a_server_that_hangs_for_a_moment_is_asked_again(server: ToxiproxyServer) -> None:
     server.control.deadline_s = 0.3
-    os.kill(server.pid, signal.SIGSTOP)
+    stop_whole(server.pid)
     waking = threading.Timer(0.5, os.kill, (server.pid, signal.SIGCONT))
     waking.start()
     server.control.add_toxic("clients->n1", "t", "latency", "upstream", {"latency": 50})
@@ -161,7 +162,7 @@ def test_a_server_that_cannot_be_started_again_is_reported(server: ToxiproxyServ
     server.control.deadline_s = 0.1
     troubles: list[str] = []
     server.control.trouble = troubles.append
-    os.kill(server.pid, signal.SIGSTOP)
+    stop_whole(server.pid)
     try:
         with pytest.raises(ControlError, match="did not answer"):
             server.control.remove_toxic("clients->n1", "t")
