@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from harness.commands.options import EXIT_CODES
+from harness.commands.printing import printed
 from harness.commands.suite_options import (
     LAST,
     Choosing,
@@ -77,8 +78,8 @@ def suite(
     if made is None:
         return ExitCode.PASS
     result, folder = made
-    _report(result, folder, None if output.as_json else out)
-    return _write_reports(result, folder, output)
+    code = _write_reports(result, folder, output)
+    return printed(code, lambda: _report(result, folder, None if output.as_json else out))
 
 
 def _require_one(wish: Wish, doing: Doing) -> None:
@@ -94,6 +95,11 @@ def _require_one(wish: Wish, doing: Doing) -> None:
         raise UsageError(
             "--resume makes what a suite lacks as it was chosen: without names it takes no options that choose",
             hint="--cores, --memory, --costs, --junit and --json may be given",
+        )
+    if not wish.names and (doing.only_list or doing.dry_run or doing.costs_file is not None):
+        raise UsageError(
+            "--list, --dry-run and --write-costs run nothing, and --resume without names runs what a suite lacks",
+            hint="name what is to be shown, or leave --resume alone",
         )
     if wish.names and resumed not in {None, LAST}:
         raise UsageError(f"--resume {resumed} names a suite by its directory: leave {' '.join(wish.names)} out")

@@ -110,6 +110,8 @@ def _of_entry(entry: SuiteEntry, race: Sequence[SuiteEntry]) -> Iterator[str]:
         yield f"the key does not end with the repetition, #{entry.repetition}"
     if not entry.digest:
         yield "the digest of its plan is not there"
+    if (race[0].digest, race[0].attempts) != (entry.digest, entry.attempts):
+        yield "another repetition of it has another plan or other attempts"
     if entry.attempts is not None and not 1 <= entry.attempts[1] <= entry.attempts[0]:
         yield f"{entry.attempts[1]} of {entry.attempts[0]} attempts cannot show what is declared"
     if entry.state == "ended":
@@ -168,6 +170,9 @@ def _of_whole(result: SuiteResult) -> Iterator[str]:
         fits = shown == least or bool(result.shard and shown == ExitCode.PASS)  # a shard may have nothing to do
     if not fits:
         yield f"exit code {shown} hides {int(least)}, which its runs give"
+    of_parts = suite_exit_code([least, *(part.own_exit_code for part in result.parts)])
+    if result.parts and of_parts != shown:
+        yield f"exit code {shown} is not {int(of_parts)}, which its runs and the results that it was merged from give"
     compared = baseline_code(result.baseline)
     if suite_exit_code([compared, shown]) != shown:
         yield f"exit code {shown} hides {int(compared)}, which the comparison with its baseline gives"

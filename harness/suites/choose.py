@@ -17,7 +17,7 @@ from harness.faults.base import FAULTS
 from harness.scenario.plugins import BROKER_SPECS
 from harness.session.selection import Selected, scenario_files, select
 from harness.suites.config import CONFIG_FILE, Defined, Definition, read_config
-from harness.suites.expression import ExpressionError, Test, parse
+from harness.suites.expression import ExpressionError, Field, Test, parse
 from harness.suites.fields import fields_of, values_of
 from harness.suites.item import SuiteItem, items_of
 
@@ -89,18 +89,25 @@ def choose(wish: Wish) -> Choice:
     """Return the items that a command line means.
 
     Raises:
-        UsageError: A name means nothing, an expression is wrong, or suites do not go together.
+        UsageError: A name means nothing, an expression is wrong, or suites do not go together: they disagree, or want
+            a scenario with different seeds.
         ScenarioError: With every problem of every scenario, or of the file of suites.
-        NothingSelectedError: A name selects nothing, or all of them together.
+        NothingSelectedError: A name, or one of its paths or tags, selects nothing, or all names together.
     """
     config = _config(wish.config)
     meanings = [_meaning(name, config) for name in wish.names]
     items: dict[str, SuiteItem] = {}
-    every: list[Selected] = []
-    for meaning in meanings:
-        found = _selected(meaning, wish)
-        every += found
-        items |= {item.key: item for item in _items(meaning, found, wish)}
+    selected = [_selected(meaning, wish) for meaning in meanings]
+    every = [one for found in selected for one in found]
+    asked = _asked(wish.where, every)
+    used: list[str] = []
+    for meaning, found in zip(meanings, selected, strict=True):
+        mine = _items(meaning, found, wish, asked)
+        used += [meaning.used] if meaning.used else []
+        used += [] if mine else [f"{meaning.name}: the options leave none of its {len(found)} plans"]
+        for item in mine:
+            _require_one_plan(items.setdefault(item.key, item), item)
+    _require_tags(wish.tags, every)
     _require_variants(wish.variant, every)
     if not items:
         raise NothingSelectedError(
@@ -110,7 +117,7 @@ def choose(wish: Wish) -> Choice:
     return Choice(
         name="+".join(dict.fromkeys(wish.names)),
         items=tuple(items.values()),
-        used=tuple(meaning.used for meaning in meanings if meaning.used),
+        used=tuple(used),
         repeat=max(wish.repeat or meaning.definition.repeat for meaning in meanings),
         until_fail=wish.until_fail or any(meaning.definition.until_fail for meaning in meanings),
         fail_fast=wish.fail_fast or any(meaning.definition.fail_fast for meaning in meanings),
@@ -155,7 +162,12 @@ def _selected(meaning: _Meaning, wish: Wish) -> list[Selected]:
     definition = meaning.definition
     seed = wish.seed if wish.seed is not None else definition.seed
     try:
-        return select(meaning.paths, tags=definition.tags, wanted=definition.variant, seed=seed)
+        for path in meaning.paths:
+            if not scenario_files([path]):
+                raise NothingSelectedError("no scenario is selected", hint=f"no *.yaml below {path}")
+        found = select(meaning.paths, tags=definition.tags, wanted=definition.variant, seed=seed)
+        _require_tags(definition.tags, found, meaning.paths)
+        return found
     except ScenarioError:
         raise
     except (UsageError, NothingSelectedError) as error:
@@ -164,47 +176,82 @@ def _selected(meaning: _Meaning, wish: Wish) -> list[Selected]:
         raise type(error)(f"{meaning.defined.at}: {meaning.name}: {error.message}", hint=error.hint) from error
 
 
-def _items(meaning: _Meaning, found: Sequence[Selected], wish: Wish) -> list[SuiteItem]:
-    """Return the items of one name that the command line leaves."""
+def _items(meaning: _Meaning, found: Sequence[Selected], wish: Wish, asked: Test) -> list[SuiteItem]:
+    """Return the items of one name that the command line leaves; raises NothingSelectedError when it has none."""
     definition = meaning.definition
     runtime = wish.runtime or definition.runtime
     runtimes = ("process", "docker") if runtime == "both" else (runtime,)
-    kept = [
-        one
-        for one in found
-        if (not wish.tags or set(wish.tags) & set(one.plan.tags))
-        and all(one.plan.variant.get(path) == value for path, value in wish.variant.items())
+    own = _own(meaning, found)
+    items = [
+        item
+        for item in items_of(found, runtimes, wish.repeat or definition.repeat)
+        if own(values_of(item.plan, item.runtime))
     ]
-    tests = _tests(meaning, found, wish)
+    if not items:
+        at = f"{meaning.defined.where_at or meaning.defined.at}: " if meaning.defined is not None else ""
+        raise NothingSelectedError(
+            f"{at}{meaning.name}: no scenario is selected",
+            hint=f"of none of its {len(found)} plans is {definition.where!r} true",
+        )
     return [
         item
-        for item in items_of(kept, runtimes, wish.repeat or definition.repeat)
-        if all(test(values_of(item.plan, item.runtime)) for test in tests)
+        for item in items
+        if (not wish.tags or set(wish.tags) & set(item.plan.tags))
+        and all(item.plan.variant.get(path) == value for path, value in wish.variant.items())
+        and asked(values_of(item.plan, item.runtime))
     ]
 
 
-def _tests(meaning: _Meaning, found: Sequence[Selected], wish: Wish) -> list[Test]:
-    """Return what must be true of an item: the expressions of the suite and of the command line."""
+def _own(meaning: _Meaning, found: Sequence[Selected]) -> Test:
+    """Return what the expression of a suite demands of an item."""
+    if not meaning.definition.where:
+        return _always
+    try:
+        return parse(meaning.definition.where, _fields(found))
+    except ExpressionError as error:
+        assert meaning.defined is not None
+        at = meaning.defined.where_at or meaning.defined.at
+        message = f"suites.{meaning.name}.where, column {error.column} of the expression: {error.message}"
+        raise ScenarioError([Problem(at, message, error.hint)]) from error
+
+
+def _asked(where: str, every: Sequence[Selected]) -> Test:
+    """Return what the expression of the command line demands of an item; its words are those of all names' plans."""
+    if not where:
+        return _always
+    try:
+        return parse(where, _fields(every))
+    except ExpressionError as error:
+        pointed = f"{where}\n  {' ' * (error.column - 1)}^"
+        raise UsageError(f"--where, column {error.column}: {error.message}\n  {pointed}", hint=error.hint) from error
+
+
+def _fields(found: Sequence[Selected]) -> Mapping[str, Field]:
     words = {"fault": FAULTS.names(), "check": CHECKS.names(), "kind": BROKER_SPECS.names()}
-    fields = fields_of([one.plan for one in found], words)
-    tests = []
-    if meaning.definition.where:
-        try:
-            tests.append(parse(meaning.definition.where, fields))
-        except ExpressionError as error:
-            assert meaning.defined is not None
-            at = meaning.defined.where_at or meaning.defined.at
-            message = f"suites.{meaning.name}.where, column {error.column} of the expression: {error.message}"
-            raise ScenarioError([Problem(at, message, error.hint)]) from error
-    if wish.where:
-        try:
-            tests.append(parse(wish.where, fields))
-        except ExpressionError as error:
-            pointed = f"{wish.where}\n  {' ' * (error.column - 1)}^"
-            raise UsageError(
-                f"--where, column {error.column}: {error.message}\n  {pointed}", hint=error.hint
-            ) from error
-    return tests
+    return fields_of([one.plan for one in found], words)
+
+
+def _always(_: object) -> bool:
+    return True
+
+
+def _require_one_plan(first: SuiteItem, other: SuiteItem) -> None:
+    """Refuse two plans of one scenario in one place of the suite; a seed that is drawn is drawn once."""
+    drawn = first.selected.seed_drawn or other.selected.seed_drawn
+    if first.plan.digest != other.plan.digest and not drawn:
+        raise UsageError(
+            f"{first.key} is selected as two plans, with the seeds {first.plan.seed} and {other.plan.seed}",
+            hint="give one --seed for all, or make them two suites",
+        )
+
+
+def _require_tags(tags: Sequence[str], found: Sequence[Selected], paths: Sequence[Path] = ()) -> None:
+    """Refuse a tag that no plan has; ``paths`` are where to look for the nearest one, besides the plans."""
+    known = {tag for one in found for tag in one.plan.tags}
+    for tag in tags:
+        if tag not in known:
+            known |= {each for one in (select(paths) if paths else ()) for each in one.plan.tags}
+            raise NothingSelectedError(f"no scenario selected has the tag {tag!r}", hint=nearest(tag, known))
 
 
 def _require_variants(wanted: Mapping[str, str], found: Sequence[Selected]) -> None:

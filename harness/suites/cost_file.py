@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,8 @@ _LEAST: Mapping[str, float] = {
     "start_ns": 0,
 }
 """Field of a cost → the least that it may be."""
+_MOST = 1e18
+"""The most that any may be: 30 years in nanoseconds, and small enough that weights stay finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,8 @@ def read_costs(path: Path) -> GivenCosts:
         raise UsageError(f"cannot read the file of costs {shown}: {why}") from error
     except json.JSONDecodeError as error:
         raise UsageError(f"{shown}:{error.lineno}:{error.colno}: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or thousands of brackets
+        raise UsageError(f"{shown}: no JSON that can be read: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("costs"), list):
         raise UsageError(f"{shown}: a file of costs is an object with version and costs")
     if content.get("version") != VERSION:
@@ -132,8 +135,10 @@ def _cost(entry: Mapping[str, Any], place: str) -> Cost:
     for name, least in _LEAST.items():
         value = entry.get(name, 0 if name == "start_ns" else None)
         # In Python, true is a number.
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
             raise UsageError(f"{place}.{name}: {value!r} is not a number of at least {least:g}")
+        if value > _MOST:
+            raise UsageError(f"{place}.{name}: a cost is at most {_MOST:g}")
         if name != "cores" and value != int(value):
             raise UsageError(f"{place}.{name}: {value!r} is not a whole number")
         values[name] = float(value) if name == "cores" else int(value)

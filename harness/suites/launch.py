@@ -27,6 +27,7 @@ from harness.session.leftovers import sweep_notes
 from harness.session.selection import Selected, replan
 from harness.suite_baseline import baseline_code
 from harness.suite_result import SuiteEntry, SuiteResult
+from harness.suites.agreement import absent_text, require_agreeing
 from harness.suites.budget import Budget
 from harness.suites.compared_suite import BaselineRequest, compare_suite
 from harness.suites.item import SuiteItem
@@ -100,11 +101,14 @@ def resume(
         words: What scenarios may say; None = what is registered.
 
     Raises:
-        UsageError: The suite is complete, still goes on, or a scenario gives another plan than before; names each.
+        UsageError: The suite is complete, still goes on, contradicts its run directories, or a scenario gives another
+            plan than before; names each.
     """
     before, rules = folder.read(), folder.read_rules()
     if before.complete:
         raise UsageError(f"the suite in {folder.path} is complete", hint=f"exit code {before.exit_code}")
+    for note in absent_text(require_agreeing(before, folder.path)):
+        means.listener(Note(text=note, warning=True))
     if child_command:
         rules = dataclasses.replace(rules, child_command=child_command)
     items = _items_again(before, everything=rules.rounds > 1, words=words)

@@ -234,8 +234,17 @@ def _sources_of(suite: SuiteResult) -> tuple[SuitePart, ...]:
 
 
 def _sources(parts: Iterable[Part]) -> tuple[SuitePart, ...]:
-    """Return what was merged, now and before, each once."""
-    found = {source.suite_id: source for part in parts for source in _sources_of(part.suite)}
+    """Return what was merged, now and before, each once.
+
+    Of a suite that was resumed, an earlier state may lie next to the last one, which took longer. Neither hides the
+    other's own exit code.
+    """
+    found: dict[str, SuitePart] = {}
+    for source in (source for part in parts for source in _sources_of(part.suite)):
+        before = found.get(source.suite_id, source)
+        later = max(before, source, key=lambda one: (one.wall_ns, dataclasses.astuple(one)))
+        own = int(suite_exit_code([before.own_exit_code, source.own_exit_code]))
+        found[source.suite_id] = replace(later, own_exit_code=own)
     return tuple(sorted(found.values(), key=lambda source: (source.shard, source.started_wall, source.suite_id)))
 
 

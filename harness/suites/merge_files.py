@@ -1,43 +1,41 @@
-"""Merging on disk: which folders hold results, whether the run directories agree with them, and copies of these.
+"""Merging on disk: which folders hold results, and copies of their run directories.
 
 Must never know how results are joined, nor change a folder that it merges from.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UnfitEnvironmentError, UsageError, nearest
 from harness.report.atomic import write_atomic
-from harness.report.suite_files import SuiteReports
 from harness.report.suite_json import SUITE_FILE, from_json, to_json
 from harness.suite_result import SuiteEntry, SuiteResult
+from harness.suites.agreement import absent_text, require_agreeing
 from harness.suites.merge import Merged, Part, merge
 
 RUNS = "runs"
 """Folder of copied run directories, next to the merged ``suite.json``."""
 
 
-def merge_folders(
-    folders: Sequence[Path], out: Path | None, *, copy: bool, junit: Path | None = None
-) -> tuple[Merged, Path]:
-    """Merge every result in or below folders, and write what comes of it; return that, and the folder where it lies.
+def merge_folders(folders: Sequence[Path], out: Path | None, *, copy: bool) -> tuple[Merged, Path]:
+    """Merge every result in or below folders, and write ``suite.json``; return the result, and the folder it lies in.
 
     Args:
         folders: At least one.
         out: Folder of the merged result; None = one below ``reports`` with its own id.
         copy: Copy run directories into ``out``; False = refer to them by relative paths.
-        junit: Also write a JUnit XML file there.
 
     Raises:
         UsageError: The results do not belong together, or one cannot be believed; no result was written.
         UnfitEnvironmentError: The result cannot be written.
     """
     parts = read_parts(folders)
+    for part in parts:  # what is left aside for another execution decides by its verdict, too
+        require_agreeing(part.suite, part.folder)
     if out is None:
         out = Path("reports") / merge(parts, Path()).suite.suite_id
     merged = merge(parts, out)
@@ -48,7 +46,6 @@ def merge_folders(
     absent = require_agreeing(merged.suite, out)
     suite = with_copies(merged.suite, out) if copy else merged.suite
     write_atomic(out / SUITE_FILE, to_json(suite))
-    SuiteReports(out).finish(suite, junit)
     return replace(merged, suite=suite, notes=(*merged.notes, *absent_text(absent))), out
 
 
@@ -63,8 +60,7 @@ def read_parts(folders: Sequence[Path]) -> list[Part]:
         if not folder.is_dir():
             siblings = [found.name for found in folder.parent.iterdir()] if folder.parent.is_dir() else []
             raise UsageError(f"no such folder: {folder}", hint=nearest(folder.name, siblings))
-        here = folder / SUITE_FILE
-        found = [here] if here.is_file() else sorted(folder.rglob(SUITE_FILE))
+        found = sorted(folder.rglob(SUITE_FILE))  # below a result, too: it may have been merged before a shard came
         if not found:
             raise UsageError(f"{folder}: no {SUITE_FILE} in or below it", hint="was the shard's artifact uploaded?")
         files |= {file.resolve(): file for file in found}
@@ -75,40 +71,6 @@ def read_parts(folders: Sequence[Path]) -> list[Part]:
         except (UsageError, UnicodeDecodeError) as error:
             raise UsageError(f"{file}: {error}") from error
     return parts
-
-
-def require_agreeing(suite: SuiteResult, folder: Path) -> list[str]:
-    """Refuse a result that says other than its run directories; return the run directories that are not there.
-
-    Args:
-        suite: What is to be believed.
-        folder: That its paths are relative to.
-
-    Raises:
-        UsageError: A run directory is of another run, or holds another verdict.
-    """
-    absent = []
-    for entry in suite.entries:
-        if entry.state != "ended":
-            continue
-        file = folder / entry.run_dir / "result.json"
-        if not file.is_file():
-            absent.append(entry.run_dir)
-            continue
-        said = _said(file)
-        for name, value in (
-            ("run_id", entry.run_id),
-            ("digest", entry.digest),
-            ("verdict", entry.verdict),
-            ("outcome", entry.outcome),
-            ("exit_code", entry.exit_code),
-        ):
-            if said.get(name) != value:
-                raise UsageError(
-                    f"{entry.key}: {name} is {value} in {SUITE_FILE} and {said.get(name)} in {file}",
-                    hint="one of the two was edited or damaged",
-                )
-    return absent
 
 
 def with_copies(suite: SuiteResult, folder: Path) -> SuiteResult:
@@ -145,21 +107,3 @@ def _copy(folder: Path, run_dir: str, run_id: str) -> str:
         shutil.rmtree(partial, ignore_errors=True)
         raise UnfitEnvironmentError(f"the run directory {source} cannot be copied: {error}") from error
     return f"{RUNS}/{target.name}"
-
-
-def _said(file: Path) -> dict[str, object]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{file} is not valid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"{file} must be a JSON object")
-    return content
-
-
-def absent_text(absent: Sequence[str]) -> Iterator[str]:
-    """Yield a sentence about run directories that are not there, if there are any."""
-    if absent:
-        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
-        named = ", ".join(absent[:3]) + more
-        yield f"{len(absent)} run directories are not here, so their pages cannot be opened: {named}"

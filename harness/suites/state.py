@@ -106,6 +106,8 @@ class SuiteDir:
 def incomplete(reports: Path, keys: Collection[str] = (), shard: str | None = None) -> SuiteDir | None:
     """Return the directory of the last suite that is not complete; None when there is none.
 
+    A merged result is none: what its shards lack, they make themselves.
+
     Args:
         reports: Where suites lie.
         keys: Only a suite of exactly these entries; empty = any.
@@ -118,7 +120,7 @@ def incomplete(reports: Path, keys: Collection[str] = (), shard: str | None = No
         except HarnessError:
             continue  # it is damaged, or of another release; named on the command line, it is refused with the reason
         same = not keys or {entry.key for entry in result.entries} == set(keys)
-        if not result.complete and same and (shard is None or result.shard == shard):
+        if not result.complete and not result.parts and same and (shard is None or result.shard == shard):
             return found
     return None
 

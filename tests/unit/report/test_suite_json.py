@@ -6,15 +6,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from support import suite_samples as samples
+from support.suite_shards import split
 
 from harness.errors import ExitCode, UsageError
 from harness.report.suite_json import contradictions, from_json, schema, to_json
 from harness.suite_result import SUITE_VERSION, SuiteEntry, SuiteResult, plan_digest, race_decided, suite_code
+from harness.suites.merge import Part, merge
 from harness.verdict import Verdict
 
 
@@ -73,6 +76,25 @@ def test_a_field_given_twice_is_refused() -> None:
     text = to_json(samples.red()).replace('"exit_code": 1,\n "cores"', '"exit_code": 1,\n "exit_code": 0,\n "cores"')
     with pytest.raises(UsageError, match="names 'exit_code' twice"):
         from_json(text)
+
+
+def test_a_merged_suite_hides_no_exit_code_of_what_it_was_merged_from() -> None:
+    first, second = split(samples.green(), 2)
+    merged = merge([Part(folder=Path(), suite=one) for one in (replace(first, exit_code=1), second)], Path()).suite
+    assert from_json(to_json(merged)) == merged
+    innocent = tuple(replace(part, own_exit_code=0) for part in merged.parts)
+    for edited in (replace(merged, exit_code=0), replace(merged, parts=innocent)):
+        with pytest.raises(UsageError, match="which its runs and the results that it was merged from give"):
+            from_json(to_json(edited))
+
+
+def test_repetitions_have_one_plan_and_the_same_attempts() -> None:
+    runs = [
+        samples.entry("latency", Verdict.FAIL if number == 1 else Verdict.PASS, repetition=number) for number in (1, 2)
+    ]
+    race = [replace(runs[0], attempts=(2, 1)), runs[1]]
+    with pytest.raises(UsageError, match="another repetition of it has another plan or other attempts"):
+        from_json(to_json(samples.suite(race)))
 
 
 def _edits(result: SuiteResult) -> Iterator[tuple[str, SuiteResult]]:

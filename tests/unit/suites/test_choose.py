@@ -115,6 +115,44 @@ def test_a_selection_of_nothing_is_refused() -> None:
         choose(Wish(names=("gate",), where="fault == kill"))
 
 
+@pytest.mark.parametrize(
+    ("defined", "said"),
+    [
+        ("{paths: [scenarios/gate], where: kind == kafka}", "suites.yaml:3:42: some: no scenario is selected"),
+        ("{paths: [scenarios/gate, empty]}", "suites.yaml:3:3: some: no scenario is selected"),
+        ("{tags: [slow, quikc]}", "suites.yaml:3:3: some: no scenario selected has the tag 'quikc'"),
+    ],
+)
+def test_what_selects_nothing_is_not_passed_over_for_what_selects_something(defined: str, said: str) -> None:
+    Path("empty").mkdir()
+    Path("suites.yaml").write_text(f"version: 1\nsuites:\n  some: {defined}\n", encoding="utf-8")
+    with pytest.raises(NothingSelectedError) as caught:
+        choose(Wish(names=("some", "other")))
+    assert caught.value.message == said
+
+
+def test_a_tag_that_no_plan_has_is_refused_next_to_one_that_some_have() -> None:
+    with pytest.raises(NothingSelectedError) as caught:
+        choose(Wish(names=("gate",), tags=("slow", "quikc")))
+    assert caught.value.hint == "did you mean 'quick'?"
+
+
+def test_a_name_of_which_the_options_leave_nothing_is_told() -> None:
+    choice = choose(Wish(names=("gate", "other"), where="scenario == three"))
+    assert choice.used[1] == "gate: the options leave none of its 3 plans"
+
+
+def test_one_scenario_with_two_seeds_is_refused_and_a_seed_that_is_drawn_is_drawn_once() -> None:
+    suites = "version: 1\nsuites:\n  a: {paths: [scenarios/gate], seed: 7}\n  b: {paths: [scenarios/gate], seed: 8}\n"
+    Path("suites.yaml").write_text(suites, encoding="utf-8")
+    with pytest.raises(UsageError, match="is selected as two plans, with the seeds 7 and 8"):
+        choose(Wish(names=("a", "b")))
+    assert len(choose(Wish(names=("a", "b"), seed=9)).items) == 3
+    drawn = Path("drawn.yaml")
+    drawn.write_text(Path(ONE).read_text(encoding="utf-8").replace("seed: 1", "seed: random"), encoding="utf-8")
+    assert len(choose(Wish(names=("drawn.yaml", "./drawn.yaml"))).items) == 1
+
+
 def test_a_path_that_no_matrix_has_is_refused() -> None:
     with pytest.raises(UsageError, match="no scenario selected has a matrix over"):
         choose(Wish(names=("gate",), variant={"workload.rat": "1/s"}))
@@ -158,6 +196,7 @@ def test_the_command_lists_and_forecasts_without_running_anything() -> None:
         (["--resume", "--repeat", "2"], ExitCode.USAGE),
         (["--resume"], ExitCode.USAGE),
         (["--resume", "scenarios"], ExitCode.USAGE),
+        (["--resume", "--dry-run"], ExitCode.USAGE),
         (["gate", "--deadline", "5"], ExitCode.USAGE),
         (["gate", "--cores", "1000000"], ExitCode.USAGE),
         (["gate", "--config", "none.yaml"], ExitCode.USAGE),

@@ -64,6 +64,8 @@ def test_equal_costs_give_equal_bytes(tmp_path: Path) -> None:
         ({"cores": "1"}, "costs[0].cores: '1' is not a number of at least 0.001"),
         ({"cores": True}, "costs[0].cores: True is not a number of at least 0.001"),
         ({"cores": float("nan")}, "costs[0].cores: nan is not a number of at least 0.001"),
+        ({"cores": float("inf")}, "costs[0].cores: a cost is at most 1e+18"),
+        ({"wall_ns": 10**400}, "costs[0].wall_ns: a cost is at most 1e+18"),
         ({"wall_ns": 0}, "costs[0].wall_ns: 0 is not a number of at least 1"),
         ({"wall_ns": 1.5}, "costs[0].wall_ns: 1.5 is not a whole number"),
         ({"ports": None}, "costs[0].ports: None is not a number of at least 0"),
@@ -97,6 +99,14 @@ def test_what_is_no_file_of_costs_is_refused(text: str, message: str, tmp_path: 
     with pytest.raises(UsageError) as refused:
         read_costs(file)
     assert refused.value.message == f"{file}{message}"
+
+
+@pytest.mark.parametrize("text", [f'{{"version": {"1" * 5000}}}', "[" * 100_000])
+def test_json_that_no_reader_takes_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "costs.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"costs\.json: no JSON that can be read: "):
+        read_costs(file)
 
 
 def test_a_plan_that_is_given_twice_is_refused(tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from support.memory_suite import MemorySuite, cost, scenario_file
+from support.suite_samples import green
+from support.suite_shards import split, write
 
 from harness.clock import NS_PER_S
 from harness.errors import ExitCode, UsageError
 from harness.suite_result import SuiteEntry, SuiteResult
+from harness.suites.merge_files import merge_folders
 from harness.suites.state import SuiteDir, last_incomplete
 
 DEADLINE_S = 120.0
@@ -130,6 +133,26 @@ def test_a_suite_that_goes_on_or_is_complete_is_not_resumed(suite: MemorySuite, 
         last_incomplete(tmp_path / "reports")
     with suite.folder, pytest.raises(UsageError, match="still goes on"), SuiteDir(suite.folder.path):
         pass
+
+
+def test_a_suite_that_says_other_than_its_run_directories_is_not_resumed(suite: MemorySuite, tmp_path: Path) -> None:
+    suite.run_files("quick", "last", deadline_ns=99 * NS_PER_S + NS_PER_S // 2)
+    before = suite.folder.read()
+    assert [entry.state for entry in before.entries] == ["missing", "ended"]
+    file = suite.folder.path / before.entries[1].run_dir / "result.json"
+    said = file.read_text(encoding="utf-8")
+    file.write_text(said.replace('"outcome": "pass"', '"outcome": "fail"'), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"last\.yaml@process#1: outcome is pass in suite\.json and fail in"):
+        suite.resume(suite.folder)
+
+
+def test_a_merged_result_is_not_what_is_resumed_last(tmp_path: Path) -> None:
+    early, _ = split(green(), 2)
+    write(early, tmp_path / "shard")
+    merge_folders([tmp_path / "shard"], tmp_path / "reports" / "merged-1", copy=False)
+    assert not SuiteDir(tmp_path / "reports" / "merged-1").read().complete
+    with pytest.raises(UsageError, match="no suite below"):
+        last_incomplete(tmp_path / "reports")
 
 
 def test_a_killed_run_leaves_its_siblings_alone(suite: MemorySuite, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from harness.report.serialize import from_json as run_from_json
 from harness.report.suite_json import contradictions, from_json, to_json
 from harness.session.session import check_again
 from harness.suite_result import SuiteEntry, SuiteResult
+from harness.suites.agreement import absent_text, require_agreeing
 from harness.suites.merge import Merged, Part, merge
-from harness.suites.merge_files import absent_text, read_parts, require_agreeing, with_copies
+from harness.suites.merge_files import merge_folders, read_parts, with_copies
 from harness.verdict import Verdict
 
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded"
@@ -74,6 +75,22 @@ def test_a_shard_that_regressed_against_its_baseline_fails_the_whole() -> None:
     merged = merge(parts, OUT).suite
     assert merged.exit_code == ExitCode.VIOLATED
     assert merge([Part(folder=OUT, suite=merged), *parts], OUT).suite == merged
+
+
+def test_an_earlier_state_of_a_shard_does_not_hide_that_the_last_one_regressed() -> None:
+    (shard,) = split(green(), 1)
+    earlier = replace(
+        shard,
+        entries=(*shard.entries[:-1], not_run(shard.entries[-1].scenario, "it had not ended when this was written")),
+        complete=False,
+        exit_code=2,
+        wall_ns=shard.wall_ns - 1,
+    )
+    parts = [Part(folder=OUT, suite=replace(shard, exit_code=1)), Part(folder=OUT, suite=earlier)]
+    merged = [merge(order, OUT).suite for order in (parts, parts[::-1])]
+    assert merged[0] == merged[1]
+    assert (merged[0].exit_code, merged[0].complete, len(merged[0].parts)) == (ExitCode.VIOLATED, True, 1)
+    assert merged[0].wall_ns == shard.wall_ns
 
 
 def test_a_missing_shard_fails_the_merge_and_its_runs_are_named() -> None:
@@ -320,3 +337,24 @@ def test_folders_without_a_result_are_refused(tmp_path: Path) -> None:
     (tmp_path / "shard-1" / "suite.json").write_text("{", encoding="utf-8")
     with pytest.raises(UsageError, match=r"shard-1/suite\.json: the suite is not valid JSON"):
         read_parts([tmp_path / "shard-1"])
+
+
+def test_a_result_below_one_that_was_merged_before_counts(tmp_path: Path) -> None:
+    early, late = split(green(), 2)
+    write(early, tmp_path / "early")
+    merge_folders([tmp_path], tmp_path, copy=False)
+    write(late, tmp_path / "late")
+    merged, _ = merge_folders([tmp_path], tmp_path, copy=False)
+    assert (merged.suite.complete, merged.suite.exit_code, merged.lacks) == (True, ExitCode.PASS, ())
+
+
+def test_what_is_left_aside_must_agree_with_its_run_directory_too(tmp_path: Path) -> None:
+    for number, one in enumerate((_ENVIRONMENT, _PASSED)):
+        write(_attempt(number, one).suite, tmp_path / str(number))
+    place = tmp_path / "0" / _ENVIRONMENT.run_dir
+    place.mkdir(parents=True)
+    said = {"run_id": "env", "digest": _ENVIRONMENT.digest, "verdict": "fail", "outcome": "fail", "exit_code": 1}
+    (place / "result.json").write_text(json.dumps(said))
+    with pytest.raises(UsageError, match=r"verdict is inconclusive in suite\.json and fail in"):
+        merge_folders([tmp_path], tmp_path / "out", copy=False)
+    assert not (tmp_path / "out").exists()

@@ -20,6 +20,7 @@ from harness.report.suite_json import from_json
 from harness.session.selection import Selected
 from harness.suite_result import SuiteResult
 from harness.suites.shards import Shard
+from harness.verdict import Verdict
 
 TOTAL = 4
 
@@ -112,6 +113,18 @@ def test_run_directories_that_are_not_there_are_said(tmp_path: Path) -> None:
     done = _merge(*folders, "--out", tmp_path / "out")
     assert done.return_value == ExitCode.PASS
     assert "3 run directories are not here" in done.stderr
+
+
+@pytest.mark.parametrize(("verdict", "code"), [(Verdict.PASS, ExitCode.ENVIRONMENT), (Verdict.FAIL, ExitCode.VIOLATED)])
+@pytest.mark.parametrize("option", ["--junit", "--summary"])
+def test_a_report_that_cannot_be_written_hides_no_failure(
+    tmp_path: Path, verdict: Verdict, code: ExitCode, option: str
+) -> None:
+    write(split(suite([entry("one", verdict)]), 1)[0], tmp_path / "shard")
+    done = _merge(tmp_path / "shard", "--out", tmp_path / "out", option, tmp_path / "shard" / "suite.json" / "x")
+    assert done.return_value == code
+    assert "error: cannot write" in done.stderr
+    assert "one" in done.stdout
 
 
 def test_json_is_the_merged_result(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Printing a result last of all: whoever does not read it changes no exit code. Loads nothing but click."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import click
+
+from harness.errors import ExitCode, suite_exit_code
+
+
+def printed(code: int, show: Callable[[], None]) -> int:
+    """Print a result on stdout, and return the exit code of the command.
+
+    Args:
+        code: Of what is shown. It stands when the reader left; a stdout that takes nothing more adds ``ENVIRONMENT``.
+        show: Prints it.
+    """
+    try:
+        show()
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # rich ends the process when the reader left
+        _discard()
+    except OSError as error:
+        click.echo(f"error: the result cannot be printed: {error.strerror}", err=True)
+        _discard()
+        return suite_exit_code([code, ExitCode.ENVIRONMENT])
+    return int(code)
+
+
+def _discard() -> None:
+    """Let what is still to be written to stdout go nowhere, so that the interpreter does not complain at its end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return  # a stdout without a file
