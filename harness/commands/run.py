@@ -17,6 +17,7 @@ from harness.commands.options import (
     seed_option,
     summary_option,
 )
+from harness.commands.printing import printed
 from harness.errors import ExitCode, UnfitEnvironmentError, suite_exit_code
 from harness.runtime.contract import RUNTIMES
 
@@ -72,10 +73,7 @@ def run(
     with TerminalListener(progress, None if as_json else verdict) as listener:
         results = session.run_all(selected, repeat=repeat, runtime=runtime, reports=reports, listener=listener)
     code, races = session.exit_code(results, selected), session.races_of(results, selected)
-    if as_json:
-        click.echo(session.results_json(results, code, races))
-    elif len(results) > 1:
-        render_summary(results, verdict, code, [race.sentence for race in races])
+    ending = code
     try:
         if junit is not None:
             write_junit(results, junit)
@@ -90,5 +88,9 @@ def run(
         )
     except UnfitEnvironmentError as error:  # a report that cannot be written hides no failure
         click.echo(f"error: {error}", err=True)
-        return suite_exit_code([code, ExitCode.ENVIRONMENT])
-    return int(code)
+        ending = suite_exit_code([code, ExitCode.ENVIRONMENT])
+    if as_json:
+        return printed(ending, lambda: click.echo(session.results_json(results, code, races)))
+    if len(results) > 1:
+        return printed(ending, lambda: render_summary(results, verdict, code, [race.sentence for race in races]))
+    return int(ending)

@@ -112,7 +112,8 @@ def _begin(
     """Run what was chosen, or what the last incomplete suite of the same runs lacks where that is asked for."""
     items = choice.items if drawn is None else drawn.items
     if doing.resumed and items:
-        before = incomplete(doing.reports, [item.key for item in items], "" if drawn is None else str(drawn.shard))
+        seeds = {item.key: None if item.selected.seed_drawn else item.plan.seed for item in items}
+        before = incomplete(doing.reports, seeds, "" if drawn is None else str(drawn.shard))
         if before is not None:
             return resume(before, means), before
     return _start(choice, places_of(items, means.costs, listener), drawn, doing.reports, means)

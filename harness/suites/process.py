@@ -24,6 +24,8 @@ from harness.verdict import Verdict
 CHILD_COMMAND: Final = (sys.executable, "-m", "harness.suites.child")
 HUNG_NS: Final = 600 * NS_PER_S
 """How much longer than declared a run may take, once its cluster is starting."""
+LEAVES_S: Final = 60.0
+"""How long the process of a run may take to end once it has said all; a thread of a client may hold it."""
 
 _LOG_TAIL: Final = 4_096
 
@@ -73,7 +75,7 @@ class RunProcess:
         try:
             await self._write(line(self._request))
             ended = await self._listen(self._process)
-            code = await self._process.wait()
+            code = await self._left(self._process)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -122,6 +124,14 @@ class RunProcess:
             if hung is not None:
                 hung.cancel()
         return None
+
+    async def _left(self, process: asyncio.subprocess.Process) -> int:
+        """Wait for the end of a process that has no more to say, and end it after a while; return its exit status."""
+        try:
+            return await asyncio.wait_for(process.wait(), LEAVES_S)
+        except TimeoutError:
+            self._kill()
+            return await process.wait()
 
     def _kill(self) -> None:
         self._hung = True

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -103,14 +103,16 @@ class SuiteDir:
             raise UsageError(f"{relative(self.path)} cannot be resumed: {RULES_FILE}: {error}") from error
 
 
-def incomplete(reports: Path, keys: Collection[str] = (), shard: str | None = None) -> SuiteDir | None:
+def incomplete(
+    reports: Path, runs: Mapping[str, int | None] | None = None, shard: str | None = None
+) -> SuiteDir | None:
     """Return the directory of the last suite that is not complete; None when there is none.
 
     A merged result is none: what its shards lack, they make themselves.
 
     Args:
         reports: Where suites lie.
-        keys: Only a suite of exactly these entries; empty = any.
+        runs: Only a suite of exactly these entries (key → seed; None = any, because it is drawn); None = any suite.
         shard: Only this shard, as in ``SuiteResult``; empty = only what is no shard; None = any.
     """
     for folder in sorted((path.parent for path in reports.glob(f"*/{SUITE_FILE}")), reverse=True):
@@ -119,10 +121,14 @@ def incomplete(reports: Path, keys: Collection[str] = (), shard: str | None = No
             result = found.read()
         except HarnessError:
             continue  # it is damaged, or of another release; named on the command line, it is refused with the reason
-        same = not keys or {entry.key for entry in result.entries} == set(keys)
+        same = runs is None or _same(runs, {entry.key: entry.seed for entry in result.entries})
         if not result.complete and not result.parts and same and (shard is None or result.shard == shard):
             return found
     return None
+
+
+def _same(asked: Mapping[str, int | None], made: Mapping[str, int]) -> bool:
+    return asked.keys() == made.keys() and all(seed in {None, made[key]} for key, seed in asked.items())
 
 
 def last_incomplete(reports: Path) -> SuiteDir:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from support.suite_shards import split, write
 from harness.clock import NS_PER_S
 from harness.errors import ExitCode, UsageError
 from harness.suite_result import SuiteEntry, SuiteResult
+from harness.suites.merge import Part, merge
 from harness.suites.merge_files import merge_folders
-from harness.suites.state import SuiteDir, last_incomplete
+from harness.suites.state import SuiteDir, incomplete, last_incomplete
 
 DEADLINE_S = 120.0
 
@@ -144,6 +146,17 @@ def test_a_suite_that_says_other_than_its_run_directories_is_not_resumed(suite: 
     file.write_text(said.replace('"outcome": "pass"', '"outcome": "fail"'), encoding="utf-8")
     with pytest.raises(UsageError, match=r"last\.yaml@process#1: outcome is pass in suite\.json and fail in"):
         suite.resume(suite.folder)
+
+
+def test_a_suite_with_another_seed_is_another_suite(tmp_path: Path) -> None:
+    halves = split(green(), 2)
+    begun = merge([Part(folder=tmp_path, suite=halves[0])], tmp_path).suite
+    write(replace(begun, parts=()), tmp_path / "begun")
+    seeds = {entry.key: entry.seed for entry in begun.entries}
+    assert incomplete(tmp_path, seeds) is not None
+    assert incomplete(tmp_path, dict.fromkeys(seeds)) is not None  # they are drawn
+    assert incomplete(tmp_path, {key: seed + 1 for key, seed in seeds.items()}) is None
+    assert incomplete(tmp_path, dict(list(seeds.items())[1:])) is None
 
 
 def test_a_merged_result_is_not_what_is_resumed_last(tmp_path: Path) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import sys
 import threading
+from dataclasses import replace
+from pathlib import Path
 
-from harness.suites.messages import PROGRESS_MAX
+import pytest
+
+from harness.suites import process as suite_process
+from harness.suites.messages import PROGRESS_MAX, RunAnswer, RunRequest, line
 from harness.suites.pipes import AnswerPipe, CommandPipe
 
 
@@ -87,3 +94,13 @@ def test_commands_are_lines_and_end_with_the_suite() -> None:
     assert commands.next_line() == b'{"two": 2}'
     os.close(write)
     assert commands.next_line() == b""
+
+
+def test_a_process_that_has_said_all_and_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite_process, "LEAVES_S", 0.2)
+    said = replace(suite_process.lost(6, "nothing was proven"), lost=False)
+    script = f"import time; print({line(RunAnswer(result=said)).decode().strip()!r}, flush=True); time.sleep(600)"
+    request = RunRequest(text="", file="a.yaml", variant={}, seed=1, digest="d", runtime="process", reports="")
+    log = tmp_path / "log"
+    process = suite_process.RunProcess(request, log, (sys.executable, "-c", script), lambda *_: None, 0)
+    assert asyncio.run(asyncio.wait_for(process.run(), 60)) == said
