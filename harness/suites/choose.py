@@ -59,7 +59,7 @@ class Choice:
     Attributes:
         name: Of the suite: the names, joined by ``+``.
         items: In order of the names, files, variants, runtimes and repetitions; at least one.
-        used: What each name that is no path was taken for, one sentence each.
+        used: What each name that is no path was taken for, and what is made less often, one sentence each.
         repeat: The largest number of repetitions asked for.
         until_fail, fail_fast, deadline_ns, baseline: In force for the whole.
     """
@@ -107,6 +107,10 @@ def choose(wish: Wish) -> Choice:
         used += [] if mine else [f"{meaning.name}: the options leave none of its {len(found)} plans"]
         for item in mine:
             _require_one_plan(items.setdefault(item.key, item), item)
+    until_fail = wish.until_fail or any(meaning.definition.until_fail for meaning in meanings)
+    races = sorted({item.plan.scenario for item in items.values() if item.plan.attempts is not None})
+    if until_fail and races:
+        used.append(f"--until-fail makes these only once, because their attempts count together: {', '.join(races)}")
     _require_tags(wish.tags, every)
     _require_variants(wish.variant, every)
     if not items:
@@ -119,7 +123,7 @@ def choose(wish: Wish) -> Choice:
         items=tuple(items.values()),
         used=tuple(used),
         repeat=max(wish.repeat or meaning.definition.repeat for meaning in meanings),
-        until_fail=wish.until_fail or any(meaning.definition.until_fail for meaning in meanings),
+        until_fail=until_fail,
         fail_fast=wish.fail_fast or any(meaning.definition.fail_fast for meaning in meanings),
         deadline_ns=wish.deadline_ns if wish.deadline_ns is not None else _deadline(meanings),
         baseline=wish.baseline or _baseline(meanings),

@@ -86,16 +86,20 @@ class Places:
                     member.not_needed(reason)
 
     def next_round(self) -> None:
-        """Add the next round once nothing of the last one waits, where there is one."""
+        """Add the next round once nothing of the last one waits, where there is one.
+
+        A race has none: its executions count together, so that the first round would hide what a later one shows.
+        """
         if self._rounds_left < 1 or any(place.state in {"waits", "again"} for place in self._all):
             return
         self._rounds_left -= 1
         self._round += 1
         most: dict[str, int] = {}
-        for place in self._first:
+        promised = [place for place in self._first if place.entry.attempts is None]
+        for place in promised:
             race = race_of(place.entry.key)
             most[race] = max(most.get(race, 0), place.entry.repetition)
-        for place in self._first:
+        for place in promised:
             item = place.needed_item
             ahead = (self._round - 1) * most[race_of(place.entry.key)]
             more = dataclasses.replace(item, repetition=item.repetition + ahead)

@@ -153,6 +153,11 @@ def test_one_scenario_with_two_seeds_is_refused_and_a_seed_that_is_drawn_is_draw
     assert len(choose(Wish(names=("drawn.yaml", "./drawn.yaml"))).items) == 1
 
 
+def test_of_a_suite_until_a_fail_it_is_told_which_races_it_makes_once() -> None:
+    choice = choose(Wish(names=("gate", "other"), until_fail=True))
+    assert choice.used[-1] == "--until-fail makes these only once, because their attempts count together: three"
+
+
 def test_a_path_that_no_matrix_has_is_refused() -> None:
     with pytest.raises(UsageError, match="no scenario selected has a matrix over"):
         choose(Wish(names=("gate",), variant={"workload.rat": "1/s"}))

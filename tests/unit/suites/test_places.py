@@ -120,6 +120,16 @@ def test_of_further_rounds_only_what_has_begun_belongs_to_the_suite() -> None:
     assert len(places.entries()) == 1
 
 
+def test_a_race_has_no_further_round_that_its_first_one_would_hide() -> None:
+    (first, second), places = _places("attempts: {runs: 2, at_least: 1}", rounds=3)
+    _end(first, PASSED)
+    places.decide_races()
+    assert second.entry.state == "not needed"
+    places.next_round()
+    assert places.startable() == []
+    assert len(places.entries()) == 2
+
+
 def test_a_process_that_was_lost_leaves_its_run_missing() -> None:
     (place,), places = _places()
     lost = dataclasses.replace(LATE, again=None, lost=True, error="it died", exit_code=ExitCode.INTERNAL, run_id="")
