@@ -6,8 +6,12 @@ Sorts tests by the CPU time they take (``by_cost``), and has Hypothesis ready fo
 from __future__ import annotations
 
 import pytest
-from hypothesis import is_hypothesis_test
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 from support import by_cost, first_draws, tier_plugin
+
+# No test's verdict rests on the speed of the machine; what fails is printed with its seed.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("any machine")
 
 
 class _AtOnce:
