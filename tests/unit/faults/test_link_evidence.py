@@ -133,11 +133,14 @@ class Busy:
             (False, True),
         ),  # nothing was ever short; back as before
         ([60, 5, 60, 60, 60], [101] * 9 + [40], [60, 8, 60, 60, 60], (False, True)),  # one passed without the delay
+        ([5, 60, 60, 5, 60], [101] * 9 + [40], [60, 8, 60, 60, 60], (True, True)),  # that may be another fault's doing
+        ([5, 60, 60, 5, 60], [101] * 6 + [40] * 4, [60, 8, 60, 60, 60], (False, True)),  # too many did
+        ([5, 95, 95, 5, 95], [5, 95, 95, 5, 95] * 2, [5, 95, 95, 5, 95], (False, True)),  # as busy as before
         ([60, 5, 60, 60, 60], [101] * 10, [101, 101, 99, 101, 101], (True, False)),  # it is still there
         ([5, 5, 5, 5, 5], [101] * 10, [55, 56, 55, 54, 55], (True, False)),  # one direction of it is still there
     ],
 )
-def test_on_a_busy_machine_the_shortest_round_trips_tell(
+def test_on_a_busy_machine_the_short_round_trips_tell(
     before: list[int], during: list[int], after: list[int], proven: tuple[bool, bool]
 ) -> None:
     found = evidence_of(Busy(before, during, after), least_ms=90, direction_ms=45)
