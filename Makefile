@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-run
 READY_DEV := $(VENV)/.ready-dev
-# Runs of brokers share the cores by their costs (tests/support/slots.py), so that five tests may go on at a time: most of them
-# wait more than they work. The shipped scenarios run side by side in one suite of their own.
-BROKERS := -n 5 --dist worksteal --durations=10 tests/integration tests/conformance tests/e2e --ignore tests/e2e/test_scenarios.py
+# Runs of brokers share the cores by their costs (tests/support/slots.py), so three tests go on at a time. The shipped scenarios
+# run side by side in one suite of their own.
+BROKERS := -n 3 --dist worksteal --durations=10 tests/integration tests/conformance tests/e2e --ignore tests/e2e/test_scenarios.py
 SCENARIOS := -n 0 --durations=5 tests/e2e/test_scenarios.py
 LOCK := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --quiet
 TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml \
