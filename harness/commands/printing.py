@@ -1,4 +1,7 @@
-"""Printing a result last of all: whoever does not read it changes no exit code. Loads nothing but click."""
+"""Reports, and last of all the printed result: what cannot be written or is not read hides no failure.
+
+Loads nothing but click.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,22 @@ from collections.abc import Callable
 
 import click
 
-from harness.errors import ExitCode, suite_exit_code
+from harness.errors import ExitCode, UnfitEnvironmentError, suite_exit_code
+
+
+def reported(code: int, write: Callable[[], None]) -> int:
+    """Write reports, and return the exit code of the command: one that cannot be written adds ``ENVIRONMENT``.
+
+    Args:
+        code: Of what is reported.
+        write: Writes them.
+    """
+    try:
+        write()
+    except UnfitEnvironmentError as error:
+        click.echo(f"error: {error}", err=True)
+        return suite_exit_code([code, ExitCode.ENVIRONMENT])
+    return int(code)
 
 
 def printed(code: int, show: Callable[[], None]) -> int:

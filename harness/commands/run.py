@@ -17,8 +17,7 @@ from harness.commands.options import (
     seed_option,
     summary_option,
 )
-from harness.commands.printing import printed
-from harness.errors import ExitCode, UnfitEnvironmentError, suite_exit_code
+from harness.commands.printing import printed, reported
 from harness.runtime.contract import RUNTIMES
 
 
@@ -73,8 +72,8 @@ def run(
     with TerminalListener(progress, None if as_json else verdict) as listener:
         results = session.run_all(selected, repeat=repeat, runtime=runtime, reports=reports, listener=listener)
     code, races = session.exit_code(results, selected), session.races_of(results, selected)
-    ending = code
-    try:
+
+    def write() -> None:
         if junit is not None:
             write_junit(results, junit)
         show_runs_in_ci(
@@ -86,11 +85,10 @@ def run(
             echo=functools.partial(click.echo, err=True),
             environ=os.environ,
         )
-    except UnfitEnvironmentError as error:  # a report that cannot be written hides no failure
-        click.echo(f"error: {error}", err=True)
-        ending = suite_exit_code([code, ExitCode.ENVIRONMENT])
+
+    ending = reported(code, write)
     if as_json:
         return printed(ending, lambda: click.echo(session.results_json(results, code, races)))
     if len(results) > 1:
         return printed(ending, lambda: render_summary(results, verdict, code, [race.sentence for race in races]))
-    return int(ending)
+    return ending

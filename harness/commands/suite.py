@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from harness.commands.options import EXIT_CODES
-from harness.commands.printing import printed
+from harness.commands.printing import printed, reported
 from harness.commands.suite_options import (
     LAST,
     Choosing,
@@ -25,9 +25,11 @@ from harness.commands.suite_options import (
     machine_options,
     output_options,
 )
-from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, suite_exit_code
+from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from harness.suite_result import SuiteResult
@@ -78,7 +80,7 @@ def suite(
     if made is None:
         return ExitCode.PASS
     result, folder = made
-    code = _write_reports(result, folder, output)
+    code = write_reports(result, folder.path, output)
     return printed(code, lambda: _report(result, folder, None if output.as_json else out))
 
 
@@ -122,23 +124,21 @@ def _report(result: SuiteResult, folder: SuiteDir, out: Console | None) -> None:
         out.print(f"to make what is missing: harness suite --resume {shlex.quote(str(folder.path))}")
 
 
-def _write_reports(result: SuiteResult, folder: SuiteDir, output: Output) -> ExitCode:
-    """Write what is read later; return the exit code: a report that cannot be written hides no failure."""
+def write_reports(result: SuiteResult, folder: Path, output: Output) -> int:
+    """Write what is read later of a suite, merged or run; return the exit code of the command."""
     from harness.report.suite_files import SuiteReports  # noqa: PLC0415
     from harness.report.suite_runs import read_run  # noqa: PLC0415
     from harness.session.ci import show_in_ci  # noqa: PLC0415
 
-    try:
-        SuiteReports(folder.path).finish(result, output.junit)
+    def write() -> None:
+        SuiteReports(folder).finish(result, output.junit)
         show_in_ci(
             result,
-            functools.partial(read_run, folder.path),
+            functools.partial(read_run, folder),
             annotations=output.annotations,
             summary=output.summary,
             echo=functools.partial(click.echo, err=True),
             environ=os.environ,
         )
-    except UnfitEnvironmentError as error:
-        click.echo(f"error: {error}", err=True)
-        return suite_exit_code([result.exit_code, ExitCode.ENVIRONMENT])
-    return ExitCode(result.exit_code)
+
+    return reported(result.exit_code, write)

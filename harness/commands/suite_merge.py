@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from pathlib import Path
 
 import click
 
 from harness.commands.options import EXIT_CODES, annotations_option, summary_option
 from harness.commands.printing import printed
+from harness.commands.suite_options import Output
 
 
 @click.command("merge", epilog=EXIT_CODES)
@@ -38,32 +37,17 @@ def merge(
     nothing. Shards of another selection, version or costs are refused. When a shard or a run is missing, the result
     is written without it, and the command fails.
     """
-    from harness.errors import ExitCode, UnfitEnvironmentError, suite_exit_code  # noqa: PLC0415
-    from harness.report.suite_files import SuiteReports  # noqa: PLC0415
+    from harness.commands.suite import write_reports  # noqa: PLC0415  it is what loads this module
     from harness.report.suite_json import to_json  # noqa: PLC0415  commands load only what they need
-    from harness.report.suite_runs import read_run  # noqa: PLC0415
     from harness.report.suite_text import render_suite  # noqa: PLC0415
     from harness.report.terminal import consoles  # noqa: PLC0415
-    from harness.session.ci import show_in_ci  # noqa: PLC0415
     from harness.suites.merge_files import merge_folders  # noqa: PLC0415
 
     merged, folder = merge_folders(folders, out, copy=copy)
-    code = merged.suite.exit_code
     for note in merged.notes:
         click.echo(note, err=True)
-    try:
-        SuiteReports(folder).finish(merged.suite, junit)
-        show_in_ci(
-            merged.suite,
-            functools.partial(read_run, folder),
-            annotations=annotations,
-            summary=summary,
-            echo=functools.partial(click.echo, err=True),
-            environ=os.environ,
-        )
-    except UnfitEnvironmentError as error:  # a report that cannot be written hides no failure
-        click.echo(f"error: {error}", err=True)
-        code = suite_exit_code([code, ExitCode.ENVIRONMENT])
+    output = Output(junit=junit, annotations=annotations, summary=summary, as_json=as_json)
+    code = write_reports(merged.suite, folder, output)
     for lack in merged.lacks:
         click.echo(f"error: {lack}", err=True)
     if as_json:
