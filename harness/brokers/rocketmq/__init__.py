@@ -1,0 +1,1 @@
+"""Everything of RocketMQ: how it is fetched, configured, administered, observed and used."""
