@@ -18,6 +18,7 @@ from harness.history.facts import Facts
 from harness.history.record import Journal
 from harness.registry import BROKER_PACKAGES, PackageRegistry
 from harness.runtime.base import Link, NodeSpec
+from harness.scenario.effects import first_fault_ns, planned_end_ns
 from harness.scenario.model import Plan
 from harness.scenario.topology import Topology
 
@@ -67,6 +68,7 @@ class PartitionState:
         consumed_offset: Highest offset handed to consumers.
         pending: Records not yet handed out.
         ack_pending: Records handed out and not yet acknowledged.
+        consumer_gone: The broker says that the durable consumer, by which it delivers, does not exist.
     """
 
     partition: int
@@ -74,10 +76,13 @@ class PartitionState:
     consumed_offset: int
     pending: int
     ack_pending: int
+    consumer_gone: bool = False
 
     @property
     def drained(self) -> bool:
         """Return whether nothing is left to hand out or to acknowledge."""
+        if self.consumer_gone:
+            return False
         return self.pending == 0 and self.ack_pending == 0 and self.consumed_offset >= self.end_offset
 
 
@@ -157,6 +162,8 @@ class Admin(Protocol):
 
     async def partitions(self) -> list[PartitionState] | None:
         """Return the state of every partition; None when the stream does not exist according to the broker itself.
+
+        Where a durable consumer alone does not exist, the state of its partition says so.
 
         Raises ControlError (indefinite) when the broker does not answer.
         """
@@ -244,6 +251,14 @@ class Broker(Protocol):
         ...
 
 
+class SpeaksFurther(Protocol):
+    """A broker kind some of whose channels speak another protocol than its probe does (``ChannelSpec.protocol``)."""
+
+    def further_probe(self, protocol: str, address: str, *, timeout_s: float = 1.0) -> Probe:
+        """Return a probe that speaks such a protocol; it keeps no connection between round trips."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundBroker:
     """A broker for one plan.
@@ -259,6 +274,7 @@ class BoundBroker:
         client_packages: Role (``producer``, ``consumer``) → Python package of the installed client library, by the name
             that ``pip`` knows; its version is recorded with the run. Empty = the client needs none.
         client_libraries: Role → distribution of the client library in place of the installed one.
+        client_environment: Environment variables that say to workers what else follows from the plan.
         addresses: Of the run; empty before ``at``.
     """
 
@@ -270,12 +286,19 @@ class BoundBroker:
     admin_options: Mapping[str, Any]
     client_packages: Mapping[str, str] = field(default_factory=dict)
     client_libraries: Mapping[str, str] = field(default_factory=dict)
+    client_environment: Mapping[str, str] = field(default_factory=dict)
     addresses: Addresses = field(default_factory=Addresses)
 
     @property
     def topology(self) -> Topology:
         """Nodes, services and links of the plan."""
         return self.plan.topology
+
+    @property
+    def run_facts(self) -> Facts:
+        """The facts, with how long a run of the plan can last."""
+        end, first = planned_end_ns(self.plan), first_fault_ns(self.plan)
+        return dataclasses.replace(self.facts, planned_end_ns=end, first_fault_ns=first)
 
     def at(self, addresses: Addresses) -> BoundBroker:
         """Return the same with the addresses of a run."""

@@ -20,17 +20,21 @@ from harness.brokers.kafka import leaders as kafka_leaders
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.audit import KafkaAudit, nothing_visible, reader_of
 from harness.brokers.kafka.batches import BatchAudit
-from harness.brokers.kafka.options import TOPIC
+from harness.brokers.kafka.options import OUTPUT_TOPIC, TOPIC
+from harness.brokers.kafka.replicas import KafkaReplicas
+from harness.brokers.kafka.retention import topic_config
 from harness.brokers.kafka.view import FAILURES, KafkaView, node_id
 from harness.brokers.kafka.wire import TIMEOUT_S, Wire
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ControlError, RefusedError, StartError
-from harness.history.events import Event, GroupEvent, GroupMember, LeaderEvent, OffsetsEvent
-from harness.history.record import Journal
+from harness.history.events import Event, GroupEvent, GroupMember, LeaderEvent, OffsetsEvent, OutputsEvent
+from harness.history.record import Journal, RecordKind
 from harness.scenario.model import Plan
 
 _CREATE_S = 120.0
 _OFFSETS_NS = NS_PER_S
+_KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""Of the output topic, whatever the nodes are configured with: what was written must be there when it is read."""
 _ORDER_S = 12.0
 """How long an order to the controller may take: it has 10 s by itself."""
 
@@ -45,6 +49,8 @@ class KafkaAdmin:
         protocol: Of the group.
         committed_only: Consumers see committed transactions alone; so does the audit.
         transactional: Logs hold control records, which no consumer is given: positions may end before them.
+        outputs: Consumers write to an output topic.
+        removes: Brokers may remove records at the beginning of a log: a position before that has nothing to see there.
         timeout_s: How long a question to one node may take.
     """
 
@@ -57,30 +63,36 @@ class KafkaAdmin:
         protocol: str,
         committed_only: bool,
         transactional: bool,
+        outputs: bool = False,
+        removes: bool = False,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         addresses = {name: f"127.0.0.1:{roles['admin']}" for name, roles in ports.items()}
         self._view = KafkaView(addresses, protocol, timeout_s)
+        self._outputs = KafkaView(addresses, protocol, timeout_s, OUTPUT_TOPIC) if outputs else None
         self._partitions, self._consumers = partitions, frozenset(consumers)
-        self._committed_only, self._transactional = committed_only, transactional
+        self._committed_only, self._transactional, self._removes = committed_only, transactional, removes
         self._offsets_asked_ns = 0
 
     async def create_topic(self, plan: Plan) -> None:
         """Create the topic and wait until every partition has a leader and all its replicas are in sync."""
         replicas, topic = plan.cluster.replicas, plan.cluster.topic
-        config = {"min.insync.replicas": str(topic.min_insync or max(1, replicas - 1))}
-        new = NewTopic(TOPIC, num_partitions=self._partitions, replication_factor=replicas, config=config)
+        config = topic_config(topic, replicas)
         client = self._client()
         deadline = time.monotonic() + _CREATE_S
-        while problem := await asyncio.to_thread(_create, client, new):
-            # Nodes register one after the other: too few of them yet is no reason to give up.
-            if time.monotonic() > deadline:
-                raise StartError(f"cannot create the topic: {problem}")
-            await asyncio.sleep(0.1)
-        while problem := await self._view.unsettled_topic(self._partitions):
-            if time.monotonic() > deadline:
-                raise StartError(f"the topic is not ready: {problem}")
-            await asyncio.sleep(0.03)
+        wanted = {TOPIC: self._view} | ({OUTPUT_TOPIC: self._outputs} if self._outputs is not None else {})
+        for name, view in wanted.items():
+            kept = config if name == TOPIC else config | _KEPT
+            new = NewTopic(name, num_partitions=self._partitions, replication_factor=replicas, config=kept)
+            while problem := await asyncio.to_thread(_create, client, new):
+                # Nodes register one after the other: too few of them yet is no reason to give up.
+                if time.monotonic() > deadline:
+                    raise StartError(f"cannot create the topic {name}: {problem}")
+                await asyncio.sleep(0.1)
+            while problem := await view.unsettled_topic(self._partitions):
+                if time.monotonic() > deadline:
+                    raise StartError(f"the topic {name} is not ready: {problem}")
+                await asyncio.sleep(0.03)
 
     async def add_partitions(self, total: int) -> None:
         """Enlarge the topic; raises ControlError, RefusedError (definite)."""
@@ -209,11 +221,12 @@ class KafkaAdmin:
         leaders = await self._view.leaders()
         self._partitions = max(self._partitions, len(leaders))
         ends, positions = await self._view.ends(leaders, ask.LATEST), await self._view.positions(self._partitions)
+        firsts = await self._view.ends(leaders, ask.EARLIEST) if self._removes else {}
         states = []
         for index in sorted(leaders):
             if index not in ends or index not in positions:
                 raise ControlError(f"partition {index}: its leader or the group's coordinator does not answer")
-            end, position = ends[index], max(positions[index], 0)
+            end, position = ends[index], max(positions[index], firsts.get(index, 0))
             if (
                 self._transactional
                 and position < end
@@ -235,14 +248,35 @@ class KafkaAdmin:
         return nothing_visible(reader_of(self._bootstrap(), self._committed_only), partition, position, end)
 
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
-        """Read the whole log of every partition into ``journal``, and then which producer stored what."""
+        """Read the whole log of every partition into ``journal``, then which producer stored what, then the same logs
+        from followers, then what consumers wrote.
+        """
         extents = await KafkaAudit(self._view, journal, committed_only=self._committed_only).run()
         events = await BatchAudit(self._view).run(extents)
-        return [dataclasses.replace(extent, events=events.get(extent.partition, ())) for extent in extents]
+        copies = await KafkaReplicas(self._view, journal, committed_only=self._committed_only).run(extents)
+        said = [
+            dataclasses.replace(extent, events=(*events.get(extent.partition, ()), *copies.get(extent.partition, ())))
+            for extent in extents
+        ]
+        if self._outputs is not None:
+            read = await self._audit_outputs(self._outputs, journal)
+            said[0] = dataclasses.replace(said[0], events=(read, *said[0].events))
+        return said
+
+    async def _audit_outputs(self, view: KafkaView, journal: Journal) -> OutputsEvent:
+        """Read what consumers wrote and committed; return how far that came."""
+        reading = KafkaAudit(view, journal, committed_only=True, topic=OUTPUT_TOPIC, kind=RecordKind.OUTPUT)
+        told = {extent.audit if extent.exists else "none" for extent in await reading.run()}
+        read = "complete" if told == {"complete"} else "none" if told == {"none"} else "partial"
+        return OutputsEvent(
+            read=read, messages=reading.count, detail=f"read {reading.count} messages of {OUTPUT_TOPIC}"
+        )
 
     async def close(self) -> None:
         """Close connections."""
         self._view.close()
+        if self._outputs is not None:
+            self._outputs.close()
 
     def _bootstrap(self) -> str:
         return ",".join(self._view.addresses.values())
@@ -254,7 +288,7 @@ class KafkaAdmin:
 def _create(client: AdminClient, topic: NewTopic) -> str:
     """Create a topic; return why not, or an empty string."""
     try:
-        client.create_topics([topic], operation_timeout=5, request_timeout=10)[TOPIC].result(15)
+        client.create_topics([topic], operation_timeout=5, request_timeout=10)[topic.topic].result(15)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return ""

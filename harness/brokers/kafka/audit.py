@@ -20,9 +20,9 @@ from harness.brokers.base import LogExtent
 from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import KafkaView
-from harness.clients.payload import decode_all
-from harness.clock import monotonic_ns
-from harness.history.record import RECORD_DTYPE, Journal, RecordKind
+from harness.clients.batches import found_records
+from harness.clients.payload import read_all
+from harness.history.record import Journal, RecordKind
 
 _PEEK_S = 10.0
 _BATCH = 5_000
@@ -54,6 +54,8 @@ class KafkaAudit:
         committed_only: Leave out what lies in aborted or open transactions.
         pace: How long it waits.
         new_reader: (bootstrap, committed_only) → a consumer.
+        topic: Which; the view asks of the same one.
+        kind: Of the records.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class KafkaAudit:
         committed_only: bool,
         pace: AuditPace | None = None,
         new_reader: NewReader | None = None,
+        topic: str = TOPIC,
+        kind: RecordKind = RecordKind.STORED,
     ) -> None:
         self._view = view
         self._journal = journal
@@ -73,6 +77,12 @@ class KafkaAudit:
         self._position: dict[int, int] = {}
         self._read: dict[int, int] = {}
         self._stop = threading.Event()
+        self._topic, self._kind = topic, kind
+
+    @property
+    def count(self) -> int:
+        """Number of records read so far."""
+        return sum(self._read.values())
 
     async def run(self) -> list[LogExtent]:
         """Read until every partition's end is reached; return the brokers' word on each."""
@@ -90,10 +100,10 @@ class KafkaAudit:
                 await asyncio.sleep(self._pace.again_s)
 
     async def _round(self) -> list[LogExtent]:
-        found = await self._view.metadata()
-        if found is None:
+        metadata = await self._view.metadata()
+        if metadata is None:
             return [_unread(-1, "no node answers")]
-        if TOPIC not in found.partitions:
+        if self._topic not in metadata.partitions:
             detail = "the cluster says that the topic does not exist"
             return [LogExtent(exists=False, first_offset=-1, last_offset=-1, audit="complete", detail=detail)]
         leaders = await self._view.leaders()
@@ -140,7 +150,7 @@ class KafkaAudit:
         reader = self._new_reader(",".join(self._view.addresses.values()), self._committed_only)
         try:
             starts = {index: self._position.get(index, OFFSET_BEGINNING) for index in sorted(left)}
-            reader.assign([TopicPartition(TOPIC, index, start) for index, start in starts.items()])
+            reader.assign([TopicPartition(self._topic, index, start) for index, start in starts.items()])
             heard = time.monotonic()
             while left and not self._stop.is_set() and time.monotonic() - heard < self._pace.idle_s:
                 messages = reader.consume(_BATCH, 0.2)
@@ -166,11 +176,9 @@ class KafkaAudit:
 
     def _keep(self, messages: Sequence[Message]) -> None:
         """Journal messages and move the positions."""
-        records = np.zeros(len(messages), RECORD_DTYPE)
-        records["kind"], records["count"], records["ref"], records["t"] = RecordKind.STORED, 1, -1, monotonic_ns()
-        records["key"], records["seq"] = decode_all([message.value() or b"" for message in messages])
-        records["partition"] = [message.partition() for message in messages]
-        records["offset"] = [message.offset() for message in messages]
+        contents = read_all([message.value() or b"" for message in messages])
+        partitions, offsets = [message.partition() for message in messages], [message.offset() for message in messages]
+        records = found_records(self._kind, contents, partitions, offsets)
         self._journal.extend(records)
         self._journal.flush()
         for index in np.unique(records["partition"]).tolist():

@@ -12,6 +12,7 @@ from harness.brokers.kafka.config import node_spec
 from harness.brokers.kafka.facts import facts_of
 from harness.brokers.kafka.options import ConsumerOptions, ProducerOptions
 from harness.brokers.kafka.probe import KafkaProbe
+from harness.brokers.kafka.retention import removals
 from harness.distributions.base import Installation
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import absent_workers
@@ -70,8 +71,18 @@ def _settle_ns(producer: ProducerOptions) -> int:
 
 
 def _leave_ns(consumer: ConsumerOptions) -> int:
-    """Return the time to handle what one poll gave, to commit and to leave."""
-    return consumer.poll * consumer.handler_time_ns + consumer.poll_wait_ns + consumer.request_timeout_ns + 3 * _S
+    """Return the time to handle what one poll gave, to commit and to leave.
+
+    A transaction ends in ten steps at most: a flush, three attempts each to hand in positions, to commit and to abort.
+    """
+    ending_ns = 10 * consumer.transaction_timeout_ns if consumer.transactional else 0
+    return (
+        ending_ns
+        + consumer.poll * consumer.handler_time_ns
+        + consumer.poll_wait_ns
+        + consumer.request_timeout_ns
+        + 3 * _S
+    )
 
 
 def _admin_options(plan: Plan) -> Mapping[str, Any]:
@@ -83,6 +94,8 @@ def _admin_options(plan: Plan) -> Mapping[str, Any]:
         "protocol": workload.consumer.protocol,
         "committed_only": workload.consumer.isolation == "read_committed",
         "transactional": bool(workload.producer.transaction),
+        "outputs": workload.consumer.transactional,
+        "removes": removals(plan.cluster).of_oldest,
     }
 
 

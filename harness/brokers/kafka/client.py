@@ -6,12 +6,9 @@ for control and reports.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
 from harness.brokers.kafka.consumer import KafkaConsumer
@@ -19,9 +16,11 @@ from harness.brokers.kafka.errors import error_text
 from harness.brokers.kafka.options import ClientOptions, ConsumerOptions, ProducerOptions
 from harness.brokers.kafka.producer import KafkaProducer
 from harness.clients.base import CLIENTS, Session
+from harness.clients.threads import in_thread
 from harness.history.events import StatsEvent
 
 _STATISTICS_MS = 1_000
+_THREAD = "kafka client"
 
 
 class KafkaClient:
@@ -31,18 +30,18 @@ class KafkaClient:
         """Connect, wait for the word to go, produce."""
         options = ProducerOptions(**session.spec.options)
         producer = KafkaProducer(session, options, _common(session, options), _logger())
-        await _in_thread(producer.connect)
+        await in_thread(producer.connect, _THREAD)
         session.ready.set()
         await session.control.go.wait()
-        await _in_thread(producer.run)
+        await in_thread(producer.run, _THREAD)
 
     async def consume(self, session: Session) -> None:
         """Connect, join the group at once, consume: the group is to be settled before the first message is sent."""
         options = ConsumerOptions(**session.spec.options)
         consumer = KafkaConsumer(session, options, _common(session, options), _logger())
-        await _in_thread(consumer.connect)
+        await in_thread(consumer.connect, _THREAD)
         session.ready.set()
-        await _in_thread(consumer.run)
+        await in_thread(consumer.run, _THREAD)
 
 
 def _common(session: Session, options: ClientOptions) -> dict[str, Any]:
@@ -89,33 +88,6 @@ def _logger() -> logging.Logger:
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         logger.addHandler(handler)
     return logger
-
-
-async def _in_thread(work: Callable[[], None]) -> None:
-    """Run blocking work in a daemon thread: a worker whose harness is gone must not wait for a blocked handler."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: BaseException | None) -> None:
-        if not done.done():
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
-
-    def run() -> None:
-        failed: BaseException | None = None
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001  handed to whoever waits
-            failed = error
-        try:
-            loop.call_soon_threadsafe(finish, failed)
-        except RuntimeError:
-            return  # the loop is gone, and so is whoever waited
-
-    threading.Thread(target=run, daemon=True, name="kafka client").start()
-    await done
 
 
 CLIENTS.register("kafka")(KafkaClient())

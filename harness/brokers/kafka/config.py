@@ -19,6 +19,7 @@ from collections.abc import Mapping
 
 from harness.brokers.base import Launch
 from harness.brokers.kafka.spec import zone_role
+from harness.brokers.properties import properties, require_no_comma
 from harness.runtime.base import NodeSpec
 from harness.scenario.members import zones
 from harness.scenario.model import Plan
@@ -27,6 +28,8 @@ from harness.scenario.topology import pair_address
 MAIN_CLASS = "kafka.Kafka"
 BROKER_SESSION = "broker.session.timeout.ms"
 BROKER_SESSION_MS = 9_000
+REPLICA_LAG = "replica.lag.time.max.ms"
+REPLICA_LAG_MS = 30_000
 _CLUSTER_ID = "Y2hhb3MtaGFybmVzcy0wMQ"  # any 16 bytes in URL-safe base64
 _HEAP = ("-Xms192m", "-Xmx512m")
 _TOGETHER_MS = 1_000
@@ -40,6 +43,7 @@ def node_spec(name: str, launch: Launch) -> NodeSpec:
     """Return how one node is started."""
     directory = launch.run_dir / "nodes" / name
     data = directory / "data"
+    require_no_comma(data, "log.dirs")
     config, hosts = directory / "server.properties", directory / "hosts"
     # IPv4 sockets, so that the kernel's tables name the addresses that were configured.
     jvm = (*_HEAP, "-Djava.net.preferIPv4Stack=true", f"-Djdk.net.hosts.file={hosts}", f"-Dkafka.logs.dir={directory}")
@@ -47,12 +51,12 @@ def node_spec(name: str, launch: Launch) -> NodeSpec:
         name=name,
         argv=(*launch.installation.command, *jvm, MAIN_CLASS, str(config)),
         files={
-            config: _properties(server_properties(name, launch) | {"log.dirs": str(data)}),
+            config: properties(server_properties(name, launch) | {"log.dirs": str(data)}),
             hosts: _hosts(name, launch),
         },
         data_dir=data,
         seeds={
-            data / "meta.properties": _properties(_meta(name, launch)).encode(),
+            data / "meta.properties": properties(_meta(name, launch)).encode(),
             data / "bootstrap.checkpoint": launch.installation.parts["bootstrap"].read_bytes(),
         },
         ports=launch.addresses.ports[name],
@@ -81,7 +85,7 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
         advertised[zone_names[zone_role(zone)]] = links.get((zone, name), direct)
     session_ms = max(1, consumer.session_timeout_ns // 1_000_000)
     heartbeat_ms = max(1, consumer.heartbeat_interval_ns // 1_000_000)
-    properties = {
+    found = {
         "process.roles": "broker,controller",
         "node.id": name[1:],
         "controller.quorum.voters": ",".join(f"{node[1:]}@{node}:{ports[node]['controller']}" for node in names),
@@ -105,7 +109,7 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
     }
     if consumer.protocol == "consumer":
         # Of the consumer protocol the broker sets the time-outs.
-        properties |= {
+        found |= {
             "group.consumer.min.session.timeout.ms": str(min(45_000, session_ms)),
             "group.consumer.max.session.timeout.ms": str(max(60_000, session_ms)),
             "group.consumer.session.timeout.ms": str(session_ms),
@@ -113,7 +117,7 @@ def server_properties(name: str, launch: Launch) -> dict[str, str]:
             "group.consumer.max.heartbeat.interval.ms": str(max(15_000, heartbeat_ms)),
             "group.consumer.heartbeat.interval.ms": str(heartbeat_ms),
         }
-    return properties | {key: _plain(value) for key, value in cluster.config.items()}
+    return found | {key: _plain(value) for key, value in cluster.config.items()}
 
 
 def _first_delay_ms(plan: Plan) -> int:
@@ -155,11 +159,6 @@ def _hosts(name: str, launch: Launch) -> str:
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
-def _properties(values: Mapping[str, str]) -> str:
-    escaped = {key: value.replace("\\", "\\\\").replace("\n", "\\n") for key, value in values.items()}
-    return "".join(f"{key}={value}\n" for key, value in escaped.items())
-
-
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -167,3 +166,8 @@ def _plain(value: object) -> str:
 def broker_session_ns(config: Mapping[str, object]) -> int:
     """Return after how long without heartbeats the controller fences a node."""
     return int(str(config.get(BROKER_SESSION, BROKER_SESSION_MS))) * 1_000_000
+
+
+def replica_lag_ns(config: Mapping[str, object]) -> int:
+    """Return after how long a leader drops a follower from those in sync that does not keep up."""
+    return int(str(config.get(REPLICA_LAG, REPLICA_LAG_MS))) * 1_000_000

@@ -18,10 +18,12 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from harness.brokers.kafka.commits import Commits
 from harness.brokers.kafka.errors import error_text
 from harness.brokers.kafka.handler_thread import HandlerThread
+from harness.brokers.kafka.library import known
 from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions
+from harness.brokers.kafka.output import OutputTransactions
 from harness.clients.base import Session
 from harness.clients.handler import Handler
-from harness.clients.payload import decode_all
+from harness.clients.payload import read_all
 from harness.clients.recording import Batch, DeliveryRecorder, Records, deliveries, positions
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import StartError
@@ -55,9 +57,12 @@ class KafkaConsumer:
         self._recorder = DeliveryRecorder(
             session.journal, early=options.commit == "auto-before", shared=options.handler_in == "worker"
         )
+        self._outputs: OutputTransactions | None = None
+        if options.transactional:
+            self._outputs = OutputTransactions(session, options, common, self._recorder, logger)
         self._commits = Commits(session, options.commit, self._recorder)
         configuration = {**common, **_configuration(session, options), "on_commit": self._commits.answered}
-        self._consumer = Consumer(configuration, logger=logger)
+        self._consumer = Consumer(known(configuration), logger=logger)
         self.handler = Handler(session, options.handler_time_ns)
         self._work: HandlerThread | None = None
         self._waiting: Records = _records(())
@@ -67,6 +72,8 @@ class KafkaConsumer:
 
     def connect(self) -> None:
         """Wait until the topic is known, and subscribe; raises StartError."""
+        if self._outputs is not None:
+            self._outputs.connect()
         deadline = monotonic_ns() + int(_CONNECT_S * NS_PER_S)
         addresses = ", ".join(self._session.spec.addresses)
         while True:
@@ -128,6 +135,8 @@ class KafkaConsumer:
             self._recorder.begin_commit(positions(records))
         if self._options.handler_in == "worker":
             self._take_in_thread(records)
+        elif good and self._outputs is not None:
+            self._handle_in_transaction(self._outputs, records, good)
         elif good:
             self._handle(self._deliver(records))
 
@@ -155,6 +164,28 @@ class KafkaConsumer:
                 self.handler.run()
                 self.processed(batch.first + index, 1)
         self._commit(batch.positions)
+
+    def _handle_in_transaction(
+        self, outputs: OutputTransactions, records: Records, messages: Sequence[Message]
+    ) -> None:
+        """Process a batch in one transaction; when that is aborted, go back to where the batch began."""
+        outputs.begin()
+        batch = self._deliver(records)
+        for index, message in enumerate(messages):
+            if self.handler.due_ns():
+                self.handler.run()
+            outputs.write(message)
+            self.processed(batch.first + index, 1)
+        if outputs.finish(batch, self._consumer):
+            return
+        # In reverse, so that the first of each partition is left.
+        back = dict(zip(records["partition"][::-1].tolist(), records["offset"][::-1].tolist(), strict=True))
+        self._recorder.take_back(batch, back)
+        for partition, offset in sorted(back.items()):
+            try:
+                self._consumer.seek(TopicPartition(TOPIC, partition, offset))
+            except KafkaException as error:  # lost meanwhile: its next owner begins where the group has committed
+                self._session.errors.add(f"seek: {error_text(error)}")
 
     def processed(self, first: int, count: int) -> None:
         """Journal that the handlers of a range of deliveries have ended."""
@@ -253,9 +284,9 @@ class KafkaConsumer:
 
 def _records(messages: Sequence[Message]) -> Records:
     """Return messages as deliveries to be recorded."""
-    keys, seqs = decode_all([message.value() or b"" for message in messages])
+    keys, seqs, intact = read_all([message.value() or b"" for message in messages])
     partitions, offsets = [message.partition() for message in messages], [message.offset() for message in messages]
-    return deliveries(keys, seqs, partitions, offsets)
+    return deliveries(keys, seqs, partitions, offsets, intact)
 
 
 def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]:
@@ -266,7 +297,7 @@ def _configuration(session: Session, options: ConsumerOptions) -> dict[str, Any]
 
     found: dict[str, Any] = {
         "group.id": GROUP,
-        "auto.offset.reset": "earliest",
+        "auto.offset.reset": options.auto_offset_reset,
         "max.poll.interval.ms": milliseconds(options.max_poll_interval_ns),
         "enable.auto.commit": options.commit.startswith("auto"),
         "enable.auto.offset.store": options.commit == "auto-before",

@@ -6,6 +6,8 @@ that its own tool writes into a log directory that it formats with default featu
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness.brokers.kafka.startup import CHECKPOINT, TRAINING, format_directory
 from harness.distributions.base import DISTRIBUTIONS
 from harness.distributions.java import JavaRange
@@ -27,5 +29,6 @@ KAFKA = JavaSoftware(
     prepare=format_directory,
     parts={"bootstrap": CHECKPOINT},
     training=TRAINING,
+    lock=Path(__file__).with_name("jars.lock"),
 )
 DISTRIBUTIONS.register("kafka")(KAFKA)

@@ -5,10 +5,14 @@ Owns the formulas; docs/checks.md says them in words.
 
 from __future__ import annotations
 
-from harness.brokers.kafka.config import broker_session_ns
-from harness.brokers.kafka.options import ConsumerOptions
+from collections.abc import Iterator
+
+from harness.brokers.kafka import retention
+from harness.brokers.kafka.config import broker_session_ns, replica_lag_ns
+from harness.brokers.kafka.options import RETRY_NS_MAX, TRANSACTION_NS_MAX, ConsumerOptions
 from harness.brokers.kafka.spec import GROUP_STATES
 from harness.history.facts import Facts, GroupFacts, Settling
+from harness.scenario.effects import blocked_ns, cut_ns, cuts_peers, down_ns, out_ns, silent_ns
 from harness.scenario.members import membership_changes, partitions_added, zones
 from harness.scenario.model import Plan
 from harness.units import format_ns
@@ -31,6 +35,8 @@ def facts_of(plan: Plan) -> Facts:
     terms = [
         text for text in (down_formula, failover_formula, detection_formula, group_formula, "1s for scheduling") if text
     ]
+    accept, accept_formula = _accept(plan)
+    derived = _derived(plan)
     return Facts(
         partitions=workload.partitions,
         nodes=plan.topology.node_names,
@@ -51,11 +57,26 @@ def facts_of(plan: Plan) -> Facts:
         detection_formula=" + ".join(text for text in (detection_formula, failover_formula) if text),
         pause_ns_derived=down + failover + detection + group + _S,
         pause_formula=" + ".join(terms),
+        sends_acknowledged=workload.producer.acks != "none",
+        accept_ns_derived=accept,
+        accept_formula=accept_formula,
+        transaction_ns=TRANSACTION_NS_MAX if workload.producer.transaction else 0,
+        aborts_on_purpose=bool(workload.producer.transaction and workload.producer.abort_every),
+        limits_ns_derived={name: limit for name, (limit, _) in derived.items()},
+        limits_formulas={name: formula for name, (_, formula) in derived.items()},
         # What a rebalance may cost members that are well, whatever another one does.
         causes_ns_derived={"collateral": _rounds(consumer)[0] + _S},
         causes_formulas={"collateral": f"{_rounds(consumer)[1]} + 1s for scheduling"},
+        isolation="committed" if consumer.isolation == "read_committed" else "uncommitted",
+        outputs=consumer.transactional,
+        open_transaction_ns=_holding_transaction_ns(plan),
         durable=True,
-        allowed=_allowed(plan),
+        removal="; ".join(retention.removal_sentences(plan.cluster)),
+        removals=retention.removals(plan.cluster),
+        first_offset=0,
+        starts_at=consumer.auto_offset_reset,
+        fixed_partitions=True,
+        allowed=(*_allowed(plan), *retention.sentences(plan.cluster, consumer)),
         membership_changes=_changes(plan),
         topic_partitions_added=partitions_added(plan),
     )
@@ -97,33 +118,89 @@ def _failover(plan: Plan) -> tuple[int, str]:
 
 def _outage(plan: Plan) -> tuple[int, str]:
     """Return the longest planned outage of a node that holds the only copy."""
-    longest = max((fault.until_ns - fault.at_ns for fault in plan.timeline if fault.takes_node_down), default=0)
+    longest = down_ns(plan)
     if plan.cluster.replicas > 1 or not longest:
         return 0, ""
     return longest, f"longest outage of the only copy {format_ns(longest)}"
 
 
+def _accept(plan: Plan) -> tuple[int, str]:
+    """Return how long a partition may accept nothing of a producer, once it had accepted something.
+
+    After an outage the producer connects again, the request that was under way times out, and it tries again. While
+    nothing passes between nodes, a leader waits for a silent follower until it drops it from those in sync.
+    """
+    producer, cluster = plan.workload.producer, plan.cluster
+    failover, failover_formula = _failover(plan)
+    needed = min_insync(plan) if producer.acks == "all" else 1
+    down = out_ns(plan, tolerated=min(cluster.replicas - needed, (cluster.nodes - 1) // 2))
+    lag = replica_lag_ns(plan.cluster.config) if cuts_peers(plan) and plan.cluster.replicas > 1 else 0
+    retry = max(RETRY_NS_MAX, producer.retry_wait_ns)
+    terms = [
+        ("longest outage of more nodes than a partition does without", down),
+        ("longest cut of links", cut_ns(plan)),
+        ("replica.lag.time.max.ms", lag),
+        ("reconnect backoff 10 ×", 10 * producer.reconnect_wait_ns),
+        ("request_timeout", producer.request_timeout_ns),
+        ("longest retry backoff", retry),
+        ("linger", producer.linger_ns),
+    ]
+    words = [failover_formula] if failover else []
+    words += [f"{name} {format_ns(took)}" for name, took in terms if took]
+    return failover + sum(took for _, took in terms) + _S, f"{' + '.join(words)} + 1s for scheduling"
+
+
+def _derived(plan: Plan) -> dict[str, tuple[int, str]]:
+    """Return what a member may keep its group waiting for in this plan's faults, by check and metric.
+
+    The session counts where a fault silences members, and a blocked handler in place of the longest time between two
+    polls. A group whose coordinator is away finds the next one first.
+    """
+    consumer = plan.workload.consumer
+    rounds, rounds_formula = _rounds(consumer)
+    detection, detection_formula = _detection(consumer)
+    failover, failover_formula = _failover(plan)
+    session, poll = consumer.session_timeout_ns, consumer.max_poll_interval_ns
+    silent = silent_ns(plan, session)
+    blocked = min(blocked_ns(plan), poll) if consumer.handler_in == "loop" else 0
+    waits = [
+        (silent, _silence(silent, session)),
+        (blocked, f"longest blocked handler {format_ns(blocked)}"),
+    ]
+    waits += [(failover, failover_formula), (rounds, rounds_formula), (detection, detection_formula)]
+    formula = " + ".join(text for took, text in waits if took)
+    length = sum(took for took, _ in waits) + _S
+    found = {
+        "rebalances.length_ns_max": (length, f"{formula} + 1s for scheduling"),
+        "ownership.unowned_ns_max": (length + rounds, f"{formula} + {rounds_formula} + 1s for scheduling"),
+    }
+    if silent < session and blocked < poll:
+        # No member is expelled, so each hears of a change before another one begins.
+        found["ownership.dual_ns_max"] = (rounds + _S, f"{rounds_formula} + 1s for scheduling")
+    return found
+
+
 def _group(plan: Plan) -> tuple[int, str]:
     """Return how long a rebalance may keep a partition from all members, when the plan changes the group."""
-    consumer, faults = plan.workload.consumer, plan.timeline
+    consumer = plan.workload.consumer
     changes = _changes(plan) + partitions_added(plan)
-    blocked = max(
-        (
-            min(fault.until_ns - fault.at_ns, consumer.max_poll_interval_ns)
-            for fault in faults
-            if fault.holds_handler and consumer.handler_in == "loop"
-        ),
-        default=0,
-    )
+    # In a worker the handler holds nobody up but its own partition, and the loop goes on polling.
+    blocked = blocked_ns(plan)
+    if consumer.handler_in == "loop":
+        blocked = min(blocked, consumer.max_poll_interval_ns)
     if not changes and not blocked:
         return 0, ""
-    silent = any(fault.silences for fault in faults)
+    silent = silent_ns(plan, consumer.session_timeout_ns)
     rounds, rounds_formula = _rounds(consumer)
-    length = (consumer.session_timeout_ns if silent else 0) + rounds + blocked
-    terms = [f"session_timeout {format_ns(consumer.session_timeout_ns)}"] if silent else []
+    length = silent + rounds + blocked
+    terms = [_silence(silent, consumer.session_timeout_ns)] if silent else []
     terms.append(rounds_formula)
     terms += [f"longest blocked handler {format_ns(blocked)}"] if blocked else []
     return length, " + ".join(terms)
+
+
+def _silence(silent: int, session: int) -> str:
+    return f"{'session_timeout' if silent == session else 'longest silence of a member'} {format_ns(silent)}"
 
 
 def _rounds(consumer: ConsumerOptions) -> tuple[int, str]:
@@ -132,16 +209,46 @@ def _rounds(consumer: ConsumerOptions) -> tuple[int, str]:
     """
     rounds = 1 if consumer.eager else 2
     handling = consumer.poll * consumer.handler_time_ns if consumer.handler_in == "loop" else consumer.revoke_wait_ns
+    # A member that waits for the end of its transaction answers nothing meanwhile.
+    ending = consumer.transaction_timeout_ns if consumer.transactional else 0
     formula = (
         f"{rounds} × (heartbeat_interval {format_ns(consumer.heartbeat_interval_ns)} + handling of one poll's messages "
-        f"{format_ns(handling)} + poll_wait {format_ns(consumer.poll_wait_ns)})"
+        f"{format_ns(handling)}{f' + transaction_timeout {format_ns(ending)}' if ending else ''} + poll_wait "
+        f"{format_ns(consumer.poll_wait_ns)})"
     )
-    return rounds * (consumer.heartbeat_interval_ns + handling + consumer.poll_wait_ns), formula
+    return rounds * (consumer.heartbeat_interval_ns + handling + ending + consumer.poll_wait_ns), formula
+
+
+def min_insync(plan: Plan) -> int:
+    """Return how many copies must be in sync for a send with acks all."""
+    return int(plan.cluster.topic.min_insync or max(1, plan.cluster.replicas - 1))
+
+
+def _holding_transaction_ns(plan: Plan) -> int:
+    """Return how long an open transaction may hold consumers up, at most; 0 when none does.
+
+    One of a producer holds up consumers of committed messages, one of a consumer the next owner of its positions.
+    """
+    producer, consumer = plan.workload.producer, plan.workload.consumer
+    of_producer = producer.transaction > 0 and consumer.isolation == "read_committed"
+    return max(
+        producer.transaction_timeout_ns if of_producer else 0,
+        consumer.transaction_timeout_ns if consumer.transactional else 0,
+    )
+
+
+def _single_copies(plan: Plan) -> Iterator[str]:
+    """Yield what has one copy, and what that allows."""
+    cluster = plan.cluster
+    if cluster.replicas == 1:
+        yield "one copy: while its node is away, a partition neither accepts nor delivers messages"
+    if int(str(cluster.config.get("offsets.topic.replication.factor", cluster.nodes))) == 1:
+        yield "one copy of the group's positions: while its node is away, members can neither join nor commit"
 
 
 def _allowed(plan: Plan) -> tuple[str, ...]:
     consumer, producer, cluster = plan.workload.consumer, plan.workload.producer, plan.cluster
-    min_insync = cluster.topic.min_insync or max(1, cluster.replicas - 1)
+    needed = min_insync(plan)
     allowed = []
     if producer.acks == "none":
         allowed.append("acks none: sends are never acknowledged, so no message counts as lost")
@@ -149,10 +256,14 @@ def _allowed(plan: Plan) -> tuple[str, ...]:
         allowed.append(
             "acks leader: messages that followers had not yet copied are lost when another node becomes the leader"
         )
-    elif min_insync == 1 and cluster.replicas > 1:
+    elif needed == 1 and cluster.replicas > 1:
         allowed.append("min_insync 1: with one replica in sync, acks all means the leader alone")
     if not producer.idempotent:
         allowed.append("not idempotent: a retried send may be stored twice, and with several in flight out of order")
+    if producer.transaction and consumer.isolation == "read_uncommitted":
+        allowed.append("isolation read_uncommitted: messages of open and aborted transactions are delivered")
+    if consumer.transactional:
+        allowed.append("transactional: messages of a transaction that was aborted are processed again by its worker")
     if consumer.commit == "auto-before":
         allowed.append("commit auto-before: messages committed and not yet processed are lost with their consumer")
     elif consumer.commit == "none":
@@ -161,6 +272,9 @@ def _allowed(plan: Plan) -> tuple[str, ...]:
         allowed.append(
             "commit after processing: messages processed and not yet committed are delivered again to the next owner"
         )
+    allowed += _single_copies(plan)
+    if producer.transaction and consumer.isolation == "read_committed":
+        allowed.append("read_committed: what lies behind an open transaction is delivered once it ends")
     if consumer.handler_in == "worker":
         allowed.append(
             "handler in a worker: a message in the handler when its partition is revoked may be processed twice"

@@ -1,4 +1,4 @@
-"""One request of the Kafka protocol: Fetch, of which the headers of the record batches are read and nothing else.
+"""One request of the Kafka protocol: Fetch, of leaders for the headers of record batches, of replicas for all of them.
 
 Owns the layout of request, answer and batch header. Request and answer are those of version 4 in
 ``clients/src/main/resources/common/message/Fetch{Request,Response}.json`` of apache/kafka, the oldest one that brokers
@@ -98,6 +98,63 @@ async def fetch(wire: Wire, topic: str, partition: int, offset: int, bytes_max: 
     answer.array(lambda: (answer.text(), answer.array(of_partition)))
     if len(found) != 1:
         raise ProtocolError(f"the node reported nothing about partition {partition}")
+    return found[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaAnswer:
+    """A replica's answer for one partition.
+
+    Attributes:
+        error: Code; 0 = none.
+        end: Offset up to which it gives messages: what it knows to be replicated, and with ``committed`` the first one
+            of an open transaction.
+        first: Of its log.
+        aborted: (producer id, first offset) of each aborted transaction.
+        records: As they are stored.
+    """
+
+    error: int
+    end: int
+    first: int
+    aborted: tuple[tuple[int, int], ...]
+    records: bytes
+
+
+async def fetch_replica(
+    wire: Wire, topic: str, partition: int, offset: int, *, committed: bool, bytes_max: int = BYTES_MAX
+) -> ReplicaAnswer:
+    """Return what a node's own log holds from an offset on, whether the node leads the partition or follows.
+
+    A follower answers consumers from version 11 on (KIP-392; ``FetchParams.fetchOnlyLeader``), up to the end that its
+    leader last reported to it. A node of Kafka 4.x still knows this version, the last one before tagged fields.
+
+    Raises:
+        OSError, TimeoutError: No answer, or one that does not fit.
+    """
+    body = Writer().number("i", -1).number("i", 0).number("i", 0).number("i", bytes_max).number("b", int(committed))
+    body.number("i", 0).number("i", -1)  # no session of fetches
+    body.number("i", 1).text(topic).number("i", 1).number("i", partition).number("i", -1)
+    body.number("q", offset).number("q", -1).number("i", bytes_max)
+    body.number("i", 0).text("")  # nothing to forget, no rack
+    answer = await wire.call(FETCH, 11, body)
+    found: list[ReplicaAnswer] = []
+
+    def of_partition() -> None:
+        index, error, end, stable, first = (answer.number(form) for form in "ihqqq")
+        aborted = tuple(answer.array(lambda: (answer.number("q"), answer.number("q"))))
+        answer.number("i")  # another node that the consumer is to ask
+        records = answer.blob()
+        if index == partition:
+            limit = stable if committed else end
+            found.append(ReplicaAnswer(error=error, end=limit, first=first, aborted=aborted, records=records))
+
+    answer.number("i")  # throttle time
+    error = answer.number("h")
+    answer.number("i")  # session
+    answer.array(lambda: (answer.text(), answer.array(of_partition)))
+    if error or len(found) != 1:
+        raise ProtocolError(f"the node answered error {error}" if error else f"it does not know partition {partition}")
     return found[0]
 
 

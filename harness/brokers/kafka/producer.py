@@ -8,38 +8,34 @@ never acknowledged: then every send is.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from harness.brokers.kafka.connecting import retry_until_accepted
 from harness.brokers.kafka.errors import error_text
-from harness.brokers.kafka.options import TOPIC, ProducerOptions
+from harness.brokers.kafka.library import known
+from harness.brokers.kafka.options import RETRY_NS_MAX, TOPIC, TRANSACTION_NS_MAX, ProducerOptions
 from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import encode_all
 from harness.clients.recording import SendRecorder
+from harness.clients.transactions import TransactionRecorder
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.errors import StartError
 from harness.history.record import Outcome
 
-_CONNECT_S = 120.0
-"""A worker starts next to the nodes; on a starved machine they take long."""
 _ATTEMPT_S = 5.0
-_UNREACHABLE = frozenset(
-    {KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN}  # noqa: SLF001  the documented names
-)
 _BATCH = 1_000
 _OUTSTANDING_MAX = 100_000
 _WAIT_S = 0.05
 _LEAST_WAIT_S = 0.001
 """The library's unit of time: it takes a shorter wait for none, so that a loop of such waits would spin."""
 _ACKS = {"all": -1, "leader": 1, "none": 0}
-_TRANSACTION_NS_MAX = NS_PER_S
-"""A transaction that is not full ends after this long."""
 
 _DEFINITE = frozenset(
     {
@@ -68,9 +64,10 @@ class KafkaProducer:
         self, session: Session, options: ProducerOptions, common: Mapping[str, Any], logger: logging.Logger
     ) -> None:
         self._session, self._options = session, options
-        self._producer = Producer({**common, **_configuration(session, options)}, logger=logger)
+        self._producer = Producer(known({**common, **_configuration(session, options)}), logger=logger)
         self._generator = Generator(session.spec.keys, session.spec.incarnation, session.spec.rate_per_s)
         self._sends = SendRecorder(session.journal)
+        self._recorded = TransactionRecorder(session.journal)
         self._outstanding = 0
         self._done: list[int] = []
         self._offsets: list[int | None] = []
@@ -79,27 +76,15 @@ class KafkaProducer:
         self._begun_ns = 0
         self._transactions = 0
         self._stored: dict[int, int] = {}
+        self._refused: set[int] = set()
 
     def connect(self) -> None:
         """Reach the cluster, and with transactions fence earlier incarnations; raises StartError."""
-        deadline_ns = monotonic_ns() + int(_CONNECT_S * NS_PER_S)
-        self._retry_until_accepted(lambda: self._producer.list_topics(timeout=_ATTEMPT_S), deadline_ns)
+        session, producer = self._session, self._producer
+        retry_until_accepted(session, producer, lambda: producer.list_topics(timeout=_ATTEMPT_S))
         if self._options.transaction:
             # Tried again, the library goes on with the request that it has begun.
-            self._retry_until_accepted(lambda: self._producer.init_transactions(_ATTEMPT_S), deadline_ns)
-
-    def _retry_until_accepted(self, request: Callable[[], object], deadline_ns: int) -> None:
-        """Repeat a request that may succeed later until it does; raises StartError."""
-        while True:
-            try:
-                request()
-                return
-            except KafkaException as error:
-                cause = error.args[0]
-                if monotonic_ns() > deadline_ns or not (cause.retriable() or cause.code() in _UNREACHABLE):
-                    addresses = ", ".join(self._session.spec.addresses)
-                    raise StartError(f"{self._session.spec.worker} cannot connect to {addresses}: {error}") from error
-            self._producer.poll(_WAIT_S)
+            retry_until_accepted(session, producer, lambda: producer.init_transactions(_ATTEMPT_S))
 
     def run(self) -> None:
         """Send on schedule until asked to stop, then settle what is in flight (bounded by the options' time-outs)."""
@@ -141,36 +126,41 @@ class KafkaProducer:
         session, spec = self._session, self._session.spec
         keys, seqs = self._generator.take(count)
         partitions = keys % spec.partitions
+        if self._options.transaction and not self._transaction:
+            self._recorded.begin(self._sends.recorded)
+            self._producer.begin_transaction()
+            self._begun_ns = monotonic_ns()
         first = self._sends.record_all(keys, seqs, partitions)
         session.counters.sent += count
         self._outstanding += count
-        if self._options.transaction and not self._transaction:
-            self._producer.begin_transaction()
-            self._begun_ns = monotonic_ns()
         produce, delivered = self._producer.produce, self._on_delivery
         bodies = encode_all(keys, seqs, spec.payload_bytes)
-        for ordinal, body, partition in zip(range(first, first + count), bodies, partitions.tolist(), strict=True):
+        named = [str(key).encode() for key in keys.tolist()] if self._options.keyed else itertools.repeat(None, count)
+        ordinals = range(first, first + count)
+        for ordinal, body, name, partition in zip(ordinals, bodies, named, partitions.tolist(), strict=True):
             try:
-                produce(TOPIC, body, None, partition, partial(delivered, ordinal))
+                produce(TOPIC, body, name, partition, partial(delivered, ordinal))
             except (BufferError, KafkaException) as error:
-                self._produce_again(ordinal, body, partition, error)
+                self._produce_again(ordinal, body, name, partition, error)
         if self._options.transaction:
             self._transaction += range(first, first + count)
 
-    def _produce_again(self, ordinal: int, body: bytes, partition: int, error: Exception) -> None:
+    def _produce_again(self, ordinal: int, body: bytes, name: bytes | None, partition: int, error: Exception) -> None:
         """Wait while the library's queue is full; what it refuses otherwise never left this process."""
         while isinstance(error, BufferError):
             self._serve(_WAIT_S)
             try:
                 self._producer.produce(
-                    TOPIC, body, partition=partition, on_delivery=partial(self._on_delivery, ordinal)
+                    TOPIC, body, name, partition=partition, on_delivery=partial(self._on_delivery, ordinal)
                 )
                 return
             except (BufferError, KafkaException) as again:
                 error = again
         assert isinstance(error, KafkaException)
         self._session.errors.add(f"produce: {error_text(error)}")
-        if not self._options.transaction:  # else it has no report at the transaction's end, which tells it apart
+        if self._options.transaction:
+            self._refused.add(ordinal)  # whatever becomes of the transaction, it is not part of it
+        else:
             self._settle([ordinal], Outcome.FAIL)
 
     def _on_delivery(self, ordinal: int, error: KafkaError | None, message: Message) -> None:
@@ -223,7 +213,7 @@ class KafkaProducer:
 
     def _transaction_is_due(self) -> bool:
         full = len(self._transaction) >= self._options.transaction
-        return full or monotonic_ns() - self._begun_ns >= _TRANSACTION_NS_MAX
+        return full or monotonic_ns() - self._begun_ns >= TRANSACTION_NS_MAX
 
     def _end_transaction(self) -> None:
         """Commit, or abort every n-th one on purpose; what the cluster confirmed decides over every message in it."""
@@ -238,7 +228,7 @@ class KafkaProducer:
             # has sent yet can end in a fatal INVALID_TXN_STATE: librdkafka 2.16 on Kafka 4.4.)
             self._producer.flush(timeout_s)
             if abort:
-                self._producer.abort_transaction(timeout_s)
+                self._abort(timeout_s)
                 outcome = Outcome.FAIL
             else:
                 outcome = self._commit(timeout_s)
@@ -257,6 +247,7 @@ class KafkaProducer:
         KafkaException.
         """
         for _ in range(3):
+            self._recorded.committing(self._sends.recorded)
             try:
                 self._producer.commit_transaction(timeout_s)
                 return Outcome.OK
@@ -264,20 +255,24 @@ class KafkaProducer:
                 cause = error.args[0]
                 self._session.errors.add(f"commit: {error_text(cause)}")
                 if cause.txn_requires_abort():
-                    self._producer.abort_transaction(timeout_s)
+                    self._abort(timeout_s)
                     return Outcome.FAIL
                 if not cause.retriable():
                     raise
         return Outcome.UNKNOWN
 
+    def _abort(self, timeout_s: float) -> None:
+        """Abort; raises KafkaException."""
+        self._recorded.aborting(self._sends.recorded)
+        self._producer.abort_transaction(timeout_s)
+
     def _settle_transaction(self, ordinals: list[int], outcome: Outcome) -> None:
-        stored = {ordinal: self._stored.pop(ordinal) for ordinal in ordinals if ordinal in self._stored}
-        if outcome is Outcome.OK:
-            # What the library refused has no report, and is in no transaction.
-            self._settle([ordinal for ordinal in ordinals if ordinal not in stored], Outcome.FAIL)
-            self._settle(list(stored), outcome, list(stored.values()))
-        else:
-            self._settle(ordinals, outcome)
+        self._recorded.ended(outcome)
+        refused, self._refused = self._refused & set(ordinals), set()
+        self._settle(sorted(refused), Outcome.FAIL)
+        members = [ordinal for ordinal in ordinals if ordinal not in refused]
+        offsets = [self._stored.pop(ordinal, -1) for ordinal in members]
+        self._settle(members, outcome, offsets if outcome is Outcome.OK else None)
         self._sends.flush()
 
 
@@ -292,7 +287,7 @@ def _configuration(session: Session, options: ProducerOptions) -> dict[str, Any]
         "enable.idempotence": options.idempotent,
         "retries": options.retries,
         "retry.backoff.ms": milliseconds(options.retry_wait_ns),
-        "retry.backoff.max.ms": max(1_000, milliseconds(options.retry_wait_ns)),
+        "retry.backoff.max.ms": milliseconds(max(RETRY_NS_MAX, options.retry_wait_ns)),
         "max.in.flight.requests.per.connection": options.in_flight_max,
         "linger.ms": options.linger_ns / 1_000_000,
         "message.timeout.ms": milliseconds(options.timeout_ns),

@@ -39,13 +39,17 @@ class KafkaView:
         addresses: Node → ``host:port`` of its own listener.
         protocol: Of the group (``classic``, ``consumer``).
         timeout_s: How long a question to one node may take.
+        topic: Of which it asks.
     """
 
-    def __init__(self, addresses: Mapping[str, str], protocol: str, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, addresses: Mapping[str, str], protocol: str, timeout_s: float = TIMEOUT_S, topic: str = TOPIC
+    ) -> None:
         self.addresses = dict(addresses)
         self.wires = {name: Wire(address, timeout_s=timeout_s) for name, address in addresses.items()}
         self.known_coordinator = ""
         self._protocol = protocol
+        self._topic = topic
 
     def close(self) -> None:
         """Close connections."""
@@ -54,22 +58,24 @@ class KafkaView:
 
     async def metadata(self) -> Metadata | None:
         """Return the metadata that names the topic, of any node that answers."""
-        answers = await self._each(lambda wire: ask.metadata(wire, [TOPIC]))
-        return max(answers, key=lambda answer: len(answer.partitions.get(TOPIC, ())), default=None)
+        answers = await self._each(lambda wire: ask.metadata(wire, [self._topic]))
+        return max(answers, key=lambda answer: len(answer.partitions.get(self._topic, ())), default=None)
 
     async def leaders(self) -> dict[int, str]:
         """Return partition → leader according to most nodes: one that was cut off may not know yet."""
         votes: dict[int, Counter[int]] = {}
-        for answer in await self._each(lambda wire: ask.metadata(wire, [TOPIC]), patient=False):
-            for partition in answer.partitions.get(TOPIC, ()):
+        for answer in await self._each(lambda wire: ask.metadata(wire, [self._topic]), patient=False):
+            for partition in answer.partitions.get(self._topic, ()):
                 votes.setdefault(partition.index, Counter())[partition.leader] += 1
         names = {node_id(name): name for name in self.addresses}
         return {index: names.get(counted.most_common(1)[0][0], "") for index, counted in votes.items()}
 
     async def leadership(self, partition: int) -> Leadership:
         """Return who leads a partition by most nodes' metadata, and whether that node answers as its leader."""
-        answers = await self._each(lambda wire: ask.metadata(wire, [TOPIC]), patient=False)
-        told = [found for answer in answers for found in answer.partitions.get(TOPIC, ()) if found.index == partition]
+        answers = await self._each(lambda wire: ask.metadata(wire, [self._topic]), patient=False)
+        told = [
+            found for answer in answers for found in answer.partitions.get(self._topic, ()) if found.index == partition
+        ]
         if not told:
             return Leadership()
         leader = Counter(found.leader for found in told).most_common(1)[0][0]
@@ -79,7 +85,7 @@ class KafkaView:
         if leader in names:
             with contextlib.suppress(*FAILURES):
                 # Only the leader of a partition tells its log's end.
-                obeyed = partition in await ask.offsets(self.wires[names[leader]], TOPIC, [partition], ask.LATEST)
+                obeyed = partition in await ask.offsets(self.wires[names[leader]], self._topic, [partition], ask.LATEST)
         return Leadership(
             leader=names.get(leader, ""),
             obeyed=obeyed,
@@ -91,11 +97,11 @@ class KafkaView:
         """Return what the topic lacks until every node knows all its partitions, each led and with all replicas in
         sync.
         """
-        answers = await self._each(lambda wire: ask.metadata(wire, [TOPIC]))
+        answers = await self._each(lambda wire: ask.metadata(wire, [self._topic]))
         if len(answers) < len(self.addresses):
             return "a node does not answer"
         for answer in answers:
-            found = answer.partitions.get(TOPIC, ())
+            found = answer.partitions.get(self._topic, ())
             if len(found) < partitions:
                 return f"{len(found)} of {partitions} partitions are known everywhere"
             for partition in found:
@@ -134,7 +140,7 @@ class KafkaView:
         found: dict[int, int] = {}
         for name, indexes in by_node.items():
             try:
-                found |= await ask.offsets(self.wires[name], TOPIC, indexes, time_)
+                found |= await ask.offsets(self.wires[name], self._topic, indexes, time_)
             except FAILURES:
                 continue
         return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,11 +17,14 @@ from typing import Any, TypeVar
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
-from nats.js import JetStreamContext, api
+from nats.js import JetStreamContext
 
 from harness.brokers.base import Leadership, LogExtent, PartitionState
-from harness.brokers.nats.audit import STREAM_NOT_FOUND, NatsAudit
-from harness.brokers.nats.options import STREAM, SUBJECT_PREFIX, durable, subject
+from harness.brokers.nats import streams
+from harness.brokers.nats.audit import NatsAudit
+from harness.brokers.nats.options import STREAM, durable, subject
+from harness.brokers.nats.replicas import NatsReplicas
+from harness.brokers.nats.store_asker import STREAM_NOT_FOUND
 from harness.brokers.nats.view import NatsView
 from harness.errors import ControlError, RefusedError, StartError
 from harness.history.events import Event, LeaderEvent
@@ -44,44 +48,41 @@ class NatsAdmin:
     Args:
         ports: Node → role → port on 127.0.0.1.
         partitions: How many durable consumers there are.
+        consumed: The stream that they read.
+        reads_once: The stream gives a message to one reader alone, so that an audit must ask for each by itself.
         connect_s: How long connecting may take.
     """
 
-    def __init__(self, ports: Mapping[str, Mapping[str, int]], partitions: int, connect_s: float = _CONNECT_S) -> None:
+    def __init__(
+        self,
+        ports: Mapping[str, Mapping[str, int]],
+        partitions: int,
+        connect_s: float = _CONNECT_S,
+        *,
+        consumed: str = STREAM,
+        reads_once: bool = False,
+    ) -> None:
         self._ports = ports
         self._connect_s = connect_s
         self._client: Client | None = None
         self._partitions = partitions
+        self._consumed, self._reads_once = consumed, reads_once
         self._view = NatsView({name: roles["monitor"] for name, roles in ports.items()})
 
     async def create_topic(self, plan: Plan) -> None:
-        """Create the stream and a durable consumer per partition; wait until every one has a leader."""
-        workload, topic = plan.workload, plan.cluster.topic
-        options = workload.consumer
-        stream = api.StreamConfig(
-            name=STREAM,
-            subjects=[f"{SUBJECT_PREFIX}*"],
-            storage=api.StorageType(topic.storage),
-            num_replicas=plan.cluster.replicas,
-            duplicate_window=topic.duplicate_window_ns / 1e9,
-        )
-        js = await _until_accepted(self._jetstream, "a connection")
-        await _until_accepted(lambda: js.add_stream(stream), "the stream")
-        for partition in range(workload.partitions):
-            consumer = api.ConsumerConfig(
-                durable_name=durable(partition),
-                filter_subject=subject(partition),
-                ack_policy=api.AckPolicy(options.ack),
-                ack_wait=options.ack_wait_ns / 1e9 if options.ack == "explicit" else None,
-                max_ack_pending=options.max_ack_pending if options.ack == "explicit" else None,
-                max_waiting=64,
-            )
-            await _until_accepted(partial(js.add_consumer, STREAM, consumer), f"consumer {durable(partition)}")
+        """Create the streams and a durable consumer per partition; wait until every one has a leader."""
+        workload = plan.workload
+        await _until_accepted(self._jetstream, "a connection")
+        requests = streams.stream_requests(plan)
+        requests += [streams.consumer_request(plan, partition) for partition in range(workload.partitions)]
+        for what, api_subject, body in requests:
+            await _until_accepted(partial(self._order, api_subject, body), what)
+        js = await self._jetstream()
         deadline = time.monotonic() + _CREATED_S
         for partition in range(workload.partitions):
             while True:
                 with contextlib.suppress(nats.errors.Error):
-                    info = await js.consumer_info(STREAM, durable(partition), timeout=_REQUEST_S)
+                    info = await js.consumer_info(self._consumed, durable(partition), timeout=_REQUEST_S)
                     if plan.cluster.replicas == 1 or (info.cluster is not None and info.cluster.leader):
                         break
                 if time.monotonic() > deadline:
@@ -119,14 +120,20 @@ class NatsAdmin:
             raise kind(f"the stream's leader did not step down: {str(error) or repr(error)}") from error
 
     async def _step_down(self) -> None:
-        await self._jetstream()
-        assert self._client is not None
-        answer = await self._client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{STREAM}", b"", timeout=_REQUEST_S)
-        said = json.loads(answer.data)
-        if said.get("error"):
-            nats.js.errors.APIError.from_error(said["error"])
+        said = await self._order(f"STREAM.LEADER.STEPDOWN.{STREAM}")
         if not said.get("success"):
             raise ControlError(f"it answered {said}")
+
+    async def _order(self, api_subject: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the answer of JetStream's API; raises APIError for one that is an error, and what a request may."""
+        await self._jetstream()
+        assert self._client is not None
+        content = json.dumps(body).encode() if body else b""
+        answer = await self._client.request(f"$JS.API.{api_subject}", content, timeout=_REQUEST_S)
+        said: dict[str, Any] = json.loads(answer.data)
+        if said.get("error"):
+            nats.js.errors.APIError.from_error(said["error"])
+        return said
 
     async def settled(self) -> str:
         """Return nothing: every consumer owns its partitions from the start."""
@@ -143,32 +150,55 @@ class NatsAdmin:
 
     async def partitions(self) -> list[PartitionState] | None:
         """Return the state of every durable consumer; None when the server says that the stream does not exist."""
-        states = []
         try:
             js = await self._jetstream()
-            for partition in range(self._partitions):
-                info = await js.consumer_info(STREAM, durable(partition), timeout=_REQUEST_S)
-                end = await self._last_offset(js, partition)
-                states.append(
-                    PartitionState(
-                        partition=partition,
-                        end_offset=end,
-                        consumed_offset=(info.delivered.stream_seq or 0) if info.delivered else 0,
-                        pending=info.num_pending or 0,
-                        ack_pending=info.num_ack_pending or 0,
-                    )
-                )
+            uncopied = await self._uncopied()
+            return [await self._state(js, partition, uncopied) for partition in range(self._partitions)]
         except nats.js.errors.NotFoundError as error:
-            if error.err_code in {STREAM_NOT_FOUND, _CONSUMER_NOT_FOUND}:
+            if error.err_code == STREAM_NOT_FOUND:
                 return None
             raise ControlError(f"the cluster answered: {error}") from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise ControlError(f"the cluster did not answer: {error!r}") from error
-        return states
+
+    async def _state(self, js: JetStreamContext, partition: int, uncopied: int) -> PartitionState:
+        """Return the state of one durable consumer, also when the server says that it does not exist.
+
+        Args:
+            js: Of the connection.
+            partition: Whose.
+            uncopied: Messages that the copy, which consumers read, does not have yet.
+        """
+        end = await self._last_offset(js, partition)
+        try:
+            info = await js.consumer_info(self._consumed, durable(partition), timeout=_REQUEST_S)
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code != _CONSUMER_NOT_FOUND:
+                raise
+            return PartitionState(
+                partition=partition, end_offset=end, consumed_offset=-1, pending=0, ack_pending=0, consumer_gone=True
+            )
+        consumed = (info.delivered.stream_seq or 0) if info.delivered else 0
+        pending = (info.num_pending or 0) + uncopied
+        if self._consumed != STREAM:
+            # A stream of sources numbers its messages by itself: the place that is reached is the end, or none.
+            consumed = end if not pending else -1
+        return PartitionState(
+            partition=partition,
+            end_offset=end,
+            consumed_offset=consumed,
+            pending=pending,
+            ack_pending=info.num_ack_pending or 0,
+        )
 
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
-        """Read the whole stream by an ephemeral pull consumer and journal what is stored."""
-        return (await NatsAudit(self._jetstream, journal).run(),)
+        """Read the whole stream that producers write, then the same from every follower's own store."""
+        audit = NatsAudit(self._jetstream, journal, one_by_one=self._reads_once)
+        extent = await audit.run()
+        readable = not self._reads_once
+        replicas = NatsReplicas(self._jetstream, self._view, list(self._ports), journal, readable=readable)
+        copies = await replicas.run(extent, audit.node)
+        return (dataclasses.replace(extent, events=(*extent.events, *copies)),)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -212,7 +242,25 @@ class NatsAdmin:
         if transport is not None:
             transport.close()
 
+    async def _uncopied(self) -> int:
+        """Return how many messages of the first stream the second one has never had; 0 when consumers read the first.
+
+        Their sequences show it: a mirror has those of the first stream, a stream of sources counts from 1. Where the
+        first one has removed messages by itself, which its copy may never get, only the server's word on the lag does.
+        """
+        if self._consumed == STREAM:
+            return 0
+        first, second = await self._order(f"STREAM.INFO.{STREAM}"), await self._order(f"STREAM.INFO.{self._consumed}")
+        last, had = int(first["state"]["last_seq"]), int(second["state"]["last_seq"])
+        if second.get("mirror"):
+            return max(0, last - had)
+        begin = int(first["config"].get("first_seq") or 1)
+        if int(first["state"]["first_seq"]) > begin:
+            return sum(int(source.get("lag") or 0) for source in second.get("sources") or ())
+        return max(0, last - begin + 1 - had)
+
     async def _last_offset(self, js: JetStreamContext, partition: int) -> int:
+        """Return the place of a partition's last message; -1 when it has none."""
         try:
             message = await js.get_last_msg(STREAM, subject(partition))
         except nats.js.errors.NotFoundError as error:

@@ -16,8 +16,9 @@ from typing import Any
 from harness.brokers.base import BROKERS, Admin, BoundBroker, Launch, NodePorts, Probe
 from harness.brokers.nats.admin import NatsAdmin
 from harness.brokers.nats.facts import facts_of
-from harness.brokers.nats.options import ConsumerOptions, ProducerOptions
+from harness.brokers.nats.options import STREAM_VARIABLE, ConsumerOptions, ProducerOptions
 from harness.brokers.nats.probe import NatsProbe
+from harness.brokers.nats.streams import consumed_stream
 from harness.distributions.base import Installation
 from harness.runtime.base import NodeSpec
 from harness.scenario.model import Plan
@@ -34,20 +35,28 @@ class NatsBroker:
 
     def bind(self, plan: Plan) -> BoundBroker:
         """Return what follows from a plan."""
+        workload, topic = plan.workload, plan.cluster.topic
+        wanted = {"producer": workload.producer.client, "consumer": workload.consumer.client}
         return BoundBroker(
             broker=self,
             plan=plan,
             facts=facts_of(plan),
             settle_ns=_settle_ns(plan.workload.producer),
             leave_ns=_leave_ns(plan.workload.consumer),
-            admin_options={"partitions": plan.workload.partitions},
-            client_packages={"producer": "nats-py", "consumer": "nats-py"},
+            admin_options={
+                "partitions": workload.partitions,
+                "consumed": consumed_stream(topic),
+                "reads_once": topic.retention != "limits",
+            },
+            client_packages=dict.fromkeys(wanted, "nats-py"),
+            client_libraries={role: name for role, name in wanted.items() if name},
+            client_environment={STREAM_VARIABLE: consumed_stream(topic)},
         )
 
     def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:
-        """Return nothing, because nats-py needs no variable and writes no file."""
-        del library, folder
-        return {}
+        """Return where Python finds the client version that the scenario asks for, before the installed one."""
+        del folder
+        return {"PYTHONPATH": str(library.directory)} if library is not None else {}
 
     def node_specs(self, launch: Launch) -> tuple[NodeSpec, ...]:
         """Return how each node is started: one configuration file (JSON, which the server's format contains)."""
@@ -59,7 +68,7 @@ class NatsBroker:
                 NodeSpec(
                     name=name,
                     argv=(*launch.installation.command, "-c", str(config)),
-                    files={config: json.dumps(_config(name, launch), indent=2) + "\n"},
+                    files={config: _written(_config(name, launch))},
                     data_dir=directory / "data",
                     ports=launch.addresses.ports[name],
                 )
@@ -104,6 +113,11 @@ def _config(name: str, launch: Launch) -> dict[str, Any]:
             ],
         }
     return _merge(config, launch.plan.cluster.config)
+
+
+def _written(config: Mapping[str, Any]) -> str:
+    """Return a configuration in the server's format: JSON, but for its ``u`` escapes: UTF-8 stands as it is."""
+    return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
 
 
 def _merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ which things became true, whatever kills the process.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 
 import nats.errors
@@ -15,10 +16,17 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from harness.brokers.nats.options import STREAM, ConsumerOptions, durable
+from harness.brokers.nats.messages import read_message
+from harness.brokers.nats.options import (
+    SOURCE_HEADER,
+    STREAM,
+    STREAM_VARIABLE,
+    ConsumerOptions,
+    durable,
+    origin,
+)
 from harness.clients.base import Session
 from harness.clients.handler import Handler
-from harness.clients.payload import decode
 from harness.clients.recording import DeliveryRecorder
 from harness.history.events import AssignEvent, RevokeEvent
 from harness.history.record import Outcome
@@ -51,6 +59,7 @@ class NatsConsumer:
         self._session = session
         self._client = client
         self._options = options = ConsumerOptions(**session.spec.options)
+        self._stream = os.environ.get(STREAM_VARIABLE, STREAM)
         self._handler = Handler(session, options.handler_time_ns)
         self._recorder = DeliveryRecorder(  # by the loop alone, also when a thread handles
             session.journal, acknowledged=options.ack != "none", early=options.ack_when == "before", shared=False
@@ -78,7 +87,7 @@ class NatsConsumer:
     async def _partition(self, partition: int) -> None:
         session, options = self._session, self._options
         js = self._client.jetstream()
-        subscription = await js.pull_subscribe_bind(durable=durable(partition), stream=STREAM)
+        subscription = await js.pull_subscribe_bind(durable=durable(partition), stream=self._stream)
         while not session.control.stop.is_set():
             try:
                 messages = await subscription.fetch(options.fetch, timeout=options.fetch_wait_ns / 1e9)
@@ -114,12 +123,16 @@ class NatsConsumer:
 
     def _deliver(self, partition: int, messages: Sequence[Msg]) -> int:
         """Journal a batch as handed over; return the ordinal of its first delivery."""
-        rows = []
+        rows, whole = [], []
+        copied = self._stream != STREAM
         for message in messages:
-            key, seq = decode(message.data)
+            key, seq, intact = read_message(message)
             attempt, offset, consumer = ack_subject(message.reply)
+            if copied and message.headers:
+                offset = origin(message.headers.get(SOURCE_HEADER)) or offset
             rows.append((key, seq, partition, offset, attempt, consumer))
-        first = self._recorder.deliver_each(rows)
+            whole.append(intact)
+        first = self._recorder.deliver_each(rows, whole)
         self._session.counters.delivered += len(messages)
         return first
 

@@ -15,8 +15,9 @@ _PUBLISH_BYTES = 1 << 18
 class NatsProbe(ConnectionProbe):
     """PING → PONG of the NATS protocol (https://docs.nats.io/reference/reference-protocols/nats-protocol).
 
-    A route listener (``keep`` False) answers a probe's PING with ``-ERR`` and closes: that, too, is the server's own
-    answer over both directions of the link. It leaves a line in the server's log each time.
+    A route listener (``keep`` False) gets a PING before any CONNECT. It answers ``PONG`` (m: 2.10.25, 2.11.1), or
+    ``-ERR`` and closes (m: 2.15.2): both are the server's own answer over both directions of the link. It leaves a line
+    in the server's log each time.
 
     Data is published to a subject of the connection's own, which no stream and no other node takes: it comes back in
     several copies, so that little goes up for much that comes down.
@@ -54,12 +55,12 @@ class NatsProbe(ConnectionProbe):
 
     async def _ping(self) -> None:
         self.line.write(b"PING\r\n")
-        await self._expect(b"PONG" if self.keep else b"-ERR")
+        await self._expect(b"PONG", *(() if self.keep else (b"-ERR",)))
 
-    async def _expect(self, word: bytes) -> None:
+    async def _expect(self, *words: bytes) -> None:
         while True:
             line = await self.line.line()
-            if line.startswith(word):
+            if line.startswith(words):
                 return
             if line.startswith(b"MSG "):
                 await self.line.exactly(int(line.rsplit(b" ", 1)[1]) + 2)

@@ -16,6 +16,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import api
 
+from harness.brokers.nats.messages import MESSAGE_ID, message_id
 from harness.brokers.nats.options import ProducerOptions, subject
 from harness.clients.base import Session
 from harness.clients.generator import Generator
@@ -24,7 +25,6 @@ from harness.clients.recording import SendRecorder
 from harness.clock import monotonic_ns
 from harness.history.record import Outcome
 
-_MSG_ID = "Nats-Msg-Id"
 _SWEEP_S = 0.02
 _QUEUED_MAX = 4096
 _OK, _FAIL, _UNKNOWN = Outcome.OK, Outcome.FAIL, Outcome.UNKNOWN  # found faster: needed for each answer
@@ -154,7 +154,7 @@ class NatsProducer:
     async def _attempt(self, send: _Send) -> None:
         send.attempts += 1
         key, seq, options = send.key, send.seq, self._options
-        headers = {_MSG_ID: f"{key}-{seq}"} if options.message_ids else None
+        headers = {MESSAGE_ID: message_id(key, seq)} if options.message_ids else None
         send.deadline_ns = monotonic_ns() + options.timeout_ns
         try:
             future = await self._publish(self._subjects[send.partition], encode(key, seq, self._size), headers=headers)
@@ -177,7 +177,7 @@ class NatsProducer:
         error = future.exception()
         if error is None:
             ack = future.result()
-            self._settle(send, _OK, offset=ack.seq, duplicate=bool(ack.duplicate))
+            self._settle(send, _OK, offset=ack.seq or -1, duplicate=bool(ack.duplicate))
             return
         if not _definite(error):
             send.maybe_stored = True

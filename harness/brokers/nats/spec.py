@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from harness.brokers.nats.aliases import ALIASES
+from harness.brokers.nats.config_keys import CONFIG_KEYS
 from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.brokers.nats.validation import validate
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.mesh import mesh
 from harness.scenario.model import Cluster, Workload
-from harness.scenario.plugins import BROKER_SPECS, BrokerCosts, BrokerSpec, ProcessCost, Refusal
+from harness.scenario.plugins import BROKER_SPECS, BrokerCosts, BrokerSpec, ProcessCost
 from harness.scenario.topology import ChannelSpec, Topology
-
-
-def _validate(broker: str, cluster: Cluster, workload: Workload) -> Iterator[Refusal]:
-    """Yield why cluster and workload do not fit NATS."""
-    del broker  # every version takes the same
-    if cluster.replicas not in {1, 3}:
-        yield Refusal(f"a stream has 1 or 3 replicas here, not {cluster.replicas}", "cluster.replicas")
-    if workload.consumer.ack == "none" and workload.consumer.ack_confirm:
-        yield Refusal("ack_confirm needs ack: explicit", "workload.consumer.ack_confirm")
 
 
 def topology(cluster: Cluster, workload: Workload) -> Topology:
@@ -35,13 +26,14 @@ def topology(cluster: Cluster, workload: Workload) -> Topology:
 
 BROKER_SPECS.register("nats")(
     BrokerSpec(
-        aliases=ALIASES,
+        aliases={alias: exact for alias, exact in ALIASES.items() if not exact.startswith("nats-py-")},
         topic=TopicOptions,
         producer=ProducerOptions,
         consumer=ConsumerOptions,
         node_counts=(1, 3),
         topology=topology,
-        validate=_validate,
+        validate=validate,
+        config_keys=CONFIG_KEYS,
         abilities=frozenset({BrokerAbility.ZONES, BrokerAbility.MOVE_LEADER}),
         costs=BrokerCosts(
             node=ProcessCost(

@@ -14,11 +14,21 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from harness.brokers.base import Leadership
 from harness.brokers.nats.options import STREAM
 from harness.errors import ControlError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreState:
+    """What one node's own store of the stream holds: first and last sequence, and number of messages."""
+
+    first: int
+    last: int
+    messages: int
 
 
 class NatsView:
@@ -75,6 +85,21 @@ class NatsView:
         """Return what a node itself says of the stream's cluster: nothing when it does not hold it, None without an
         answer.
         """
+        found = await self._stream(node)
+        return found if found is None else dict(found.get("cluster") or {})
+
+    async def store(self, node: str) -> StoreState | None:
+        """Return what a node itself says of its own store; None when it does not answer or does not hold the stream."""
+        found = await self._stream(node)
+        if not found or "state" not in found:
+            return None
+        state = found["state"]
+        return StoreState(
+            first=int(state.get("first_seq", 0)), last=int(state["last_seq"]), messages=int(state["messages"])
+        )
+
+    async def _stream(self, node: str) -> dict[str, Any] | None:
+        """Return a node's account of the stream: nothing when it does not hold it, None without an answer."""
         try:
             told = await self._get(node, "/jsz?streams=true")
         except ControlError:
@@ -82,7 +107,7 @@ class NatsView:
         # A node that has just started knows the account before its streams.
         accounts = told.get("account_details") or ()
         details = [stream for account in accounts for stream in account.get("stream_detail") or ()]
-        return next((dict(stream.get("cluster") or {}) for stream in details if stream["name"] == STREAM), {})
+        return next((dict(stream) for stream in details if stream["name"] == STREAM), {})
 
     async def _get(self, node: str, path: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self._ports[node]}{path}"
