@@ -1,7 +1,8 @@
 """What every check has in common: its protocol, its limits, and how measures become a verdict.
 
 Owns the rule of proof: what is proven beyond a limit fails, what is only possibly beyond it is inconclusive, and
-examining nothing is inconclusive. Must never know a broker, a scenario or a particular check.
+examining nothing is inconclusive. Owns how a default takes the place of a limit that is not given. Must never know a
+broker, a scenario or a particular check.
 """
 
 from __future__ import annotations
@@ -12,28 +13,48 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+from harness.history.facts import Facts
 from harness.history.read import History
 from harness.registry import Registry
-from harness.units import DURATION, RATE, RATIO, Unit, format_ns
+from harness.units import DURATION, RATE, RATIO, Off, Unit, format_ns
 from harness.verdict import CheckResult, Finding, Limit, Verdict
 
-_UNIT_WORDS: Final = {DURATION.name: "ns", RATIO.name: "ratio", RATE.name: "per_s"}
+UNIT_WORDS: Final = {DURATION.name: "ns", RATIO.name: "ratio", RATE.name: "per_s"}
 FINDINGS_MAX: Final = 20
 OPERATIONS_MAX: Final = 6
 
 L = TypeVar("L")
 
+Standing = Literal["named", "unless off", "always"]
+"""When a check counts: where a scenario names it, in every run unless a scenario switches it off, or in every run."""
+
 
 class Check(Protocol):
     """A guarantee that can be judged over a history.
+
+    A check may also have ``standing`` (see ``Standing``; without it, ``named``), and ``defaults(facts, limits)``, which
+    returns the default of each metric (see ``Default``), so that ``harness explain`` shows them before a run.
 
     Attributes:
         name: As in a scenario's ``expect``.
         guarantee: One sentence: what holds when it passes.
         blind_spots: What it cannot see.
         limits: Frozen dataclass of its limits: every field that defaults to None is a metric, besides ``examined_min``.
+            A metric that a scenario switches off holds ``Off``, which no measure exceeds.
         findings: Finding type → what it means.
     """
 
@@ -53,6 +74,24 @@ class Check(Protocol):
 
 
 CHECKS: Registry[Check] = Registry("check", "harness.checks", "broker_chaos_harness.checks")
+
+
+def standing(check: Check) -> Standing:
+    """Return when a check counts."""
+    found: Standing = getattr(check, "standing", "named")
+    return found
+
+
+class Default(NamedTuple):
+    """The limit of a metric for which a scenario gives none.
+
+    Attributes:
+        limit: In the metric's base unit.
+        origin: The formula that it was derived with, or ``default``.
+    """
+
+    limit: float
+    origin: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +121,8 @@ class ResultBuilder:
     Attributes:
         examined, examined_unit: See ``CheckResult``.
         measured: Limit field → its measure.
+        reach: Limit field → the most that it could have come to in this history, where that is not ``examined`` (of a
+            count) or what the run's length allows (of a time).
         findings: Violations, most telling first.
         blocking: Why it is inconclusive, whatever the limits say.
         reasons: What explains an inconclusive limit or weakens a pass.
@@ -91,6 +132,7 @@ class ResultBuilder:
     examined: int
     examined_unit: str
     measured: dict[str, Measure] = field(default_factory=dict)
+    reach: dict[str, float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     blocking: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -106,7 +148,7 @@ class ResultBuilder:
             limits: Instance of the check's limits, defaults already filled in.
             origins: Metric → where its limit comes from, where that is not the scenario.
         """
-        judged_metrics = [metric for metric in metrics(type(limits)) if getattr(limits, metric) is not None]
+        judged_metrics = [metric for metric in metrics(type(limits)) if is_given(limits, metric)]
         judged = tuple(
             self._limit(type(limits), metric, float(getattr(limits, metric)), origins.get(metric, "scenario"))
             for metric in judged_metrics
@@ -160,13 +202,15 @@ class ResultBuilder:
             verdict = Verdict.FAIL if proven else Verdict.INCONCLUSIVE if possible else Verdict.PASS
             measured = measure.possible if verdict is Verdict.INCONCLUSIVE else measure.proven
         unit = unit_of(limits, metric)
+        bound = 0.0 if metric.endswith("_min") else math.inf if unit is not None else float(self.examined)
         return Limit(
             metric=metric_name(limits, metric),
             limit=limit,
             measured=measured,
-            unit=_UNIT_WORDS[unit.name] if unit is not None else "count",
+            unit=UNIT_WORDS[unit.name] if unit is not None else "count",
             verdict=verdict,
             origin=origin,
+            reach=float(self.reach.get(metric, bound)),
         )
 
 
@@ -177,22 +221,54 @@ def metrics(limits: type[Any]) -> tuple[str, ...]:
     )
 
 
+def is_given(limits: Any, metric: str) -> bool:
+    """Return whether a metric has a limit: one that is neither left out nor switched off."""
+    limit = getattr(limits, metric)
+    return limit is not None and not isinstance(limit, Off)
+
+
 def has_limit(limits: Any) -> bool:
     """Return whether any metric has a limit."""
-    return any(getattr(limits, metric) is not None for metric in metrics(type(limits)))
+    return any(is_given(limits, metric) for metric in metrics(type(limits)))
 
 
 def or_default(limits: L, **default: float) -> L:
-    """Return ``limits``, with the ``default`` ones where it gives no limit at all."""
-    if has_limit(limits):
-        return limits
-    changed: L = dataclasses.replace(limits, **default)  # type: ignore[type-var]
+    """Return ``limits``, with the ``default`` of each metric that it neither gives nor switches off."""
+    missing = {metric: limit for metric, limit in default.items() if getattr(limits, metric) is None}
+    changed: L = dataclasses.replace(limits, **missing)  # type: ignore[type-var]
     return changed
+
+
+def with_defaults(limits: L, defaults: Mapping[str, Default]) -> tuple[L, Mapping[str, str]]:
+    """Return ``limits`` with the defaults of metrics that it neither gives nor switches off, and their origins."""
+    missing = {metric: default for metric, default in defaults.items() if getattr(limits, metric) is None}
+    changed = or_default(limits, **{metric: default.limit for metric, default in missing.items()})
+    return changed, {metric: default.origin for metric, default in missing.items()}
+
+
+def of_the_plan(facts: Facts, check: str) -> dict[str, Default]:
+    """Return the defaults of a check that follow this plan's faults and not the broker's worst case."""
+    return {
+        metric: Default(limit, facts.limits_formulas.get(name, "derived from the plan"))
+        for name, limit in facts.limits_ns_derived.items()
+        for owner, _, metric in (name.partition("."),)
+        if owner == check
+    }
+
+
+_HINTS: Final[dict[type[Any], Mapping[str, Any]]] = {}
+
+
+def _hints(limits: type[Any]) -> Mapping[str, Any]:
+    """Return a class's annotations; they are strings, and compiling them for each of 500 variants takes seconds."""
+    if limits not in _HINTS:
+        _HINTS[limits] = get_type_hints(limits, include_extras=True)
+    return _HINTS[limits]
 
 
 def unit_of(limits: type[Any], metric: str) -> Unit | None:
     """Return the unit of a metric, None for a plain count."""
-    hint = get_type_hints(limits, include_extras=True)[metric]
+    hint = _hints(limits)[metric]
     for choice in (hint, *(get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ())):
         if get_origin(choice) is Annotated:
             return next((extra for extra in get_args(choice)[1:] if isinstance(extra, Unit)), None)
@@ -208,7 +284,7 @@ def metric_name(limits: type[Any], metric: str) -> str:
 def excused(limits: Any, metric: str, measure: Measure) -> list[str]:
     """Return, in a sentence, that a limit is exceeded only with the time in which the machine stalled; else nothing."""
     limit = getattr(limits, metric)
-    if limit is None or not measure.proven <= limit < measure.possible:
+    if not is_given(limits, metric) or not measure.proven <= limit < measure.possible:
         return []
     possible, proven = format_ns(int(measure.possible)), format_ns(int(measure.proven))
     name = f"{metric_name(type(limits), metric)}: {possible} with the time in which this machine stalled"

@@ -6,9 +6,9 @@ never blame a broker for delivering again what was not acknowledged.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -17,11 +17,14 @@ from harness.checks.analysis.batches import NO_PRODUCER
 from harness.checks.analysis.copies import find_copies
 from harness.checks.analysis.epoch_copies import EPOCH, PLAIN, UNPROVEN, JudgedCopies, judged
 from harness.checks.analysis.redelivery import Redeliveries, find_redeliveries
-from harness.checks.base import CHECKS, OPERATIONS_MAX, Measure, ResultBuilder, capped, or_default, plural
+from harness.checks.base import CHECKS, OPERATIONS_MAX, Default, Measure, ResultBuilder, capped, or_default, plural
+from harness.history.facts import Facts
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.units import Ratio
 from harness.verdict import CheckResult, Finding, Operation
+
+DEFAULTS: Final = {"copies_max": 0, "epoch_copies_max": 0, "illegal_redeliveries_max": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,39 +68,50 @@ class DuplicatesCheck:
         "redelivered-without-acks": "one place delivered again to running consumers although the policy is ack none",
     }
 
+    def defaults(self, facts: Facts, limits: DuplicatesLimits) -> Mapping[str, Default]:
+        """Return the default of each metric."""
+        del facts, limits
+        return {metric: Default(limit) for metric, limit in DEFAULTS.items()}
+
     def judge(self, history: History, limits: DuplicatesLimits) -> CheckResult:
         """Judge the guarantee."""
         index = history.index
-        limits = _with_defaults(limits)
+        limits = or_default(limits, **DEFAULTS)
         copies = judged(history, find_copies(history))
         again = find_redeliveries(history)
-        illegal = int(np.count_nonzero(again.illegal))
+        illegal, unsure = int(np.count_nonzero(again.illegal)), int(np.count_nonzero(again.doubtful))
         distinct = int(np.count_nonzero(index.first_delivery >= 0))
         builder = ResultBuilder(index.deliveries.t.size, "deliveries")
         plain, epoch, unproven = (copies.rows(kind).size for kind in (PLAIN, EPOCH, UNPROVEN))
         # As many as the limit on epoch copies still has room for may be some; all others exceed one limit or the other.
-        doubtful = min(unproven, max(0, (limits.epoch_copies_max or 0) - epoch))
+        room = limits.epoch_copies_max if limits.epoch_copies_max is not None else 0
+        doubtful = int(min(unproven, max(0, room - epoch)))
         counted = Measure(plain + unproven - doubtful, plain + unproven)
         builder.measured = {
             "copies_max": counted,
             "epoch_copies_max": Measure.exact(epoch),
             "ratio_max": Measure(
-                *((count + illegal) / max(distinct, 1) for count in (counted.proven, counted.possible))
+                (counted.proven + illegal) / max(distinct, 1), (counted.possible + illegal + unsure) / max(distinct, 1)
             ),
-            "illegal_redeliveries_max": Measure.exact(illegal),
+            "illegal_redeliveries_max": Measure(illegal, illegal + unsure),
             "redelivered_ratio_max": Measure.exact(again.row.size / max(distinct, 1)),
         }
+        # Copies are seen where they were delivered or stored.
+        builder.reach = dict.fromkeys(("copies_max", "epoch_copies_max"), builder.examined + index.stored.offset.size)
         builder.measures = {
             "copies": plain + unproven,
             "epoch_copies": epoch,
             "redelivered": again.row.size,
             "redelivered_legal": again.row.size - illegal,
+            "redelivered_unexplained": unsure,
             "redelivered_illegal": illegal,
             "distinct_delivered": distinct,
             "duplicate_told": int(np.count_nonzero(index.sends.duplicate)),
         }
         if doubtful:
             builder.reasons.append(_unproven(unproven))
+        if unsure:
+            builder.reasons.append(_unexplained(unsure))
         found = [*_copy_findings(history, copies), *_redelivery_findings(history, again)]
         often = limits.redelivered_ratio_max
         if often is not None and again.row.size / max(distinct, 1) > often:
@@ -106,17 +120,19 @@ class DuplicatesCheck:
         return builder.conclude(self.name, limits)
 
 
-def _with_defaults(limits: DuplicatesLimits) -> DuplicatesLimits:
-    """Return the limits in force. A limit on epoch copies replaces its own default and no other one."""
-    others = or_default(dataclasses.replace(limits, epoch_copies_max=None), copies_max=0, ratio_max=0.0)
-    return dataclasses.replace(others, epoch_copies_max=limits.epoch_copies_max or 0)
-
-
 def _unproven(count: int) -> str:
     """Return why copies are neither proven to be epoch copies nor to be others."""
     return (
         f"{plural(count, 'copy', 'copies')} may have come with a new producer epoch, and the headers of the batches, "
         "which would prove it, were not read"
+    )
+
+
+def _unexplained(count: int) -> str:
+    """Return why redeliveries are neither proven to be legal nor illegal."""
+    return (
+        f"{plural(count, 'message')} came again after an acknowledgement that the broker did not confirm, or the run "
+        "is not over: it may be lost, but no connection broke and nothing was faulted"
     )
 
 

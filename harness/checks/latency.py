@@ -14,8 +14,8 @@ from typing import Final, Literal
 import numpy as np
 
 from harness.checks.analysis import operations
-from harness.checks.analysis.windows import phase, union
-from harness.checks.base import CHECKS, Measure, ResultBuilder, excused, metric_name
+from harness.checks.analysis.windows import drain_end, phase, union
+from harness.checks.base import CHECKS, Measure, ResultBuilder, excused, metric_name, plural
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -49,6 +49,11 @@ class LatencyLimits:
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
+Samples = tuple[Int64, Int64]
+
+_FOR_EVER: Final = np.iinfo(np.int64).max
+"""Latency of what may never arrive, among the others."""
+
 _QUANTILES: Final = {
     "p50_ns_max": 0.5,
     "p90_ns_max": 0.9,
@@ -64,7 +69,8 @@ class LatencyCheck:
     name = "latency"
     guarantee = "Messages reach a consumer for the first time within the limits, counted from just before their send."
     blind_spots = (
-        "Messages that were never delivered have no latency (see loss and stall). A producer that sends late delays "
+        "Of an acknowledged message that never arrived, only the least latency is known. Sends of unknown outcome that "
+        "never arrived have none. A producer that sends late delays "
         "the "
         "start of the measurement, because the schedule is not known here."
     )
@@ -74,22 +80,27 @@ class LatencyCheck:
     def judge(self, history: History, limits: LatencyLimits) -> CheckResult:
         """Judge the guarantee; warm-up must meet the same limits, or the result is inconclusive."""
         rows, latency = _latencies(history, limits.during)
+        never, waited = _never_arrived(history, limits.during)
         builder = ResultBuilder(latency.size, "messages delivered")
         quantiles = percentiles(latency, tuple(_QUANTILES.values()))
-        lasting = _without_stalls(history, rows, latency)
-        proven = quantiles if lasting is latency else percentiles(lasting, tuple(_QUANTILES.values()))
         builder.measures = {
             f"{metric.removesuffix('_max')}": value for metric, value in zip(_QUANTILES, quantiles, strict=True)
-        }
-        if latency.size:
-            builder.measured = {
-                metric: Measure(least, most, late_ticks=True)
-                for metric, least, most in zip(_QUANTILES, proven, quantiles, strict=True)
-            }
-            builder.findings = _findings(history, limits, rows, lasting, builder.measured)
+        } | {"never_arrived": never.size}
+        lasting = _without_stalls(history, rows, latency)
+        if latency.size or never.size:
+            builder.measured = _measured(quantiles, (latency, lasting), _without_stalls(history, never, waited))
+            builder.findings = _findings(history, limits, (rows, lasting), never, builder.measured)
             builder.reasons = [
-                reason for metric, measure in builder.measured.items() for reason in excused(limits, metric, measure)
+                reason
+                for metric, measure in builder.measured.items()
+                if measure.late_ticks
+                for reason in excused(limits, metric, measure)
             ]
+        if never.size:
+            builder.reasons.append(
+                f"{plural(never.size, 'acknowledged message')} had not arrived when the history ended, so each counts "
+                "with the time until then, and may take for ever"
+            )
         if limits.during != "warmup" and history.window("warmup") is not None:
             warm = _without_stalls(history, *_latencies(history, "warmup"))
             for metric, value in zip(_QUANTILES, percentiles(warm, tuple(_QUANTILES.values())), strict=True):
@@ -100,6 +111,26 @@ class LatencyCheck:
                         f"the limit is {format_ns(limit)}"
                     )
         return builder.conclude(self.name, limits)
+
+
+def _measured(quantiles: list[float], arrived: Samples, waited: Int64) -> dict[str, Measure]:
+    """Return each percentile: proven and possible.
+
+    Args:
+        quantiles: Of what arrived.
+        arrived: Its latencies, and the same without the time in which the machine stalled.
+        waited: How long each message that did not arrive waited at least.
+    """
+    latency, lasting = arrived
+    ranks, proven, possible = tuple(_QUANTILES.values()), quantiles, quantiles
+    if waited.size or lasting is not latency:
+        proven = percentiles(np.concatenate([lasting, waited]), ranks)
+    if waited.size:
+        possible = percentiles(np.concatenate([latency, np.full(waited.size, _FOR_EVER, np.int64)]), ranks)
+    return {
+        metric: Measure(least, most if most < _FOR_EVER else math.inf, late_ticks=not waited.size)
+        for metric, least, most in zip(_QUANTILES, proven, possible, strict=True)
+    }
 
 
 def percentiles(samples: Int64, quantiles: tuple[float, ...]) -> list[float]:
@@ -127,10 +158,28 @@ def _latencies(history: History, during: str) -> tuple[Int64, Int64]:
         chosen[:] = False
     elif during != "all":
         chosen &= (index.sends.t >= window[0]) & (index.sends.t < window[1])
-    if chosen.all():
-        return np.arange(chosen.size), first - index.sends.t
-    rows = np.flatnonzero(chosen)
-    return rows, first[rows] - index.sends.t[rows]
+    rows = np.arange(chosen.size) if chosen.all() else np.flatnonzero(chosen)
+    latency = first[rows] - np.maximum(index.sends.t[rows], index.sends.due[rows])
+    return rows, np.maximum(latency, 0) if (index.sends.due >= 0).any() else latency
+
+
+def _never_arrived(history: History, during: str) -> tuple[Int64, Int64]:
+    """Return (rows of sends, how long each waited at least, ns) of acknowledged messages that never arrived.
+
+    Where a consumer's journal is damaged, or files are missing, one may have arrived at any time after its send.
+    """
+    window, index = phase(history, during), history.index
+    sends, end = index.sends, drain_end(history)
+    chosen = (sends.outcome == Outcome.OK) & (index.first_time[sends.value] < 0)
+    chosen &= np.maximum(sends.t, sends.due) < end
+    if window is None:
+        chosen[:] = False
+    elif during != "all":
+        chosen &= (sends.t >= window[0]) & (sends.t < window[1])
+    (rows,) = np.nonzero(chosen)
+    unsure = history.missing or any(view.role == "consumer" and view.name in history.torn for view in history.journals)
+    waited = end - np.maximum(sends.t[rows], sends.due[rows])
+    return rows, np.zeros(rows.size, np.int64) if unsure else waited
 
 
 def _without_stalls(history: History, rows: Int64, latency: Int64) -> Int64:
@@ -145,25 +194,36 @@ def _without_stalls(history: History, rows: Int64, latency: Int64) -> Int64:
     origin = spans[0, 0]
     at = (spans - origin).ravel()
     stood = np.stack([np.concatenate([[0], lengths[:-1]]), lengths], axis=1).ravel()
-    sent = history.index.sends.t[rows]
+    sent = np.maximum(history.index.sends.t[rows], history.index.sends.due[rows])
     before, after = (np.interp(times - origin, at, stood) for times in (sent, sent + latency))
     lasting: Int64 = latency - np.round(after - before).astype(np.int64)
     return lasting
 
 
 def _findings(
-    history: History, limits: LatencyLimits, rows: Int64, latency: Int64, measured: Mapping[str, Measure]
+    history: History,
+    limits: LatencyLimits,
+    arrived: tuple[Int64, Int64],
+    never: Int64,
+    measured: Mapping[str, Measure],
 ) -> list[Finding]:
-    """Return one finding per limit that is exceeded, naming the slowest messages."""
-    index = history.index
+    """Return one finding per limit that is exceeded, naming the slowest messages.
+
+    Args:
+        history: For the operations.
+        limits: Of the scenario.
+        arrived: Rows of sends that arrived, and their latencies.
+        never: Rows of those that did not.
+        measured: What is proven.
+    """
+    index, (rows, latency) = history.index, arrived
     found = []
     for metric, measure in measured.items():
         limit, value = getattr(limits, metric), measure.proven
         if limit is None or value <= limit:
             continue
-        over = int(np.count_nonzero(latency > limit))
-        slowest = np.argsort(latency)[::-1][:3]
-        named = [
+        slowest = np.argsort(latency)[::-1][: 3 if not never.size else 1]
+        named = [operations.sent(history, row) for row in never[:3].tolist()] + [
             operation
             for row in rows[slowest].tolist()
             for operation in (
@@ -171,19 +231,22 @@ def _findings(
                 operations.delivered(history, int(index.first_delivery[index.sends.value[row]])),
             )
         ]
+        total, late = latency.size + never.size, int(np.count_nonzero(latency > limit))
+        words = [f"{late:,} of {total:,} messages took longer"] if late or not never.size else []
+        words += [f"{never.size:,} of {total:,} had not arrived when the history ended"] if never.size else []
+        first = operations.message_name(named[0].key, named[0].seq), operations.when(history, named[0].t_ns)
+        which = "the first one of them" if never.size else f"the slowest {format_ns(int(latency[slowest[0]]))}"
+        start, end = operations.span_of(operation.t_ns for operation in named)
         found.append(
             Finding(
                 type="slow",
                 message=(
                     f"{metric_name(LatencyLimits, metric).removesuffix('_max')} is {format_ns(value)}, the limit "
-                    f"{format_ns(limit)}: {over:,} of {latency.size:,} messages took longer, the slowest "
-                    f"{format_ns(int(latency[slowest[0]]))} ({operations.message_name(named[0].key, named[0].seq)}, "
-                    "sent at "
-                    f"{operations.when(history, named[0].t_ns)})"
+                    f"{format_ns(limit)}: {', '.join(words)}, {which} ({first[0]}, sent at {first[1]})"
                 ),
                 operations=tuple(named),
-                start_ns=named[0].t_ns,
-                end_ns=named[1].t_ns,
+                start_ns=start,
+                end_ns=end,
                 metric=metric_name(LatencyLimits, metric),
                 amount=value,
             )

@@ -13,13 +13,17 @@ from typing import Final
 import numpy as np
 
 from harness.checks.analysis import operations
-from harness.checks.analysis.missing import LogWord, Missing, MissingAt, classify
-from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, or_default, plural
+from harness.checks.analysis.commits_beyond import CommittedBeyond, committed_beyond
+from harness.checks.analysis.log_word import LogWord
+from harness.checks.analysis.missing import Missing, MissingAt, classify
+from harness.checks.analysis.removals import removable
+from harness.checks.base import CHECKS, OPERATIONS_MAX, Default, Measure, ResultBuilder, capped, or_default, plural
 from harness.history.events import WorkerEvent
+from harness.history.facts import Facts
 from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome
-from harness.verdict import CheckResult, Finding
+from harness.verdict import CheckResult, Finding, Operation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +32,13 @@ class LossLimits:
 
     Attributes:
         messages_max: Acknowledged messages that may be missing; 0 unless given.
+        dead_letters_max: Acknowledged messages that were never processed and that the broker has put aside among the
+            dead letters. 0 where the broker does so, unless it is given, whatever else is given.
         examined_min: Acknowledged messages below which nothing is concluded.
     """
 
     messages_max: int | None = field(default=None, metadata={"minimum": 0})
+    dead_letters_max: int | None = field(default=None, metadata={"minimum": 0, "later": True})
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
@@ -41,11 +48,16 @@ _WORDS: Final = {
         "skipped",
         "are still stored in the broker, but its consumers drained the log without getting them",
     ),
+    MissingAt.CONSUMER_GONE: (
+        "consumer-gone",
+        "were never delivered, and the broker says that the durable consumer, which is to deliver them, does not exist",
+    ),
     MissingAt.ABANDONED: ("abandoned", "were delivered and never processed, and will not be delivered again"),
     MissingAt.MISSING: (
         "missing",
         "were never delivered though the log was drained; without a full audit their place is unknown",
     ),
+    MissingAt.DEAD_LETTER: ("dead-lettered", "were never processed, and the broker put them among the dead letters"),
 }
 
 
@@ -56,26 +68,37 @@ class LossCheck:
     guarantee = "Every message whose send the broker acknowledged is processed by a consumer."
     blind_spots = (
         "Sends with outcome unknown or fail never count as lost. Work after a worker's last recorded batch is not "
-        "seen. "
-        "A message that was processed and then vanished from the broker is counted (vanished), not judged."
+        "seen. A message that was processed and then vanished from the broker is judged by the check log."
     )
     limits = LossLimits
     findings: Mapping[str, str] = {
         "lost": "acknowledged, and absent from the broker according to the broker itself or to a complete audit",
         "skipped": "acknowledged and stored, but skipped: never delivered though the drain is proven",
+        "consumer-gone": "acknowledged and never delivered; the broker itself says that the durable consumer does not "
+        "exist any more",
         "abandoned": "delivered, never processed, and never to be delivered again (acknowledged, or the drain is "
         "proven)",
         "missing": "acknowledged and never delivered though the drain is proven; place unknown without an audit",
+        "dead-lettered": "acknowledged and never processed; the broker gave up delivering it and keeps it as a dead "
+        "letter",
     }
+
+    def defaults(self, facts: Facts, limits: LossLimits) -> Mapping[str, Default]:
+        """Return the default of each metric."""
+        del limits
+        return {"messages_max": Default(0)} | ({"dead_letters_max": Default(0)} if facts.dead_letters else {})
 
     def judge(self, history: History, limits: LossLimits) -> CheckResult:
         """Judge the guarantee; without a limit, no loss is allowed."""
         index = history.index
         missing = classify(history)
-        proven = int(np.count_nonzero(missing.place != MissingAt.UNPROVEN))
-        unproven = missing.values.size - proven
+        unproven = int(np.count_nonzero(missing.place == MissingAt.UNPROVEN))
+        dead = int(np.count_nonzero(missing.place == MissingAt.DEAD_LETTER))
+        aside = int(np.count_nonzero(missing.aside))
+        proven = missing.values.size - unproven - dead
         builder = ResultBuilder(int(np.count_nonzero(index.outcome_of == Outcome.OK)), "acknowledged sends")
-        builder.measured["messages_max"] = Measure(proven, missing.values.size)
+        builder.measured["messages_max"] = Measure(proven, proven + unproven)
+        builder.measured["dead_letters_max"] = Measure(dead, dead + aside)
         builder.findings = capped(_findings(history, missing))
         builder.measures = {
             "acknowledged": builder.examined,
@@ -83,9 +106,19 @@ class LossCheck:
             "missing": missing.values.size,
             "unproven": unproven,
             "vanished": _vanished(history),
-        } | {words[0]: int(np.count_nonzero(missing.place == place)) for place, words in _WORDS.items()}
+        } | {_measure(kind): int(np.count_nonzero(missing.place == place)) for place, (kind, _) in _WORDS.items()}
         builder.reasons = _reasons(history, missing, unproven)
-        return builder.conclude(self.name, or_default(limits, messages_max=0))
+        return builder.conclude(self.name, _with_defaults(history, limits, dead))
+
+
+def _measure(kind: str) -> str:
+    return "dead_letters" if kind == "dead-lettered" else kind.replace("-", "_")
+
+
+def _with_defaults(history: History, limits: LossLimits, dead: int) -> LossLimits:
+    """Return the limits in force; dead letters count wherever there may be some."""
+    possible = history.facts.dead_letters or dead > 0
+    return or_default(limits, messages_max=0, **({"dead_letters_max": 0} if possible else {}))
 
 
 def _findings(history: History, missing: Missing) -> list[Finding]:
@@ -100,6 +133,7 @@ def _findings(history: History, missing: Missing) -> list[Finding]:
             sends = history.index.send_of[values]
             start = int(history.index.sends.t[sends].min())
             first = operations.sent(history, int(sends[0]))
+            beyond = committed_beyond(history, partition, values) if place is MissingAt.SKIPPED else None
             counts = np.bincount(position[chosen], minlength=len(_POSITIONS))
             where = ", ".join(f"{count:,} {name}" for name, count in zip(_POSITIONS, counts, strict=True) if count)
             found.append(
@@ -110,16 +144,33 @@ def _findings(history: History, missing: Missing) -> list[Finding]:
                         f"{operations.message_name(first.key, first.seq)}, sent at "
                         f"{operations.when(history, first.t_ns)}"
                         f"{f', offset {first.offset}' if first.offset >= 0 else ''} (place in their keys: {where})"
+                        f"{beyond.sentence if beyond is not None else ''}"
                     ),
-                    operations=operations.sends_of(history, values),
+                    operations=_operations(history, place, values, beyond),
                     start_ns=start,
                     end_ns=max(start, int(history.index.sends.t_done[sends].max())),
                     partition=partition,
-                    metric="messages_max",
+                    metric="dead_letters_max" if place is MissingAt.DEAD_LETTER else "messages_max",
                     amount=values.size,
                 )
             )
     return found
+
+
+def _operations(
+    history: History, place: MissingAt, values: Int64, beyond: CommittedBeyond | None
+) -> tuple[Operation, ...]:
+    """Return the first few sends, with each dead letter its record, and the commit that passed them over."""
+    if place is not MissingAt.DEAD_LETTER:
+        commit = () if beyond is None else (operations.committed(history, beyond.row),)
+        return (*commit, *operations.sends_of(history, values))[:OPERATIONS_MAX]
+    index = history.index
+    rows = [int(np.flatnonzero(index.dead_letters.value == value)[0]) for value in values[: OPERATIONS_MAX // 2]]
+    return tuple(
+        operation
+        for value, row in zip(values, rows, strict=False)
+        for operation in (operations.sent(history, int(index.send_of[value])), operations.dead_letter(history, row))
+    )
 
 
 _POSITIONS: Final = ("whole key", "prefix", "middle", "tail")
@@ -136,15 +187,15 @@ def _positions(history: History, values: Int64) -> Int64:
 
 
 def _vanished(history: History) -> int:
-    """Count acknowledged messages that were processed but are absent from a complete audit that should hold them."""
-    index, authority = history.index, LogWord(history)
-    if not authority.audited.any():
+    """Count acknowledged messages that were processed and that a whole audit lacks; the check ``log`` judges them."""
+    index, word = history.index, LogWord(history)
+    if not word.audited.any():
         return 0
     values = np.flatnonzero((index.outcome_of == Outcome.OK) & index.processed & (index.stored_of < 0))
     rows = index.send_of[values]
-    partition, offset = index.sends.partition[rows], index.sends.offset[rows]
-    trimmed = (offset >= 0) & (offset < authority.first_offset[partition])
-    return int(np.count_nonzero(authority.audited[partition] & ~trimmed))
+    partition = index.sends.partition[rows].astype(np.int64)
+    removed = word.trimmed(history, partition, index.sends.offset[rows]) | removable(history)[values]
+    return int(np.count_nonzero(word.audited[partition] & ~removed))
 
 
 def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
@@ -171,7 +222,15 @@ def _reasons(history: History, missing: Missing, unproven: int) -> list[str]:
         for event in history.of_kind(WorkerEvent)
         if event.state == "died"
     )
-    return [words, *died, *promise]
+    running, torn = int(np.count_nonzero(missing.running)), int(np.count_nonzero(missing.torn))
+    hands = f"the handlers of {plural(running, 'message')} may still have run when the history ends"
+    lost = f"torn journals of consumers may hold {plural(torn, 'delivery', 'deliveries')} or the end of their handlers"
+    aside = int(np.count_nonzero(missing.aside))
+    unread = f"{plural(aside, 'message')} may be among the dead letters, which were not read to their end"
+    removed = int(np.count_nonzero(missing.removed))
+    limits = f"this configuration may have removed {plural(removed, 'message')} before consumers were given them"
+    told = [text for text, so in ((hands, running), (lost, torn), (unread, aside), (limits, removed)) if so]
+    return [*([words] if unproven > removed else []), *told, *died, *promise]
 
 
 CHECKS.register("loss")(LossCheck())

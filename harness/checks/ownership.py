@@ -11,8 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.checks.analysis import ownership_overlap, starts, unowned_work
-from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, has_limit, metric_name, or_default
+from harness.checks.analysis import locks, ownership_overlap, starts, threads, unowned_work
+from harness.checks.base import (
+    CHECKS,
+    Default,
+    Measure,
+    ResultBuilder,
+    capped,
+    is_given,
+    metric_name,
+    of_the_plan,
+    plural,
+    with_defaults,
+)
+from harness.history.facts import Facts
 from harness.history.read import History
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding
@@ -20,7 +32,7 @@ from harness.verdict import CheckResult, Finding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnershipLimits:
-    """Limits of ``ownership``; with none given, all counts are 0 and the durations are derived from the configuration.
+    """Limits of ``ownership``; unless given, counts are 0 and durations are derived from the configuration.
 
     Attributes:
         dual_ns_max: Longest time in which two incarnations worked on one partition although the earlier owner was well.
@@ -29,6 +41,8 @@ class OwnershipLimits:
         zombie_commits_max: Commits confirmed to an incarnation that had lost the partition or was no member.
         regressions_max: Epochs that began below every position possibly in force.
         skips_max: Epochs that began above every position possibly in force, with messages between.
+        double_locks_max: Locks granted to a second consumer while the first one's was in force.
+        threads_max: Threads of one consumer that worked on one partition at once.
         examined_min: Assignments below which nothing is concluded.
     """
 
@@ -38,6 +52,8 @@ class OwnershipLimits:
     zombie_commits_max: int | None = field(default=None, metadata={"minimum": 0})
     regressions_max: int | None = field(default=None, metadata={"minimum": 0})
     skips_max: int | None = field(default=None, metadata={"minimum": 0})
+    double_locks_max: int | None = field(default=None, metadata={"minimum": 0, "later": True})
+    threads_max: int | None = field(default=None, metadata={"minimum": 0, "later": True})
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
 
@@ -59,7 +75,8 @@ class OwnershipCheck:
         "redeliveries. "
         "When a commit began before a partition changed hands and was confirmed after it, their order is unknown: it "
         "is "
-        "counted (straddling), not judged. Positions skipped within an epoch are loss."
+        "counted (straddling), not judged. Positions skipped within an epoch are loss. Threads are "
+        "judged only where the consumer records them."
     )
     limits = OwnershipLimits
     findings: Mapping[str, str] = {
@@ -71,19 +88,51 @@ class OwnershipCheck:
         "group",
         "commit-regression": "an owner began below every committed position that may have been in force",
         "skip": "an owner began above every committed position that may have been in force, past messages",
+        "double-lock": "the broker granted a partition's lock to a second consumer while the first one's was in force",
+        "concurrent-threads": "more threads of one consumer than the limit worked on one partition at once",
     }
+
+    def defaults(self, facts: Facts, limits: OwnershipLimits) -> Mapping[str, Default]:
+        """Return the default of each metric: counts of 0, and times that follow from the configuration."""
+        del limits
+        found = dict.fromkeys((*_COUNTS, "dual_ns_max"), Default(0))
+        if facts.threads_per_partition:
+            why = "threads that may work on one partition at once, as configured"
+            found["threads_max"] = Default(facts.threads_per_partition, why)
+        if facts.group is None:
+            return found
+        if _unfenced(facts):
+            del found["zombie_commits_max"]
+        session, notice, lock = facts.group.session_timeout_ns, facts.group.notice_ns, facts.group.lock_ns
+        why = f"session timeout {format_ns(session)}: a member learns of its expulsion by then"
+        found["dual_ns_max"] = Default(session, why)
+        if notice:
+            found["dual_ns_max"] = Default(notice, f"{format_ns(notice)}: each member knows by then what is its own")
+        if lock:
+            found["dual_ns_max"] = Default(0, "a lock admits one consumer at a time")
+            found["double_locks_max"] = Default(0)
+        if session:
+            parts = {"session timeout": session, "rebalance timeout": facts.group.rebalance_timeout_ns}
+            parts |= {"detection": facts.detection_bound_ns}
+            parts |= {"notice": notice} if notice else {}
+            parts |= {"life of a lock": lock} if lock else {}
+            formula = " + ".join(f"{name} {format_ns(took)}" for name, took in parts.items())
+            found["unowned_ns_max"] = Default(sum(parts.values()), formula)
+        return found | of_the_plan(facts, self.name)
 
     def judge(self, history: History, limits: OwnershipLimits) -> CheckResult:
         """Judge the guarantee over everything recorded, ``unowned`` over timeline and drain."""
         builder = ResultBuilder(len(history.ownership_spans), "assignments")
         if not builder.examined:
             return builder.conclude(self.name, limits)
-        limits, origins = _derived(history, limits)
+        limits, origins = with_defaults(limits, _in_force(history, self.defaults(history.facts, limits)))
         overlaps = ownership_overlap.overlaps(history)
         gaps = ownership_overlap.gaps(history)
         outside = unowned_work.outside(history)
         zombies, straddling = unowned_work.zombies(history)
         begun = starts.judge_starts(history)
+        double = locks.double_locks(history)
+        crowds = threads.crowds(history)
         builder.measured = {
             "dual_ns_max": Measure(
                 max((item.proven_ns for item in overlaps), default=0),
@@ -97,7 +146,19 @@ class OwnershipCheck:
             "outside_max": Measure.exact(outside.size),
             "zombie_commits_max": Measure.exact(len(zombies)),
             "regressions_max": Measure.exact(len(begun.regressions)),
-            "skips_max": Measure.exact(len(begun.skips)),
+            "skips_max": Measure(len(begun.skips), len(begun.skips) + begun.doubtful_skips),
+            "double_locks_max": Measure.exact(len(double)),
+            "threads_max": Measure(
+                max((crowd.proven for crowd in crowds), default=0), max((crowd.possible for crowd in crowds), default=0)
+            ),
+        }
+        builder.reach = {
+            "outside_max": history.index.deliveries.t.size,
+            "zombie_commits_max": history.index.commits.t.size,
+            "regressions_max": begun.examined,
+            "skips_max": begun.examined,
+            "double_locks_max": len(history.lock_spans),
+            "threads_max": history.index.deliveries.t.size,
         }
         found: list[Finding] = []
         if limits.dual_ns_max is not None:
@@ -105,16 +166,31 @@ class OwnershipCheck:
         if limits.unowned_ns_max is not None:
             found += ownership_overlap.gap_findings(history, gaps, limits.unowned_ns_max)
         found += unowned_work.outside_findings(history, outside)
-        found += unowned_work.zombie_findings(history, zombies)
+        if limits.zombie_commits_max is not None or not _unfenced(history.facts):
+            found += unowned_work.zombie_findings(history, zombies)
         found += starts.findings(history, begun)
+        found += locks.double_findings(history, double)
+        if limits.threads_max is not None:
+            found += threads.findings(history, crowds, limits.threads_max)
         builder.findings = capped(found)
         for metric, limit in (("dual_ns_max", limits.dual_ns_max), ("unowned_ns_max", limits.unowned_ns_max)):
             measure = builder.measured[metric]
-            if limit is not None and measure.proven <= limit < measure.possible:
+            if limit is not None and is_given(limits, metric) and measure.proven <= limit < measure.possible:
                 builder.reasons.append(
                     f"{metric_name(OwnershipLimits, metric)}: at most {format_ns(int(measure.possible))}, of which "
                     f"{format_ns(int(measure.proven))} are proven; the limit is {format_ns(limit)}"
                 )
+        if begun.doubtful_skips:
+            builder.reasons.append(
+                f"{plural(begun.doubtful_skips, 'owner')} may have begun past messages, but the log may not have held "
+                "them any more by then"
+            )
+        crowd = builder.measured["threads_max"]
+        if limits.threads_max is not None and crowd.proven <= limits.threads_max < crowd.possible:
+            builder.reasons.append(
+                f"threads_max: {int(crowd.possible)} threads may have worked on one partition at once, as the end of "
+                f"some handlers is not recorded; {int(crowd.proven)} are proven, and the limit is {limits.threads_max}"
+            )
         builder.measures = {
             metric.removesuffix("_max"): measure.proven for metric, measure in builder.measured.items()
         } | {
@@ -128,25 +204,19 @@ class OwnershipCheck:
         return builder.conclude(self.name, limits, origins=origins)
 
 
-def _derived(history: History, limits: OwnershipLimits) -> tuple[OwnershipLimits, Mapping[str, str]]:
-    """Return the limits, or where none is given the defaults with their formulas."""
-    if has_limit(limits):
-        return limits, {}
-    facts = history.facts
-    given: dict[str, float] = dict.fromkeys((*_COUNTS, "dual_ns_max"), 0)
-    origins = dict.fromkeys(given, "default")
-    if facts.group is not None:
-        session, rebalance = facts.group.session_timeout_ns, facts.group.rebalance_timeout_ns
-        detection = facts.detection_bound_ns
-        given["dual_ns_max"] = session
-        origins["dual_ns_max"] = f"session timeout {format_ns(session)}: a member learns of its expulsion by then"
-        if session:
-            given["unowned_ns_max"] = session + rebalance + detection
-            origins["unowned_ns_max"] = (
-                f"session timeout {format_ns(session)} + rebalance timeout {format_ns(rebalance)} + detection "
-                f"{format_ns(detection)}"
-            )
-    return or_default(limits, **given), origins
+def _in_force(history: History, defaults: Mapping[str, Default]) -> Mapping[str, Default]:
+    """Return the defaults of metrics that this history can be measured by."""
+    told = history.index.deliveries.thread.any()
+    found = {metric: default for metric, default in defaults.items() if metric != "threads_max" or told}
+    return {**found, "double_locks_max": Default(0)} if history.lock_spans else found
+
+
+def _unfenced(facts: Facts) -> bool:
+    """Return whether members deal among themselves without locks: then nothing keeps one from committing that has not
+    heard of a change yet.
+    """
+    group = facts.group
+    return group is not None and group.notice_ns > 0 and not group.lock_ns
 
 
 CHECKS.register("ownership")(OwnershipCheck())

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from harness.checks.analysis import operations
-from harness.checks.base import CHECKS, OPERATIONS_MAX, Measure, ResultBuilder, capped, or_default, plural
-from harness.history.index import PHANTOM, Int64
+from harness.checks.analysis.bodies import alien
+from harness.checks.analysis.transactions import aborted_values, knows_of_sends
+from harness.checks.base import CHECKS, OPERATIONS_MAX, Default, Measure, ResultBuilder, capped, or_default, plural
+from harness.history.facts import Facts
+from harness.history.index import Int64
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.verdict import CheckResult, Finding, Operation
+
+DEFAULTS: Final = {"messages_max": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,38 +43,72 @@ class PhantomsCheck:
     name = "phantoms"
     guarantee = "Every message delivered or stored was sent, and its send did not fail for certain."
     blind_spots = (
-        "A message is identified by key and sequence number, so a changed body is not seen. When a producer's journal "
-        "is "
-        "torn, messages without a send are not proven to be phantoms."
+        "A message is identified by key and sequence number; one whose body was altered is the log's matter. When a "
+        "producer's journal is torn, messages without a send are not proven to be phantoms. Messages of aborted "
+        "transactions are judged by the check transactions."
     )
     limits = PhantomsLimits
     findings: Mapping[str, str] = {
-        "phantom": "delivered or stored, but no producer sent it",
+        "phantom": "delivered or stored, but no producer sent it, or only after it had come",
         "resurrected": "delivered or stored, though the broker said that its send definitely failed",
     }
+
+    def defaults(self, facts: Facts, limits: PhantomsLimits) -> Mapping[str, Default]:
+        """Return the default of each metric."""
+        del facts, limits
+        return {metric: Default(limit) for metric, limit in DEFAULTS.items()}
 
     def judge(self, history: History, limits: PhantomsLimits) -> CheckResult:
         """Judge the guarantee; without a limit, none is allowed."""
         index = history.index
         deliveries, stored = index.deliveries, index.stored
         builder = ResultBuilder(deliveries.t.size + stored.offset.size, "messages delivered or stored")
-        rows = np.flatnonzero(deliveries.value == PHANTOM), np.flatnonzero(stored.value == PHANTOM)
+        before = _before_their_sends(history)
+        rows = np.union1d(np.flatnonzero(alien(deliveries)), before), np.flatnonzero(alien(stored))
         phantoms = _distinct(history, *rows)
-        failed = np.flatnonzero(index.outcome_of == Outcome.FAIL)
+        # What a transaction took back and was read all the same is an aborted read: the check transactions judges it.
+        failed = np.flatnonzero((index.outcome_of == Outcome.FAIL) & ~aborted_values(history))
         failed = failed[(index.first_delivery[failed] >= 0) | (index.stored_of[failed] >= 0)]
-        found = [_phantom(history, *rows, phantoms)] if phantoms else []
+        # Who reads uncommitted messages is given those of aborted transactions: they failed, and came all the same.
+        # Where journals name what was sent in transactions, none is left here.
+        aborted = 0 if knows_of_sends(history) or not history.facts.reads_uncommitted else failed.size
+        failed = failed[: failed.size - aborted]
+        found = [_phantom(history, *rows, phantoms, before.size)] if phantoms else []
         if failed.size:
             found.append(_resurrected(history, failed))
         torn = sorted(view.name for view in history.journals if view.role == "producer" and view.name in history.torn)
-        proven = failed.size + (0 if torn else phantoms)
+        # A torn journal may lack a send, and none that it holds was earlier.
+        proven = failed.size + (before.size if torn else phantoms)
         builder.measured["messages_max"] = Measure(proven, failed.size + phantoms)
-        builder.measures = {"phantoms": phantoms, "resurrected": failed.size}
+        builder.measures = {
+            "phantoms": phantoms,
+            "before_send": before.size,
+            "resurrected": failed.size,
+            "aborted": aborted,
+        }
         builder.findings = capped(found)
-        if torn and phantoms:
+        if aborted:
+            builder.reasons.append(
+                f"{plural(aborted, 'message')} of failed sends appeared: consumers read uncommitted messages in this "
+                "configuration"
+            )
+        if torn and phantoms > before.size:
             builder.reasons.append(
                 f"the journal of {', '.join(torn)} is torn, so a message without a send may have been sent there"
             )
-        return builder.conclude(self.name, or_default(limits, messages_max=0))
+        return builder.conclude(self.name, or_default(limits, **DEFAULTS))
+
+
+def _before_their_sends(history: History) -> Int64:
+    """Return the first deliveries of messages that came before their producer sent them.
+
+    All journals of a run are of one clock, and a producer records a message before it sends it.
+    """
+    index = history.index
+    values = np.flatnonzero((index.send_of >= 0) & (index.first_delivery >= 0))
+    values = values[index.first_time[values] < index.sends.t[index.send_of[values]]]
+    rows = index.first_delivery[values]
+    return rows[~index.deliveries.corrupted[rows]]
 
 
 def _distinct(history: History, delivered: Int64, stored: Int64) -> int:
@@ -81,20 +121,20 @@ def _distinct(history: History, delivered: Int64, stored: Int64) -> int:
     return int(np.count_nonzero((key[1:] != key[:-1]) | (seq[1:] != seq[:-1]))) + bool(key.size)
 
 
-def _phantom(history: History, delivered: Int64, stored: Int64, count: int) -> Finding:
-    """Return the finding for messages that no producer sent."""
+def _phantom(history: History, delivered: Int64, stored: Int64, count: int, before: int) -> Finding:
+    """Return the finding for messages that no producer had sent, ``before`` of which one sent later."""
     named: tuple[Operation, ...] = (
         *(operations.delivered(history, int(row)) for row in delivered[:OPERATIONS_MAX]),
         *(operations.stored(history, int(row)) for row in stored[:OPERATIONS_MAX]),
     )[:OPERATIONS_MAX]
-    first = named[0]
+    first, later = named[0], f" ({before:,} of them were sent only after they had come)" if before else ""
     start, end = operations.span_of(history.index.deliveries.t[delivered].tolist())
     return Finding(
         type="phantom",
         message=(
             f"{plural(count, 'message')} appeared that no producer sent: first "
             f"{operations.message_name(first.key, first.seq)}, "
-            f"{first.kind} in partition {first.partition} at offset {first.offset}"
+            f"{first.kind} in partition {first.partition} at offset {first.offset}{later}"
         ),
         operations=named,
         start_ns=start or first.t_ns,

@@ -11,16 +11,30 @@ from typing import Final
 
 import numpy as np
 
-from harness.checks.analysis import group, operations
+from harness.checks.analysis import allocation, group, operations
 from harness.checks.analysis.blame import Blaming
-from harness.checks.analysis.windows import Intervals, length, subtract, union
-from harness.checks.base import CHECKS, Measure, ResultBuilder, capped, excused, has_limit, or_default, plural
+from harness.checks.analysis.windows import Intervals, length, reach_ns, subtract, union
+from harness.checks.base import (
+    CHECKS,
+    Default,
+    Measure,
+    ResultBuilder,
+    capped,
+    excused,
+    is_given,
+    of_the_plan,
+    plural,
+    with_defaults,
+)
+from harness.history.facts import Facts
 from harness.history.read import History
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding
 
 _WINDOW_NS: Final = 30_000_000_000
 _BURST_MIN: Final = 4
+_LOOK_NS: Final = 100_000_000
+"""The observer asks no more often, so no more rebalances than that can be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +46,8 @@ class RebalancesLimits:
         burst_max: Rebalances that begin within any ``window``.
         length_ns_max: Longest rebalance.
         unfinished_max: Rebalances not over when the drain ends.
+        skew_max: Most partitions of a member less the fewest of one, after a rebalance.
+        moves_max: Partitions that change hands in one rebalance.
         window_ns: Of ``burst_max``.
         examined_min: Answers about the group below which nothing is concluded.
     """
@@ -40,6 +56,8 @@ class RebalancesLimits:
     burst_max: int | None = field(default=None, metadata={"minimum": 0})
     length_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
     unfinished_max: int | None = field(default=None, metadata={"minimum": 0})
+    skew_max: int | None = field(default=None, metadata={"minimum": 0, "later": True})
+    moves_max: int | None = field(default=None, metadata={"minimum": 0, "later": True})
     window_ns: Duration = field(default=_WINDOW_NS, metadata={"minimum": 1})
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
@@ -55,7 +73,7 @@ class RebalancesCheck:
     blind_spots = (
         "The observer asks every 100 to 250 ms. A rebalance between two of its questions is seen only where an "
         "eager member's events show it, and two that follow each other closely are one. So counts are lower "
-        "bounds. The check does not see why a member left."
+        "bounds. The check does not see why a member left. Skew and moves need the assignments of consumers."
     )
     limits = RebalancesLimits
     findings: Mapping[str, str] = {
@@ -63,7 +81,34 @@ class RebalancesCheck:
         "storm": "more rebalances began within the window than the limit",
         "long-rebalance": "the group was not stable for longer than the limit",
         "never-completed": "a rebalance was not over when the drain ended",
+        "skewed": "one member owned more partitions than another one by more than the limit, after a rebalance",
+        "many-moves": "more partitions changed hands in one rebalance than the limit",
     }
+
+    def defaults(self, facts: Facts, limits: RebalancesLimits) -> Mapping[str, Default]:
+        """Return the limits that the configuration and the plan give, with their formulas."""
+        if facts.group is None:
+            return {}
+        each = facts.group.rounds_per_change
+        count = each * (facts.membership_changes + facts.topic_partitions_added)
+        why = ": a cooperative group takes partitions in one rebalance and gives them in the next" if each > 1 else ""
+        formula = (
+            f"({plural(facts.membership_changes, 'membership change')} + "
+            f"{plural(facts.topic_partitions_added, 'partition')} added) x {each}{why}"
+        )
+        allowed = limits.count_max if limits.count_max is not None and is_given(limits, "count_max") else count
+        found = {
+            "count_max": Default(count, formula),
+            "burst_max": Default(
+                max(_BURST_MIN, allowed), f"max({_BURST_MIN}, count_max) within {format_ns(limits.window_ns)}"
+            ),
+            "unfinished_max": Default(0),
+        }
+        session, rebalance = facts.group.session_timeout_ns, facts.group.rebalance_timeout_ns
+        if session or rebalance:
+            formula = f"session timeout {format_ns(session)} + rebalance timeout {format_ns(rebalance)}"
+            found["length_ns_max"] = Default(session + rebalance, formula)
+        return found | of_the_plan(facts, self.name)
 
     def judge(self, history: History, limits: RebalancesLimits) -> CheckResult:
         """Judge the guarantee over timeline and drain."""
@@ -73,7 +118,7 @@ class RebalancesCheck:
             builder.blocking.append(unnamed)
         if not builder.examined:
             return builder.conclude(self.name, limits)
-        limits, origins = _derived(history, limits)
+        limits, origins = with_defaults(limits, self.defaults(history.facts, limits))
         window = history.window("faults")
         start, end = window[0] if window is not None else history.span.start_ns, group.settled_end(history)
         spans = [(low, min(high, end)) for low, high in group.rebalances(history) if low < end and high > start]
@@ -82,6 +127,7 @@ class RebalancesCheck:
         unfinished = [span for span in spans if span[1] >= end]
         doubt = _doubt(history, answers, end)
         densest = _densest(begun, limits.window_ns)
+        dealt = allocation.deals(history, start, end)
         builder.measured = {
             "count_max": Measure.exact(len(begun)),
             "burst_max": Measure.exact(len(densest)),
@@ -92,10 +138,19 @@ class RebalancesCheck:
             ),
             "unfinished_max": Measure(0, max(len(unfinished), 1)) if doubt else Measure.exact(len(unfinished)),
         }
+        partitions = history.facts.partitions + history.facts.topic_partitions_added
+        begin_most = max(1, reach_ns(history) // _LOOK_NS)
+        builder.reach = {"count_max": begin_most, "burst_max": begin_most, "unfinished_max": begin_most}
+        builder.reach |= {"skew_max": partitions, "moves_max": partitions}
+        if history.ownership_spans:
+            builder.measured["skew_max"] = Measure.exact(max((deal.skew for deal in dealt), default=0))
+            builder.measured["moves_max"] = Measure.exact(max((len(deal.moved) for deal in dealt), default=0))
         builder.measures = {
             metric.removesuffix("_max"): measure.proven for metric, measure in builder.measured.items()
-        } | {"unstable_ns": length(spans)}
-        builder.findings = capped(_findings(history, limits, begun, densest, spans, [] if doubt else unfinished))
+        } | {"unstable_ns": length(spans), "moves_total": sum(len(deal.moved) for deal in dealt)}
+        found = _findings(history, limits, begun, densest, spans, [] if doubt else unfinished)
+        found += allocation.findings(history, dealt, limits.skew_max, limits.moves_max)
+        builder.findings = capped(found)
         if doubt:
             builder.reasons.append(doubt)
         builder.reasons += excused(limits, "length_ns_max", builder.measured["length_ns_max"])
@@ -109,31 +164,6 @@ def _doubt(history: History, answers: tuple[group.GroupReport, ...], end_ns: int
     if any(answer.start_ns < end_ns <= answer.end_ns and not answer.known for answer in answers):
         return "the group's coordinator did not answer when the drain ended"
     return ""
-
-
-def _derived(history: History, limits: RebalancesLimits) -> tuple[RebalancesLimits, Mapping[str, str]]:
-    """Return the limits, or where none is given those that the configuration gives, with their formulas."""
-    facts = history.facts
-    if has_limit(limits) or facts.group is None:
-        return limits, {}
-    each = facts.group.rounds_per_change
-    count = each * (facts.membership_changes + facts.topic_partitions_added)
-    why = ": a cooperative group takes partitions in one rebalance and gives them in the next" if each > 1 else ""
-    burst = max(_BURST_MIN, count)
-    given: dict[str, float] = {"count_max": count, "burst_max": burst, "unfinished_max": 0}
-    origins = {
-        "count_max": (
-            f"({plural(facts.membership_changes, 'membership change')} + "
-            f"{plural(facts.topic_partitions_added, 'partition')} added) x {each}{why}"
-        ),
-        "burst_max": f"max({_BURST_MIN}, count_max) within {format_ns(limits.window_ns)}",
-        "unfinished_max": "default",
-    }
-    session, rebalance = facts.group.session_timeout_ns, facts.group.rebalance_timeout_ns
-    if session or rebalance:
-        given["length_ns_max"] = session + rebalance
-        origins["length_ns_max"] = f"session timeout {format_ns(session)} + rebalance timeout {format_ns(rebalance)}"
-    return or_default(limits, **given), origins
 
 
 def _densest(begun: Intervals, window_ns: int) -> Intervals:

@@ -45,7 +45,7 @@ class RecoveryCheck:
 
     def judge(self, history: History, limits: RecoveryLimits) -> CheckResult:
         """Judge the guarantee; without a healed fault there is nothing to recover from."""
-        windows = history.fault_windows()
+        windows = history.fault_windows
         healed = [window.end_ns for window in windows if window.end_ns is not None]
         builder = ResultBuilder(0, "messages acknowledged before the last fault was healed")
         builder.blocking = [f"fault {window.id} was never healed" for window in windows if window.end_ns is None]
@@ -54,7 +54,7 @@ class RecoveryCheck:
         zero = max(healed)
         index = history.index
         owed = np.zeros(index.values, np.bool_)
-        acknowledged = (index.sends.outcome == Outcome.OK) & (index.sends.t_done <= zero)
+        acknowledged = (index.sends.outcome == Outcome.OK) & (index.sends.t_done <= zero) & (index.sends.due <= zero)
         owed[index.sends.value[acknowledged]] = True
         missing = classify(history)
         owed[missing.values[missing.place != MissingAt.UNPROVEN]] = False

@@ -1,7 +1,7 @@
-"""Stall: while messages wait in a partition, some are delivered, with no pause beyond the limits.
+"""Stall: while messages wait in a partition, new ones are delivered, with no pause beyond the limits.
 
 Owns the limits by cause and what a stall of the machine excuses; finding pauses and explaining them is ``pauses``' and
-``causes``'. Must never blame a broker for a machine that stalled.
+``causes``', cutting them ``explained``'s. Must never blame a broker for a machine that stalled.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ import numpy as np
 from harness.checks.analysis import operations
 from harness.checks.analysis.blame import Blame, Blaming
 from harness.checks.analysis.causes import CAUSES, Causes
+from harness.checks.analysis.explained import Cut, Explained, explain, longest
 from harness.checks.analysis.pauses import Pauses, find_pauses, waiting_count
-from harness.checks.analysis.windows import Intervals, length, subtract
+from harness.checks.analysis.windows import length
 from harness.checks.base import (
     CHECKS,
+    FINDINGS_MAX,
+    Default,
     Measure,
     ResultBuilder,
     capped,
     excused,
-    has_limit,
+    is_given,
     metric_name,
     metrics,
-    or_default,
     plural,
+    with_defaults,
 )
+from harness.history.facts import Facts
+from harness.history.index import Mask
 from harness.history.read import History
 from harness.units import Duration, format_ns
 from harness.verdict import CheckResult, Finding
@@ -36,56 +41,47 @@ from harness.verdict import CheckResult, Finding
 FLOOR_NS: Final = 100_000_000
 """Pauses below this are not cut into causes, unless a limit lies below it."""
 
-_SLICED_MAX: Final = 20_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StallLimits:
-    """Limits of ``stall``, each on the longest; with none given, ``pause_ns_max`` is derived from the configuration.
+    """Limits of ``stall``, each on the longest; ``pause_ns_max`` is derived from the configuration unless given.
 
     Attributes:
         pause_ns_max: A partition with waiting messages without a delivery, whatever the cause.
         fault_ns_max: The part while its leader was unreachable, and until that could be noticed.
-        owner_ns_max: The part while its owner was dead, paused, blocked or targeted by a fault.
+        lock_ns_max: The part while a consumer that was dead or had departed still held its lock.
+        owner_ns_max: The part while its owner was dead, paused or blocked.
+        pending_ns_max: The part while consumers held as many deliveries as may be unacknowledged.
+        transaction_ns_max: The part while a transaction was open that had begun before.
+        coordinator_ns_max: The part while the group's coordinator did not answer members that needed it.
         collateral_ns_max: The part of a rebalance while its last and next owner were healthy.
         rebalance_ns_max: The rest of rebalances.
+        unowned_ns_max: The part while it had no owner, and no rebalance was seen.
         unexplained_ns_max: The rest.
         examined_min: Deliveries below which nothing is concluded.
     """
 
     pause_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
     fault_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    lock_ns_max: Duration | None = field(default=None, metadata={"minimum": 0, "later": True})
     owner_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    pending_ns_max: Duration | None = field(default=None, metadata={"minimum": 0, "later": True})
+    transaction_ns_max: Duration | None = field(default=None, metadata={"minimum": 0, "later": True})
+    coordinator_ns_max: Duration | None = field(default=None, metadata={"minimum": 0, "later": True})
     collateral_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
     rebalance_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
+    unowned_ns_max: Duration | None = field(default=None, metadata={"minimum": 0, "later": True})
     unexplained_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Explained:
-    """One pause with its causes.
-
-    Attributes:
-        row: Position among the pauses.
-        before, after: Workers that got the deliveries around it; empty when there was none.
-        slices: By cause.
-        proven, possible: By cause and for ``pause``: ns without and with the time in which the machine stalled.
-    """
-
-    row: int
-    before: str
-    after: str
-    slices: Mapping[str, Intervals]
-    proven: Mapping[str, int]
-    possible: Mapping[str, int]
 
 
 class StallCheck:
     """See ``guarantee``."""
 
     name = "stall"
-    guarantee = "While acknowledged messages of a partition wait, deliveries do not pause for longer than the limits."
+    guarantee = (
+        "While acknowledged messages of a partition wait, new ones are delivered without a pause beyond the limits."
+    )
     blind_spots = (
         "Sends of unknown outcome do not count as waiting. A broker that refuses publishes makes nothing wait, which "
         "shows "
@@ -98,145 +94,136 @@ class StallCheck:
     findings: Mapping[str, str] = {
         "pause": "no delivery for longer than the limit while messages waited",
         "fault-pause": "the leader was unreachable for longer than the limit",
-        "owner-pause": "the owner was dead, paused, blocked or targeted for longer than the limit",
+        "lock-pause": "a consumer that was dead or had departed held the partition's lock for longer than the limit",
+        "owner-pause": "the owner was dead, paused or blocked for longer than the limit",
+        "pending-pause": "consumers held as many deliveries as may be unacknowledged for longer than the limit",
+        "transaction-pause": "a transaction that consumers do not see behind was open for longer than the limit",
+        "coordinator-pause": "the group's coordinator did not answer members that needed it for longer than the limit",
         "collateral-pause": "the group was not stable for longer than the limit although last and next owner were "
         "healthy",
         "rebalance-pause": "the group was not stable for longer than the limit",
+        "unowned-pause": "no consumer owned the partition, and no rebalance was seen, for longer than the limit",
         "unexplained-pause": "no delivery for longer than the limit, and nothing observed explains it",
     }
 
+    def defaults(self, facts: Facts, limits: StallLimits) -> Mapping[str, Default]:
+        """Return the limits that the configuration gives, with their formulas."""
+        del limits
+        found = {"pause": (facts.pause_ns_derived, facts.pause_formula)} if facts.pause_ns_derived > 0 else {}
+        found |= {
+            cause: (limit, facts.causes_formulas.get(cause, ""))
+            for cause, limit in facts.causes_ns_derived.items()
+            if cause in CAUSES
+        }
+        if "collateral" in found:
+            # What a rebalance may cost members that are well holds where none was seen, too.
+            found.setdefault("unowned", found["collateral"])
+        return {
+            f"{cause}_ns_max": Default(limit, formula or "derived from the configuration")
+            for cause, (limit, formula) in found.items()
+        }
+
     def judge(self, history: History, limits: StallLimits) -> CheckResult:
         """Judge the guarantee over timeline and drain; warm-up must meet the limits too, or it is inconclusive."""
-        limits, origins = _derived(history, limits)
-        given = [limit for metric in metrics(StallLimits) if (limit := getattr(limits, metric)) is not None]
+        limits, origins = with_defaults(limits, self.defaults(history.facts, limits))
+        given = [getattr(limits, metric) for metric in metrics(StallLimits) if is_given(limits, metric)]
         pauses = find_pauses(history, min([FLOOR_NS, *given]))
-        builder = ResultBuilder(pauses.examined, "deliveries")
+        builder = ResultBuilder(pauses.examined, "deliveries", reach=_unreachable(history.facts))
         causes = Causes(history)
-        explained = _explain(history, causes, pauses, builder)
+        cut = explain(history, causes, pauses, min(given, default=FLOOR_NS))
         window = history.window("faults")
-        warm = [item for item in explained if window is not None and pauses.end_ns[item.row] <= window[0]]
-        judged = [item for item in explained if window is None or pauses.end_ns[item.row] > window[0]]
+        judged = pauses.end_ns > (window[0] if window is not None else -1)
         for metric in metrics(StallLimits):
             cause = metric.removesuffix("_ns_max")
-            proven = max((item.proven[cause] for item in judged), default=0)
-            possible = max((item.possible[cause] for item in judged), default=0)
+            proven, possible, left = longest(cut, cause, judged)
             builder.measured[metric] = Measure(proven, possible, late_ticks=True)
-            limit = getattr(limits, metric)
-            if limit is None:
+            if not is_given(limits, metric):
                 continue
-            builder.findings += _findings(history, causes, pauses, judged, metric, limit)
-            builder.reasons += excused(limits, metric, builder.measured[metric])
-            baseline = max((item.proven[cause] for item in warm), default=0)
+            limit = getattr(limits, metric)
+            if proven <= limit < left:
+                builder.measured[metric] = Measure(proven, max(possible, left))
+                verb = "was" if cut.left.size == 1 else "were"
+                builder.reasons.append(
+                    f"{metric_name(StallLimits, metric)}: {plural(cut.left.size, 'pause')} of up to {format_ns(left)} "
+                    f"{verb} not cut into causes; the {len(cut.items):,} longest were"
+                )
+            builder.findings += _findings(history, causes, pauses, cut, judged, metric, limit)
+            builder.reasons += excused(limits, metric, Measure(proven, possible))
+            baseline, _, _ = longest(cut, cause, ~judged)
             if baseline > limit:
                 builder.blocking.append(
                     f"baseline not met: in warm-up {metric_name(StallLimits, metric)} was {format_ns(baseline)}, the "
-                    "limit "
-                    f"is {format_ns(limit)}"
+                    f"limit is {format_ns(limit)}"
                 )
         builder.findings = capped(builder.findings)
         builder.measures = {
             metric.removesuffix("_max"): measure.proven for metric, measure in builder.measured.items()
         } | {
-            "pauses": len(judged),
+            "pauses": int(np.count_nonzero(judged)),
             "longest_ns": pauses.longest_ns,
             "machine_stall_ns": length(causes.machine),
         }
         return builder.conclude(self.name, limits, origins=origins)
 
 
-def _derived(history: History, limits: StallLimits) -> tuple[StallLimits, Mapping[str, str]]:
-    """Return the limits with those that the configuration gives where the scenario gives none, and their formulas."""
-    facts = history.facts
-    if has_limit(limits):
-        return limits, {}
-    given = {"pause": (facts.pause_ns_derived, facts.pause_formula)} if facts.pause_ns_derived > 0 else {}
-    given |= {
-        cause: (limit, facts.causes_formulas.get(cause, ""))
-        for cause, limit in facts.causes_ns_derived.items()
-        if cause in CAUSES
-    }
-    origins = {f"{cause}_ns_max": formula or "derived from the configuration" for cause, (_, formula) in given.items()}
-    return or_default(limits, **{f"{cause}_ns_max": limit for cause, (limit, _) in given.items()}), origins
-
-
-def _explain(history: History, causes: Causes, pauses: Pauses, builder: ResultBuilder) -> list[_Explained]:
-    """Cut the pauses into causes, the longest first."""
-    order = np.argsort(pauses.start_ns - pauses.end_ns, kind="stable")
-    if order.size > _SLICED_MAX:
-        builder.reasons.append(f"only the {_SLICED_MAX:,} longest of {order.size:,} pauses were cut into causes")
-        order = order[:_SLICED_MAX]
-    workers = [*(view.worker for view in history.journals), ""]
-    journal = np.append(history.index.deliveries.journal, len(workers) - 1)
-    found = []
-    for row in order.tolist():
-        before, after = workers[int(journal[pauses.before[row]])], workers[int(journal[pauses.after[row]])]
-        start, end = int(pauses.start_ns[row]), int(pauses.end_ns[row])
-        slices: dict[str, Intervals] = dict(causes.slices(int(pauses.partition[row]), start, end, before, after))
-        slices["pause"] = [(start, end)]
-        found.append(
-            _Explained(
-                row=row,
-                before=before,
-                after=after,
-                slices=slices,
-                proven={cause: length(subtract(spans, causes.machine)) for cause, spans in slices.items()},
-                possible={cause: length(spans) for cause, spans in slices.items()},
-            )
-        )
-    return found
+def _unreachable(facts: Facts) -> dict[str, float]:
+    """Return the causes that this configuration never yields, with how long each can take: not at all."""
+    return {f"{cause}_ns_max": 0 for cause in CAUSES if not facts.yields(cause)}
 
 
 def _findings(
-    history: History, causes: Causes, pauses: Pauses, explained: list[_Explained], metric: str, limit: int
+    history: History, causes: Causes, pauses: Pauses, cut: Cut, judged: Mask, metric: str, limit: int
 ) -> list[Finding]:
     """Return the longest pause beyond the limit of each partition."""
     cause = metric.removesuffix("_ns_max")
-    worst: dict[int, _Explained] = {}
-    for item in explained:
+    worst: dict[int, Explained] = {}
+    for item in cut.items:
         partition = int(pauses.partition[item.row])
         known = worst.get(partition)
-        if item.proven[cause] > limit and (known is None or item.proven[cause] > known.proven[cause]):
+        longer = item.proven[cause] > (limit if known is None else known.proven[cause])
+        if longer and judged[item.row]:
             worst[partition] = item
-    found = []
+    ordered = sorted(worst.items(), key=lambda found: -found[1].proven[cause])
     blaming = Blaming(history) if worst else None
-    for partition, item in worst.items():
-        start, end = int(pauses.start_ns[item.row]), int(pauses.end_ns[item.row])
+    return [
+        # Only so many are shown, and to tell of one takes a look at every send.
+        _finding(history, causes, pauses, blaming if place < FINDINGS_MAX else None, item, metric)
+        for place, (_, item) in enumerate(ordered)
+    ]
+
+
+def _finding(
+    history: History, causes: Causes, pauses: Pauses, blaming: Blaming | None, item: Explained, metric: str
+) -> Finding:
+    cause = metric.removesuffix("_ns_max")
+    start, end, partition = (int(column[item.row]) for column in (pauses.start_ns, pauses.end_ns, pauses.partition))
+    said, blame = "", Blame()
+    if blaming is not None:
         slices = ", ".join(f"{name} {format_ns(item.proven[name])}" for name in CAUSES if item.proven[name])
         waited = waiting_count(history, partition, start, end)
-        around = [int(row) for row in (pauses.before[item.row], pauses.after[item.row]) if row >= 0]
-        blame = _blame(causes, blaming, partition, item, cause) if blaming is not None else Blame()
-        found.append(
-            Finding(
-                type="pause" if cause == "pause" else f"{cause}-pause",
-                message=(
-                    f"partition {partition} had {plural(waited, 'message')} waiting and none was delivered for "
-                    f"{format_ns(end - start)} from {operations.when(history, start)} ({slices}){blame.words}"
-                ),
-                operations=tuple(operations.delivered(history, row) for row in around),
-                start_ns=start,
-                end_ns=end,
-                partition=partition,
-                metric=metric_name(StallLimits, metric),
-                amount=item.proven[cause],
-                at_fault=blame.at_fault,
-                paid=blame.paid,
-            )
+        blame = blaming.of_pause(causes, partition, item.slices, _leading(item, cause), item.before, item.after)
+        said = (
+            f"partition {partition} had {plural(waited, 'message')} waiting and no new one was delivered for "
+            f"{format_ns(end - start)} from {operations.when(history, start)} ({slices}){blame.words}"
         )
-    return found
+    around = [int(row) for row in (pauses.before[item.row], pauses.after[item.row]) if row >= 0]
+    return Finding(
+        type="pause" if cause == "pause" else f"{cause}-pause",
+        message=said,
+        operations=tuple(operations.delivered(history, row) for row in around),
+        start_ns=start,
+        end_ns=end,
+        partition=partition,
+        metric=metric_name(StallLimits, metric),
+        amount=item.proven[cause],
+        at_fault=blame.at_fault,
+        paid=blame.paid,
+    )
 
 
-def _blame(causes: Causes, blaming: Blaming, partition: int, item: _Explained, cause: str) -> Blame:
-    """Return who is to blame for one cause of a pause; for a pause as a whole, for the cause that took longest."""
-    if cause == "pause":
-        cause = max(CAUSES, key=lambda name: item.proven[name])
-    spans = item.slices[cause]
-    if cause not in {"owner", "collateral", "rebalance"} or not spans:
-        return Blame()
-    owners = causes.held(partition, spans[0][0], spans[-1][1], item.before, item.after)
-    owner = owners[0].worker if owners else item.before
-    if cause == "owner":
-        return Blame(at_fault=(owner,) if owner else ())
-    return blaming.of(spans, owner)
+def _leading(item: Explained, cause: str) -> str:
+    """Return the cause that a pause is put down to: as a whole, to the one that took longest."""
+    return max(CAUSES, key=lambda name: item.proven[name]) if cause == "pause" else cause
 
 
 CHECKS.register("stall")(StallCheck())

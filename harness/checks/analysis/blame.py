@@ -6,9 +6,12 @@ join, leave, death or expulsion began the rebalance. Must never blame a member f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.checks.analysis import group
+from harness.checks.analysis.causes import Causes
+from harness.checks.analysis.handlers import held_by_handlers
 from harness.checks.analysis.impaired import impairments
 from harness.checks.analysis.windows import Intervals, intersect, length, union
 from harness.history.events import AssignEvent, BlockedEvent
@@ -42,7 +45,37 @@ class Blaming:
         consumers = sorted({view.worker for view in history.journals if view.role == "consumer"})
         named = {event.worker for event in history.of_kind(AssignEvent, BlockedEvent)}
         self._impaired = {worker: _holding(history, worker) for worker in sorted({*consumers, *named})}
-        self._rebalances = group.unstable(history)
+        self._rebalances = union([*group.unstable(history), *group.rebalances(history)])
+
+    def of_pause(
+        self, causes: Causes, partition: int, slices: Mapping[str, Intervals], cause: str, before: str, after: str
+    ) -> Blame:
+        """Return who is to blame for one cause of a pause.
+
+        Args:
+            causes: Of the history.
+            partition: Which stalled.
+            slices: Of the pause, by cause.
+            cause: One of them.
+            before: Worker that got the delivery before it; empty when there was none.
+            after: Worker that got the delivery after it; empty when there was none.
+        """
+        spans = slices[cause]
+        if not spans:
+            return Blame()
+        if cause == "lock":
+            return of_locks(causes, partition, spans, after)
+        if cause in {"pending", "transaction"}:
+            return _of_held(causes, partition, spans, cause, after)
+        if cause == "coordinator":
+            return _of_coordinator(causes, spans)
+        owners = causes.held(partition, spans[0][0], spans[-1][1], before, after)
+        owner = owners[0].worker if owners else before
+        if cause == "owner":
+            return Blame(at_fault=(owner,) if owner else ())
+        if cause == "unowned":
+            return _of_no_owner(causes, spans, owner, owners[-1].following or after if owners else after)
+        return self.of(spans, owner) if cause in {"collateral", "rebalance"} else Blame()
 
     def of(self, spans: Intervals, owner: str) -> Blame:
         """Return the cause of slices in which the group was not stable.
@@ -88,15 +121,75 @@ class Blaming:
         return []
 
 
+def _of_held(causes: Causes, partition: int, spans: Intervals, cause: str, after: str) -> Blame:
+    """Return who held unacknowledged deliveries, or a transaction open, over slices of a pause."""
+    source = causes.pending if cause == "pending" else causes.transactions
+    held = source.held(partition, spans[0][0])
+    if held is None:
+        return Blame()
+    took = format_ns(length(spans))
+    named = " and ".join(held.workers)
+    what = "held as many deliveries as may be unacknowledged" if cause == "pending" else "had a transaction open"
+    paid = (after,) if after and after not in held.workers and not intersect(spans, causes.impaired(after)) else ()
+    return Blame(held.workers, paid, f"; {named} {what} for {took}")
+
+
+def _of_coordinator(causes: Causes, spans: Intervals) -> Blame:
+    """Return the node that coordinated the group and did not answer."""
+    lengths: dict[str, int] = {}
+    for silence in causes.silences:
+        took = length(intersect(spans, [(silence.start_ns, silence.end_ns)]))
+        if took:
+            lengths[silence.node] = lengths.get(silence.node, 0) + took
+    named = sorted(lengths, key=lambda node: -lengths[node])
+    said = [f"{node or 'it'} for {format_ns(lengths[node])}" for node in named]
+    return Blame(
+        tuple(node for node in named if node), (), f"; the group's coordinator did not answer: {' and '.join(said)}"
+    )
+
+
+def _of_no_owner(causes: Causes, spans: Intervals, last: str, following: str) -> Blame:
+    """Return who left a partition without an owner: the last one or the next one, where it was not well or had left."""
+    ill = [name for name in dict.fromkeys((last, following)) if name and intersect(spans, causes.impaired(name))]
+    words = f"; {last} had given it up" if last else "; no consumer had ever owned it"
+    paid = (following,) if following and following not in {last, *ill} else ()
+    return Blame(tuple(ill), paid, words)
+
+
+def of_locks(causes: Causes, partition: int, spans: Intervals, after: str) -> Blame:
+    """Return who left a lock behind that held a partition up.
+
+    Args:
+        causes: Of the history.
+        partition: Which stalled.
+        spans: Slices of its pause.
+        after: Worker that got the next delivery; empty when there was none.
+    """
+    lengths: dict[str, tuple[int, str]] = {}
+    for lock in causes.left_locks:
+        took = length(intersect(spans, lock.spans))
+        if lock.tenure.partition == partition and took:
+            known = lengths.get(lock.tenure.worker, (0, ""))[0]
+            lengths[lock.tenure.worker] = known + took, f"was {lock.why}" if lock.why == "dead" else f"had {lock.why}"
+    holders = sorted(lengths, key=lambda worker: -lengths[worker][0])
+    said = [
+        f"{worker}, which {lengths[worker][1]}, held its lock for {format_ns(lengths[worker][0])}" for worker in holders
+    ]
+    paid = (after,) if after and after not in holders and not intersect(spans, causes.impaired(after)) else ()
+    words = f"; {' and '.join(said)}" if said else ""
+    if paid:
+        words += f"; {paid[0]}, healthy, got the next message"
+    return Blame(tuple(holders), paid, words)
+
+
 def _holding(history: History, worker: str) -> dict[str, Intervals]:
     """Return when a worker may have made its group wait, by kind: one that died does until its session is over."""
     found = impairments(history, worker)
     session = history.facts.session_timeout_ns
     dead = [(start, min(end, start + session) if session else end) for start, end in found["dead"]]
     return {
-        "blocked": found["blocked"],
+        "blocked": union([*found["blocked"], *held_by_handlers(history, worker)]),
         "paused": found["paused"],
         "silent": found["silent"],
         "dead": union(dead),
-        "targeted": found["targeted"],
     }

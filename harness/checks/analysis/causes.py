@@ -1,28 +1,35 @@
 """Why a partition stalled: cuts an interval into slices with one cause each.
 
 Precedence: ``fault`` (a probe saw the partition's leader unreachable from its owner's zone, or no node led it, plus the
-time to notice that derived from the configuration), ``owner`` (its owner was dead, paused, blocked or targeted),
-``collateral`` (the group was not stable, or the partition was still without an owner, while last and next owner were
-healthy), ``rebalance`` (the rest of that), ``unexplained``. Must never believe the plan about a fault: only what a
-probe saw counts.
+time to notice that derived from the configuration), ``lock`` (a consumer that was dead or had departed still held the
+partition's lock), ``owner`` (its owner was dead, paused or blocked), ``pending`` (consumers held as many deliveries as
+may be unacknowledged), ``transaction`` (one was open that consumers do not see behind), ``coordinator`` (the group's
+did not answer members that needed it), ``collateral`` (the group was not stable while last and next owner were
+healthy), ``rebalance`` (the rest of that), ``unowned`` (no consumer owned it, and no rebalance was seen),
+``unexplained``. Must never believe the plan about a fault: only what was seen counts, and for as long as it was seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import bisect
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from harness.checks.analysis.coordinator import Silence, silences, unpolled
 from harness.checks.analysis.group import unstable
+from harness.checks.analysis.handlers import held_by_handlers
+from harness.checks.analysis.held_up import HeldUp, OpenTransactions, PendingDeliveries
 from harness.checks.analysis.impaired import impairments
-from harness.checks.analysis.windows import FOREVER, Intervals, intersect, subtract, union
+from harness.checks.analysis.locks import left_locks, spans_by_partition
+from harness.checks.analysis.reachability import Reachability
+from harness.checks.analysis.windows import FOREVER, Intervals, clip, intersect, subtract, union
 from harness.history.ownership_spans import OwnershipTenure
 from harness.history.read import History
-from harness.history.spans import LeaderSpan
 
-Outages = Mapping[tuple[str, str], Intervals]
-"""(zone, node) → when its link was out."""
-
-CAUSES: Final = ("fault", "owner", "collateral", "rebalance", "unexplained")
+CAUSES: Final = (
+    *("fault", "lock", "owner", "pending", "transaction", "coordinator"),
+    *("collateral", "rebalance", "unowned", "unexplained"),
+)
 
 
 class OwnershipSpan(NamedTuple):
@@ -44,23 +51,35 @@ class OwnershipSpan(NamedTuple):
 
 
 class Causes:
-    """The intervals of one history that can explain a pause, by zone, worker and partition."""
+    """The intervals of one history that can explain a pause, by zone, worker and partition.
+
+    Attributes:
+        left_locks: Locks whose holders were not there.
+        machine: When the machine stalled.
+        pending, transactions: What held partitions up that was neither owner nor leader.
+        silences: When the group's coordinator did not answer.
+    """
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._facts = history.facts
         self._consumers = sorted({view.worker for view in history.journals if view.role == "consumer"})
         self._unstable = unstable(history)
+        kinds = {worker: impairments(history, worker) for worker in self._consumers}
         self._impaired = {
-            worker: union(span for spans in impairments(history, worker).values() for span in spans)
-            for worker in self._consumers
+            worker: union(span for kind, spans in found.items() if kind != "targeted" for span in spans)
+            for worker, found in kinds.items()
         }
+        self._handling: dict[tuple[str, int | None], Intervals] = {}
+        self._targeted = {worker: found["targeted"] for worker, found in kinds.items()}
         self._owners = _owners(history)
-        self._down, self._late = _outages(history)
-        self._leaders: dict[int, list[LeaderSpan]] = {}
-        for span in history.leaders():
-            self._leaders.setdefault(span.partition, []).append(span)
-        self._unreachable: dict[tuple[str, int], Intervals] = {}
+        self._starts = {name: [item.start_ns for item in known] for name, known in self._owners.items()}
+        self.left_locks = left_locks(history)
+        self._locked = spans_by_partition(self.left_locks)
+        self._reachability = Reachability(history)
+        self.pending, self.transactions = PendingDeliveries(history), OpenTransactions(history)
+        self.silences: tuple[Silence, ...] = silences(history)
+        self._unpolled: dict[str, Intervals] = {}
         self.machine = union(history.machine_stalls())
 
     def slices(self, partition: int, start: int, end: int, before: str, after: str) -> Mapping[str, Intervals]:
@@ -76,109 +95,119 @@ class Causes:
         rest: Intervals = [(start, end)]
         held = self.held(partition, start, end, before, after)
         found: dict[str, Intervals] = {}
-        ill = union([*self.impaired(after), *(span for item in held for span in self._ill(item))])
+        ill = union([*clip(self.impaired(after), start, end), *(span for item in held for span in self._ill(item))])
         ownerless = union((item.start_ns, item.end_ns) for item in held if not item.owned)
-        waiting = union([*self._unstable, *ownerless])
+        waiting = clip(self._unstable, start, end)
         for cause, spans in (
-            ("fault", self._fault(partition, held)),
-            ("owner", self._owner(held)),
-            ("collateral", subtract(waiting, ill) if held else []),
+            ("fault", self._fault(partition, held, start, end)),
+            ("lock", clip(self._locked.get(partition, []), start, end)),
+            ("owner", self._owner(partition, held, start, end)),
+            ("pending", _until(self.pending.held(partition, start), start)),
+            ("transaction", _until(self.transactions.held(partition, start), start)),
+            ("coordinator", self._coordinator(held, [*ownerless, *waiting], start, end)),
+            ("collateral", subtract(waiting, ill) if held and waiting else []),
             ("rebalance", waiting),
+            ("unowned", ownerless),
         ):
-            found[cause] = intersect(rest, spans)
-            rest = subtract(rest, spans)
+            found[cause] = intersect(rest, spans) if spans else []
+            rest = subtract(rest, spans) if spans else rest
         found["unexplained"] = rest
         return found
 
     def impaired(self, worker: str) -> Intervals:
-        """Return when a worker was dead, paused, blocked or the target of a fault."""
+        """Return when a worker was dead, paused, blocked or not ready, as its process, loop or handler showed."""
+        if self._facts.group is not None and (worker, None) not in self._handling:
+            self._impaired[worker] = union([*self._impaired.get(worker, []), *self._held(worker, None)])
         return self._impaired.get(worker, [])
+
+    def _held(self, worker: str, partition: int | None) -> Intervals:
+        if (worker, partition) not in self._handling:
+            self._handling[worker, partition] = held_by_handlers(self._history, worker, partition)
+        return self._handling[worker, partition]
+
+    def excused(self, worker: str) -> Intervals:
+        """Return when a worker may not have been well: when it was impaired, or a fault was aimed at it."""
+        return union([*self.impaired(worker), *self._targeted.get(worker, [])])
 
     def out_of_reach(self, worker: str) -> Intervals:
         """Return when a worker's zone could not reach some node, with the time to notice that it can again."""
-        zone, bound = self._facts.worker_zones.get(worker, ""), self._facts.detection_bound_ns
-        gaps, late = (
-            union(gap for node in self._facts.nodes for gap in _of_link(down, zone, node))
-            for down in (self._down, self._late)
-        )
-        return union([*((start, end + bound) for start, end in gaps), *late])
+        return self._reachability.out_of_reach(worker)
+
+    def cut_off(self, worker: str, partition: int) -> Intervals:
+        """Return when a worker could not reach a partition's leader, with the time to notice that it can again."""
+        return self._reachability.cut_off(self._facts.worker_zones.get(worker, ""), partition)
 
     def held(self, partition: int, start: int, end: int, before: str, after: str) -> list[OwnershipSpan]:
         """Return who owned a partition over an interval: the last one assigned, until it was revoked or lost."""
         known = self._owners.get(partition)
         if not known:
             owner = before or after
+            if not owner and (self._owners or not self._consumers):
+                return [OwnershipSpan("", start, end, owned=False)]  # others are owned, or no consumer is there at all
             return [OwnershipSpan(owner, start, end)] if owner else []
         held = []
-        for position, item in enumerate(known):
+        for item in known[max(0, bisect.bisect_right(self._starts[partition], start) - 1) :]:
+            if item.start_ns >= end:
+                break
             low, high = max(item.start_ns, start), min(item.end_ns, end)
             if low < high:
-                following = next((later.worker for later in known[position + 1 :] if later.owned), "")
-                held.append(item._replace(start_ns=low, end_ns=high, following=following))
+                held.append(item._replace(start_ns=low, end_ns=high))
         return held
 
     def _ill(self, item: OwnershipSpan) -> Intervals:
         """Return when the last owner of a partition without an owner was impaired, or the one that got it next."""
         if item.owned:
             return []
-        span = [(item.start_ns, item.end_ns)]
-        return intersect(span, union([*self.impaired(item.worker), *self.impaired(item.following)]))
+        span = item.start_ns, item.end_ns
+        return [*clip(self.impaired(item.worker), *span), *clip(self.impaired(item.following), *span)]
 
-    def _fault(self, partition: int, held: Iterable[OwnershipSpan]) -> Intervals:
+    def _fault(self, partition: int, held: Iterable[OwnershipSpan], start: int, end: int) -> Intervals:
         if self._facts.shared_partitions:
             zones = {self._facts.worker_zones.get(worker, "") for worker in self._consumers}
-            return _all_of([self._cut_off(zone, partition) for zone in sorted(zones)])
+            return _all_of([clip(self._reachability.cut_off(zone, partition), start, end) for zone in sorted(zones)])
         return union(
-            span
-            for item in held
-            for span in intersect(
-                [(item.start_ns, item.end_ns)],
-                self._cut_off(self._facts.worker_zones.get(item.worker, ""), partition),
-            )
+            span for item in held for span in clip(self.cut_off(item.worker, partition), item.start_ns, item.end_ns)
         )
 
-    def _owner(self, held: Iterable[OwnershipSpan]) -> Intervals:
+    def _owner(self, partition: int, held: Iterable[OwnershipSpan], start: int, end: int) -> Intervals:
         if self._facts.shared_partitions:
-            return _all_of([self.impaired(worker) for worker in self._consumers])
-        return union(
-            span
-            for item in held
-            if item.owned
-            for span in intersect(
-                [(item.start_ns, item.end_ns)], [(0, FOREVER)] if item.dead else self.impaired(item.worker)
-            )
-        )
+            ill = ([*self.impaired(worker), *self._held(worker, partition)] for worker in self._consumers)
+            return _all_of([clip(union(spans), start, end) for spans in ill])
+        found: list[tuple[int, int]] = []
+        for item in held:
+            span = item.start_ns, item.end_ns
+            if item.owned and item.dead:
+                found.append(span)
+            elif item.owned:
+                found += clip(self.impaired(item.worker), *span)
+                # Without a group each partition is consumed by itself.
+                found += clip(self._held(item.worker, partition), *span) if self._facts.group is None else []
+        return union(found)
 
-    def _cut_off(self, zone: str, partition: int) -> Intervals:
-        """Return when a zone could not reach the partition's leader, with the time to notice that it can again."""
-        if (zone, partition) not in self._unreachable:
-            known = self._leaders.get(partition, [])
-            # Before its first leader a partition was only being made, which is no outage.
-            first = next((position for position, span in enumerate(known) if span.leader), len(known))
-            leaders = known[first:]
-            leaderless = [(span.start_ns, span.end_ns) for span in leaders if not span.leader]
-            bound = self._facts.detection_bound_ns
-            told = union([*leaderless, *self._behind_links(self._down, zone, leaders)])
-            self._unreachable[zone, partition] = union(
-                [*((start, end + bound) for start, end in told), *self._behind_links(self._late, zone, leaders)]
-            )
-        return self._unreachable[zone, partition]
-
-    def _behind_links(self, down: Outages, zone: str, leaders: Sequence[LeaderSpan]) -> Intervals:
-        """Return when the link from a zone to whoever led was out, of the outages given."""
-        spans: Intervals = []
-        for span in leaders:
-            if span.leader:
-                spans += intersect([(span.start_ns, span.end_ns)], _of_link(down, zone, span.leader))
-        # While it is unknown which node led, any link of the zone that was out may have been the leader's.
-        unknown = subtract([(0, FOREVER)], union((span.start_ns, span.end_ns) for span in leaders))
-        return spans + intersect(
-            unknown, union(gap for node in self._facts.nodes for gap in _of_link(down, zone, node))
-        )
+    def _coordinator(
+        self, held: Iterable[OwnershipSpan], waiting: Iterable[tuple[int, int]], start: int, end: int
+    ) -> Intervals:
+        """Return when the coordinator did not answer: while the group was not settled, the partition had no owner, or
+        its owner did not poll, because it waited for a commit.
+        """
+        found: list[tuple[int, int]] = []
+        for silence in self.silences:
+            span = max(silence.start_ns, start), min(silence.end_ns, end)
+            if span[0] >= span[1]:
+                continue
+            if silence.waiting:
+                found.append(span)
+                continue
+            found += intersect([span], union(waiting))
+            for item in held:
+                if item.worker not in self._unpolled:
+                    self._unpolled[item.worker] = unpolled(self._history, item.worker)
+                found += intersect(clip(self._unpolled[item.worker], *span), [(item.start_ns, item.end_ns)])
+        return union(found)
 
 
-def _of_link(down: Outages, zone: str, node: str) -> Intervals:
-    return union([*down.get((zone, node), []), *down.get(("", node), [])])
+def _until(held: HeldUp | None, start: int) -> Intervals:
+    return [(start, held.until_ns)] if held is not None and held.until_ns > start else []
 
 
 def _all_of(parts: list[Intervals]) -> Intervals:
@@ -191,22 +220,6 @@ def _all_of(parts: list[Intervals]) -> Intervals:
     return common
 
 
-def _outages(history: History) -> tuple[Outages, Outages]:
-    """Return the outages by (zone, node), and apart those that are ``lone``; the zone is empty for probes from no zone.
-
-    One late answer is an outage of its own length, but nothing that a client would have to notice. One of them would
-    otherwise excuse whatever the next ``detection_bound`` brings.
-    """
-    told: dict[tuple[str, str], Intervals] = {}
-    late: dict[tuple[str, str], Intervals] = {}
-    for outage in history.outages():
-        place = history.facts.links.get(outage.target) or ("", outage.target)
-        (late if outage.lone else told).setdefault(place, []).append((outage.start_ns, outage.end_ns))
-    return {place: union(spans) for place, spans in told.items()}, {
-        place: union(spans) for place, spans in late.items()
-    }
-
-
 def _owners(history: History) -> dict[int, list[OwnershipSpan]]:
     """Return by partition who owned it from the beginning to the end of time, in order of time.
 
@@ -217,7 +230,17 @@ def _owners(history: History) -> dict[int, list[OwnershipSpan]]:
     by_partition: dict[int, list[OwnershipTenure]] = {}
     for tenure in history.ownership_spans:
         by_partition.setdefault(tenure.partition, []).append(tenure)
-    return {partition: list(_in_turn(known)) for partition, known in by_partition.items()}
+    return {partition: _with_following(list(_in_turn(known))) for partition, known in by_partition.items()}
+
+
+def _with_following(spans: list[OwnershipSpan]) -> list[OwnershipSpan]:
+    """Return the spans, each with who was assigned the partition next."""
+    found: list[OwnershipSpan] = []
+    following = ""
+    for span in reversed(spans):
+        found.append(span._replace(following=following))
+        following = span.worker if span.owned else following
+    return found[::-1]
 
 
 def _in_turn(known: list[OwnershipTenure]) -> Iterator[OwnershipSpan]:

@@ -7,11 +7,13 @@ answer, what it said last holds. Must never judge.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from harness.checks.analysis.shifts import shifts
 from harness.checks.analysis.windows import FOREVER, Intervals, drain_end, intersect, union
-from harness.history.events import DrainEvent, GroupEvent, OwnershipEvent, RevokeEvent, WorkerEvent
+from harness.history.events import DrainEvent, GroupEvent, LostEvent, OwnershipEvent, RevokeEvent, WorkerEvent
 from harness.history.ownership_spans import ENDED
 from harness.history.read import History
 
@@ -22,27 +24,35 @@ _SLACK_NS: Final = 1_000_000_000
 
 
 class GroupReport(NamedTuple):
-    """What the broker said of the group over a span; ``known`` is False while it did not answer."""
+    """What the broker said of the group over a span; ``known`` is False while it did not answer.
+
+    ``members`` are pairs of a worker and its id there, which changes when it joins again.
+    """
 
     start_ns: int
     end_ns: int
     state: str
     workers: frozenset[str]
     known: bool
+    members: frozenset[tuple[str, str]] = frozenset()
 
 
 def reports_of(history: History) -> tuple[GroupReport, ...]:
-    """Return the observer's answers as spans, up to the end of everything; of silence, what was said before it."""
+    """Return the observer's answers as spans, up to the end of everything; of silence, what was said before it.
+
+    An answer of a node that does not know the group is as good as none.
+    """
     events = history.of_kind(GroupEvent)
     found: list[GroupReport] = []
-    state, workers = UNKNOWN, frozenset[str]()
+    state, members = UNKNOWN, frozenset[tuple[str, str]]()
     for position, event in enumerate(events):
-        said = event.state
-        if said != UNKNOWN:
-            state = said
-            workers = frozenset(member.worker for member in event.members or ())
+        known = event.state != UNKNOWN and history.facts.meaning(event.state) != "gone"
+        if known:
+            state = event.state
+            members = frozenset((member.worker, member.member) for member in event.members or ())
         end = events[position + 1].t if position + 1 < len(events) else FOREVER
-        found.append(GroupReport(event.t, end, state, workers, said != UNKNOWN))
+        workers = frozenset(worker for worker, _ in members)
+        found.append(GroupReport(event.t, end, state, workers, known, members))
     return tuple(found)
 
 
@@ -58,26 +68,37 @@ def unnamed_states(history: History) -> str:
     return f"the broker reported the group as {', '.join(unnamed)}, and the facts of the run do not say what that means"
 
 
-def absences(history: History) -> Mapping[str, Intervals]:
+def absences(history: History, *, proven: bool = False) -> Mapping[str, Intervals]:
     """Return by worker when it was not a member according to the broker.
 
-    Proven from when an answer without it came until the next one with it was asked for; groups whose members were never
-    reported prove nothing.
+    Groups whose members were never reported say nothing.
+
+    Args:
+        history: Of the group.
+        proven: Only between two answers that both lack it, from when the first came until the second was asked for. A
+            member may come back between an answer that lacks it and the next one that has it. Else from an answer
+            that lacks it until the next one was asked for.
     """
     events = history.of_kind(GroupEvent)
     if not any(event.members for event in events):
         return {}
     found: dict[str, list[tuple[int, int]]] = {}
     workers = {view.worker for view in history.journals if view.role == "consumer"}
-    for position, event in enumerate(events):
-        # A node that does not know the group calls it gone, whichever node coordinates it.
-        if event.state == UNKNOWN or history.facts.meaning(event.state) == "gone" or event.members is None:
+    known = [frozenset(member.worker for member in event.members or ()) for event in events]
+    # A node that does not know the group calls it gone, whichever node coordinates it.
+    says = [
+        event.members is not None and event.state != UNKNOWN and history.facts.meaning(event.state) != "gone"
+        for event in events
+    ]
+    for place, event in enumerate(events):
+        if not says[place]:
             continue
-        following = events[position + 1] if position + 1 < len(events) else None
-        end = FOREVER if following is None else following.asked_ns
-        present = {member.worker for member in event.members}
-        for worker in workers - present:
-            found.setdefault(worker, []).append((event.t, end))
+        last = place + 1 == len(events)
+        away = workers - known[place]
+        if proven:
+            away = away - known[place + 1] if not last and says[place + 1] else away - away
+        for worker in away:
+            found.setdefault(worker, []).append((event.t, FOREVER if last else events[place + 1].asked_ns))
     return {worker: union(spans) for worker, spans in found.items()}
 
 
@@ -97,21 +118,54 @@ def eager_spans(history: History) -> Intervals:
 
 
 def unstable(history: History) -> Intervals:
-    """Return when the group was not stable, by either source; a group without members is not stable either."""
+    """Return when the group was not stable, by either source; a group without members is not stable either.
+
+    Only for as long as it was seen: while the coordinator does not answer, nothing is known of the group. A broker
+    without groups has none.
+    """
+    if history.facts.group is None:
+        return []
     meaning = history.facts.meaning
     observed = [
         (span.start_ns, span.end_ns)
         for span in reports_of(history)
-        if span.state != UNKNOWN and meaning(span.state) != "settled"
+        if span.known and meaning(span.state) in {"rebalancing", "empty"}
     ]
     return union([*observed, *eager_spans(history)])
 
 
 def rebalances(history: History) -> Intervals:
-    """Return the rebalances, by either source; those that touch are one."""
+    """Return the rebalances, by either source; those that touch are one.
+
+    Where the facts name no state of rebalancing, members deal partitions out among themselves: then it is a
+    rebalance when partitions change hands.
+    """
     meaning = history.facts.meaning
+    if history.facts.group is not None and "rebalancing" not in history.facts.group.states.values():
+        return _among_themselves(history, history.facts.group.notice_ns)
     observed = [(span.start_ns, span.end_ns) for span in reports_of(history) if meaning(span.state) == "rebalancing"]
     return union([*observed, *eager_spans(history)])
+
+
+def changes_of_members(history: History) -> list[int]:
+    """Return when the broker first reported other members than before."""
+    reports = [report for report in reports_of(history) if report.known]
+    return [after.start_ns for before, after in itertools.pairwise(reports) if before.workers != after.workers]
+
+
+def _among_themselves(history: History, notice_ns: int) -> Intervals:
+    """Return when members dealt partitions out before the drain was over: what changes hands until each of them knows
+    of a change of members, or until the next such change, is one.
+    """
+    end = settled_end(history)
+    spans = union((start, max(last, start + 1)) for start, last in shifts(history, end))
+    changes = [t - _SLACK_NS for t in changes_of_members(history)]
+    for since, following in zip(changes, [*changes[1:], end], strict=False):
+        concerned = overlapping(spans, [(since, min(since + _SLACK_NS + notice_ns, following, end))])
+        begun = [span for span in concerned if span[0] >= since]
+        if begun:
+            spans = union([*spans, (begun[0][0], begun[-1][1])])
+    return spans
 
 
 def settled_end(history: History) -> int:
@@ -124,8 +178,8 @@ def settled_end(history: History) -> int:
 def beginnings(history: History, span: tuple[int, int]) -> list[tuple[str, str]]:
     """Return (worker, what it did) of what began a rebalance: joins, leaves, deaths and expulsions, the latest first.
 
-    The broker's members before, during and after it show who came and who went; without them, the processes' own events
-    do.
+    The broker's members before, during and after it show who came and who went; where they are not known, the
+    processes' own events do. Of the same members before and after it none began it: its coordinator may have moved.
     """
     start, end = span
     spans = reports_of(history)
@@ -139,6 +193,12 @@ def beginnings(history: History, span: tuple[int, int]) -> list[tuple[str, str]]
         found |= {worker: _departure(history, worker, end) for worker in sorted(left)}
     if found:
         return list(found.items())
+    told = [item for item in after if item.known and item.start_ns >= start]
+    if before and told and all(item.members == before[-1].members for item in told):
+        # The same members as before: none of them began it, unless one was expelled and back before it was missed.
+        low, high = start - _SLACK_NS, start + _SLACK_NS
+        lost = [event.worker for event in history.of_kind(LostEvent) if low <= event.t <= high]
+        return [(worker, "expulsion") for worker in dict.fromkeys(lost)]
     reach = history.facts.session_timeout_ns + _SLACK_NS
     for event in reversed(history.of_kind(WorkerEvent)):
         state = event.state

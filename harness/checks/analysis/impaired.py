@@ -48,7 +48,7 @@ def impairments(history: History, worker: str) -> Mapping[str, Intervals]:
     found["blocked"] = _while(loop, "blocked")
     found["targeted"] = union(
         (window.start_ns, window.end_ns if window.end_ns is not None else FOREVER)
-        for window in history.fault_windows()
+        for window in history.fault_windows
         if worker in window.targets and not window.only_changes_membership
     )
     return found

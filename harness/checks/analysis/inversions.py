@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.checks.analysis.transactions import taken_back
 from harness.history.index import Int32, Int64, Mask
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -31,36 +32,48 @@ class Inversions:
     early: Int64
     of_sends: bool = False
 
+    def only(self, chosen: Mask) -> Inversions:
+        """Return those that are chosen."""
+        return Inversions(
+            value=self.value[chosen],
+            partition=self.partition[chosen],
+            late=self.late[chosen],
+            early=self.early[chosen],
+            of_sends=self.of_sends,
+        )
 
-def behind(level: Int64, segment: Int64) -> tuple[Int64, Int64]:
+
+def behind(level: Int64, segment: Int64, *, again: bool = False) -> tuple[Int64, Int64]:
     """Return (positions lower than the maximum before them in their segment, position of that maximum).
 
     Args:
         level: Not negative.
         segment: Ascending.
+        again: Count positions as high as the maximum, too.
     """
     if level.size < 2:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     # Raising each segment above all before it makes one running maximum serve them all.
     raised = level + segment * (int(level.max()) + 1)
-    if (raised[1:] >= raised[:-1]).all():
+    if (raised[1:] > raised[:-1] if again else raised[1:] >= raised[:-1]).all():
         return np.empty(0, np.int64), np.empty(0, np.int64)
     highest = np.maximum.accumulate(raised)
-    late = np.flatnonzero(raised < highest)
+    late = np.flatnonzero(raised[1:] <= highest[:-1] if again else raised[1:] < highest[:-1]) + 1
     # The running maximum stays what it was where it was first reached.
     reached = np.flatnonzero(np.append(True, highest[1:] > highest[:-1]))
-    return late, reached[np.searchsorted(highest[reached], highest[late])]
+    return late, reached[np.searchsorted(highest[reached], highest[late - 1])]
 
 
 def of_keys(history: History) -> Inversions:
     """Return first deliveries that came after that of a later value of their key.
 
     A value of unknown outcome is never late (it is concurrent with everything sent after it), but what it overtakes is.
+    Delayed messages stand apart: they are to come behind what was sent after them.
     """
     index = history.index
     deliveries = index.deliveries
-    values = np.flatnonzero((index.first_delivery >= 0) & (index.outcome_of != Outcome.FAIL))
-    values = _of_disordered_keys(index.keys, values, index.first_time[values], index.first_delivery[values])
+    values = np.flatnonzero((index.first_delivery >= 0) & (index.outcome_of != Outcome.FAIL) & (index.due_of < 0))
+    values = of_disordered_keys(index.keys, values, index.first_time[values], index.first_delivery[values])
     rows = index.first_delivery[values]
     # Rows ascend with the journal and its records, so that equal times keep that order.
     order = np.lexsort((rows, deliveries.t[rows]))
@@ -82,7 +95,7 @@ def of_keys(history: History) -> Inversions:
     return _of_deliveries(history, rows[late[real]], rows[early[real]])
 
 
-def _of_disordered_keys(keys: Int64, values: Int64, level: Int64, tie: Int64) -> Int64:
+def of_disordered_keys(keys: Int64, values: Int64, level: Int64, tie: Int64) -> Int64:
     """Return the values of those keys in which some neighbours descend; all other keys are in order.
 
     Args:
@@ -136,52 +149,19 @@ def _before(history: History, early: Int64, late: Int64) -> Mask:
 def in_epochs(history: History) -> Inversions:
     """Return first attempts at a lower offset than one before in the same epoch (``History.epochs``).
 
-    Redeliveries, marked as such by the broker or the client, stand apart.
+    Redeliveries, marked as such by the broker or the client, stand apart; so does what was read in a transaction that
+    was aborted, as it is read again. Where progress is a position alone, the same offset again counts, too: an owner
+    goes on behind what it was given, committed or not.
     """
     deliveries, epochs = history.index.deliveries, history.epochs
-    told_again = (deliveries.attempt > 1) | deliveries.redelivered | (deliveries.offset < 0)
+    told_again = (deliveries.attempt > 1) | deliveries.redelivered | (deliveries.offset < 0) | taken_back(history)
     rows, number = epochs.rows, epochs.number
     if told_again.any():
         first = ~told_again[rows]
         rows, number = rows[first], number[first]
-    late, early = behind(deliveries.offset[rows], number)
+    settling = history.facts.settling
+    late, early = behind(deliveries.offset[rows], number, again=settling.positions and settling.acknowledged is None)
     return _of_deliveries(history, rows[late], rows[early])
-
-
-def in_logs(history: History) -> Inversions:
-    """Return acknowledged sends at a lower offset than an earlier acknowledged send of their key.
-
-    The late one is the earlier send: it lies behind a later one. Offsets are the lowest known of each value.
-    """
-    index = history.index
-    sends, stored = index.sends, index.stored
-    told = np.full(index.values, -1, np.int64)
-    told[sends.value] = sends.offset
-    if stored.value.size:
-        audited = stored.offset[index.stored_of]
-        audited[index.stored_of < 0] = -1
-        told = np.where((told < 0) | ((audited >= 0) & (audited < told)), audited, told)
-    values = np.flatnonzero((told >= 0) & (index.outcome_of == Outcome.OK))
-    values = _of_disordered_keys(index.keys, values, told[values], values)
-    rows = index.send_of[values]
-    keys = sends.key[rows].astype(np.int64)
-    offset, partition = told[values], sends.partition[rows]
-    # A key whose partition changed has no order over its partitions: only those of its first partition are compared.
-    home = np.full(index.keys.size, -1, np.int32)
-    home[keys[::-1]] = partition[::-1]
-    mask: Mask = home[keys] == partition
-    if not mask.all():
-        keys, offset, rows = keys[mask], offset[mask], rows[mask]
-    top = int(offset.max()) if offset.size else 0
-    late, early = behind((top - offset)[::-1], (index.keys.size - keys)[::-1])
-    late, early = rows[rows.size - 1 - late[::-1]], rows[rows.size - 1 - early[::-1]]
-    return Inversions(
-        value=sends.value[late],
-        partition=sends.partition[late].astype(np.int64),
-        late=late,
-        early=early,
-        of_sends=True,
-    )
 
 
 def _of_deliveries(history: History, late: Int64, early: Int64) -> Inversions:

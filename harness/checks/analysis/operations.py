@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.checks.base import OPERATIONS_MAX
-from harness.history.index import Int64
+from harness.history.index import Int64, Stored
 from harness.history.read import History
 from harness.history.record import SEQ_BITS
 from harness.verdict import Operation
@@ -48,13 +48,31 @@ def delivered(history: History, row: int) -> Operation:
 
 def stored(history: History, row: int) -> Operation:
     """Return the STORED in this row of ``index.stored``."""
-    found = history.index.stored
+    return _found(history, history.index.stored, row, "stored")
+
+
+def replicated(history: History, row: int) -> Operation:
+    """Return the REPLICA in this row of ``index.replicated``."""
+    return _found(history, history.index.replicated, row, "replica")
+
+
+def dead_letter(history: History, row: int) -> Operation:
+    """Return the DEAD_LETTER in this row of ``index.dead_letters``; partition and offset are those of their log."""
+    return _found(history, history.index.dead_letters, row, "dead letter")
+
+
+def output(history: History, row: int) -> Operation:
+    """Return the OUTPUT in this row of ``index.outputs``; partition and offset are those of the output's log."""
+    return _found(history, history.index.outputs, row, "output")
+
+
+def _found(history: History, found: Stored, row: int, kind: str) -> Operation:
     view = history.journals[int(found.journal[row])]
     ordinal = int(found.ordinal[row])
     return Operation(
         journal=view.name,
         ordinal=ordinal,
-        kind="stored",
+        kind=kind,
         t_ns=int(view.records["t"][ordinal]),
         key=int(found.key[row]),
         seq=int(found.seq[row]),

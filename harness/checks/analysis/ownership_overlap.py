@@ -6,7 +6,10 @@ a partition; that it *worked* while the next owner did, and was well, is. Must n
 
 from __future__ import annotations
 
+import bisect
+import operator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -20,6 +23,8 @@ from harness.history.read import History
 from harness.units import format_ns
 from harness.verdict import Finding
 
+_END: Final = operator.attrgetter("end_ns")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
@@ -30,7 +35,8 @@ class Overlap:
         start_ns, end_ns: Of the overlap.
         proven_ns: From the later one's first delivery in it to the earlier one's last one, less the time in which the
             earlier one was impaired or cut off, or the machine stalled; 0 when only one of them worked.
-        possible_ns: The overlap less the same.
+        possible_ns: The overlap less the same; where locks admit one consumer at a time, what is proven, as a claim
+            alone is none.
         rows: The two deliveries; empty when there are none.
     """
 
@@ -88,7 +94,7 @@ def overlaps(history: History) -> list[Overlap]:
 
 def _overlap(history: History, causes: Causes, earlier: OwnershipTenure, later: OwnershipTenure) -> Overlap:
     start, end = later.start_ns, min(earlier.end_ns, later.end_ns)
-    excused = union([*causes.impaired(earlier.worker), *causes.out_of_reach(earlier.worker), *causes.machine])
+    excused = union([*causes.excused(earlier.worker), *causes.out_of_reach(earlier.worker), *causes.machine])
     old, new = (_deliveries_of(history, tenure, start, end) for tenure in (earlier, later))
     times = history.index.deliveries.t
     both: Intervals = []
@@ -96,13 +102,15 @@ def _overlap(history: History, causes: Causes, earlier: OwnershipTenure, later: 
     if old.size and new.size and times[new[0]] < times[old[-1]]:
         rows = int(new[0]), int(old[-1])
         both = [(int(times[new[0]]), int(times[old[-1]]))]
+    proven = length(subtract(both, excused))
+    by_lock = history.facts.group is not None and history.facts.group.lock_ns > 0
     return Overlap(
         earlier=earlier,
         later=later,
         start_ns=start,
         end_ns=end,
-        proven_ns=length(subtract(both, excused)),
-        possible_ns=length(subtract([(start, end)], excused)),
+        proven_ns=proven,
+        possible_ns=proven if by_lock else length(subtract([(start, end)], excused)),
         rows=rows,
     )
 
@@ -134,12 +142,10 @@ def gaps(history: History) -> list[Gap]:
         start = max(born, formed, window[0] if window is not None else 0)
         ownership_spans = owners.get(partition, [])
         owned = union((tenure.start_ns, tenure.end_ns) for tenure in ownership_spans)
+        ended = sorted(ownership_spans, key=_END)
         for low, high in subtract([(start, end)] if start < end else [], owned):
-            last = max(
-                (tenure for tenure in ownership_spans if tenure.end_ns <= low),
-                key=lambda item: item.end_ns,
-                default=None,
-            )
+            place = bisect.bisect_right(ended, low, key=_END)
+            last = ended[place - 1] if place else None
             found.append(
                 Gap(
                     partition=partition,

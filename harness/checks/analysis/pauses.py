@@ -1,8 +1,8 @@
 """Finds the pauses: for every partition, how long messages waited while none was delivered.
 
-A pause lies between two successive deliveries of a partition, and begins when something waited: at the earliest
-acknowledgement of a value that was delivered for the first time after it, or never. Knows columns only; must never ask
-why.
+A pause lies between two successive first deliveries of a partition, and begins when something waited: at the earliest
+acknowledgement (of a delayed message: when it was due) of a value that was delivered for the first time after it, or
+never. The same message again is no progress. Knows columns only; must never ask why.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Pauses:
 
     Attributes:
         partition, start_ns, end_ns: Where and when.
-        before, after: Rows of ``deliveries`` around it, -1 when there is none.
+        before, after: Rows of ``deliveries`` around it, first deliveries; -1 when there is none.
         longest_ns: Longest pause of all, those below the floor included.
         examined: How many gaps between deliveries were looked at.
     """
@@ -46,6 +46,10 @@ def find_pauses(history: History, floor_ns: int) -> Pauses:
     index, end = history.index, drain_end(history)
     deliveries, sends = index.deliveries, index.sends
     order = index.delivery_order
+    if index.repeated_deliveries.size or (deliveries.value < 0).any():
+        fresh = np.zeros(deliveries.t.size, np.bool_)
+        fresh[index.first_delivery[index.first_delivery >= 0]] = True
+        order = order[fresh[order]]
     partition = deliveries.partition[order]
     small = partition.size == 0 or (int(partition.min()) >= 0 and int(partition.max()) < np.iinfo(np.int16).max)
     rows = order[np.argsort(partition.astype(np.int16) if small else partition, kind="stable")]
@@ -54,7 +58,8 @@ def find_pauses(history: History, floor_ns: int) -> Pauses:
     waiting = np.full(deliveries.t.size, _NEVER, np.int64)
     first = index.first_delivery[sends.value]
     known = (first >= 0) & (sends.outcome == Outcome.OK)
-    waiting[first[known]] = sends.t_done[known]
+    # A delayed message waits from when it is due.
+    waiting[first[known]] = index.waits_from[known]
     waiting, times = waiting[rows], deliveries.t[rows]
 
     never = _never_delivered(history)
@@ -95,7 +100,7 @@ def waiting_count(history: History, partition: int, start_ns: int, end_ns: int) 
     """Count the acknowledged messages of a partition that waited during [start_ns, end_ns)."""
     index = history.index
     sends = index.sends
-    rows = np.flatnonzero((sends.partition == partition) & (sends.outcome == Outcome.OK) & (sends.t_done < end_ns))
+    rows = np.flatnonzero((sends.partition == partition) & (sends.outcome == Outcome.OK) & (index.waits_from < end_ns))
     first = index.first_time[sends.value[rows]]
     arrived = (first >= 0) & (first <= start_ns)
     return int(np.count_nonzero(~arrived))
@@ -108,5 +113,6 @@ def _never_delivered(history: History) -> dict[int, int]:
     rows = index.send_of[values]
     earliest: dict[int, int] = {}
     for partition in np.unique(index.sends.partition[rows]).tolist():
-        earliest[partition] = int(index.sends.t_done[rows[index.sends.partition[rows] == partition]].min())
+        here = rows[index.sends.partition[rows] == partition]
+        earliest[partition] = int(index.waits_from[here].min())
     return earliest

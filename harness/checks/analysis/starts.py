@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.checks.analysis import operations
+from harness.checks.analysis.known_places import KnownPlaces
 from harness.checks.analysis.redelivery import start_of
 from harness.checks.base import OPERATIONS_MAX, plural
-from harness.history.index import Int64
 from harness.history.read import History
-from harness.history.record import Outcome
 from harness.verdict import Finding
 
 
@@ -36,24 +35,27 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starts:
-    """What began in the wrong place, and how many epochs were examined."""
+    """What began in the wrong place, how many epochs were examined, and how many more may have begun too high."""
 
     examined: int
     regressions: tuple[Start, ...] = ()
     skips: tuple[Start, ...] = ()
+    doubtful_skips: int = 0
 
 
 def judge_starts(history: History) -> Starts:
     """Return the epochs that began below or above every position possibly in force.
 
-    While no commit may have been made, the log's beginning is in force: a group begins with the earliest message.
+    While no commit may have been made, the log's beginning is in force: a group begins with the earliest message that
+    the log still holds then.
     """
     if not history.facts.settling.positions:
         return Starts(examined=0)
     epochs, deliveries = history.epochs, history.index.deliveries
     examined = np.flatnonzero(epochs.owned)
-    log = _Log(history)
+    log = KnownPlaces(history)
     regressions, skips = [], []
+    doubtful = 0
     for epoch in examined.tolist():
         row = int(epochs.rows[epochs.first[epoch]])
         offset, partition = int(deliveries.offset[row]), int(deliveries.partition[row])
@@ -61,28 +63,17 @@ def judge_starts(history: History) -> Starts:
         if 0 <= offset < bound.lowest:
             regressions.append(Start(row=row, bound=bound.lowest, amount=bound.lowest - offset))
         highest = max(bound.highest, 0)
-        if offset > highest and (passed := log.count(partition, highest, offset)):
-            skips.append(Start(row=row, bound=highest, amount=passed))
-    return Starts(examined=examined.size, regressions=tuple(regressions), skips=tuple(skips))
-
-
-class _Log:
-    """The offsets at which messages are known to lie: reported by the broker, or found by the audit."""
-
-    def __init__(self, history: History) -> None:
-        self._index = history.index
-        self._offsets: dict[int, Int64] = {}
-
-    def count(self, partition: int, start: int, end: int) -> int:
-        """Count known messages with start <= offset < end."""
-        if partition not in self._offsets:
-            sends, stored = self._index.sends, self._index.stored
-            sent = (sends.partition == partition) & (sends.outcome == Outcome.OK) & (sends.offset >= 0)
-            self._offsets[partition] = np.unique(
-                np.concatenate([sends.offset[sent], stored.offset[stored.partition == partition]])
-            )
-        low, high = np.searchsorted(self._offsets[partition], [start, end])
-        return int(high - low)
+        if offset <= highest:
+            continue
+        low, high = np.searchsorted(log.of(partition).offset, [highest, offset])
+        at = np.arange(low, high)
+        since = np.full(at.size, int(deliveries.t[row]))
+        certain, possible = log.judge(partition, at, since, starting=True)
+        if certain.any():
+            skips.append(Start(row=row, bound=highest, amount=int(np.count_nonzero(certain))))
+        elif possible.any():
+            doubtful += 1
+    return Starts(examined=examined.size, regressions=tuple(regressions), skips=tuple(skips), doubtful_skips=doubtful)
 
 
 def findings(history: History, found: Starts) -> list[Finding]:

@@ -38,7 +38,7 @@ def zombies(history: History) -> tuple[list[tuple[int, str]], int]:
     member.
     """
     commits = history.index.commits
-    absent = group.absences(history)
+    absent = group.absences(history, proven=True)
     owners = by_partition(history)
     found: list[tuple[int, str]] = []
     straddling = 0

@@ -5,6 +5,8 @@ Intervals are sorted, disjoint, half-open lists of (start, end) in monotonic ns.
 
 from __future__ import annotations
 
+import bisect
+import operator
 from collections.abc import Iterable
 from typing import Final
 
@@ -13,6 +15,8 @@ from harness.history.read import History
 Intervals = list[tuple[int, int]]
 
 FOREVER: Final = 1 << 62
+
+_START, _END = operator.itemgetter(0), operator.itemgetter(1)
 
 
 def union(spans: Iterable[tuple[int, int]]) -> Intervals:
@@ -47,6 +51,13 @@ def subtract(a: Intervals, b: Intervals) -> Intervals:
     return intersect(a, [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end])
 
 
+def clip(spans: Intervals, start: int, end: int) -> Intervals:
+    """Return what lies within [start, end), without looking at what lies elsewhere."""
+    low = bisect.bisect_right(spans, start, key=_END)
+    high = bisect.bisect_left(spans, end, lo=low, key=_START)
+    return [(max(span[0], start), min(span[1], end)) for span in spans[low:high]]
+
+
 def length(spans: Intervals) -> int:
     """Return the total length in ns."""
     return sum(end - start for start, end in spans)
@@ -62,6 +73,21 @@ def phase(history: History, name: str) -> tuple[int, int] | None:
 def timeline(history: History) -> tuple[int, int]:
     """Return the window of the timeline (phase ``faults``), of the whole history when it has none."""
     return history.window("faults") or (history.span.start_ns, history.span.end_ns)
+
+
+def reach_ns(history: History) -> int:
+    """Return how long anything could have lasted: from the first fault to the end of the declared drain, as planned.
+
+    Of a run that broke off it is the time until it did; without facts of the plan, the span of the history.
+    """
+    facts, window = history.facts, history.window("faults")
+    if facts.planned_end_ns <= 0:
+        return history.span.end_ns - history.span.start_ns
+    planned = facts.planned_end_ns - facts.first_fault_ns
+    if history.window("end") is not None and window is not None:
+        return planned
+    lasted = history.span.end_ns - window[0] - facts.first_fault_ns if window is not None else 0
+    return max(0, min(planned, lasted))
 
 
 def drain_end(history: History) -> int:
