@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from harness.brokers.base import Leadership
 from harness.clients.base import WorkerStats
+from harness.faults.kit.interference import Interference
 from harness.faults.kit.outages import Outages
 from harness.history.events import Event
 from harness.history.record import Break
@@ -215,6 +216,7 @@ class FaultContext:
         probe_names: Link → the targets by which the monitor probes it, one for each of its channels.
         journal: Journals an event.
         outages: Which faults hold which node down; one for all faults of the run.
+        interference: What every fault does to which node or link, and when; one for all faults of the run.
     """
 
     planned: PlannedFault
@@ -236,6 +238,7 @@ class FaultContext:
     probe_names: Callable[[str], tuple[str, ...]]
     journal: Callable[[Event], None]
     outages: Outages
+    interference: Interference
 
 
 class Fault(Protocol):
@@ -255,6 +258,15 @@ class Fault(Protocol):
 
     async def healing(self) -> tuple[Evidence, ...]:
         """Return what the probes have seen so far of its healing."""
+        ...
+
+
+@runtime_checkable
+class TouchesOthers(Protocol):
+    """A fault that acts on other nodes or links than its targets, or notes by itself when it acts on each of them."""
+
+    def touches(self) -> tuple[str, ...]:
+        """Return the nodes and links that it acts on from ``apply`` until it is healed."""
         ...
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, ExtraProbe, FaultContext, FaultKind
+from harness.faults.kit import evidence
 from harness.faults.kit.silence import SilentLinks
 from harness.faults.kit.toxics import WAYS, Direction
 from harness.scenario.plugins import FaultSpec
@@ -36,7 +37,9 @@ FAULTS.register("blackhole")(
     FaultKind(
         name="blackhole",
         summary="Drop all data on links while their connections stay open; the connections end with the fault.",
-        spec=FaultSpec(options=BlackholeOptions, acts_on="link"),
+        spec=FaultSpec(
+            options=BlackholeOptions, acts_on="link", cuts_links=True, proof_ns=lambda _: evidence.SILENCE_NS
+        ),
         make=Blackhole,
         describe=lambda options: f"all data {WAYS[options.direction]} is dropped",
         extra_probe=lambda _: ExtraProbe(mode="slow"),

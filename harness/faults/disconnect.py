@@ -40,7 +40,7 @@ FAULTS.register("disconnect")(
     FaultKind(
         name="disconnect",
         summary="Shut links: their connections are cut, and new ones are refused.",
-        spec=FaultSpec(options=DisconnectOptions, acts_on="link"),
+        spec=FaultSpec(options=DisconnectOptions, acts_on="link", cuts_links=True),
         make=Disconnect,
         describe=lambda _: "connections cut, new ones refused",
     )

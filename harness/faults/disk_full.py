@@ -7,6 +7,7 @@ and then starts, or restarts, whatever does not serve by itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 from dataclasses import dataclass, field
 
@@ -59,7 +60,7 @@ class DiskFull(HealingFault[DiskFullOptions]):
             # It may end before the call that fills its disk returns.
             node.expect_end_by(self.id, expected=True)
             self._filled.add(name)
-            await asyncio.to_thread(self._disk(name).fill, self.id, self.options.leave_bytes)
+            await self._fill(name)
             await asyncio.to_thread(self._ballast, name)
 
     async def stop(self) -> None:
@@ -110,6 +111,9 @@ class DiskFull(HealingFault[DiskFullOptions]):
             raise AbilityError(f"{name} has no disk of its own")
         return disk
 
+    async def _fill(self, name: str) -> None:
+        await asyncio.to_thread(self._disk(name).fill, self.id, self.options.leave_bytes)
+
     def _ballast(self, name: str) -> tuple[bool, bool]:
         """Return whether this fault's file is still in the directory, and whether another one of its kind is."""
         names = {path.name for path in self.context.nodes[name].spec.data_dir.iterdir()}
@@ -144,6 +148,10 @@ class DiskFull(HealingFault[DiskFullOptions]):
             disk, node = self._disk(name), self.context.nodes[name]
             if self._is_cut_off(name):
                 continue
+            if not node.alive():
+                # What a dead node had open and deleted may be given back only after the fill.
+                with contextlib.suppress(StartError):  # another fault may just cut its power
+                    await self._fill(name)
             free = await asyncio.to_thread(disk.free_bytes)
             takes = await asyncio.to_thread(disk.takes, self._refused_bytes)
             self._last[name] = (free, takes, node.alive())

@@ -11,7 +11,7 @@ from typing import Literal
 from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
-from harness.faults.kit.toxics import WAYS, Direction, LinkToxic
+from harness.faults.kit.toxics import STREAMS, WAYS, Direction, LinkToxic
 from harness.history.events import DrawEvent
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import Duration, format_ns
@@ -122,7 +122,13 @@ FAULTS.register("latency")(
     FaultKind(
         name="latency",
         summary="Delay the data on links, with jitter, in one direction or both.",
-        spec=FaultSpec(options=LatencyOptions, acts_on="link", validate=_validate, unreplayable=_unreplayable),
+        spec=FaultSpec(
+            options=LatencyOptions,
+            acts_on="link",
+            validate=_validate,
+            unreplayable=_unreplayable,
+            proof_ns=lambda options: evidence.slowed_for_ns(options.delay_ns * len(STREAMS[options.direction])),
+        ),
         make=Latency,
         describe=_describe,
     )

@@ -98,7 +98,9 @@ FAULTS.register("limit_data")(
     FaultKind(
         name="limit_data",
         summary="Close each connection through links once it has carried a number of bytes.",
-        spec=FaultSpec(options=LimitDataOptions, acts_on="link", needs_on_peers=(BrokerAbility.PEER_GUESTS,)),
+        spec=FaultSpec(
+            options=LimitDataOptions, acts_on="link", cuts_links=True, needs_on_peers=(BrokerAbility.PEER_GUESTS,)
+        ),
         make=LimitData,
         describe=lambda options: f"connections end after {BYTES.format(options.bytes_)} {WAYS[options.direction]}",
         extra_probe=_extra_probe,

@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.errors import ControlError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
-from harness.faults.kit import link_evidence
+from harness.faults.kit import apart, evidence, link_evidence
 from harness.faults.kit.toxics import LinkToxic
 from harness.runtime.base import Link
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
@@ -62,12 +62,20 @@ class Partition(LinkToxic[PartitionOptions]):
 
     async def effect(self) -> tuple[Evidence, ...]:
         """Judge whether nothing comes through the links over the border, and those on either side still work."""
-        found = [link_evidence.silent(self.context, link, self.span, probe) for link, probe in self.channels()]
-        found += [
-            link_evidence.still_reachable(self.context, link, self.span, probe)
-            for link, probe in self._channels_of(name for name in self.context.links if name not in self._cut)
-        ]
+        shown = [name for name in self._cut if not self._always_down(name)] or self._cut
+        found = [link_evidence.silent(self.context, link, self.span, probe) for link, probe in self._channels_of(shown)]
+        for link, probe in self._channels_of(name for name in self.context.links if name not in self._cut):
+            found += link_evidence.still_reachable(self.context, link, self.span, probe)
         return tuple(found)
+
+    def touches(self) -> tuple[str, ...]:
+        """Return the links over the border."""
+        return tuple(self._cut)
+
+    def _always_down(self, link: str) -> bool:
+        """Return whether another fault kept a node at an end of this link down for all of this fault's time."""
+        since, until = self.span.acting_ns, self.span.heal_ns or self.context.now_ns()
+        return any(other.down and other.covers(since, until) for other in apart.others(self.context, link))
 
     def channels(self) -> Iterator[tuple[str, str]]:
         """Yield (link, probe of one of its channels) for every link over the border."""
@@ -116,7 +124,13 @@ FAULTS.register("partition")(
     FaultKind(
         name="partition",
         summary="Cut nodes off from other nodes, from clients or from both: data is dropped without an error.",
-        spec=FaultSpec(options=PartitionOptions, acts_on="node", takes_node_down=True, validate=_validate),
+        spec=FaultSpec(
+            options=PartitionOptions,
+            acts_on="node",
+            takes_node_down=True,
+            validate=_validate,
+            proof_ns=lambda _: evidence.SILENCE_NS,
+        ),
         make=Partition,
         describe=_describe,
         links_of_nodes=True,

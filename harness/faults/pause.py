@@ -56,7 +56,9 @@ FAULTS.register("pause")(
     FaultKind(
         name="pause",
         summary="Freeze nodes (SIGSTOP): connections stay open, nothing answers.",
-        spec=FaultSpec(options=PauseOptions, acts_on="node", takes_node_down=True),
+        spec=FaultSpec(
+            options=PauseOptions, acts_on="node", takes_node_down=True, proof_ns=lambda _: evidence.SILENCE_NS
+        ),
         make=Pause,
         describe=lambda _: "frozen (SIGSTOP)",
     )

@@ -96,7 +96,7 @@ FAULTS.register("reset")(
     FaultKind(
         name="reset",
         summary="Cut the connections of links by TCP reset, periodically.",
-        spec=FaultSpec(options=ResetOptions, acts_on="link", validate=_validate),
+        spec=FaultSpec(options=ResetOptions, acts_on="link", cuts_links=True, validate=_validate),
         make=Reset,
         describe=_describe,
     )

@@ -39,6 +39,10 @@ class Restart(OneOffFault[RestartOptions]):
         super().__init__(context)
         self._lives = NodeLives(context)
 
+    def touches(self) -> tuple[str, ...]:
+        """Return nothing: each node is interfered with from its own stop to its own return, which its life notes."""
+        return ()
+
     async def apply(self) -> None:
         """Carry the whole restart out."""
         if not self.options.rolling:

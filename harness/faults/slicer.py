@@ -9,7 +9,7 @@ from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
-from harness.faults.kit.link_evidence import lack, length_ns
+from harness.faults.kit.link_evidence import lack, length_ns, shortest_ns
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
 from harness.result import Lack
 from harness.scenario.abilities import BrokerAbility
@@ -62,12 +62,14 @@ class Slicer(LinkToxic[SlicerOptions]):
         yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required, lacks)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Judge whether much data takes as long as before."""
+        """Judge whether much data takes as long as before, or one look so short that it cannot have been in pieces."""
         before, after = self._length(channel, self.span.before), self._length(channel, self.span.after)
         most = added_ns(self.options) // 2
-        proven = before is not None and after is not None and after - before <= most
-        observed = f"before {evidence.format_median(before)}, after {evidence.format_median(after)}"
-        required = f"within {format_ns(most)} of before"
+        shortest = shortest_ns(self.context, self.extra_probe(channel), self.span.after)
+        back = before is not None and after is not None and after - before <= most
+        proven = back or (shortest is not None and shortest <= most)
+        observed = f"before {evidence.format_median(before)}, after {evidence.format_median(after, shortest)}"
+        required = f"within {format_ns(most)} of before, or one of {format_ns(most)} at most"
         lacks = self._lack(channel, self.span.before, self.span.after)
         yield evidence.sentence("healing", link, self._probe(channel), proven, observed, required, lacks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.faults.base import FAULTS, ExtraProbe, FaultContext, FaultKind
+from harness.faults.kit import evidence
 from harness.faults.kit.silence import SilentLinks
 from harness.faults.kit.toxics import WAYS, Direction
 from harness.scenario.plugins import FaultSpec
@@ -34,7 +35,12 @@ FAULTS.register("stall")(
     FaultKind(
         name="stall",
         summary="Hold all data on links. Nothing is lost, no connection ends, and all data arrives afterwards.",
-        spec=FaultSpec(options=StallOptions, acts_on="link"),
+        spec=FaultSpec(
+            options=StallOptions,
+            acts_on="link",
+            cuts_links=True,
+            proof_ns=lambda _: evidence.SILENCE_NS,
+        ),
         make=Stall,
         describe=lambda options: f"all data {WAYS[options.direction]} is held",
         extra_probe=lambda _: ExtraProbe(mode="slow"),

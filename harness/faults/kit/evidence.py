@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from harness.clock import NS_PER_S
+from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample, Stage
 from harness.faults.kit.lifetime import BASELINE_NS
 from harness.history.record import Break
@@ -16,6 +16,12 @@ from harness.runtime.base import Identity
 from harness.units import format_ns
 
 SAMPLES_MIN = 3
+PROBE_NS = 150 * NS_PER_MS
+"""The monitor begins a round trip to each target so often, unless the last one takes longer."""
+ANSWER_NS = NS_PER_S
+"""For so long it waits for the answer."""
+SILENCE_NS = PROBE_NS + ANSWER_NS
+"""A target must be silent for so long for one round trip, begun in it, to fail."""
 _MANY = 10
 """Fewer round trips have no parts to compare."""
 _UNDER_WAY_NS = 2 * NS_PER_S
@@ -32,6 +38,11 @@ def shortest_ns(samples: Sequence[Sample]) -> int | None:
     """Return the length of the shortest successful round trip; None when there are fewer than ``SAMPLES_MIN``."""
     lengths = [sample.length_ns for sample in samples if sample.ok]
     return min(lengths) if len(lengths) >= SAMPLES_MIN else None
+
+
+def slowed_for_ns(added_ns: int) -> int:
+    """Return how long round trips must be slowed by so much for ``SAMPLES_MIN`` of them to be seen."""
+    return PROBE_NS + (SAMPLES_MIN - 1) * max(PROBE_NS, added_ns) + added_ns
 
 
 def _risen_for_most(earlier: Sequence[Sample], later: Sequence[Sample], least_ns: int) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample
-from harness.faults.kit import evidence
+from harness.faults.kit import apart, evidence
+from harness.faults.kit.interference import Interfering
 from harness.faults.kit.lifetime import FaultSpan, Window
 from harness.history.record import Break
 from harness.result import Lack
@@ -20,12 +21,18 @@ _WORDS = {Break.SILENT: "without an answer", Break.CUT: "cut", Break.REFUSED: "r
 _LONGEST_NS = 2 * NS_PER_S
 _RECENT_NS = 3 * NS_PER_S
 _WAITED_NS = 200 * NS_PER_MS
+_LATE_NS = NS_PER_S
+"""How late a connection may be seen to have ended."""
 
 
 def silent(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:
-    """Judge whether nothing comes through, without an error: round trips get no answer, none succeeds, none is cut."""
+    """Judge whether nothing comes through, without an error: round trips get no answer, none succeeds, none is cut.
+
+    What another fault cut meanwhile, or a node that it took down left unanswered, shows nothing.
+    """
     name = through or target
-    found = context.probes.samples(name, span.acting_ns - _LONGEST_NS, span.heal_ns)
+    looks = context.probes.samples(name, span.acting_ns - _LONGEST_NS, span.heal_ns)
+    found = apart.that_show_silence(looks, apart.others(context, target))
     # One that was under way when the fault began may end either way; its silence counts all the same.
     ended = [
         s for s in found if s.start_ns >= span.acting_ns or (s.broken is Break.SILENT and s.end_ns > span.acting_ns)
@@ -37,7 +44,7 @@ def silent(context: FaultContext, target: str, span: FaultSpan, through: str) ->
         target=target,
         probe=f"round trip through {name}",
         proven=bool(span.acting_ns) and silences > 0 and silences == len(ended),
-        observed=_tally(ended),
+        observed=_tally(ended) + _left_out(looks, found, apart.others(context, target)),
         required="at least one times out; none succeeds, and none sees its connection closed",
     )
 
@@ -60,23 +67,34 @@ def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> E
 
 
 def open_meanwhile(context: FaultContext, target: str, span: FaultSpan, extra_probe: str) -> Evidence:
-    """Judge whether a connection of before the fault stayed open while it lasted: its round trip was
-    still waited for.
+    """Judge whether connections stayed open while it lasted: a round trip on one was still waited for.
+
+    What another fault ended meanwhile shows nothing; the connection that followed it must stay open in turn.
     """
-    ended = [s for s in context.probes.samples(extra_probe, 0, span.heal_ns) if s.end_ns > span.acting_ns and not s.ok]
+    spans = apart.others(context, target)
+    looks = [s for s in context.probes.samples(extra_probe, 0, span.heal_ns) if s.end_ns > span.acting_ns and not s.ok]
+    ended = [s for s in looks if not any(other.overlaps(s.end_ns - _LATE_NS, s.end_ns) for other in spans)]
     return Evidence(
         stage="effect",
         target=target,
         probe=f"a round trip without time-out through {target}",
         proven=bool(span.acting_ns) and not ended,
-        observed=_tally(ended) if ended else "its connection is open",
+        observed=(_tally(ended) if ended else "its connection is open") + _left_out(looks, ended, spans),
         required="its connection stays open",
     )
 
 
-def after_all(context: FaultContext, target: str, span: FaultSpan, extra_probe: str, *, arrives: bool) -> Evidence:
-    """Judge what became of the round trip that was under way at the end: it ``arrives`` late, or was lost."""
+def after_all(
+    context: FaultContext, target: str, span: FaultSpan, extra_probe: str, *, arrives: bool
+) -> tuple[Evidence, ...]:
+    """Judge what became of the round trip that was under way at the end: it ``arrives`` late, or was lost.
+
+    Nothing can be said of it where another fault acted on the link, or kept a node at its ends down, as this one ended.
+    """
     heal_ns = span.heal_ns or 0
+    ending = [other for other in apart.others(context, target) if other.down or other.target == target]
+    if any(other.overlaps(heal_ns - _WAITED_NS, span.healed_ns) for other in ending):
+        return ()
     found = context.probes.samples(extra_probe, 0) if span.healed_ns else ()
     waiting = [s for s in found if s.start_ns < heal_ns <= s.end_ns and s.end_ns - s.start_ns > _WAITED_NS]
     last = waiting[-1] if waiting else None
@@ -86,7 +104,7 @@ def after_all(context: FaultContext, target: str, span: FaultSpan, extra_probe: 
         observed = f"answered after {format_ns(last.end_ns - last.start_ns)}"
     else:
         observed = f"{_WORDS.get(last.broken, 'failed')} after {format_ns(last.end_ns - last.start_ns)}"
-    return Evidence(
+    found_evidence = Evidence(
         stage="healing",
         target=target,
         probe=f"a round trip without time-out through {target} that began before the fault ended",
@@ -96,26 +114,33 @@ def after_all(context: FaultContext, target: str, span: FaultSpan, extra_probe: 
         if arrives
         else "its data is lost, and its connection ends",
     )
+    return (found_evidence,)
 
 
-def still_reachable(context: FaultContext, target: str, span: FaultSpan, through: str = "") -> Evidence:
+def still_reachable(context: FaultContext, target: str, span: FaultSpan, through: str = "") -> tuple[Evidence, ...]:
     """Judge whether round trips went on succeeding while the fault lasts: it left this link alone.
 
-    One that comes late says nothing: of a link that is cut off none succeeds.
+    One that comes late says nothing: of a link that is cut off none succeeds. While another fault acts on the link or
+    on a node at its ends, round trips say nothing of this one; a link with too few others is left out.
     """
     name = through or target
+    spans = apart.others(context, target)
     found = context.probes.samples(name, span.acting_ns, span.heal_ns)
-    samples = [sample for sample in found if sample.end_ns > found[-1].end_ns - _RECENT_NS]
+    alone = apart.untouched(found, spans)
+    if len(alone) < min(len(found), evidence.SAMPLES_MIN):
+        return ()
+    samples = [sample for sample in alone if sample.end_ns > alone[-1].end_ns - _RECENT_NS]
     succeeded = sum(sample.ok for sample in samples)
-    return Evidence(
+    item = Evidence(
         lacks=evidence.lack(samples) if span.acting_ns else "",
         stage="effect",
         target=target,
         probe=f"round trip through {name}",
         proven=bool(span.acting_ns) and succeeded >= evidence.SAMPLES_MIN,
-        observed=f"{succeeded} of the last {len(samples)} succeeded",
+        observed=f"{succeeded} of the last {len(samples)} succeeded" + _left_out(found, alone, spans),
         required=f"{evidence.SAMPLES_MIN} of the last {format_ns(_RECENT_NS)} succeed, so it is not cut off",
     )
+    return (item,)
 
 
 def lack(context: FaultContext, probe: str, *windows: Window | None) -> Lack:
@@ -129,6 +154,13 @@ def length_ns(context: FaultContext, probe: str, window: Window | None) -> int |
     return None if window is None else evidence.median_ns(context.probes.samples(probe, *window))
 
 
+def shortest_ns(context: FaultContext, probe: str, window: Window | None) -> int | None:
+    """Return the length of the shortest of a probe's successful round trips; None when there are too few, or no
+    window.
+    """
+    return None if window is None else evidence.shortest_ns(context.probes.samples(probe, *window))
+
+
 def rate_bytes_per_s(
     context: FaultContext, extra_probe: str, trip: str, size_bytes: int, window: Window | None
 ) -> int | None:
@@ -138,6 +170,12 @@ def rate_bytes_per_s(
     length = length_ns(context, extra_probe, window)
     alone = length_ns(context, trip, window) or 0
     return None if length is None else round(size_bytes * NS_PER_S / max(1, length - alone, length // 2))
+
+
+def _left_out(samples: Sequence[Sample], kept: Sequence[Sample], spans: Sequence[Interfering]) -> str:
+    """Return how many round trips say nothing, because other faults acted; empty when every one counts."""
+    count = len(samples) - len(kept)
+    return f" ({count} more while {apart.names(spans)} acted)" if count else ""
 
 
 def _tally(samples: Sequence[Sample]) -> str:

@@ -58,6 +58,7 @@ class NodeLife:
         outages = self._context.outages
         self.already = outages.held(self.node)
         outages.hold(self.node, self._id)
+        self._context.interference.begin(self._id, (self.node,), self._context.now_ns(), down=True)
         async with outages.starting(self.node):  # what is being started would run on if it were ended too early
             self.before = self._context.nodes[self.node].identity()
             self.down_ns = self._context.now_ns()
@@ -115,6 +116,7 @@ class NodeLife:
                 raise StartError(f"{self.node} did not come back: {missing}\n{node.logs()}")
             await asyncio.sleep(_POLL_S)
         self.up_ns = self._context.now_ns()
+        self._context.interference.end(self._id, self.up_ns, self.node)
         self._context.node_state(self.node, "ready")
         return True
 

@@ -32,4 +32,4 @@ class SilentLinks(LinkToxic[OptionsT]):
         yield evidence.reachable(self.context, link, self.span.healed_ns, channel)
         if self.keeps_connections():
             extra_probe = self.extra_probe(channel)
-            yield link_evidence.after_all(self.context, link, self.span, extra_probe, arrives=self.arrives)
+            yield from link_evidence.after_all(self.context, link, self.span, extra_probe, arrives=self.arrives)
