@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 
 from harness.errors import Location
 from harness.scenario.entry import FaultEntry, Words
@@ -23,9 +24,11 @@ Found = list[tuple[FaultEntry, Words]]
 
 def check_together(found: Found, place: TargetField | None, reader: NodeReader) -> None:
     """Report what cannot be in one timeline."""
-    for earlier, later in itertools.combinations(found, 2):
+    for earlier, later in _meeting(found):
         _check_overlap(earlier[0], later[0], later[1].start, reader)
-        _check_presence(earlier[0], later[0], later[1].start, reader)
+    if any(entry.joins for entry, _ in found):
+        for earlier, later in itertools.combinations(found, 2):
+            _check_presence(earlier[0], later[0], later[1].start, reader)
     if place is not None:
         _check_somebody(found, place, reader)
 
@@ -55,6 +58,28 @@ def ordered(found: Found, ids: list[str], reader: NodeReader) -> Found:
             reader.add(words.start, message, f"within: {latest} or more, because this waits for the end of healing")
         result.append((dataclasses.replace(entry, earliest_ns=earliest, follows=frozenset(follows)), words))
     return result
+
+
+def _meeting(found: Found) -> Iterator[tuple[tuple[FaultEntry, Words], tuple[FaultEntry, Words]]]:
+    """Yield each two faults of one kind with a target in common that begin before the other is over, in file order.
+
+    All pairs of a long timeline take minutes; those in force at once are few, or reported until there are too many.
+    """
+    by_target: dict[tuple[str, str], list[int]] = {}
+    for index, (entry, _) in enumerate(found):
+        for name in entry.candidates:
+            by_target.setdefault((entry.kind, name), []).append(index)
+    told: set[tuple[int, int]] = set()
+    for same in by_target.values():
+        same.sort(key=lambda index: found[index][0].earliest_ns)
+        for position, index in enumerate(same):
+            for later in itertools.islice(same, position + 1, None):
+                if found[later][0].earliest_ns >= found[index][0].until_ns:
+                    break
+                pair = (min(index, later), max(index, later))
+                if pair not in told:
+                    told.add(pair)
+                    yield found[pair[0]], found[pair[1]]
 
 
 def _check_overlap(first: FaultEntry, second: FaultEntry, at: Location, reader: NodeReader) -> None:

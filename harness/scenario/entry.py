@@ -19,7 +19,8 @@ class FaultEntry(FaultEffects):
     """One fault of a variant, before its random choices are drawn.
 
     Attributes:
-        id, kind, options, on, at_ns, until_ns, partitions_added, when, unreplayable: As in ``PlannedFault``.
+        id, kind, options, on, at_ns, until_ns, partitions_added, cuts_links, when, unreplayable: As in
+            ``PlannedFault``.
         candidates: Names it may act on, in order: all of them, or with mode ``random``, ``leader`` and ``coordinator``
             one of them.
         earliest_ns: When it may be applied at the earliest; with a trigger before ``at_ns``, the latest.
@@ -35,6 +36,7 @@ class FaultEntry(FaultEffects):
     at_ns: int
     until_ns: int
     partitions_added: int = 0
+    cuts_links: bool = False
     when: Trigger | None = None
     unreplayable: str = ""
     earliest_ns: int = 0

@@ -12,13 +12,14 @@ from harness.errors import Problem, ScenarioError
 from harness.scenario.load import Source
 from harness.scenario.matrix import combinations, read_axes
 from harness.scenario.reader import NodeReader
+from harness.scenario.settings import on_axes, read_settings, with_settings
 from harness.scenario.variant import Variant, read_variant
 
 __all__ = ["Variant", "variants"]
 
 
 def variants(source: Source) -> tuple[Variant, ...]:
-    """Return every variant of a scenario; without a matrix there is one.
+    """Return every variant of a scenario, with what its source sets; without a matrix there is one.
 
     Raises:
         ScenarioError: With every problem of every variant, in file order; one that only some variants have names the
@@ -27,7 +28,8 @@ def variants(source: Source) -> tuple[Variant, ...]:
     reader = NodeReader()
     reader.problems += source.problems
     examples = [next(iter(broker.aliases)) for broker in source.vocabulary.brokers.values() if broker.aliases]
-    axes = read_axes(source.root, reader, tuple(examples[:2]))
+    settings = read_settings(source.settings)
+    axes = on_axes(read_axes(source.root, reader, tuple(examples[:2])), settings, reader)
     general = list(reader.problems)
     refused = {problem.location for problem in source.problems}  # what follows from a bad tag is not told as well
     found: list[Variant] = []
@@ -35,7 +37,7 @@ def variants(source: Source) -> tuple[Variant, ...]:
     count = 0
     for combination in combinations(source.root, axes, reader):
         count += 1
-        variant = read_variant(source, combination, reader)
+        variant = read_variant(source, with_settings(combination, settings, reader), reader)
         if variant is not None:
             found.append(variant)
         for problem in dict.fromkeys(reader.problems[len(general) :]):

@@ -13,23 +13,28 @@ from typing import Any, Final
 
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
 from harness.scenario.members import worker_names, zones
-from harness.scenario.model import LOOKED_UP, TOPIC, Plan, PlannedFault, Workload
+from harness.scenario.model import LOOKED_UP, TOPIC, Expectation, Plan, PlannedFault, Workload
 from harness.scenario.plan import declared_ns, variant_label
 from harness.scenario.quantity import exact
 from harness.scenario.trigger import in_words
-from harness.units import BYTES, DURATION, RATE
+from harness.units import BYTES, DURATION, OFF, RATE, Off
 
 COLUMNS: Final = 120
 _LABEL: Final = 12
 _NAMES_SHOWN: Final = 12
 
 
-def explain(plan: Plan) -> str:
-    """Return the plan as text, lines of at most 120 columns, ending with a newline."""
+def explain(plan: Plan, *, always: Iterable[str] = ()) -> str:
+    """Return the plan as text, lines of at most 120 columns, ending with a newline.
+
+    Args:
+        plan: Any.
+        always: Checks that count in every run.
+    """
     lines = [*_wrapped(plan.title, COLUMNS)]
     if plan.why.strip():
         lines += _wrapped(plan.why, COLUMNS)
-    lines += ["", *_identity(plan), "", *_setting(plan), "", *_timeline(plan), "", *_expectations(plan)]
+    lines += ["", *_identity(plan), "", *_setting(plan), "", *_timeline(plan), "", *_expectations(plan, always)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -148,18 +153,24 @@ def _fault_row(fault: PlannedFault) -> tuple[str, ...]:
     )
 
 
-def _expectations(plan: Plan) -> list[str]:
-    rows = []
-    for entry in plan.expect:
-        must_fail = "must fail: " if entry.check in plan.must_fail else ""
-        rows.append((entry.check, must_fail + (described(entry.limits) or "no limits of its own")))
+def _expectations(plan: Plan, always: Iterable[str]) -> list[str]:
+    counting = [(entry.check, _limits_of(entry)) for entry in plan.expect]
+    named = {entry.check for entry in plan.expect}
+    counting += [(name, "counts in every run, with its default limits") for name in always if name not in named]
+    rows = [(name, ("must fail: " if name in plan.must_fail else "") + limits) for name, limits in counting]
     width = max((len(name) for name, _ in rows), default=0) + 2
     lines = [f"  {line}" for line in _rows(rows, width, COLUMNS - 2)]
     canary = []
     if plan.must_fail:
-        rest = ", every other expectation must pass" if len(plan.must_fail) < len(plan.expect) else ""
+        rest = ", every other expectation must pass" if len(plan.must_fail) < len(rows) else ""
         canary = ["", *_wrapped(f"Canary: {', '.join(plan.must_fail)} must fail{rest}.", COLUMNS)]
     return ["Expectations", *lines, *canary]
+
+
+def _limits_of(entry: Expectation) -> str:
+    if entry.off:
+        return "off: it would count in every run, and does not count in this one"
+    return described(entry.limits) or "no limits of its own"
 
 
 def _pairs(value: Any) -> list[tuple[str, str]]:
@@ -175,6 +186,8 @@ def _field(spec: FieldSpec, value: Any) -> str:
 
 def _value(annotation: Any, value: Any) -> str:
     annotation, _ = without_none(annotation)
+    if isinstance(value, Off):
+        return OFF
     unit = unit_of(annotation)
     if unit is not None and value is not None:
         return exact(unit, value)

@@ -69,7 +69,7 @@ def field_specs(cls: type) -> tuple[FieldSpec, ...]:
         specs.append(
             FieldSpec(
                 name=field.name,
-                yaml=yaml_name(field.name, unit_of(_innermost(annotation))),
+                yaml=field.metadata.get("yaml") or yaml_name(field.name, unit_of(_innermost(annotation))),
                 annotation=annotation,
                 nullable=nullable,
                 required=required,

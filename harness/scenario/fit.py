@@ -119,7 +119,7 @@ def _check_fit(
     if message:
         reader.add(deepest(root, "cluster", "image").at, message, hint)
     for refusal in () if spec.validate is None else spec.validate(name, cluster, workload):
-        at = deepest(root, *(refusal.key or "cluster").split(".")).at
+        at = deepest(root, *(refusal.path or (refusal.key or "cluster").split("."))).at
         reader.add(at, refusal.message, refusal.hint)
     return len(reader.problems) == before
 

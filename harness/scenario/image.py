@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_TAG = re.compile(r":v?(?P<version>\d+(?:\.\d+){0,2}(?:-(?:RC|rc)\.?\d+)?)(?:-[\w.-]+)?$")
+_TAG = re.compile(r":v?(?P<version>\d+(?:\.\d+){0,2}(?:-(?:RC|rc)\.?\d+)?)(?:-[\w.-]+)?$", re.ASCII)
 """A tag that names a version, whole or in part, and perhaps what it is built on (``2.12-alpine``)."""
 
 

@@ -6,11 +6,13 @@ mean is read per variant (expand), because the matrix may change any of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import abc
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import Location, Problem, ScenarioError
-from harness.scenario.document import read_document
+from harness.regular import read_regular
+from harness.scenario.document import TEXT_CHARS_MAX, read_document
 from harness.scenario.plugins import Vocabulary
 from harness.scenario.tree import Mapping
 
@@ -25,6 +27,7 @@ class Source:
         root: Its tree.
         problems: What is wrong with its YAML short of a syntax error; reported with the rest by ``variants``.
         vocabulary: The words it may use.
+        settings: Path → value as text, which a command line puts into it.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Source:
     root: Mapping
     problems: tuple[Problem, ...]
     vocabulary: Vocabulary
+    settings: abc.Mapping[str, str] = field(default_factory=dict)
 
 
 def load_file(path: Path, vocabulary: Vocabulary) -> Source:
@@ -47,7 +51,7 @@ def read_text(path: Path, noun: str = "scenario") -> str:
     """Return the text of a file; raises ScenarioError when it cannot be read or is not UTF-8."""
     start = Location(str(path), 1, 1)
     try:
-        content = path.read_bytes()
+        content = read_regular(path, 4 * TEXT_CHARS_MAX)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ScenarioError([Problem(start, f"cannot read the {noun}: {reason}")]) from error

@@ -120,7 +120,7 @@ class Workload:
         partitions: Independent ordered logs; a key always maps to partition ``key % partitions``.
         keys: Distinct keys; key ``k`` belongs to producer ``k % producers``.
         rate_per_s: Messages per second over all producers, sent on an absolute schedule (open loop).
-        payload_bytes: Size of a message body.
+        payload_bytes: Size of a message body. 40 bytes of it are checksum and identity.
         warmup_ns: Baseline before the timeline starts; must itself meet the liveness limits.
         duration_ns: Length of the timeline; producers send until its end.
         drain_ns: How long consumers may take to reach the end of the log after the last fault is healed.
@@ -134,7 +134,7 @@ class Workload:
     partitions: int = field(default=1, metadata={"minimum": 1, "maximum": 10_000})
     keys: int = field(default=16, metadata={"minimum": 1, "maximum": 1_000_000})
     rate_per_s: Rate = field(default=500.0, metadata={"minimum": 1, "maximum": 10_000_000})
-    payload_bytes: Bytes = field(default=128, metadata={"minimum": 1, "maximum": 67_108_864})
+    payload_bytes: Bytes = field(default=128, metadata={"minimum": 40, "maximum": 67_108_864})
     warmup_ns: Duration = field(default=2_000_000_000, metadata={"minimum": 0, "maximum": _LONGEST_NS})
     duration_ns: Duration = field(default=10_000_000_000, metadata={"minimum": 1, "maximum": _LONGEST_NS})
     drain_ns: Duration = field(default=10_000_000_000, metadata={"minimum": 0, "maximum": _LONGEST_NS})
@@ -179,6 +179,7 @@ class PlannedFault(FaultEffects):
         partitions_added: How many partitions it adds to the topic.
         when: What it waits for in place of ``at_ns``; None when it is applied at that time.
         unreplayable: What of its own doing cannot be replayed exactly; empty = nothing.
+        cuts_links: Its links may carry nothing while it lasts; this follows from its kind.
     """
 
     id: str
@@ -192,14 +193,23 @@ class PlannedFault(FaultEffects):
     partitions_added: int = 0
     when: Trigger | None = None
     unreplayable: str = ""
+    cuts_links: bool = field(default=False, metadata={"follows": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """One entry of ``expect``: a check and its limits (an instance of the check's registered expectation dataclass)."""
+    """One entry of ``expect``.
+
+    Attributes:
+        check: Registered name.
+        limits: Its limits, an instance of the check's registered expectation dataclass. A metric that is switched off
+            holds ``Off``.
+        off: The check as a whole is switched off: it would count in every run, and does not count in this one.
+    """
 
     check: str
     limits: Any
+    off: bool = field(default=False, metadata={"later": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +238,7 @@ class Plan:
         variant: Matrix keys → the chosen values as written; empty without a matrix.
         seed: The seed in force (drawn once when the scenario says ``random``).
         cluster, workload, timeline, expect: The variant's content; ``timeline`` in order of ``at_ns``.
-        must_fail: Canary: exactly these checks of ``expect`` must fail; empty for ordinary scenarios.
+        must_fail: Canary: exactly these checks, of those that count, must fail; empty for ordinary scenarios.
         attempts: For races, else None.
         topology: What the broker lays out for this cluster and workload.
         digest: SHA-256 over everything that a scenario says: all but ``file``, ``broker_kind`` and ``topology``; equal

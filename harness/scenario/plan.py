@@ -19,6 +19,7 @@ from harness.scenario.entry import FaultEntry
 from harness.scenario.head import SEED_MAX
 from harness.scenario.model import LOOKED_UP, FaultEffects, Plan, PlannedFault
 from harness.scenario.variant import Variant
+from harness.units import OFF, Off
 
 
 def make_plan(variant: Variant, seed: int | None = None) -> Plan:
@@ -78,17 +79,38 @@ def canonical(value: Any) -> Any:
     """Return dataclasses, mappings and tuples as JSON-compatible dicts and lists, fields under their own names.
 
     A field marked ``later`` is left out while it has its default: what was planned before it existed is the same plan.
+    One marked ``follows`` is left out because it follows from another one.
     """
+    if isinstance(value, Off):
+        return OFF
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: canonical(getattr(value, field.name))
             for field in dataclasses.fields(value)
             if not (field.metadata.get("later") and getattr(value, field.name) == field.default)
+            and not field.metadata.get("follows")
         }
     if isinstance(value, Mapping):
         return {str(key): canonical(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [canonical(item) for item in value]
+    return value
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """Return every field of a plan as JSON has it; a limit that is switched off is the word ``off``."""
+    content = _with_off_in_words(dataclasses.asdict(plan))
+    assert isinstance(content, dict)
+    return content
+
+
+def _with_off_in_words(value: Any) -> Any:
+    if isinstance(value, Off):
+        return OFF
+    if isinstance(value, dict):
+        return {key: _with_off_in_words(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_off_in_words(item) for item in value]
     return value
 
 
@@ -118,6 +140,7 @@ def _plan_fault(entry: FaultEntry, seed: int) -> PlannedFault:
         until_ns=entry.until_ns,
         seed=derive(seed, entry.id),
         partitions_added=entry.partitions_added,
+        cuts_links=entry.cuts_links,
         when=entry.when,
         unreplayable=entry.unreplayable,
         **{field.name: getattr(entry, field.name) for field in dataclasses.fields(FaultEffects)},

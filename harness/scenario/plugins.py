@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from harness.registry import BROKER_PACKAGES, PackageRegistry
 from harness.scenario.abilities import BrokerAbility
+from harness.scenario.config_keys import ConfigKeys
 from harness.scenario.model import Cluster, FaultEffects, Workload
 from harness.scenario.topology import Topology
 
@@ -25,11 +26,13 @@ class Refusal:
         key: What is wrong by its name in YAML: of a fault, one of its options (``jitter``); of a broker, a path from
             the top (``workload.producer.acks``). Empty = all options, or the cluster.
         hint: What to write in its place.
+        path: Of a broker, the same from the top word by word, where a word has dots; it counts in place of ``key``.
     """
 
     message: str
     key: str = ""
     hint: str = ""
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ class FaultSpec(FaultEffects):
         needs: Abilities that the broker must have.
         partitions_added: ``(options) -> int``: how many partitions it adds to the topic; None = it adds none.
         needs_on_peers: Abilities that the broker must have where the fault acts on links between nodes.
+        cuts_links: Its links may carry nothing while it lasts.
+        proof_ns: ``(options) -> int``: how long it must last at least for its evidence to be possible; None = any
+            length.
         unreplayable: ``(options) -> str``: what of its doing cannot be replayed exactly, or an empty string; None =
             nothing.
     """
@@ -100,6 +106,8 @@ class FaultSpec(FaultEffects):
     partitions_added: Callable[[Any], int] | None = None
     needs_on_peers: tuple[BrokerAbility, ...] = ()
     unreplayable: Callable[[Any], str] | None = None
+    cuts_links: bool = False
+    proof_ns: Callable[[Any], int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +167,7 @@ class BrokerSpec:
         group_states: Every state that a consumer group of it can be in; empty = there are no groups.
         group_states_of: ``(workload) -> states`` among them that its group can be in; None = all.
         costs: What each of its processes is expected to take of a machine.
+        config_keys: Which keys of ``cluster.config`` are not a scenario's to set; None = all are its own.
     """
 
     aliases: Mapping[str, str]
@@ -172,6 +181,7 @@ class BrokerSpec:
     group_states: tuple[str, ...] = ()
     group_states_of: Callable[[Workload], tuple[str, ...]] | None = None
     costs: BrokerCosts = BrokerCosts()
+    config_keys: ConfigKeys | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +192,17 @@ class Vocabulary:
         brokers: Kind (``nats``) → specification. A distribution is ``<kind>-<version or alias suffix>``.
         faults: Kind → specification.
         checks: Name → frozen dataclass of its limits. YAML: a mapping of metric to limit.
+        standing: Checks that count in every run unless a scenario switches them off (``acceptance: off``).
+        always: Names of the checks that count in every run, whether ``expect`` names them or not.
+        trusted: Scenarios may set keys of ``cluster.config`` that reach outside the run.
     """
 
     brokers: Mapping[str, BrokerSpec]
     faults: Mapping[str, FaultSpec]
     checks: Mapping[str, type]
+    standing: frozenset[str] = frozenset()
+    always: tuple[str, ...] = ()
+    trusted: bool = False
 
 
 BROKER_SPECS: PackageRegistry[BrokerSpec] = PackageRegistry("broker", lambda: BROKER_PACKAGES.part("spec"))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from harness.errors import Location, Problem, nearest
+from harness.errors import Location, Problem, ScenarioError, nearest
 from harness.scenario import tree
 from harness.scenario.fields import FieldSpec, field_specs, item_type, literals, unit_of, value_type, without_none
 from harness.scenario.quantity import exact
@@ -26,6 +26,9 @@ class _Invalid:
 
 
 INVALID: Final = _Invalid()
+
+PROBLEMS_MAX: Final = 100
+"""More are not read, and finding a hint for each of ten thousand takes minutes."""
 
 _KINDS: Final = {
     "str": "text",
@@ -43,8 +46,11 @@ class NodeReader:
         self.problems: list[Problem] = []
 
     def add(self, at: Location, message: str, hint: str = "") -> None:
-        """Report one problem."""
+        """Report one problem; raises ScenarioError with all of them when they are too many to go on."""
         self.problems.append(Problem(at, message, hint))
+        if len(self.problems) > PROBLEMS_MAX:
+            stop = Problem(at, f"more than {PROBLEMS_MAX} problems: what follows is not checked", "mend these first")
+            raise ScenarioError([*self.problems[:-1], stop])
 
     def build(self, node: Node, cls: type, path: str, narrowed: Mapping[str, type] | None = None) -> Any:
         """Return an instance of the dataclass ``cls``, or INVALID.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
+from harness.scenario.expectations import metric_specs
 from harness.scenario.fields import (
     FieldSpec,
     field_specs,
@@ -36,7 +37,7 @@ from harness.scenario.plugins import BrokerSpec, FaultSpec, Vocabulary
 from harness.scenario.quantity import exact
 from harness.scenario.target import GROUPS, KEY, WORKERS
 from harness.scenario.trigger import BOUND_PATTERN, KINDS, MOVED, NO_LEADER
-from harness.units import Unit
+from harness.units import OFF, Unit
 
 Schema = dict[str, Any]
 
@@ -71,7 +72,9 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, object]:
         "type": "object",
         "minProperties": 1,
         "additionalProperties": False,
-        "properties": {name: _object(cls, empty=True) for name, cls in sorted(vocabulary.checks.items())},
+        "properties": {
+            name: _limits(cls, standing=name in vocabulary.standing) for name, cls in sorted(vocabulary.checks.items())
+        },
     }
     keys["must_fail"] |= {
         "type": ["array", "null"],
@@ -197,6 +200,16 @@ def _target(spec: FaultSpec) -> Schema:
         kept["zone"] = target["properties"]["zone"]
     kept[key] = kept[key] | {"minLength": 1, "examples": list(GROUPS[spec.acts_on])}
     return {**target, "properties": kept, "required": [key]}
+
+
+def _limits(cls: type, *, standing: bool) -> Schema:
+    """Return the schema of a check's limits, each of which can be switched off; so can a check that always counts."""
+    schema = _object(cls, empty=True)
+    for spec in metric_specs(cls):
+        limit = schema["properties"][spec.yaml]
+        text = {"description": limit.pop("description")} if "description" in limit else {}
+        schema["properties"][spec.yaml] = text | {"anyOf": [limit, {"const": OFF}]}
+    return {"anyOf": [schema, {"const": OFF}]} if standing else schema
 
 
 def _object(cls: type, *, empty: bool = False) -> Schema:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from harness.errors import nearest
 from harness.scenario import tree
@@ -25,6 +25,8 @@ from harness.scenario.target import TargetField, candidates, read_target
 from harness.scenario.tree import KeyValue, Node, Scalar, Sequence
 from harness.scenario.trigger import read_trigger
 from harness.units import DURATION
+
+FAULTS_MAX: Final = 500
 
 WORDS = ("on", "id", "at", "when", "for")
 
@@ -44,6 +46,9 @@ def read_faults(
         return ()
     if not isinstance(node, Sequence):
         reader.add(node.at, "faults must be a list", "e.g. faults: [{<fault>: {…}, on: {…}, at: 10s, for: 5s}]")
+        return ()
+    if len(node.items) > FAULTS_MAX:
+        reader.add(node.items[FAULTS_MAX].at, f"faults has {len(node.items)} entries, more than {FAULTS_MAX}")
         return ()
     read = [_words(item, index, specs, reader) for index, item in enumerate(node.items)]
     _check_ids([words for words in read if words is not None], reader)
@@ -128,6 +133,8 @@ def _read_entry(
     if spec.ends_itself:
         count = 1 if target.mode in ("random", *LOOKED_UP) else len(names)
         for_ns = int(spec.span_ns(options, count)) if spec.span_ns is not None else 0
+    if not _provable(words, spec, options, for_ns, reader):
+        return None
     if not _lasts(words, spec, place, (at_ns, at_ns + for_ns), reader):
         return None
     return FaultEntry(
@@ -138,6 +145,7 @@ def _read_entry(
         candidates=names,
         at_ns=at_ns,
         until_ns=at_ns + for_ns,
+        cuts_links=spec.cuts_links,
         partitions_added=0 if spec.partitions_added is None else int(spec.partitions_added(options)),
         when=when,
         unreplayable="" if spec.unreplayable is None else str(spec.unreplayable(options)),
@@ -202,6 +210,17 @@ def _read_on(
             reader.add(words.at("on"), f"{kind}: {lacking.message}", lacking.hint)
             return target, ()
     return target, names
+
+
+def _provable(words: Words, spec: FaultSpec, options: Any, for_ns: int, reader: NodeReader) -> bool:
+    """Return whether a fault lasts long enough for probes to see that it acted; report one that does not."""
+    least_ns = 0 if spec.ends_itself or spec.proof_ns is None else int(spec.proof_ns(options))
+    if for_ns >= least_ns:
+        return True
+    least, length = exact(DURATION, least_ns), exact(DURATION, for_ns)
+    message = f"{words.kind.text} for {length} is too short to be proven: probes need {least} to see that it acted"
+    reader.add(words.at("for"), message, f"for: {least} or longer")
+    return False
 
 
 def _lasts(words: Words, spec: FaultSpec, place: TargetField, span: tuple[int, int], reader: NodeReader) -> bool:

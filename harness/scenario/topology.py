@@ -6,7 +6,8 @@ the broker's code. Owns names and what leads where; never knows a port number, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Listens = Literal["drawn", "own port"]
@@ -27,12 +28,14 @@ class Member:
         ports: Role of every port that it needs.
         asked: Of these, the ones that the harness asks past every link; the first is for administration and probes.
         needs: Names of members that must be ready before this one is started.
+        apart: Role of a port → how far from the first one it lies, where the member leaves no choice (-2: two below).
     """
 
     name: str
     ports: tuple[str, ...]
     asked: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    apart: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def admin(self) -> str:
@@ -47,10 +50,13 @@ class ChannelSpec:
     Attributes:
         role: Of the port.
         listens: Where the channel's proxy listens.
+        protocol: What is spoken there, in a word of the broker's own by which it is asked for a probe; empty = what its
+            probe speaks.
     """
 
     role: str
     listens: Listens = "drawn"
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,8 @@ class LinkSpec:
         channels: At least one.
         keeps: A probe may keep a connection through it, so that probes see what happens to one.
         entry: Of a client link: clients are given its address to begin with.
+        gateway: Of a client link with one channel: a gateway of the zone stands in front of it, and is what clients
+            dial. In all that the target sends clients, it puts the zone's links in place of the members' own addresses.
     """
 
     source: str
@@ -72,6 +80,7 @@ class LinkSpec:
     channels: tuple[ChannelSpec, ...]
     keeps: bool = True
     entry: bool = True
+    gateway: bool = False
 
     @property
     def name(self) -> str:
@@ -111,9 +120,13 @@ class Topology:
             lacking = [channel.role for channel in link.channels if channel.role not in self.member(link.target).ports]
             if lacking or not link.channels:
                 raise ValueError(f"{link.name} needs a port {', '.join(lacking)} of {link.target}")
+            if link.gateway and (link.role != "client" or len(link.channels) > 1):
+                raise ValueError(f"{link.name} cannot have a gateway: it is no client link with one channel")
         for member in self.members:
             if not member.asked or not set(member.asked) <= set(member.ports):
                 raise ValueError(f"{member.name} needs a port for administration")
+            if not set(member.apart) <= set(member.ports[1:]):
+                raise ValueError(f"{member.name} lacks a port that lies apart from its first")
         self.waves()
 
     @property
@@ -145,6 +158,10 @@ class Topology:
             for link in self.links
             if link.role == "client" and link.target in self.node_names and zone in ("", link.source)
         )
+
+    def gateway_zones(self) -> tuple[str, ...]:
+        """Return the client zones that have a gateway: those with a link that one stands in front of."""
+        return tuple(dict.fromkeys(link.source for link in self.links if link.gateway))
 
     def peer_links(self) -> tuple[LinkSpec, ...]:
         """Return the links between nodes."""

@@ -27,6 +27,8 @@ MOVED: Final = "moved"
 NO_LEADER: Final = "none"
 BOUND_PATTERN: Final = r"^(>=|<=|>|<)\s*([0-9]{1,15})$"
 
+_CIRCLE_SHOWN_MAX: Final = 8
+
 _COMPARE: Final[Mapping[str, Callable[[int, int], bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -106,18 +108,26 @@ def check_after(at: Location, entry_id: str, after: Mapping[str, str], ids: Sequ
         known = [name for name in ids if name != entry_id]
         reader.add(at, f"unknown fault id {first!r}", nearest(first, known) or "there is no other fault")
         return False
-    seen = [entry_id]
+    seen, known_by = [entry_id], {entry_id}
     while seen[-1] in after:
         following = after[seen[-1]]
-        if following == entry_id and entry_id != min(seen, key=ids.index):
+        if following == entry_id and next(name for name in ids if name in known_by) != entry_id:
             return False  # told at the first of the circle
+        if following == entry_id and len(seen) > _CIRCLE_SHOWN_MAX:
+            reader.add(
+                at,
+                f"a fault cannot wait for itself: {entry_id} after {first} … after {entry_id}, {len(seen)} faults",
+                "give one of them a time: at: 5s",
+            )
+            return False
         if following == entry_id:
             chain = " after ".join((*seen, entry_id))
             reader.add(at, f"a fault cannot wait for itself: {chain}", "give one of them a time: at: 5s")
             return False
-        if following in seen:
+        if following in known_by:
             return False  # another fault's circle, told there
         seen.append(following)
+        known_by.add(following)
     return True
 
 

@@ -6,13 +6,15 @@ Owns the top-level keys. How cluster, workload and broker fit together is said i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import nearest
 from harness.scenario import tree
+from harness.scenario.config_keys import check_config
 from harness.scenario.entry import FaultEntry
+from harness.scenario.expectations import read_expectations, switched_off
 from harness.scenario.fit import read_place
 from harness.scenario.head import SEED_DEFAULT, SEED_MAX, TAG_PATTERN, VERSION_PATTERN, Head
 from harness.scenario.load import Source
@@ -65,11 +67,14 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
     _check_words(root, values, reader)
     kind, spec = _broker(root, values["broker"], vocabulary, reader)
     cluster = _section(root, "cluster", Cluster, spec, reader)
+    if spec is not None:
+        check_config(root.get("cluster"), spec.config_keys, reader, trusted=vocabulary.trusted)
     workload = _section(root, "workload", Workload, spec, reader)
     place = read_place(root, (cluster, workload), values["broker"], spec, vocabulary, reader)
     faults = read_faults(given(root, "faults"), vocabulary.faults, place, reader)
-    expect = _expectations(root.get("expect"), vocabulary.checks, reader)
-    must_fail = _must_fail(given(root, "must_fail"), given(root, "expect"), reader)
+    expect = read_expectations(root.get("expect"), vocabulary, reader)
+    counting = {*vocabulary.always, *vocabulary.standing} - {item.check for item in expect if item.off}
+    must_fail = _must_fail(given(root, "must_fail"), given(root, "expect"), counting, reader)
     seed = _seed(given(root, "seed"), reader)
     if len(reader.problems) > before:
         return None
@@ -146,26 +151,9 @@ def _section(root: tree.Mapping, key: str, cls: type, spec: BrokerSpec | None, r
     return None if value is INVALID else value
 
 
-def _expectations(node: Node | None, checks: Mapping[str, type], reader: NodeReader) -> tuple[Expectation, ...]:
-    if node is None:
-        return ()
-    if not isinstance(node, tree.Mapping):
-        reader.add(node.at, "expect must be a mapping of checks to limits", f"known: {', '.join(sorted(checks))}")
-        return ()
-    if not node.entries:
-        reader.add(node.at, "expect must name at least one check", f"known: {', '.join(sorted(checks))}")
-    found = []
-    for entry in node.entries:
-        check = entry.key.text
-        if check not in checks:
-            reader.add(entry.key.at, f"unknown check {check!r}", nearest(check, checks))
-            continue
-        limits = reader.build(entry.value, checks[check], f"expect.{check}")
-        found.append(Expectation(check=check, limits=limits))
-    return tuple(found)
-
-
-def _must_fail(node: Node | None, expect: Node | None, reader: NodeReader) -> tuple[str, ...]:
+def _must_fail(
+    node: Node | None, expect: Node | None, counting: Collection[str], reader: NodeReader
+) -> tuple[str, ...]:
     if node is None:
         return ()
     names = reader.value(node, tuple[str, ...], "must_fail")
@@ -173,6 +161,7 @@ def _must_fail(node: Node | None, expect: Node | None, reader: NodeReader) -> tu
         return ()
     assert isinstance(node, Sequence)
     known = [entry.key.text for entry in expect.entries] if isinstance(expect, tree.Mapping) else []
+    known += sorted(name for name in counting if name not in known)
     for index, item in enumerate(node.items):
         if names[index] in names[:index]:
             reader.add(item.at, f"must_fail names {names[index]!r} twice")
@@ -180,6 +169,8 @@ def _must_fail(node: Node | None, expect: Node | None, reader: NodeReader) -> tu
             reader.add(
                 item.at, f"must_fail names {names[index]!r}, which expect does not", nearest(names[index], known)
             )
+        elif switched_off(expect, names[index]):
+            reader.add(item.at, f"must_fail names {names[index]!r}, which expect switches off")
     return tuple(names)
 
 
