@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.errors import AbilityError
+from harness.faults.base import FAULTS
 from harness.runtime.abilities import MachineAbility, why_not
+from harness.scenario.model import Plan
+
+
+def needed_abilities(plan: Plan) -> dict[MachineAbility, tuple[str, ...]]:
+    """Return ability → ids of the faults of a plan that need it."""
+    needed: dict[MachineAbility, tuple[str, ...]] = {}
+    for fault in plan.timeline:
+        for ability in FAULTS.get(fault.kind).machine:
+            needed[ability] = (*needed.get(ability, ()), fault.id)
+    return needed
 
 
 def check_abilities(

@@ -6,7 +6,7 @@ Owns what counts as a way around. Asks no broker: the kernel says what a process
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.brokers.base import Addresses
 from harness.runtime.base import Link
@@ -24,6 +24,7 @@ class Processes:
 
     Attributes:
         workers: Worker → (pid, client zone).
+        gateways: Client zone → pid of its gateway.
         nodes: Node or service → pid.
         sources: Node or service → where connections that it has accepted may come from.
     """
@@ -31,23 +32,31 @@ class Processes:
     workers: Mapping[str, tuple[int, str]]
     nodes: Mapping[str, int]
     sources: Mapping[str, SourceAddresses]
+    gateways: Mapping[str, int] = field(default_factory=dict)
 
 
 def bypasses(topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
     """Return what is wrong, one sentence each, and which workers have a connection.
 
-    A worker may be connected to the links of its zone alone. What a node has accepted must come from a socket of
-    Toxiproxy (or, at its administration port, from the harness; or from itself), and what it dialled must lead to a
-    link of its own.
+    A worker may be connected to the links of its zone alone; where a link has a gateway, to the gateway in its place.
+    What a gateway has dialled must lead to a link that it stands in front of. What a node has accepted must come from a
+    socket of Toxiproxy (or, at its administration port, from the harness; or from itself), and what it dialled must
+    lead to a link of its own.
     """
     wrong, seen = [], set()
     links = addresses.links
     for worker, (pid, zone) in processes.workers.items():
-        allowed = _addresses(link for link in links.values() if link.role == "client" and link.source == zone)
+        of_zone = [link for link in links.values() if link.role == "client" and link.source == zone]
+        allowed = _addresses(link for link in of_zone if not link.gateway) | _gateways(of_zone)
         remotes = {remote for _, remote in _connections(pid)}
         wrong += [f"{worker} to {_shown(remote)}" for remote in sorted(remotes - allowed)]
         if remotes:
             seen.add(worker)
+    for zone, pid in processes.gateways.items():
+        behind = [link for link in links.values() if link.gateway and link.source == zone]
+        own, allowed = _gateways(behind), _addresses(behind)
+        dialled = {remote for local, remote in _connections(pid) if local not in own}
+        wrong += [f"the gateway of zone {zone} to {_shown(remote)}" for remote in sorted(dialled - allowed)]
     for node, pid in processes.nodes.items():
         listening = {port: role for role, port in addresses.ports[node].items()}
         administration = topology.member(node).admin
@@ -75,6 +84,11 @@ def _connections(pid: int) -> Connections:
 
 def _addresses(links: Iterable[Link]) -> set[Address]:
     return {(channel.host, channel.port) for link in links for channel in link.channels}
+
+
+def _gateways(links: Iterable[Link]) -> set[Address]:
+    parts = (link.gateway.rpartition(":") for link in links if link.gateway)
+    return {(host, int(port)) for host, _, port in parts}
 
 
 def _shown(address: Address) -> str:

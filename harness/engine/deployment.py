@@ -1,4 +1,4 @@
-"""Everything of a run that lives outside the engine's process: nodes, Toxiproxy, workers and the monitor.
+"""Everything of a run that lives outside the engine's process: nodes, Toxiproxy, gateways, workers and the monitor.
 
 Owns bringing them up, the proof that no client bypasses its links, and taking everything down again.
 """
@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from harness.brokers.base import Addresses, Admin, BoundBroker
 from harness.clients.base import WorkerSpec
+from harness.clock import monotonic_ns
 from harness.distributions.base import Installation
 from harness.engine.bypass import Processes
+from harness.engine.deaths import Deaths
 from harness.engine.disks import Disks, disk_spec
+from harness.engine.gateways import Gateways
 from harness.engine.parts import Binaries, Parts, RunWorker, Site
 from harness.engine.probes import JournalProbes
 from harness.engine.rundir import RunDir
-from harness.engine.topology import draw_links, monitor_targets, worker_specs
+from harness.engine.topology import draw_links, draw_ports, gateway_specs, monitor_targets, worker_specs
+from harness.engine.watch import Watch, Watched
 from harness.errors import StartError
-from harness.history.events import NodeEvent, ProofEvent, WorkerEvent
+from harness.history.events import NodeEvent, ProofEvent, StandstillEvent, WorkerEvent
 from harness.history.record import EventLog
 from harness.progress import Note
 from harness.runtime.abilities import MachineAbility
@@ -33,10 +38,18 @@ from harness.scenario.members import absent_workers, zones
 from harness.workload.launcher import SILENT_S
 
 READY_S = 60.0
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""Exit status of a process, and of a container, that SIGKILL has ended."""
 
 
 class Deployment:
     """The processes of one run.
+
+    Attributes:
+        problems: Sentences on what went wrong so far.
+        fatal: Set when the run cannot go on.
+        died: Nodes and services that ended unexpectedly.
+        watch: Of every part.
 
     Args:
         bound, binaries: What to run.
@@ -65,12 +78,15 @@ class Deployment:
         self._plan, self.topology = plan, plan.topology
         self._ledger, self._events, self._listener = ledger, events, listener
         self._libraries = binaries.libraries
+        self._deaths = Deaths(run_dir.history, events)
         self.problems: list[str] = []
         self.fatal: asyncio.Event = asyncio.Event()
+        self.died: list[str] = []
+        self._oom_kills = procfs.oom_kills()
         self._closing = False
         self._late = absent_workers(plan)
         members = self.topology.members
-        drawn = {member.name: {role: ports.draw() for role in member.ports} for member in members}
+        drawn = {member.name: draw_ports(member, ports) for member in members}
         site = Site(self.topology, drawn)
         self.runtime = parts.runtime(runtime, binaries, site, ledger, ports, abilities)
         peer_hosts = {member.name: self.runtime.peer_host(member.name) for member in members}
@@ -83,16 +99,23 @@ class Deployment:
             spec.worker: parts.worker(self._with_environment(spec), run_dir.path, ledger, self._worker_changed)
             for spec in worker_specs(plan, self.links, run_dir.history.resolve())
         }
+        gateways = gateway_specs(plan, self._addresses)
+        self._gateways = Gateways(gateways, parts, run_dir.path, ledger, self._links_died)
         self._monitor = parts.monitor(run_dir.path, ledger, self._monitor_died)
         self._monitor_targets = monitor_targets(plan, self._addresses)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
         self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
         self.admin: Admin = self._bound.admin()
+        starves = {MachineAbility.CPU_LIMITS, MachineAbility.MEMORY_LIMITS} & abilities
+        self.watch = Watch(self._watched, events.write, self._note, may_starve=bool(starves))
 
     async def up(self) -> None:
         """Start everything and wait until it is ready; raises StartError (definite)."""
         await self.disks.create()
-        await self.runtime.start_proxies(self.links.values(), self._run_dir.logs, self._toxiproxy_died, self._trouble)
+        proxies = self.runtime.start_proxies(
+            self.links.values(), self._run_dir.logs, self._toxiproxy_died, self._trouble
+        )
+        await asyncio.gather(proxies, self._gateways.start())
         *services, nodes = self.topology.waves()
         for wave in services:
             await asyncio.gather(*(self._start_node(self.nodes[name]) for name in wave))
@@ -130,6 +153,8 @@ class Deployment:
                     f"{len(proven)} workers' connections and all connections between nodes end in Toxiproxy's own "
                     "sockets"
                 )
+                if self._gateways.of_zones:
+                    detail += f"; so do those of the gateways of {', '.join(self._gateways.of_zones)}"
                 self._events.write(ProofEvent(proof="no-bypass", proven=True, detail=detail))
                 return
             late = earlier is not None and loop.time() > deadline  # on a starved machine one look may take all the time
@@ -155,6 +180,14 @@ class Deployment:
         if wrong:
             self._trouble("a connection bypasses its link: " + detail)
 
+    async def compare_proxies(self) -> None:
+        """Compare Toxiproxy's proxies and toxics with what the run has asked for; a difference is a problem."""
+        found = await asyncio.to_thread(self.runtime.control.differences)
+        detail = "; ".join(found) or "Toxiproxy has the proxies and toxics of this run and no others"
+        self._events.write(ProofEvent(proof="proxies", proven=not found, detail=detail))
+        if found:
+            self._note(detail)
+
     async def down(self) -> None:
         """End every process; returns when they are gone."""
         self._closing = True
@@ -162,8 +195,9 @@ class Deployment:
         for worker in self.workers.values():
             worker.expect_end()
         await asyncio.gather(*(worker.kill() for worker in self.workers.values() if worker.pid))
-        await self._monitor.end()
+        await asyncio.gather(self._monitor.end(), self._gateways.end())
         await asyncio.gather(*(node.kill() for node in self.nodes.values()))
+        self._deaths.sweep()
         await self.runtime.stop()
         for node in self.nodes.values():
             node.release()
@@ -181,16 +215,24 @@ class Deployment:
 
     def pids(self) -> dict[str, int]:
         """Return name → pid of everything that was started by now; 0 of what does not run."""
-        pids = {"monitor": self._monitor.pid, **self.runtime.proxy_pids()}
+        pids = {"monitor": self._monitor.pid, **self.runtime.proxy_pids(), **self._gateways.pids}
         pids |= {name: worker.pid for name, worker in self.workers.items()}
         return pids | {name: node.pid for name, node in self.nodes.items()}
+
+    def _watched(self) -> list[Watched]:
+        """Return every part that is watched for silence, as it is just now."""
+        helpers = [Watched(helper.name, helper.pid, heard=helper.heard) for helper in (self._monitor, *self._gateways)]
+        proxies = [Watched(name, pid) for name, pid in self.runtime.proxy_pids().items()]
+        workers = [Watched(name, worker.pid, worker.held) for name, worker in self.workers.items()]
+        nodes = [Watched(name, node.pid, node.held, to_the_end=True) for name, node in self.nodes.items()]
+        return [*helpers, *proxies, *workers, *nodes]
 
     def cpu_ns(self) -> dict[str, int]:
         """Return part → CPU time of all its processes so far, ended ones included."""
         services = self.topology.service_names
         used = {"nodes": sum(node.cpu_ns for name, node in self.nodes.items() if name not in services)}
-        if services:
-            used["services"] = sum(self.nodes[name].cpu_ns for name in services)
+        if services or self._gateways.pids:
+            used["services"] = sum(self.nodes[name].cpu_ns for name in services) + self._gateways.cpu_ns
         return used | {
             "toxiproxy": self.runtime.proxies_cpu_ns,
             "workers": sum(worker.cpu_ns for worker in self.workers.values()),
@@ -205,7 +247,8 @@ class Deployment:
 
     def _with_environment(self, spec: WorkerSpec) -> WorkerSpec:
         folder = self._run_dir.path.resolve() / "workers" / spec.worker
-        return replace(spec, env=self._bound.broker.worker_environment(self._libraries.get(spec.role), folder))
+        own = self._bound.broker.worker_environment(self._libraries.get(spec.role), folder)
+        return replace(spec, env={**self._bound.client_environment, **own})
 
     def _node_specs(self, installation: Installation) -> tuple[NodeSpec, ...]:
         """Return how each node and service is started, in order of the topology."""
@@ -244,6 +287,7 @@ class Deployment:
         zone_of = {worker: zone for zone, members in zones(self._plan.workload).items() for worker in members}
         processes = Processes(
             workers={name: (worker.pid, zone_of[name]) for name, worker in self.workers.items()},
+            gateways=self._gateways.of_zones,
             nodes={name: node.pid for name, node in self.nodes.items()},
             sources={name: self.runtime.sources(name, (os.getpid(), self._monitor.pid)) for name in self.nodes},
         )
@@ -259,12 +303,27 @@ class Deployment:
             await asyncio.sleep(0.05)
 
     def _node_died(self, name: str, code: int) -> None:
+        """Report it; what was killed from outside, or for lack of memory, ends the run: nothing will be proven."""
         self.node_state(name, "died")
+        self.died.append(name)
         what = "service" if name in self.topology.service_names else "node"
-        self._trouble(f"{what} {name} exited unexpectedly (exit status {code})")
+        killed = code in _KILLED and not self._closing
+        why = f": {self._killer()}" if killed else ""
+        self._trouble(f"{what} {name} exited unexpectedly (exit status {code}){why}")
+        if killed:
+            now = monotonic_ns()
+            self._events.write(StandstillEvent(part=name, how="killed", since_ns=now, until_ns=now, lasting=True))
+            self.fatal.set()
+
+    def _killer(self) -> str:
+        memory = procfs.oom_kills() - self._oom_kills
+        return "the kernel ended it for lack of memory" if memory > 0 else "something outside the run killed it"
 
     def _toxiproxy_died(self, code: int) -> None:
-        self._trouble(f"Toxiproxy died (exit status {code})")
+        self._links_died(f"Toxiproxy died (exit status {code})")
+
+    def _links_died(self, text: str) -> None:
+        self._trouble(text)
         self.fatal.set()
 
     def _monitor_died(self, code: int) -> None:
@@ -281,6 +340,8 @@ class Deployment:
                 planned=state not in {"died", "silent"},
             )
         )
+        if state in {"killed", "died"}:
+            self._deaths.record(worker.name, worker.spec.incarnation)
         if state == "died":
             last = worker.logs().strip().splitlines()[-1:] or ["no message"]
             self._trouble(f"worker {worker.name} exited unexpectedly (exit status {code}): {last[0]}")
@@ -290,4 +351,7 @@ class Deployment:
     def _trouble(self, text: str) -> None:
         if not self._closing:
             self.problems.append(text)
-            self._listener(Note(text=text, warning=True))
+            self._note(text)
+
+    def _note(self, text: str) -> None:
+        self._listener(Note(text=text, warning=True))

@@ -6,14 +6,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from harness.brokers.base import Admin, BoundBroker, PartitionState
 from harness.engine.parts import RunWorker
 from harness.errors import ControlError
-from harness.history.events import DrainEvent
+from harness.history.events import DrainEvent, GoneEvent
 from harness.history.record import EventLog
 
 _POLL_S = 0.1
+_GONE_S = 3.0
+"""How long the broker must say, without another answer, that something does not exist.
+
+A cluster that has just come back may not know all of it yet."""
+_WHOLE_LOG = -1
 _QUIET_S = 0.6
 """How long consumers must have been quiet: two of their reports (every 0.25 s) without a change, and some."""
 
@@ -48,11 +54,13 @@ class Drain:
         """Wait until the broker says that everything was consumed; journal its word, partition by partition.
 
         Returns:
-            Why the drain is not proven, or an empty string. A stream that does not exist has nothing to drain.
+            Why the drain is not proven, or an empty string. What does not exist any more has nothing to drain: that the
+            broker says so is journaled, and is a finding.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._bound.plan.workload.drain_ns / 1e9
         states: list[PartitionState] | None = []
+        gone, since = frozenset[int](), loop.time()
         trouble = "the broker was not asked"
         while True:
             try:
@@ -60,28 +68,31 @@ class Drain:
                 trouble = ""
             except ControlError as error:
                 trouble = error.message
-            if not trouble and states is None:
+            now_gone = frozenset[int]() if trouble else _gone(states)
+            if now_gone != gone:
+                gone, since = now_gone, loop.time()
+            believed = bool(gone) and loop.time() - since >= _GONE_S
+            if believed and states is None:
                 await self._quiet(deadline)
+                self._journal_gone(gone)
                 return ""
-            if not trouble and states and all(state.drained for state in states):
+            left = [state for state in states or [] if not state.consumer_gone]
+            if not trouble and states and all(state.drained for state in left) and (believed or not gone):
                 if await self._quiet(deadline):
-                    self._journal(states)
+                    self._journal(left)
+                    self._journal_gone(gone)
                     return ""
                 trouble = "consumers are still busy"
             if loop.time() >= deadline:
                 break
             await asyncio.sleep(_POLL_S)
-        self._journal(states or [])
-        if trouble:
-            return trouble
-        behind = [state for state in states or [] if not state.drained]
-        return (
-            "; ".join(
-                f"partition {state.partition}: {state.pending} undelivered, {state.ack_pending} unacknowledged"
-                for state in behind[:4]
-            )
-            or "the broker did not answer for any partition"
+        self._journal(left)
+        if believed:
+            self._journal_gone(gone)
+        said = (
+            f"something was gone for less than {_GONE_S:g} s" if gone else "the broker did not answer for any partition"
         )
+        return trouble or _behind(left) or said
 
     async def stop_consumers(self) -> list[str]:
         """Let consumers finish what they hold and leave; return the problems of those that did not."""
@@ -122,6 +133,27 @@ class Drain:
                     proven=state.drained,
                 )
             )
+
+    def _journal_gone(self, partitions: frozenset[int]) -> None:
+        for partition in sorted(partitions):
+            what: Literal["log", "consumer"] = "log" if partition == _WHOLE_LOG else "consumer"
+            detail = f"the broker said so for {_GONE_S:g} s and longer"
+            self._events.write(GoneEvent(what=what, partition=partition, detail=detail))
+
+
+def _gone(states: list[PartitionState] | None) -> frozenset[int]:
+    """Return the partitions whose durable consumer does not exist; that of the whole log when it does not."""
+    if states is None:
+        return frozenset({_WHOLE_LOG})
+    return frozenset(state.partition for state in states if state.consumer_gone)
+
+
+def _behind(states: Sequence[PartitionState]) -> str:
+    """Return how far consumers are behind in the first few partitions."""
+    return "; ".join(
+        f"partition {state.partition}: {state.pending} undelivered, {state.ack_pending} unacknowledged"
+        for state in [state for state in states if not state.drained][:4]
+    )
 
 
 async def _wait_finished(workers: Sequence[RunWorker], timeout_s: float) -> list[str]:

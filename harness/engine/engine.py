@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import __version__
 from harness.brokers.base import Admin
 from harness.clock import NS_PER_S, monotonic_ns
-from harness.engine.abilities import check_abilities
+from harness.engine.abilities import check_abilities, needed_abilities
 from harness.engine.deployment import Deployment
 from harness.engine.disks import disk_spec
 from harness.engine.drain import Drain
@@ -25,9 +25,9 @@ from harness.engine.fault_schedule import FaultSchedule, sleep_until
 from harness.engine.parts import Binaries, MachineParts, Parts
 from harness.engine.run_usage import UsageMeter
 from harness.engine.rundir import RunDir
-from harness.errors import ControlError, HarnessError
-from harness.faults.base import FAULTS
+from harness.errors import ControlError, DisturbedError, HarnessError
 from harness.history.events import AuthorityEvent, PhaseEvent
+from harness.history.manifest import write_manifest
 from harness.history.record import EventLog, Journal
 from harness.progress import Listener, PhaseStarted, Snapshot
 from harness.result import Usage
@@ -38,6 +38,8 @@ from harness.scenario.model import Plan
 
 _SNAPSHOT_S = 0.5
 _START_DELAY_NS = NS_PER_S // 10
+_AUDIT_WITHOUT_NODE_S = 20.0
+"""How long an audit may take once a node has ended for good."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class RunRecord:
         drain: Why the drain is unproven; empty when it is proven.
         error: Why the run did not complete; empty when it did.
         exit_code: Of that error; 0 when it completed.
+        format: Of the run directory: 2 has a manifest and journals with an end; the first one is not named.
     """
 
     run_id: str
@@ -68,6 +71,7 @@ class RunRecord:
     drain: str = "never reached"
     error: str = ""
     exit_code: int = 0
+    format: int = 2
 
 
 class Engine:
@@ -102,11 +106,21 @@ class Engine:
         )
         self.run_dir = RunDir.create(reports, plan, run_id)
         self.run_dir.save_plan(plan, source)
-        self._bound.facts.save(self.run_dir.path / "facts.json")
+        self._bound.run_facts.save(self.run_dir.path / "facts.json")
         self._events = EventLog(self.run_dir.history / "engine.events.jsonl", "engine")
         self._phase = ""
         self._phase_began = self._began = monotonic_ns()
         self._timeline: FaultSchedule | None = None
+        self._hastened = False
+
+    @property
+    def in_force(self) -> tuple[str, ...]:
+        """Ids of the faults that are in force now."""
+        return () if self._timeline is None else tuple(sorted(self._timeline.active))
+
+    def hasten(self) -> None:
+        """Let a run that is being taken down wait for nothing any more: the ledger kills what is left of it."""
+        self._hastened = True
 
     async def run(self) -> RunRecord:
         """Carry the plan out; the record and the history are saved whatever happens.
@@ -120,7 +134,7 @@ class Engine:
             binaries = await self._fetch()
             await self._execute(binaries, abilities)
         except HarnessError as error:
-            self.record.error, self.record.exit_code = error.message, int(error.exit_code)
+            self.record.error, self.record.exit_code = str(error), int(error.exit_code)
             raise
         except asyncio.CancelledError:
             self.record.error, self.record.exit_code = "interrupted", 2
@@ -133,13 +147,11 @@ class Engine:
             self.record.timings_ns["total"] = monotonic_ns() - self._began
             self._events.close()
             self.run_dir.write_json("run.json", _document(self.record))
+            write_manifest(self.run_dir.path)
         return self.record
 
     def _abilities(self) -> frozenset[MachineAbility]:
-        needed: dict[MachineAbility, tuple[str, ...]] = {}
-        for fault in self._plan.timeline:
-            for ability in FAULTS.get(fault.kind).machine:
-                needed[ability] = (*needed.get(ability, ()), fault.id)
+        needed = needed_abilities(self._plan)
         check_abilities(needed, self.record.runtime)
         disk_spec(self._plan.cluster, needed)
         return frozenset(needed)
@@ -167,7 +179,7 @@ class Engine:
             )
             self._enter("up", f"{self._plan.cluster.nodes} × {self._plan.broker}, {len(deployment.links)} links")
             try:
-                async with _teardown_on_exit(deployment):
+                async with _teardown_on_exit(deployment, lambda: self._hastened):
                     await deployment.up()
                     await self._work(deployment, meter)
             finally:
@@ -195,17 +207,23 @@ class Engine:
         )
         meter.work_begins()
         watching = asyncio.create_task(self._watch(deployment, meter))
+        looking = asyncio.create_task(deployment.watch.run())
         working = asyncio.create_task(self._phases(deployment, start_ns))
         fatal = asyncio.create_task(deployment.fatal.wait())
         try:
-            await asyncio.wait({working, fatal}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise ControlError("; ".join(deployment.problems))
+            await asyncio.wait({working, looking, fatal}, return_when=asyncio.FIRST_COMPLETED)
+            if looking.done():
+                await looking  # a watch that fails must not be taken for one that saw nothing
+            if fatal.done():
+                error = DisturbedError if deployment.died else ControlError
+                raise error("; ".join(deployment.problems))
             await working
         finally:
-            for task in (working, watching, fatal):
+            tasks = (working, watching, looking, fatal)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(working, watching, fatal, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            deployment.watch.end()
             meter.work_ends()
             self.record.problems = list(deployment.problems)
             self.record.overhead = deployment.overhead()
@@ -225,14 +243,20 @@ class Engine:
         finally:
             faults.cancel()
             await asyncio.gather(faults, return_exceptions=True)
+        await deployment.compare_proxies()
         self._enter("drain", length_ns=workload.drain_ns)
         drain = Drain(self._bound, deployment.admin, deployment.workers, self._events)
         deployment.problems += await drain.settle_producers()
         self.record.drain = await drain.consumers_catch_up()
         await deployment.recheck_bypass()
         deployment.problems += await drain.stop_consumers()
+        deployment.watch.drained()
         self._enter("audit")
-        await self._audit(deployment.admin)
+        try:
+            # Without a node that has ended for good, the broker is asked in vain, again and again.
+            await asyncio.wait_for(self._audit(deployment.admin), _AUDIT_WITHOUT_NODE_S if deployment.died else None)
+        except TimeoutError as error:
+            raise DisturbedError(f"no audit within {_AUDIT_WITHOUT_NODE_S:g} s: {deployment.problems[0]}") from error
 
     async def _audit(self, admin: Admin) -> None:
         """Read the broker's whole log: the authority on what was stored, where, and how often."""
@@ -289,14 +313,16 @@ class Engine:
 
 
 @contextlib.asynccontextmanager
-async def _teardown_on_exit(deployment: Deployment) -> AsyncIterator[None]:
-    """Take the deployment down however the block is left; a cancellation waits for it."""
+async def _teardown_on_exit(deployment: Deployment, hastened: Callable[[], bool]) -> AsyncIterator[None]:
+    """Take the deployment down however the block is left; a cancellation waits for it, unless it is ``hastened``."""
     try:
         yield
     finally:
         taking_down = asyncio.ensure_future(deployment.down())
         while not taking_down.done():
             with contextlib.suppress(asyncio.CancelledError):
+                if hastened():
+                    taking_down.cancel()
                 await asyncio.shield(taking_down)
 
 

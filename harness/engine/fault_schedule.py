@@ -19,7 +19,17 @@ from harness.engine.target_lookup import resolve_targets, wait_for_targets
 from harness.engine.triggers import Sighting, TriggerSources, wait_for
 from harness.engine.usage import CpuUsage
 from harness.errors import ControlError, HarnessError
-from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, FaultKind, FaultLeaders, FaultTopic
+from harness.faults.base import (
+    FAULTS,
+    Evidence,
+    Fault,
+    FaultContext,
+    FaultKind,
+    FaultLeaders,
+    FaultTopic,
+    TouchesOthers,
+)
+from harness.faults.kit.interference import Interference
 from harness.faults.kit.outages import Outages
 from harness.history.events import EvidenceEvent, FaultEvent, TriggerEvent
 from harness.history.record import EventLog
@@ -63,7 +73,7 @@ class FaultSchedule:
         self._start_ns = start_ns
         self._go_ns = go_ns
         self._listener = listener
-        self.active: dict[str, frozenset[str]] = {}  # fault in force → the nodes that it takes down
+        self.active: set[str] = set()  # faults in force
         self._healed = {fault.id: asyncio.Event() for fault in faults}
         self._sources = TriggerSources(
             group_state=deployment.admin.group_state,
@@ -72,6 +82,7 @@ class FaultSchedule:
             healed=self._healed,
         )
         self._outages = Outages()
+        self._interference = Interference()
         self._cores: dict[str, float] = {}
         self._usage = CpuUsage(deployment.nodes)
 
@@ -123,7 +134,11 @@ class FaultSchedule:
         await self._prove_healing(planned, fault, targets)
 
     async def _apply(self, planned: PlannedFault, kind: FaultKind, fault: Fault, targets: tuple[str, ...]) -> bool:
-        self.active[planned.id] = frozenset(targets if kind.spec.takes_node_down else ())
+        self.active.add(planned.id)
+        touched = fault.touches() if isinstance(fault, TouchesOthers) else targets
+        for name in touched:
+            down = kind.spec.takes_node_down and name in self._deployment.nodes
+            self._interference.begin(planned.id, (name,), monotonic_ns(), down=down)
         self._changed(planned, "apply", targets, kind.describe(planned.options), self._start_ns + planned.at_ns)
         try:
             await fault.apply()
@@ -153,25 +168,27 @@ class FaultSchedule:
             self._changed(planned, "failed", targets, f"could not be healed: {error}")
             return False
         finally:
-            self.active.pop(planned.id, None)
+            self.active.discard(planned.id)
             # Whatever became of it: no trigger waits for a fault that is over.
             for target in targets:
                 self._outages.release(target, planned.id)
+            self._interference.end(planned.id, monotonic_ns())
         self._changed(planned, "healed", targets, "")
         return True
 
     async def _prove_healing(self, planned: PlannedFault, fault: Fault, targets: tuple[str, ...]) -> None:
-        """Look until healing is proven, up to ``healing_s`` after the last fault that keeps an end of its links down is
-        over.
+        """Look until healing is proven, up to ``healing_s`` after the last other fault on its links or on the nodes at
+        their ends is over.
         """
         links = self._deployment.links
-        needed = {end for name in targets if name in links for end in (links[name].node, links[name].source)}
+        touched = fault.touches() if isinstance(fault, TouchesOthers) else targets
+        needed = {end for name in touched if name in links for end in (name, links[name].node, links[name].source)}
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._healing_s
 
         def latest() -> float:
             nonlocal deadline
-            if any(needed & down for down in self.active.values()):
+            if any(span.end_ns is None for span in self._interference.by_others(planned.id, *needed)):
                 deadline = loop.time() + self._healing_s
             return deadline
 
@@ -258,6 +275,7 @@ class FaultSchedule:
             probe_names=lambda link: tuple(channel.name for channel in deployment.links[link].channels),
             journal=self._events.write,
             outages=self._outages,
+            interference=self._interference,
         )
 
     def _changed(

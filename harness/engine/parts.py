@@ -1,5 +1,5 @@
-"""What a run is put together from: a broker, its software, a runtime, workers, a monitor, and the look for ways around
-links.
+"""What a run is put together from: a broker, its software, a runtime, workers, gateways, a monitor, and the look for
+ways around links.
 
 The engine takes these from outside, so that it can be tested without processes. Here are the parts that real runs have.
 """
@@ -7,14 +7,14 @@ The engine takes these from outside, so that it can be tested without processes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.brokers.base import BROKERS, Addresses, BoundBroker, Broker, NodePorts
 from harness.clients.base import Counters, WorkerSpec
-from harness.distributions.base import Installation, resolve
+from harness.distributions.base import Distribution, Installation, resolve
 from harness.distributions.toxiproxy.aliases import DEFAULT as TOXIPROXY
 from harness.engine.bypass import Processes, bypasses
 from harness.engine.fetching import fetch_images, fetch_installations
@@ -29,8 +29,8 @@ from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.runtime import ProcessRuntime
 from harness.scenario.topology import Topology
+from harness.workload.helper_launcher import HelperProcess
 from harness.workload.launcher import Worker
-from harness.workload.monitor_launcher import MonitorProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,11 @@ class RunWorker(FaultWorker, Protocol):
     @property
     def pid(self) -> int:
         """Process id, 0 when none runs."""
+        ...
+
+    @property
+    def held(self) -> bool:
+        """Whether a fault of the plan keeps it stopped."""
         ...
 
     @property
@@ -96,12 +101,22 @@ class RunWorker(FaultWorker, Protocol):
         ...
 
 
-class RunMonitor(Protocol):
-    """The monitor as the engine sees it."""
+class RunHelper(Protocol):
+    """The monitor or a gateway as the engine sees it."""
+
+    @property
+    def name(self) -> str:
+        """``monitor``, ``gateway-clients``…"""
+        ...
 
     @property
     def pid(self) -> int:
         """Process id; 0 when it does not run."""
+        ...
+
+    @property
+    def heard(self) -> int:
+        """How often it has said that it goes on; grows several times a second."""
         ...
 
     @property
@@ -110,11 +125,11 @@ class RunMonitor(Protocol):
         ...
 
     async def start(self, spec: Mapping[str, Any]) -> None:
-        """Start it with what it looks at; raises StartError."""
+        """Start it with its task; raises StartError."""
         ...
 
     async def end(self) -> None:
-        """Let it close its journal; returns when it is gone."""
+        """Let it finish what it writes; returns when it is gone."""
         ...
 
 
@@ -162,10 +177,14 @@ class Parts(Protocol):
         """Return a worker that is not started yet."""
         ...
 
-    def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunMonitor:
+    def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunHelper:
         """Return the monitor, not started yet; ``on_death`` is called with its exit status when it ends
         unexpectedly.
         """
+        ...
+
+    def gateway(self, zone: str, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunHelper:
+        """Return the gateway of a client zone, likewise; its task is a ``GatewaySpec``."""
         ...
 
     def bypasses(self, topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
@@ -184,6 +203,22 @@ def installed_clients(bound: BoundBroker) -> dict[str, str]:
         for role, package in bound.client_packages.items()
         if role not in bound.client_libraries
     }
+
+
+def pinned(distribution: Distribution, versions: Mapping[str, str]) -> Distribution:
+    """Return a distribution at the version that an earlier run had; as it is when none is known."""
+    return replace(distribution, version=versions.get(distribution.kind, distribution.version))
+
+
+def pinned_clients(bound: BoundBroker, versions: Mapping[str, str]) -> dict[str, Distribution]:
+    """Return role → client library, where an earlier run had another version than is installed."""
+    found = {}
+    for role, package in bound.client_packages.items():
+        name = f"{package} ({role})"
+        version = versions.get(name)
+        if version and role not in bound.client_libraries and version != _installed_version(package):
+            found[role] = resolve(f"{package}-{version}")
+    return found
 
 
 def _installed_version(package: str) -> str:
@@ -212,9 +247,12 @@ class MachineParts:
 
     Args:
         proof_s, healing_s: See ``Parts``.
+        pinned: Software → exact version, as an earlier run had it: the broker, Toxiproxy and the clients are of these
+            versions, whatever their aliases stand for and whatever is installed by now.
     """
 
-    def __init__(self, proof_s: float = 20.0, healing_s: float = 15.0) -> None:
+    def __init__(self, proof_s: float = 20.0, healing_s: float = 15.0, pinned: Mapping[str, str] | None = None) -> None:
+        self._pinned = pinned or {}
         self.proof_s = proof_s
         self.healing_s = healing_s
 
@@ -226,8 +264,9 @@ class MachineParts:
         self, bound: BoundBroker, runtime: str, listener: Listener, versions: dict[str, str]
     ) -> Binaries:
         """Return distributions from the cache, or their images."""
-        broker, toxiproxy = resolve(bound.plan.broker), resolve(TOXIPROXY)
+        broker, toxiproxy = (pinned(resolve(name), self._pinned) for name in (bound.plan.broker, TOXIPROXY))
         libraries = {role: resolve(name) for role, name in bound.client_libraries.items()}
+        libraries |= pinned_clients(bound, self._pinned)
         versions |= {broker.kind: broker.version, toxiproxy.kind: toxiproxy.version}
         wanted = list(dict.fromkeys((broker, toxiproxy, *libraries.values())))
         had = dict(zip(wanted, await fetch_installations(wanted, listener), strict=True))
@@ -236,7 +275,7 @@ class MachineParts:
             had |= await fetch_images(official, listener)
         versions |= {**had[broker].versions, **had[toxiproxy].versions}
         versions |= {f"{library.kind} ({role})": library.version for role, library in libraries.items()}
-        versions |= installed_clients(bound)
+        versions |= {name: version for name, version in installed_clients(bound).items() if name not in versions}
         return Binaries(
             broker=had[broker],
             toxiproxy=had[toxiproxy],
@@ -272,9 +311,13 @@ class MachineParts:
         """Return an OS process."""
         return Worker(spec, run_dir, ledger, on_change)
 
-    def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunMonitor:
+    def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunHelper:
         """Return an OS process."""
-        return MonitorProcess(run_dir, ledger, on_death)
+        return HelperProcess("monitor", "monitor", run_dir, ledger, on_death)
+
+    def gateway(self, zone: str, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunHelper:
+        """Return an OS process of this machine, in both runtimes, as the zone's workers are."""
+        return HelperProcess("gateway", f"gateway-{zone}", run_dir, ledger, on_death)
 
     def bypasses(self, topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
         """Ask the kernel."""

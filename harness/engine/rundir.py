@@ -1,13 +1,13 @@
 """The run directory: everything of one run, complete before anything is judged.
 
 ``scenario.yaml`` (the file as it was), ``plan.json`` (what it was expanded to, with its digest), ``facts.json``,
-``run.json`` (versions, runtime, timings, overhead), ``history/`` (journals and events), ``nodes/``, ``logs/``,
-``workers/``, and, once judged, ``result.json``, ``report.html`` and ``junit.xml``.
+``run.json`` (versions, runtime, timings, overhead), ``history/`` (journals and events), ``manifest.json`` (length and
+checksum of all these), ``nodes/``, ``logs/``, ``workers/``, and, once judged, ``result.json``, ``report.html`` and
+``junit.xml``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import secrets
 import time
@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UnfitEnvironmentError
+from harness.regular import read_regular_text
 from harness.scenario.model import Plan
+from harness.scenario.plan import as_json
 
 
 def new_run_id() -> str:
@@ -49,7 +51,7 @@ class RunDir:
     def save_plan(self, plan: Plan, source: str) -> None:
         """Write the scenario file as it was and the plan made from it."""
         (self.path / "scenario.yaml").write_text(source, encoding="utf-8")
-        self.write_json("plan.json", dataclasses.asdict(plan))
+        self.write_json("plan.json", as_json(plan))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one JSON document."""
@@ -58,21 +60,22 @@ class RunDir:
     def read_text(self, name: str) -> str:
         """Read one text file; raises UnfitEnvironmentError when it is not there or not readable."""
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return read_regular_text(self.path / name)
         except (OSError, UnicodeDecodeError) as error:
-            raise self._unfit(name, str(error.strerror if isinstance(error, OSError) else error)) from error
+            raise self.unfit(name, str(error.strerror if isinstance(error, OSError) else error)) from error
 
     def read_json(self, name: str, *needed: str) -> dict[str, Any]:
         """Read one JSON document, an object with at least the keys ``needed``; raises as ``read_text`` does."""
         try:
             content = json.loads(self.read_text(name))
-        except ValueError as error:
-            raise self._unfit(name, str(error)) from error
+        except (ValueError, RecursionError) as error:
+            raise self.unfit(name, str(error)) from error
         if not isinstance(content, dict):
-            raise self._unfit(name, "it is not a JSON object")
+            raise self.unfit(name, "it is not a JSON object")
         if lacking := [key for key in needed if key not in content]:
-            raise self._unfit(name, f"it has no {', '.join(lacking)}")
+            raise self.unfit(name, f"it has no {', '.join(lacking)}")
         return content
 
-    def _unfit(self, name: str, why: str) -> UnfitEnvironmentError:
+    def unfit(self, name: str, why: str) -> UnfitEnvironmentError:
+        """Return the error that a file of this directory is not as the engine writes it."""
         return UnfitEnvironmentError(f"{self.path} is not a complete run directory: {name}: {why}")

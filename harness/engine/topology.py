@@ -8,12 +8,13 @@ from pathlib import Path
 
 from harness.brokers.base import Addresses, NodePorts
 from harness.clients.base import WorkerSpec
+from harness.clients.gateway import GatewaySpec
 from harness.faults.base import FAULTS, extra_probe_name
 from harness.runtime.base import Channel, Link
 from harness.runtime.kernel.ports import Ports
 from harness.scenario.members import zones
 from harness.scenario.model import Plan, PlannedFault
-from harness.scenario.topology import ChannelSpec, LinkSpec, Topology, pair_address
+from harness.scenario.topology import ChannelSpec, LinkSpec, Member, Topology, pair_address
 
 _LOOPBACK = "127.0.0.1"
 
@@ -21,11 +22,18 @@ PATIENCE_S = 600.0
 """How long a look for a fault's evidence waits: longer than faults last."""
 
 
+def draw_ports(member: Member, ports: Ports) -> dict[str, int]:
+    """Return role → port of a node or service, each drawn free."""
+    first = ports.draw(member.apart.values())
+    drawn = {member.ports[0]: first} | {role: first + offset for role, offset in member.apart.items()}
+    return {role: drawn[role] if role in drawn else ports.draw() for role in member.ports}
+
+
 def draw_links(
     topology: Topology, node_ports: NodePorts, ports: Ports, peer_hosts: Mapping[str, str]
 ) -> dict[str, Link]:
     """Return every link of a run; each channel listens on a port drawn free, or on its target's own at the pair's
-    address.
+    address. A gateway listens on a port drawn free.
 
     Args:
         topology: Of the run.
@@ -44,6 +52,7 @@ def draw_links(
                 for channel in spec.channels
             ),
             keeps=spec.keeps,
+            gateway=f"{_LOOPBACK}:{ports.draw()}" if spec.gateway else "",
         )
         for spec in topology.links
     }
@@ -62,12 +71,13 @@ def _channel(
         host=_LOOPBACK if drawn else pair_address(topology, link.source, link.target),
         port=ports.draw() if drawn else own,
         upstream=f"{host}:{own}",
+        protocol=channel.protocol,
     )
 
 
 def worker_specs(plan: Plan, links: Mapping[str, Link], history: Path) -> list[WorkerSpec]:
     """Return the first incarnation of every worker: what it owns, and where it begins: addresses of its zone's links
-    alone.
+    alone, or of the gateways in front of them.
 
     Args:
         plan: Of the run.
@@ -96,13 +106,41 @@ def worker_specs(plan: Plan, links: Mapping[str, Link], history: Path) -> list[W
                 role="producer" if producer else "consumer",
                 broker=plan.broker_kind,
                 history_dir=str(history),
-                addresses=tuple(links[link.name].address for link in entries if link.source == zone),
+                addresses=tuple(links[link.name].dialled for link in entries if link.source == zone),
                 partitions=workload.partitions,
                 owned=owned,
                 keys=keys,
                 rate_per_s=workload.rate_per_s * len(keys) / workload.keys,
                 payload_bytes=workload.payload_bytes,
                 options=dataclasses.asdict(workload.producer if producer else workload.consumer),
+            )
+        )
+    return specs
+
+
+def gateway_specs(plan: Plan, addresses: Addresses) -> list[GatewaySpec]:
+    """Return the gateway of each client zone that has one.
+
+    A member has ports that no other member of the run has, so that a port alone says which link leads to an address.
+
+    Args:
+        plan: Of the run.
+        addresses: Of the run.
+    """
+    topology, links = plan.topology, addresses.links
+    specs = []
+    for zone in topology.gateway_zones():
+        of_zone = [link for link in topology.links if link.role == "client" and link.source == zone]
+        specs.append(
+            GatewaySpec(
+                zone=zone,
+                broker=plan.broker_kind,
+                paths=tuple((links[link.name].gateway, links[link.name].address) for link in of_zone if link.gateway),
+                addresses={
+                    addresses.ports[link.target][spec.role]: links[link.name].gateway or channel.address
+                    for link in of_zone
+                    for spec, channel in zip(link.channels, links[link.name].channels, strict=True)
+                },
             )
         )
     return specs
@@ -126,7 +164,7 @@ def monitor_targets(plan: Plan, addresses: Addresses) -> list[dict[str, object]]
     others = [link for link in links.values() if link.role != "client"]
     if any(_acts_on(fault, {link.name for link in others}) for fault in plan.timeline):
         targets += [
-            {"name": channel.name, "address": channel.address, "keep": link.keeps}
+            {"name": channel.name, "address": channel.address, "keep": link.keeps, "protocol": channel.protocol}
             for link in others
             for channel in link.channels
         ]
@@ -156,6 +194,7 @@ def _extra_probes(fault: PlannedFault, topology: Topology, links: Mapping[str, L
             "name": extra_probe_name(channel.name, fault.id),
             "address": channel.address,
             "keep": links[name].keeps,
+            "protocol": channel.protocol,
             "timeout_s": PATIENCE_S,
             **dataclasses.asdict(wanted(fault.options)),
         }
