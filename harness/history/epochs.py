@@ -1,7 +1,7 @@
 """Epochs: the deliveries of one partition to one incarnation, from its assignment until it is revoked or lost.
 
-Owns where events cut deliveries. A rebalance that leaves a partition with its owner leaves its epoch whole. Knows no
-checks.
+Owns where events cut deliveries. A rebalance that leaves a partition with its owner leaves its epoch whole; a lock that
+its owner had lost and is granted again begins a new one. Knows no checks.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.history.columns import Int32, Int64, Mask
 from harness.history.events import AssignEvent, OwnershipEvent
+from harness.history.lock_spans import LockTenure
 
 UNKNOWN_NS: Final = -1
 """When an epoch began, where no assignment is known."""
@@ -42,6 +43,7 @@ class Epochs:
         partition: Int32,
         journals: Sequence[tuple[str, int]],
         events: Iterable[OwnershipEvent],
+        locks: Iterable[LockTenure] = (),
     ) -> None:
         """Cut deliveries.
 
@@ -51,6 +53,7 @@ class Epochs:
             partition: Of each.
             journals: (Worker, incarnation) of each journal.
             events: Assignments, revocations and losses in order of time.
+            locks: Tenures of locks, in order of start.
         """
         group = _labels(journal, partition)
         self.rows: Int64 = np.argsort(group, kind="stable")
@@ -59,6 +62,7 @@ class Epochs:
         begins[1:] = ordered[1:] != ordered[:-1]
         starts = np.flatnonzero(begins)
         cuts, telling = _cuts(journals, events)
+        _cut_at_locks(cuts, telling, journals, locks)
         begun: dict[int, tuple[int, bool]] = {}
         if starts.size and (cuts or telling):
             for start, end in zip(starts.tolist(), [*starts[1:].tolist(), ordered.size], strict=True):
@@ -117,3 +121,22 @@ def _cuts(journals: Sequence[tuple[str, int]], events: Iterable[OwnershipEvent])
         for partition in partitions:
             cuts.setdefault((journal, partition), []).append((event.t, assigned))
     return cuts, telling
+
+
+def _cut_at_locks(
+    cuts: Cuts, telling: set[int], journals: Sequence[tuple[str, int]], locks: Iterable[LockTenure]
+) -> None:
+    """Cut where a lock is granted to an incarnation that had it before and lost it; who owns stays as it was."""
+    index = {who: position for position, who in enumerate(journals)}
+    before: set[tuple[int, int]] = set()
+    for tenure in locks:
+        journal = index.get((tenure.worker, tenure.incarnation))
+        if journal is None:
+            continue
+        place = journal, tenure.partition
+        if place in before:
+            known = cuts.setdefault(place, [])
+            at = sum(t <= tenure.start_ns for t, _ in known)
+            owned = known[at - 1][1] if at else journal not in telling
+            known.insert(at, (tenure.start_ns, owned))
+        before.add(place)

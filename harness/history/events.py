@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from harness.history.batch_events import BatchesEvent, HeadersEvent
 from harness.history.event_base import UNSTAMPED, Event
+from harness.history.replica_events import ReplicaEvent
 from harness.history.worker_events import (
     AssignEvent,
     BlockedEvent,
+    DeathEvent,
     ErrorEvent,
     GroupEvent,
     GroupMember,
+    LockEvent,
     LostEvent,
     OffsetsEvent,
     OwnershipEvent,
@@ -36,16 +39,20 @@ __all__ = [
     "AuthorityEvent",
     "BatchesEvent",
     "BlockedEvent",
+    "DeadLettersEvent",
+    "DeathEvent",
     "DrainEvent",
     "DrawEvent",
     "ErrorEvent",
     "Event",
     "EvidenceEvent",
     "FaultEvent",
+    "GoneEvent",
     "GroupEvent",
     "GroupMember",
     "HeadersEvent",
     "LeaderEvent",
+    "LockEvent",
     "LostEvent",
     "MachineEvent",
     "NodeEvent",
@@ -55,7 +62,9 @@ __all__ = [
     "PhaseEvent",
     "PollingEvent",
     "ProofEvent",
+    "ReplicaEvent",
     "RevokeEvent",
+    "StandstillEvent",
     "StatsEvent",
     "TriggerEvent",
     "WorkerEvent",
@@ -201,6 +210,27 @@ class MachineEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandstillEvent(Event):
+    """A part of the run did not run, and no fault of the plan did that; written as it begins, and once it is over.
+
+    Attributes:
+        part: A node, service, worker, gateway, ``monitor``, ``toxiproxy``… or ``harness``.
+        how: ``stopped`` (by a signal or a tracer), ``frozen`` (its control group), ``starved`` (it wanted a CPU and got
+            none), ``silent`` (it ran and reported nothing) or ``killed`` (SIGKILL).
+        since_ns, until_ns: From when until when it was seen so.
+        lasting: It is not over, as far as the writer knows. Another event of the same part and ``since_ns`` replaces
+            it.
+    """
+
+    kind: ClassVar[str] = "standstill"
+    part: str
+    how: Literal["stopped", "frozen", "starved", "silent", "killed"]
+    since_ns: int
+    until_ns: int
+    lasting: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainEvent(Event):
     """How far the consumers of a partition came, according to the broker; ``proven`` when nothing was left.
 
@@ -214,6 +244,22 @@ class DrainEvent(Event):
     pending: int
     ack_pending: int
     proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoneEvent(Event):
+    """The broker itself says, again and again, that something does not exist that was there before.
+
+    Attributes:
+        what: ``log`` (the stream or topic) or ``consumer`` (the durable consumer by which it delivers a partition).
+        partition: -1 = all of them.
+        detail: A sentence.
+    """
+
+    kind: ClassVar[str] = "gone"
+    what: Literal["log", "consumer"]
+    partition: int
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +284,42 @@ class AuthorityEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettersEvent(Event):
+    """How much was read of the log of messages that the broker has given up delivering.
+
+    Attributes:
+        read: ``complete`` (also when it is empty, or does not exist), ``partial`` or ``none``.
+        messages: Records read, those of other producers included.
+        detail: A sentence.
+    """
+
+    kind: ClassVar[str] = "dead_letters"
+    read: str
+    messages: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputsEvent(Event):
+    """How much was read of the log to which read-process-write workers write.
+
+    Attributes:
+        read: ``complete``, ``partial`` or ``none``.
+        messages: Records read.
+        detail: A sentence.
+    """
+
+    kind: ClassVar[str] = "outputs"
+    read: str
+    messages: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProofEvent(Event):
-    """Whether something that every run must prove was proven: ``no-bypass``, that clients use their links."""
+    """Whether something that every run must prove was proven: ``no-bypass``, that clients use their links, or
+    ``proxies``, that these have the toxics of the run and no others.
+    """
 
     kind: ClassVar[str] = "proof"
     proof: str
@@ -250,10 +330,11 @@ class ProofEvent(Event):
 EVENTS: Final[Mapping[str, type[Event]]] = {
     known.kind: known
     for known in (
-        *(PhaseEvent, FaultEvent, EvidenceEvent, TriggerEvent, DrawEvent, NodeEvent, WorkerEvent),
-        *(AssignEvent, RevokeEvent, LostEvent, BlockedEvent, PollingEvent, ErrorEvent, StatsEvent),
-        *(GroupEvent, OffsetsEvent, LeaderEvent, ObserverEvent, MachineEvent),
-        *(DrainEvent, AuthorityEvent, BatchesEvent, HeadersEvent, ProofEvent),
+        *(PhaseEvent, FaultEvent, EvidenceEvent, TriggerEvent, DrawEvent, NodeEvent, WorkerEvent, DeathEvent),
+        *(AssignEvent, RevokeEvent, LostEvent, LockEvent, BlockedEvent, PollingEvent, ErrorEvent, StatsEvent),
+        *(GroupEvent, OffsetsEvent, LeaderEvent, ObserverEvent, MachineEvent, StandstillEvent),
+        *(DrainEvent, GoneEvent, AuthorityEvent, DeadLettersEvent, OutputsEvent),
+        *(BatchesEvent, HeadersEvent, ReplicaEvent, ProofEvent),
     )
 }
 """Kind → class."""

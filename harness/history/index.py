@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.history.bodies import ToldPlaces
 from harness.history.columns import (
     PHANTOM,
     Bytes,
@@ -32,6 +33,7 @@ from harness.history.columns import (
 )
 from harness.history.commits import CommitIndex, Positions, covered
 from harness.history.record import Flag, Outcome, RecordKind
+from harness.history.transactions import NO_TRANSACTION, TransactionIndex
 
 __all__ = ["PHANTOM", "Bytes", "CommitIndex", "Deliveries", "Index", "Int32", "Int64", "Mask", "Sends", "Stored"]
 
@@ -46,6 +48,7 @@ class Sends:
         t_done: Time of that SENT, -1 without one.
         offset: As reported by the broker, -1 when not.
         duplicate: The broker said that it had the message already.
+        due: When a delayed message is due, monotonic ns; -1 for one that is not delayed.
         value: Dense value id.
         journal: Index of the journal in the history.
         ordinal: Index of the record in its journal.
@@ -60,6 +63,7 @@ class Sends:
     t_done: Int64
     offset: Int64
     duplicate: Mask
+    due: Int64
     journal: NDArray[np.int16]
     ordinal: Int32
 
@@ -70,8 +74,13 @@ class Deliveries:
 
     Attributes:
         attempt: As reported by the broker: 1 = first, 0 = not reported.
+        verified: Its body was verified.
+        corrupted: Its body was verified, and is not the one that was sent; its value is what lay at its place
+            (``bodies``).
+        thread: Number of the thread that handles it, from 1 in its journal; 0 = not reported.
         value: Dense value id, ``PHANTOM`` when no producer sent it.
         t_processed: When its handler finished with outcome ok, -1 when it never did.
+        failed: Its handler ended without success.
         t_acked: When it was acknowledged, -1 when never.
         ack_outcome: Of the last ACKED, ``NONE`` without one.
         ack_confirmed: The broker confirmed the acknowledgement.
@@ -83,11 +92,15 @@ class Deliveries:
     partition: Int32
     offset: Int64
     attempt: NDArray[np.uint32]
+    thread: Bytes
     redelivered: Mask
+    verified: Mask
+    corrupted: Mask
     value: Int64
     journal: NDArray[np.int16]
     ordinal: Int32
     t_processed: Int64
+    failed: Mask
     t_acked: Int64
     ack_outcome: Bytes
     ack_confirmed: Mask
@@ -95,12 +108,20 @@ class Deliveries:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stored:
-    """Columns of all STORED records: what the audit found in the broker's log."""
+    """Columns of what an audit found: all STORED records, or all DEAD_LETTER, REPLICA or OUTPUT ones.
+
+    Attributes:
+        verified, corrupted: As of ``Deliveries``.
+        node: Of REPLICA: index in the facts' nodes; else -1.
+    """
 
     partition: Int32
     offset: Int64
     key: Int32
     seq: Int64
+    verified: Mask
+    corrupted: Mask
+    node: Int64
     value: Int64
     journal: NDArray[np.int16]
     ordinal: Int32
@@ -110,19 +131,34 @@ class Index:
     """Sends, deliveries and stored messages of a history, and tables by value made from them on demand.
 
     Attributes:
-        sends, deliveries, stored, commits: The columns.
+        sends, deliveries, stored, dead_letters, replicated, commits, transactions: The columns.
+        outputs: What the audit found in the log that read-process-write workers write; a value is that of the message
+            that was read.
         positions: Which committed positions may have been in force when.
         keys: First value id of each key, and the number of values at the end.
         values: Number of value ids.
     """
 
     def __init__(
-        self, sends: Sends, deliveries: Deliveries, stored: Stored, commits: CommitIndex, ids: ValueIds
+        self,
+        sends: Sends,
+        deliveries: Deliveries,
+        stored: Stored,
+        dead_letters: Stored,
+        replicated: Stored,
+        outputs: Stored,
+        commits: CommitIndex,
+        transactions: TransactionIndex,
+        ids: ValueIds,
     ) -> None:
         self.sends = sends
         self.deliveries = deliveries
         self.stored = stored
+        self.dead_letters = dead_letters
+        self.replicated = replicated
+        self.outputs = outputs
         self.commits = commits
+        self.transactions = transactions
         self.positions = Positions(commits)
         self.values = ids.count
         self.keys = ids.first
@@ -134,7 +170,7 @@ class Index:
         Raises:
             ValueError: When a completion refers to operations that the journal does not hold.
         """
-        sent, stored = Columns(parts, RecordKind.SEND), Columns(parts, RecordKind.STORED)
+        sent = Columns(parts, RecordKind.SEND)
         (key, partition), seq = place_in(sent.word(Word.PLACE)), sent.word(Word.SEQ)
         ids = ValueIds(key, seq)
         value = ids.of_sends(key, seq)
@@ -149,41 +185,61 @@ class Index:
             t_done=done,
             offset=offset,
             duplicate=duplicate,
+            due=sent.word(Word.OFFSET),
             journal=sent.journal,
             ordinal=sent.ordinal,
         )
         unsent: Mask = np.ones(ids.count, np.bool_)
         unsent[value] = False
         holes = unsent if unsent.any() else None
-        (stored_key, stored_partition), stored_seq = place_in(stored.word(Word.PLACE)), stored.word(Word.SEQ)
+        told = ToldPlaces(partition, offset, outcome == Outcome.FAIL, value, ids.count)
+        delivered = Columns(parts, RecordKind.DELIVERED)
+        transactions = TransactionIndex.build(parts, sent.bounds, delivered.bounds)
+        deliveries = _deliveries(parts, delivered, ids, holes, told)
+        _take_back(deliveries, transactions)
         return Index(
             sends,
-            _deliveries(parts, ids, holes),
-            Stored(
-                partition=stored_partition,
-                offset=stored.word(Word.OFFSET),
-                key=stored_key,
-                seq=stored_seq,
-                value=without_holes(ids.of_any(stored_key, stored_seq), holes),
-                journal=stored.journal,
-                ordinal=stored.ordinal,
-            ),
+            deliveries,
+            _stored(parts, RecordKind.STORED, ids, holes, told),
+            _stored(parts, RecordKind.DEAD_LETTER, ids, holes, None),
+            _stored(parts, RecordKind.REPLICA, ids, holes, told),
+            _stored(parts, RecordKind.OUTPUT, ids, holes, None),
             CommitIndex.build(parts),
+            transactions,
             ids,
         )
 
     @functools.cached_property
     def send_of(self) -> Int64:
-        """Row in ``sends`` of each value, -1 for an id without a send."""
+        """Row in ``sends`` of each value, -1 for an id without a send; of a value sent twice, an acknowledged one."""
+        sends = self.sends
         rows = np.full(self.values, -1, np.int64)
-        rows[self.sends.value] = np.arange(self.sends.value.size)
+        rows[sends.value] = np.arange(sends.value.size)
+        if np.count_nonzero(rows >= 0) < sends.value.size:
+            # What was acknowledged is owed, whatever became of sending it again.
+            acknowledged = np.flatnonzero(sends.outcome == Outcome.OK)
+            rows[sends.value[acknowledged]] = acknowledged
         return rows
+
+    @functools.cached_property
+    def waits_from(self) -> Int64:
+        """When each acknowledged send began to wait for its delivery: when it was acknowledged, or when it is due."""
+        sends = self.sends
+        return np.maximum(sends.t_done, sends.due) if (sends.due >= 0).any() else sends.t_done
+
+    @functools.cached_property
+    def due_of(self) -> Int64:
+        """When each value is due, -1 for one that is not delayed."""
+        table = np.full(self.values, -1, np.int64)
+        table[self.sends.value] = self.sends.due
+        return table
 
     @functools.cached_property
     def outcome_of(self) -> Bytes:
         """Outcome of each value's send, ``NONE`` for an id without a send."""
         table = np.zeros(self.values, np.uint8)
-        table[self.sends.value] = self.sends.outcome
+        sent = self.send_of >= 0
+        table[sent] = self.sends.outcome[self.send_of[sent]]
         return table
 
     @functools.cached_property
@@ -249,11 +305,40 @@ class Index:
         return table[:-1]
 
     @functools.cached_property
+    def dead_lettered(self) -> Mask:
+        """Whether each value is among the messages that the broker has given up delivering."""
+        table = np.zeros(self.values + 1, np.bool_)
+        table[self.dead_letters.value] = True
+        return table[:-1]
+
+    @functools.cached_property
     def stored_of(self) -> Int64:
         """Row in ``stored`` of each value's first copy, -1 when the audit did not find it."""
         table, repeated = self._last_rows(self.stored.value)
         table[self.stored.value[repeated[::-1]]] = repeated[::-1]
         return table
+
+
+def _stored(
+    parts: Sequence[Part], kind: RecordKind, ids: ValueIds, holes: Mask | None, told: ToldPlaces | None
+) -> Stored:
+    """Return what an audit found of one kind; ``told`` is None where places are not those of sends."""
+    found = Columns(parts, kind)
+    (key, partition), seq = place_in(found.word(Word.PLACE)), found.word(Word.SEQ)
+    head, offset, value = found.word(Word.HEAD), found.word(Word.OFFSET), without_holes(ids.of_any(key, seq), holes)
+    corrupted = flag_in(head, Flag.CORRUPTED)
+    return Stored(
+        partition=partition,
+        offset=offset,
+        key=key,
+        seq=seq,
+        verified=flag_in(head, Flag.INTACT) | corrupted,
+        corrupted=corrupted,
+        node=found.word(Word.REF) if kind is RecordKind.REPLICA else np.broadcast_to(np.int64(-1), found.size),
+        value=value if told is None else told.without_corrupted(value, corrupted, partition, offset),
+        journal=found.journal,
+        ordinal=found.ordinal,
+    )
 
 
 def _send_completions(parts: Sequence[Part], sent: Columns) -> tuple[Bytes, Int64, Int64, Mask]:
@@ -277,10 +362,23 @@ def _send_completions(parts: Sequence[Part], sent: Columns) -> tuple[Bytes, Int6
     return outcome, done, offset, duplicate
 
 
-def _deliveries(parts: Sequence[Part], ids: ValueIds, holes: Mask | None) -> Deliveries:
+def _take_back(deliveries: Deliveries, transactions: TransactionIndex) -> None:
+    """Let the handlers of what was read in aborted transactions count as failed: what they did was taken back."""
+    if not transactions.t.size:
+        return
+    number = transactions.of_delivery
+    (rows,) = np.nonzero(number != NO_TRANSACTION)
+    rows = rows[transactions.aborted[number[rows]]]
+    rows = rows[deliveries.t_processed[rows] >= 0]
+    deliveries.t_processed[rows], deliveries.failed[rows] = -1, True
+
+
+def _deliveries(
+    parts: Sequence[Part], delivered: Columns, ids: ValueIds, holes: Mask | None, told: ToldPlaces
+) -> Deliveries:
     """Return the DELIVERED records with what became of them."""
-    delivered = Columns(parts, RecordKind.DELIVERED)
     processed = np.full(delivered.size, -1, np.int64)
+    failed = np.zeros(delivered.size, np.bool_)
     acked = np.full(delivered.size, -1, np.int64)
     ack_outcome = np.zeros(delivered.size, np.uint8)
     confirmed = np.zeros(delivered.size, np.bool_)
@@ -288,27 +386,34 @@ def _deliveries(parts: Sequence[Part], ids: ValueIds, holes: Mask | None) -> Del
         here = slice(low, high)
         completions = Completions(part, RecordKind.PROCESSED, high - low)
         if completions.size:
-            finished = np.where(outcome_in(completions.head) == Outcome.OK, completions.each(Word.T), -1)
-            processed[here][completions.at] = completions.spread(finished)
+            well = outcome_in(completions.head) == Outcome.OK
+            processed[here][completions.at] = completions.spread(np.where(well, completions.each(Word.T), -1))
+            if not well.all():
+                failed[here][completions.at] = completions.spread(~well)
         completions = Completions(part, RecordKind.ACKED, high - low)
         if completions.size:
             acked[here][completions.at] = completions.spread(completions.each(Word.T))
             ack_outcome[here][completions.at] = completions.spread(outcome_in(completions.head))
             confirmed[here][completions.at] = completions.spread(flag_in(completions.head, Flag.CONFIRMED))
     (key, partition), seq = place_in(delivered.word(Word.PLACE)), delivered.word(Word.SEQ)
-    head = delivered.word(Word.HEAD)
+    head, offset, value = delivered.word(Word.HEAD), delivered.word(Word.OFFSET), ids.of_any(key, seq)
+    corrupted = flag_in(head, Flag.CORRUPTED)
     return Deliveries(
         t=delivered.word(Word.T),
         key=key,
         seq=seq,
         partition=partition,
-        offset=delivered.word(Word.OFFSET),
+        offset=offset,
+        verified=flag_in(head, Flag.INTACT) | corrupted,
+        corrupted=corrupted,
         attempt=count_in(head),
+        thread=outcome_in(head),
         redelivered=flag_in(head, Flag.REDELIVERED),
-        value=without_holes(ids.of_any(key, seq), holes),
+        value=told.without_corrupted(without_holes(value, holes), corrupted, partition, offset),
         journal=delivered.journal,
         ordinal=delivered.ordinal,
         t_processed=processed,
+        failed=failed,
         t_acked=acked,
         ack_outcome=ack_outcome,
         ack_confirmed=confirmed,

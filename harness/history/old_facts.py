@@ -1,7 +1,8 @@
-"""Facts as the version before wrote them (a ``facts.json`` without ``version``), translated into the present form.
+"""Facts as earlier versions wrote them, translated into the present form.
 
-Owns what that form meant: which protocol of a group had which states, and how deliveries were settled. Must never be
-asked about the present form.
+Owns what those forms meant. In the first (a ``facts.json`` without ``version``), which protocol of a group had which
+states, and how deliveries were settled; in the second and third, what they left unsaid. Must never be asked about the
+present form.
 """
 
 from __future__ import annotations
@@ -29,6 +30,88 @@ _MOVED: Final = (
 )
 """Keys that the present form has elsewhere."""
 
+_LATER: Final[Mapping[str, Any]] = {"threads_per_partition": 0, "dead_letters": False, "delay_early_ns": 0}
+"""What version 2 had not → what was so then."""
+
+_LATER_OF_GROUP: Final[Mapping[str, Any]] = {"notice_ns": 0, "lock_ns": 0}
+
+_LATER_THAN_3: Final[Mapping[str, Any]] = {
+    "planned_end_ns": 0,
+    "first_fault_ns": 0,
+    "sends_acknowledged": True,
+    "accept_ns_derived": 0,
+    "accept_formula": "",
+    "transaction_ns": 0,
+    "aborts_on_purpose": False,
+    "refusals": [],
+    "limits_ns_derived": {},
+    "limits_formulas": {},
+    # Nothing was known of it, so the checks take what excuses most.
+    "removals": None,
+    "attempts_max": 0,
+    "first_offset": -1,
+    "starts_at": "",
+    "reads_copy": False,
+    "one_log": False,
+    "fixed_partitions": False,
+    "isolation": "",
+    "outputs": False,
+    "open_transaction_ns": 0,
+    "late_redelivery": "",
+    "removal": "",
+}
+"""What version 3 had not → what was so then."""
+
+_LATER_THAN_3_OF_ACKNOWLEDGED: Final[Mapping[str, Any]] = {"pending_max": 0, "asked_max": 0}
+
+_LATE: Final = "max_ack_pending above 1: "
+
+_NO_ANSWERS: Final = "acks none: sends are never acknowledged"
+
+
+def translate_2(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts of version 2 in the form of version 3; values are left for its reader to refuse.
+
+    Raises:
+        ValueError: It has a field that only a later form has.
+    """
+    group = old.get("group")
+    new = {**old, "group": _with(group, _LATER_OF_GROUP)} if isinstance(group, Mapping) else old
+    return _with(new, _LATER)
+
+
+def _with(old: Mapping[str, Any], unsaid: Mapping[str, Any]) -> dict[str, Any]:
+    if later := sorted(old.keys() & unsaid.keys()):
+        raise ValueError(f"it has {' and '.join(later)}, which its version had not")
+    return {**old, **unsaid}
+
+
+def translate_3(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present form of facts of version 3, which said among ``allowed`` alone that sends have no answers.
+
+    Raises:
+        ValueError: It has a field that only the present form has.
+    """
+    new = dict(old)
+    settling = old.get("settling")
+    if isinstance(settling, Mapping) and isinstance(acknowledged := settling.get("acknowledged"), Mapping):
+        new["settling"] = {**settling, "acknowledged": _with(acknowledged, _LATER_THAN_3_OF_ACKNOWLEDGED)}
+    unsaid = {"sends_acknowledged": _answered(old), "late_redelivery": _late_redelivery(old)}
+    return _with(new, {**_LATER_THAN_3, **unsaid})
+
+
+def _late_redelivery(old: Mapping[str, Any]) -> str:
+    """Return what lets a redelivery come late, of facts that said it among ``allowed`` alone."""
+    allowed = old.get("allowed")
+    said = [str(text) for text in allowed] if isinstance(allowed, list) else []
+    return next((text for text in said if text.startswith(_LATE)), "")
+
+
+def _answered(old: Mapping[str, Any]) -> bool:
+    """Return whether sends have answers, of facts that said it among ``allowed`` alone."""
+    allowed = old.get("allowed")
+    return not (isinstance(allowed, list) and any(str(text).startswith(_NO_ANSWERS) for text in allowed))
+
 
 def translate(old: Mapping[str, Any]) -> dict[str, Any]:
     """Return the present form of facts; values are left for its reader to refuse.
@@ -43,7 +126,7 @@ def translate(old: Mapping[str, Any]) -> dict[str, Any]:
     new = {name: value for name, value in old.items() if name not in _MOVED}
     new["settling"] = _settling(old)
     new["group"] = _group(old)
-    return new
+    return {"sends_acknowledged": _answered(old)} | new
 
 
 def _settling(old: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,18 +13,20 @@ from typing import TypeVar, overload
 
 from harness.errors import relative
 from harness.history.epochs import Epochs
-from harness.history.events import Event, FaultEvent, LeaderEvent, OwnershipEvent, PhaseEvent, WorkerEvent
+from harness.history.events import Event, FaultEvent, LeaderEvent, LockEvent, OwnershipEvent, PhaseEvent, WorkerEvent
 from harness.history.facts import Facts
 from harness.history.files import (
     EVENTS_SUFFIX,
     HistoryError,
     JournalView,
+    cut_journals,
     missing_files,
     read_events,
     read_journal,
     require_one_clock,
 )
 from harness.history.index import Index
+from harness.history.lock_spans import LockTenure, lock_spans
 from harness.history.ownership_spans import OwnershipTenure, ownership_spans
 from harness.history.record import RECORD_DTYPE, RecordKind
 from harness.history.spans import (
@@ -40,6 +42,9 @@ from harness.history.spans import (
 
 __all__ = ["RECORD_DTYPE", "History", "HistoryError", "JournalView"]
 
+_NO_TIME = -1
+"""What a record has for a time that is not known."""
+
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Event)
 G = TypeVar("G", bound=Event)
@@ -54,7 +59,7 @@ class History:
         events: Of all writers, in order of time.
         facts: What the configuration makes true.
         notes: Sentences on what reading had to tolerate (torn records…).
-        torn: Names of the journals that end in a torn record.
+        torn: Names of the journals that end in a torn record, or that lack their end.
         missing: Sentences on what is not there although it was written.
     """
 
@@ -105,9 +110,14 @@ class History:
             events += read_events(path, notes)
         try:
             facts = Facts.load(run_dir / "facts.json")
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             raise HistoryError(f"cannot read {relative(run_dir / 'facts.json')}: {error}") from error
-        return History(journals, events, facts, notes, torn, missing_files(folder, journals, events))
+        cut = cut_journals(journals, events)
+        missing = [
+            *missing_files(folder, journals, events),
+            *(f"the end of the journal of {name} is missing" for name in cut),
+        ]
+        return History(journals, events, facts, notes, torn + cut, missing)
 
     @overload
     def of_kind(self, first: type[E], /) -> tuple[E, ...]: ...
@@ -130,7 +140,7 @@ class History:
         for view in self.journals:
             if view.records.size:
                 times += [int(view.records["t"][0]), int(view.records["t"][-1])]
-        times = [t for t in times if t >= 0] or [0]
+        times = [t for t in times if t != _NO_TIME] or [0]
         return Span(min(times), max(times))
 
     def window(self, phase: str) -> tuple[int, int] | None:
@@ -141,12 +151,18 @@ class History:
                 return mark.t, marks[position + 1].t if position + 1 < len(marks) else self.span.end_ns
         return None
 
+    def phases(self) -> tuple[PhaseEvent, ...]:
+        """Return the beginnings of the run's phases, in order of time."""
+        return self.of_kind(PhaseEvent)
+
+    @functools.cached_property
     def fault_windows(self) -> tuple[FaultWindow, ...]:
-        """Return every fault that began to be applied, in order of time."""
+        """Every fault that began to be applied, in order of time."""
         return fault_windows(self.of_kind(FaultEvent))
 
+    @functools.cached_property
     def outages(self) -> tuple[Outage, ...]:
-        """Return, per probed target, the intervals in which consecutive round trips failed."""
+        """Per probed target, the intervals in which consecutive round trips failed."""
         return outages(
             (
                 (tuple(map(str, view.header.get("targets", ()))), view.select(RecordKind.PROBE))
@@ -172,6 +188,12 @@ class History:
         return ownership_spans(self.of_kind(OwnershipEvent, WorkerEvent), self.span.end_ns + 1)
 
     @functools.cached_property
+    def lock_spans(self) -> tuple[LockTenure, ...]:
+        """Who held the lock of which partition when, as the broker answered, in order of start."""
+        life = self.facts.group.lock_ns if self.facts.group is not None else 0
+        return lock_spans(self.of_kind(LockEvent), life, self.span.end_ns + 1)
+
+    @functools.cached_property
     def epochs(self) -> Epochs:
         """The deliveries cut into epochs: one partition, one incarnation, from assignment to revocation or loss."""
         deliveries = self.index.deliveries
@@ -181,6 +203,7 @@ class History:
             deliveries.partition,
             [(view.worker, view.incarnation) for view in self.journals],
             self.of_kind(OwnershipEvent),
+            self.lock_spans,
         )
 
     @functools.cached_property

@@ -10,16 +10,21 @@ operations of the same kind in the same journal, from 0), so that one completion
 =========== ============ =========================================================================================
 kind        role         fields
 =========== ============ =========================================================================================
-SEND        operation    t = before the send; key, seq, partition
+SEND        operation    t = before the send; key, seq, partition; offset = when a delayed message is due (monotonic
+                         ns), -1 for one that is not delayed
 SENT        completion   of the SENDs [ref, ref + count): t, outcome; offset (of the first) when known;
                          flag DUPLICATE when the broker said it had the message already
 DELIVERED   operation    t = handed to the application; key, seq, partition, offset; count = delivery attempt as
                          reported by the broker (1 = first, 0 = not reported); ref = consumer sequence (-1 = none);
-                         flag REDELIVERED when the broker or client said so
+                         outcome = number of the thread that handles it (from 1; 0 = not reported); offset -1 where the
+                         broker does not say its place; flag REDELIVERED when the broker or client said so
 PROCESSED   completion   of the DELIVEREDs [ref, ref + count): t = handler finished; outcome ok or fail
 ACKED       completion   of the DELIVEREDs [ref, ref + count): t, outcome; flag CONFIRMED when the broker confirmed
                          it (double ack, commit response); outcome ok without it = handed to the socket only
 STORED      operation    found in the broker's log by the audit after the run: key, seq, partition, offset
+REPLICA     operation    found in a replica's own log by the audit: as STORED; ref = the node's index in the facts
+DEAD_LETTER operation    found by the audit in the log of messages that the broker has given up delivering: key, seq;
+                         partition, offset = its place in that log
 TICK        operation    monitor only: t, offset = nanoseconds since the tick before
 PROBE       operation    monitor only: partition = index of the target in header ``targets``; t = answer or timeout,
                          seq = start of the round trip (monotonic ns), offset = round trip in ns; outcome ok or fail;
@@ -29,7 +34,21 @@ COMMIT      operation    of a position: t = its outcome was known, seq = it bega
                          the position (next offset to be read), outcome; flag CONFIRMED when the broker said so
 POLL        operation    consumer only, at most every 100 ms: t = a poll returned; count = polls since the last POLL,
                          offset = longest time in ns from the return of one of them to the call of the next
+END         operation    the last record of a journal that its writer closed: t = then, seq = number of records before
+                         it, count = CRC-32 of all bytes before it. Readers of a history do not see it
+TRANSACTION operation    a step of a transaction: t, key = which (``TransactionStep``), ref = ordinal of its first
+                         operation. Its operations are the SENDs of a producer's journal, of a consumer's the
+                         DELIVEREDs, from there on: ``count`` of them at every step after the first, until then
+                         all that follow.
+                         Of the last step, outcome = what became of it: ok (committed), fail (aborted) or unknown.
+                         Steps of one transaction follow each other; the next one begins after the last
+OUTPUT      operation    found by the audit in the log to which read-process-write workers write: key, seq = of the
+                         message that was read; partition, offset = its place in that log
 =========== ============ =========================================================================================
+
+What holds a message (DELIVERED, STORED, REPLICA, DEAD_LETTER) has flag INTACT when its body had the checksum that the
+body names, CORRUPTED when it had not, and neither where bodies are not verified. Of a corrupted one, key and seq are
+what its body says, which may be another message's, and -1 when it does not have the form of ours.
 
 ``seq`` carries the producer's incarnation in its high bits (``seq >> SEQ_BITS``, from 0) and the key's own count from 0
 in the low ones, so that a key's sequence increases over restarts of its producer.
@@ -41,7 +60,9 @@ import dataclasses
 import json
 import os
 import struct
-from collections.abc import Iterable, Mapping
+import threading
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any, Final
@@ -55,7 +76,9 @@ from harness.history.event_form import to_line
 from harness.history.events import UNSTAMPED, Event
 
 MAGIC: Final = b"BCHJ"
-VERSION: Final = 1
+VERSION: Final = 2
+"""Of the format of a journal. Version 1 had no END."""
+
 HEADER_BYTES: Final = 4096
 SEQ_BITS: Final = 40
 
@@ -99,11 +122,25 @@ class RecordKind(IntEnum):
     COMMIT = 9
     POLL = 10
     GAUGE = 11
+    DEAD_LETTER = 12
+    END = 13
+    REPLICA = 14
+    TRANSACTION = 16
+    OUTPUT = 17
 
 
 _SEND, _SENT, _DELIVERED = int(RecordKind.SEND), int(RecordKind.SENT), int(RecordKind.DELIVERED)
 _PROCESSED, _ACKED = int(RecordKind.PROCESSED), int(RecordKind.ACKED)
-_COMMIT, _POLL = int(RecordKind.COMMIT), int(RecordKind.POLL)
+_COMMIT, _POLL, _END = int(RecordKind.COMMIT), int(RecordKind.POLL), int(RecordKind.END)
+
+
+class TransactionStep(IntEnum):
+    """Steps of a transaction: it begins, its commit or its abort is asked for, its outcome is known (or given up)."""
+
+    BEGUN = 0
+    COMMITTING = 1
+    ABORTING = 2
+    ENDED = 3
 
 
 class Outcome(IntEnum):
@@ -130,9 +167,12 @@ class Flag(IntFlag):
     REDELIVERED = 1
     DUPLICATE = 2
     CONFIRMED = 4
+    INTACT = 8
+    CORRUPTED = 16
 
 
 _OK, _REDELIVERED = int(Outcome.OK), int(Flag.REDELIVERED)
+_INTACT, _CORRUPTED = int(Flag.INTACT), int(Flag.CORRUPTED)
 
 
 class JournalError(UnfitEnvironmentError):
@@ -144,11 +184,17 @@ def alike(size: int, kind: int, *, t: int = 0, outcome: int = 0, count: int = 1)
     return np.frombuffer(bytearray(_pack(kind, outcome, 0, count, t, -1, -1, -1, -1, -1) * size), RECORD_DTYPE)
 
 
+def verified(intact: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Return the flags of messages whose bodies were verified."""
+    return np.where(intact, np.uint16(_INTACT), np.uint16(_CORRUPTED))
+
+
 class Journal:
     """Appends records to a new file, batch by batch.
 
     Records are packed into a buffer by ``add`` and reach the file in one ``os.write`` at ``flush``; nothing counts as
-    recorded before ``flush`` returned.
+    recorded before ``flush`` returned. ``close`` ends it with an END, unless a write failed: what follows a torn record
+    could not be read.
 
     Args:
         path: File to create; must not exist.
@@ -170,6 +216,10 @@ class Journal:
             raise JournalError(f"journal header of {len(text)} bytes exceeds {HEADER_BYTES}")
         self.path = path
         self._pending = bytearray()
+        self._lock = threading.Lock()  # what another thread flushes while this one closes must not follow the END
+        self._bytes = self._checksum = 0
+        self._open = True
+        self.ended = False
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._write(text.ljust(HEADER_BYTES))
 
@@ -195,24 +245,39 @@ class Journal:
         head = _pack_head(_SEND, 0, 0, 1, t)
         self._pending += b"".join([_pack_send(head, key, partition, seq, _NO_PLACE) for key, seq, partition in rows])
 
+    def send_later(self, t: int, key: int, seq: int, partition: int, due_ns: int) -> None:
+        """Pack the SEND of a delayed message, which is due at a monotonic time."""
+        self._pending += _pack(_SEND, 0, 0, 1, t, key, partition, seq, due_ns, -1)
+
     def sent(self, t: int, outcome: int, flags: int, offset: int, ref: int) -> None:
         """Pack the SENT of one SEND; a hot path of producers, hence without keywords."""
         self._pending += _pack(_SENT, outcome, flags, 1, t, -1, -1, -1, offset, ref)
 
-    def deliveries(self, t: int, rows: Iterable[tuple[int, int, int, int, int, int]]) -> None:
-        """Pack DELIVEREDs of one time: (key, seq, partition, offset, attempt, ref) of each; a later attempt than the
-        first is REDELIVERED. A hot path of consumers.
+    def deliveries(
+        self,
+        t: int,
+        rows: Sequence[tuple[int, int, int, int, int, int]],
+        thread: int = 0,
+        intact: Sequence[bool] | None = None,
+    ) -> None:
+        """Pack DELIVEREDs of one time and thread: (key, seq, partition, offset, attempt, ref) of each; a later attempt
+        than the first is REDELIVERED. ``intact`` says of each whether its body was, None that bodies are not verified.
+        A hot path of consumers.
         """
+        bodies = [0] * len(rows) if intact is None else [_INTACT if whole else _CORRUPTED for whole in intact]
         self._pending += b"".join(
             [
-                _pack(_DELIVERED, 0, _REDELIVERED if attempt > 1 else 0, attempt, t, key, partition, seq, offset, ref)
-                for key, seq, partition, offset, attempt, ref in rows
+                _pack(
+                    *(_DELIVERED, thread, body | _REDELIVERED if attempt > 1 else body, attempt, t),
+                    *(key, partition, seq, offset, ref),
+                )
+                for (key, seq, partition, offset, attempt, ref), body in zip(rows, bodies, strict=True)
             ]
         )
 
-    def processed(self, t: int, first: int, count: int) -> None:
-        """Pack the PROCESSED of a range whose handlers have ended well; a hot path of consumers."""
-        self._pending += _pack(_PROCESSED, _OK, 0, count, t, -1, -1, -1, -1, first)
+    def processed(self, t: int, first: int, count: int, outcome: int = _OK) -> None:
+        """Pack the PROCESSED of a range whose handlers have ended, well unless said; a hot path of consumers."""
+        self._pending += _pack(_PROCESSED, outcome, 0, count, t, -1, -1, -1, -1, first)
 
     def acked(self, t: int, outcome: int, flags: int, first: int, count: int) -> None:
         """Pack the ACKED of a range; a hot path of consumers."""
@@ -248,23 +313,45 @@ class Journal:
     def flush(self) -> None:
         """Write everything pending in one ``os.write``."""
         if self._pending:
-            pending, self._pending = self._pending, bytearray()
-            self._write(pending)
+            with self._lock:
+                pending, self._pending = self._pending, bytearray()
+                self._write(pending)
 
     def close(self) -> None:
-        """Flush and close."""
-        self.flush()
-        os.close(self._fd)
+        """Flush, write the END and close; of a journal that is closed, or to which a write failed, nothing more."""
+        with self._lock:
+            fd, self._fd = self._fd, -1
+            if fd < 0:
+                return
+            try:
+                if self._open:
+                    pending, self._pending = self._pending, bytearray()
+                    self._write_to(fd, pending)
+                    records = (self._bytes - HEADER_BYTES) // RECORD.size
+                    self._write_to(fd, _pack(_END, 0, 0, self._checksum, monotonic_ns(), -1, -1, records, -1, -1))
+                    self.ended = True
+            finally:
+                self._open = False
+                os.close(fd)
 
     def _write(self, data: bytes | bytearray) -> None:
+        if not self._open:
+            raise JournalError(f"cannot write journal {self.path.name}: it is closed, or a write to it failed")
+        self._write_to(self._fd, data)
+
+    def _write_to(self, fd: int, data: bytes | bytearray) -> None:
         try:
-            written = os.write(self._fd, data)
+            written = os.write(fd, data)
         except OSError as error:
+            self._open = False
             raise JournalError(f"cannot write journal {self.path.name}: {error.strerror}") from error
         if written != len(data):
+            self._open = False
             raise JournalError(
                 f"short write to journal {self.path.name}: {written} of {len(data)} bytes (is the disk full?)"
             )
+        self._bytes += written
+        self._checksum = zlib.crc32(data, self._checksum)
 
 
 class EventLog:

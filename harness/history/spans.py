@@ -7,7 +7,7 @@ spans are half-open: they include ``start_ns`` and exclude ``end_ns``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,6 +27,12 @@ _AT_ONCE_NS: Final = 300_000_000
 """A round trip of a link that is not held up any more, on a busy machine too; one with a fault's delay on it takes
 longer.
 """
+
+_UNSEEN_NS: Final = 1_000_000_000
+"""The monitor asks each target several times a second; what lies between two questions further apart was not seen."""
+
+_CARRIED_NS: Final = 10_000_000_000
+"""An outage that no further question confirmed is not taken to last longer."""
 
 
 class Span(NamedTuple):
@@ -69,19 +75,22 @@ class FaultWindow:
 class Outage:
     """A target (link or node) did not answer: from the start of the first failed round trip to the next good answer.
 
+    Where the target was not asked again meanwhile, it ends 10 s after the last failed round trip at the latest.
+
     Attributes:
         target: Link or node.
         start_ns: Inclusive.
         end_ns: Exclusive.
-        lone: One round trip alone had no answer in time, no connection ended, and the next answer came at once: a late
-            answer, after which no client has anything to notice. (What goes on longer holds up the next round trip
-            too.)
+        lone: One round trip alone failed, and the next answer came at once: by itself nothing that a client would
+            have to notice. (What goes on longer holds up the next round trip, too.)
+        cut: A connection ended, or was refused.
     """
 
     target: str
     start_ns: int
     end_ns: int
     lone: bool = False
+    cut: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,18 +149,26 @@ def outages(probes: Iterable[tuple[tuple[str, ...], NDArray[np.void]]], last_ns:
     found = []
     for target, rows in answers.items():
         failed: list[Break] = []
-        down = 0
-        for answered, begun, broken in sorted(rows):
+        down = last = 0
+        for answered, begun, broken in [*sorted(rows), (last_ns, last_ns, Break.NONE)]:
+            if failed and begun - last > _CARRIED_NS:
+                found.append(_outage(target, failed, down, last + _CARRIED_NS))
+                failed = []
             if broken:
                 down = down if failed else begun
                 failed.append(broken)
+                last = answered
             elif failed:
-                lone = failed == [Break.SILENT] and answered - begun <= _AT_ONCE_NS
-                found.append(Outage(target=target, start_ns=down, end_ns=answered, lone=lone))
+                alone = len(failed) == 1 and begun - last <= _UNSEEN_NS and answered - begun <= _AT_ONCE_NS
+                ended = begun < last_ns
+                found.append(_outage(target, failed, down, max(answered, down), lone=alone and ended))
                 failed = []
-        if failed:
-            found.append(Outage(target=target, start_ns=down, end_ns=max(last_ns, down)))
     return tuple(sorted(found, key=lambda outage: (outage.start_ns, outage.target)))
+
+
+def _outage(target: str, failed: list[Break], start_ns: int, end_ns: int, *, lone: bool = False) -> Outage:
+    cut = any(broken is not Break.SILENT for broken in failed)
+    return Outage(target=target, start_ns=start_ns, end_ns=end_ns, lone=lone, cut=cut)
 
 
 def _break(count: int) -> Break:

@@ -32,6 +32,23 @@ class WorkerEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeathEvent(Event):
+    """An incarnation ended without closing its journal.
+
+    Attributes:
+        worker, incarnation: Whose; also the monitor's and the audit's.
+        journal_bytes: Length of its journal, taken then.
+        checksum: CRC-32 of its journal, taken then.
+    """
+
+    kind: ClassVar[str] = "death"
+    worker: str
+    incarnation: int
+    journal_bytes: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnershipEvent(Event):
     """What a consumer owns changed.
 
@@ -39,7 +56,8 @@ class OwnershipEvent(Event):
         worker, incarnation: Whose.
         partitions: What is added or taken; None = everything it holds.
         start: First offset to read of each, -1 = not reported.
-        generation: Generation or member epoch of the group, -1 = not reported.
+        generation: Generation or member epoch of the group, or the consumer's own number of what it was dealt; -1 =
+            not reported.
         whole: Each rebalance of the group takes everything from each member, and gives it again; None = no group deals
             out.
     """
@@ -54,7 +72,7 @@ class OwnershipEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignEvent(OwnershipEvent):
-    """A consumer was assigned partitions."""
+    """A consumer was assigned partitions; none, when its group has dealt it none."""
 
     kind: ClassVar[str] = "assign"
 
@@ -71,6 +89,26 @@ class LostEvent(OwnershipEvent):
     """A consumer heard that partitions are no longer its own."""
 
     kind: ClassVar[str] = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockEvent(Event):
+    """What the broker answered about a consumer's lock on partitions, which it grants to one consumer at a time.
+
+    Attributes:
+        worker, incarnation: Whose.
+        state: ``held`` (granted, or renewed), ``refused`` (another one holds it, or a lock that was held is gone) or
+            ``released`` (given back).
+        partitions: Which.
+        asked_ns: When it was asked; ``t`` is when it answered, and what it did lies between the two.
+    """
+
+    kind: ClassVar[str] = "lock"
+    worker: str
+    incarnation: int
+    state: str
+    partitions: tuple[int, ...]
+    asked_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,13 +70,13 @@ def _phases(history: History, zero: int) -> Iterator[Band]:
 
 def _faults(history: History, zero: int) -> Iterator[Band]:
     last = history.span.end_ns
-    for fault in history.fault_windows():
+    for fault in history.fault_windows:
         span = (fault.start_ns, fault.end_ns or last)
         yield _band(f"fault {fault.id}", "fault", ", ".join(fault.targets), span, zero)
 
 
 def _outages(history: History, zero: int) -> Iterator[Band]:
-    for outage in history.outages():
+    for outage in history.outages:
         yield _band(outage.target, "outage", "unreachable", (outage.start_ns, outage.end_ns), zero)
     leaderless = [span for span in history.leaders() if not span.leader]
     for start, end in union((span.start_ns, span.end_ns) for span in leaderless):

@@ -21,14 +21,26 @@ from harness.faults.base import FAULTS
 from harness.history.events import EvidenceEvent, FaultEvent
 from harness.history.read import History
 from harness.history.record import Outcome
+from harness.judging.outside import outside, weakened
 from harness.judging.series import timeline_of
-from harness.judging.weaknesses import blocking_reasons, machine_trouble, weakening_reasons
+from harness.judging.weaknesses import Blocking, blocking_reasons, machine_trouble, planned_sends, weakening_reasons
+from harness.judging.whole import DamagedError, read_whole, unsealed
 from harness.result import EvidenceItem, FaultResult, RunResult, Usage
 from harness.scenario.model import Plan, PlannedFault
 from harness.scenario.trigger import in_words
 from harness.verdict import CheckResult, Verdict
 
+_ACCEPTANCE = "acceptance"
 _DECLARED = ("warmup", "faults", "drain")
+_NEEDED = ("run_id", "runtime", "problems", "drain", "error", "exit_code")
+"""Fields of ``run.json`` without which a verdict would rest on what is not said."""
+
+_TYPES: Mapping[str, type] = {
+    **dict.fromkeys(("run_id", "runtime", "started_wall", "harness", "drain", "error"), str),
+    **dict.fromkeys(("versions", "timings_ns", "overhead"), dict),
+    **dict.fromkeys(("exit_code", "format"), int),
+    "problems": list,
+}
 
 
 def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
@@ -36,29 +48,47 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
 
     A run that broke off is judged as far as it came: a violation that was proven before stands.
     """
+    return judge_and_read(plan, run_dir, record, reproduce)[0]
+
+
+def judge_and_read(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> tuple[RunResult, History | None]:
+    """Return the result of one run, and its history where it could be read."""
     began = monotonic_ns()
     base = _base(plan, run_dir, record, reproduce)
     try:
-        history = History.load(run_dir.path)
+        history, seen = read_whole(run_dir.path)
     except HarnessError as error:
-        return _without_history(base, record, error.message)
+        return _without_history(base, record, error), None
     if history.window("warmup") is None and record.error:
-        return _without_history(base, record, "")
-    checks = judge_all(history, {item.check: item.limits for item in plan.expect})
+        return _without_history(base, record, None), history
+    disturbed = outside(history)
+    checks = judge_all(
+        history,
+        {item.check: item.limits for item in plan.expect if not item.off},
+        off={item.check for item in plan.expect if item.off},
+    )
+    checks = weakened(checks, history, disturbed)
     window = history.window("faults")
     zero_ns = None if window is None else window[0]
     faults = tuple(_fault(fault, history, zero_ns or 0) for fault in plan.timeline)
     machine = machine_trouble(plan, history)
-    reasons = tuple(blocking_reasons(plan, history, record, faults, machine))
+    refused = any(
+        result.check == _ACCEPTANCE and result.expected and result.verdict is Verdict.FAIL for result in checks
+    )
+    reasons = (
+        *map(Blocking, unsealed(seen, record)),
+        *(Blocking(item.sentence) for item in disturbed),
+        *blocking_reasons(plan, history, record, faults, machine, refused=refused),
+    )
     blocking = tuple(reason.sentence for reason in reasons)
-    weaknesses = (*blocking, *weakening_reasons(history, faults, machine))
+    weaknesses = (*blocking, *weakening_reasons(plan, history, faults, machine))
     verdict = Verdict.worst(
         [result.verdict for result in checks if result.expected] + [Verdict.INCONCLUSIVE] * bool(blocking)
     )
     outcome = _outcome(plan, checks, verdict, blocked=bool(blocking))
     timings = dict(record.timings_ns) | {"judge": monotonic_ns() - began}
     timings["beyond_declared"] = timings.get("total", 0) - sum(timings.get(phase, 0) for phase in _DECLARED)
-    return dataclasses.replace(
+    result = dataclasses.replace(
         base,
         verdict=verdict,
         outcome=outcome,
@@ -71,20 +101,36 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
         blocking_causes=tuple(reason.cause for reason in reasons),
         machine=machine,
         allowed=history.facts.allowed,
-        counts=_counts(history),
+        counts=_counts(plan, history),
         timings_ns=timings,
         overhead=record.overhead,
         timeline=timeline_of(history, checks),
         zero_ns=zero_ns,
     )
+    return result, history
+
+
+def unjudged(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
+    """Return the result of a run whose judging was broken off: its history stays, for ``harness check``."""
+    trouble = "interrupted before it was judged; `harness check` judges it"
+    code = record.exit_code or int(ExitCode.INTERRUPTED)
+    broken_off = dataclasses.replace(record, error=record.error or trouble, exit_code=code)
+    return _without_history(_base(plan, run_dir, broken_off, reproduce), broken_off, None)
 
 
 def load_record(run_dir: RunDir) -> RunRecord:
-    """Return the record that the engine saved; raises UnfitEnvironmentError when there is none."""
-    content = run_dir.read_json("run.json", "run_id", "runtime")
+    """Return the record that the engine saved; raises UnfitEnvironmentError when there is none, or not all of it."""
+    content = run_dir.read_json("run.json", *_NEEDED)
     fields = {name: content[name] for name in RunRecord.__slots__ if name in content}
+    wrong = [name for name, wanted in _TYPES.items() if name in fields and type(fields[name]) is not wanted]
+    if not wrong and not all(isinstance(problem, str) for problem in fields["problems"]):
+        wrong = ["problems"]
+    if not wrong and (fields["exit_code"] not in set(ExitCode) or bool(fields["error"]) != bool(fields["exit_code"])):
+        wrong = ["exit_code"]
+    if wrong:
+        raise run_dir.unfit("run.json", f"it has another {', '.join(wrong)} than the engine writes")
     fields["usage"] = _usage(fields.get("usage"))
-    return RunRecord(**fields)
+    return RunRecord(**{"format": 1} | fields)
 
 
 def _usage(saved: object) -> Usage | None:
@@ -122,9 +168,11 @@ def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
     )
 
 
-def _without_history(base: RunResult, record: RunRecord, trouble: str) -> RunResult:
-    error = record.error or trouble
-    code = record.exit_code or int(ExitCode.INTERNAL)
+def _without_history(base: RunResult, record: RunRecord, trouble: HarnessError | None) -> RunResult:
+    """Return the result of a run of which nothing can be judged: it broke off early, or its files are not whole."""
+    damaged = isinstance(trouble, DamagedError)
+    error = record.error if record.error and not damaged else "" if trouble is None else trouble.message
+    code = record.exit_code or int(ExitCode.INCONCLUSIVE if damaged else ExitCode.INTERNAL)
     headline = "inconclusive: " + error.splitlines()[0]
     return dataclasses.replace(
         base,
@@ -211,7 +259,7 @@ def _exit_code(outcome: Verdict, verdict: Verdict, record: RunRecord, *, canary:
     if outcome is Verdict.FAIL or (record.error and verdict is Verdict.FAIL and not canary):
         return ExitCode.VIOLATED
     if record.error:
-        return ExitCode(record.exit_code)
+        return ExitCode(record.exit_code or ExitCode.INTERNAL)
     return ExitCode.PASS if outcome is Verdict.PASS else ExitCode.INCONCLUSIVE
 
 
@@ -249,10 +297,11 @@ def _headline(
     return f"pass: {holds}: {examined}"
 
 
-def _counts(history: History) -> Mapping[str, int]:
+def _counts(plan: Plan, history: History) -> Mapping[str, int]:
     index = history.index
     sends, deliveries = index.sends, index.deliveries
     counts: dict[str, Any] = {
+        "planned": planned_sends(plan),
         "sent": sends.t.size,
         "acknowledged": np.count_nonzero(sends.outcome == Outcome.OK),
         "failed": np.count_nonzero(sends.outcome == Outcome.FAIL),

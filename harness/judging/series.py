@@ -18,6 +18,8 @@ from harness.result import ReportTimeline, Series
 from harness.verdict import CheckResult
 
 _BINS: Final = 240
+SENDERS: Final = "sends/s"
+"""Unit of what became of sends: a panel of its own, in which the death of a leader is a gap of acknowledgements."""
 
 
 def timeline_of(history: History, checks: Iterable[CheckResult]) -> ReportTimeline | None:
@@ -46,9 +48,12 @@ def _series(history: History, edges: NDArray[np.float64], zero: int) -> Iterator
     acknowledged = np.sort(sends.t_done[sends.outcome == Outcome.OK])
     times = tuple(int(t) - zero for t in (edges[:-1] + edges[1:]) / 2)
     seconds = (edges[1] - edges[0]) / 1e9
-    for name, stamps in (("sent", sends.t), ("processed", done)):
+    for name, unit, stamps in (("sent", "/s", sends.t), ("processed", "/s", done), ("sent", SENDERS, sends.t)):
         rate = np.histogram(stamps, edges)[0] / seconds
-        yield Series(name=name, unit="/s", t_ns=times, y=tuple(float(value) for value in rate))
+        yield Series(name=name, unit=unit, t_ns=times, y=tuple(float(value) for value in rate))
+    for name, outcome in (("acknowledged", Outcome.OK), ("refused", Outcome.FAIL)):
+        rate = np.histogram(sends.t_done[sends.outcome == outcome], edges)[0] / seconds
+        yield Series(name=name, unit=SENDERS, t_ns=times, y=tuple(float(value) for value in rate))
     first = _first_processed(history)
     waiting = np.searchsorted(acknowledged, edges[1:]) - np.searchsorted(np.sort(first[first >= 0]), edges[1:])
     backlog = tuple(float(value) for value in np.maximum(waiting, 0))

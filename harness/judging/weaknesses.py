@@ -6,16 +6,22 @@ Must never judge a guarantee.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.checks.analysis.group import unnamed_states
+from harness.checks.analysis.transactions import given_up
 from harness.checks.base import plural
 from harness.clock import NS_PER_S
 from harness.engine.engine import RunRecord
-from harness.history.events import ErrorEvent, MachineEvent, ProofEvent
+from harness.faults.base import FAULTS
+from harness.history.events import ErrorEvent, FaultEvent, MachineEvent, ProofEvent
+from harness.history.index import Mask
 from harness.history.read import History
-from harness.result import BlockingCause, FaultResult, MachineTrouble
+from harness.history.record import Outcome
+from harness.result import LOAD_REACHED, BlockingCause, FaultResult, MachineTrouble
 from harness.scenario.model import Plan
 from harness.units import format_ns
 
@@ -25,6 +31,7 @@ _SENT_SHARE_MIN = 0.25
 run stays above it; a broker that refuses everything does not.)"""
 
 CPU_CONTENTION = "CPU contention"
+_LATE_NS = NS_PER_S // 2
 _SHORT_SHARE = 0.7
 """From this share of the time on, a limit on time may have been missed for the machine's sake."""
 
@@ -43,9 +50,24 @@ class Blocking:
 
 
 def blocking_reasons(
-    plan: Plan, history: History, record: RunRecord, faults: Iterable[FaultResult], machine: MachineTrouble
+    plan: Plan,
+    history: History,
+    record: RunRecord,
+    faults: Iterable[FaultResult],
+    machine: MachineTrouble,
+    *,
+    refused: bool = False,
 ) -> Iterable[Blocking]:
-    """Yield everything that makes a pass impossible, whatever the checks say."""
+    """Yield everything that makes a pass impossible, whatever the checks say.
+
+    Args:
+        plan: Of the run.
+        history: Of the run.
+        record: What the engine saved of it.
+        faults: What became of them.
+        machine: What the monitor saw of the machine.
+        refused: The check of acceptance failed, so that too few acknowledged messages are its finding.
+    """
     if record.error:
         yield Blocking(f"the run did not complete: {record.error.splitlines()[0]}")
     yield from map(Blocking, record.problems)
@@ -65,14 +87,25 @@ def blocking_reasons(
     monitor = next((view for view in history.journals if view.role == "monitor"), None)
     if monitor is None or not monitor.records.size:
         yield Blocking("the monitor recorded nothing: stalls of the machine and outages are unknown")
-    yield from _idle(plan, history, machine)
+    if not refused:
+        yield from _idle(plan, history, machine)
 
 
-def weakening_reasons(history: History, faults: Iterable[FaultResult], machine: MachineTrouble) -> Iterable[str]:
+def planned_sends(plan: Plan) -> int:
+    """Return how many messages the schedule of a plan has, over warm-up and timeline."""
+    workload = plan.workload
+    return int(workload.rate_per_s * (workload.warmup_ns + workload.duration_ns) / NS_PER_S)
+
+
+def weakening_reasons(
+    plan: Plan, history: History, faults: Sequence[FaultResult], machine: MachineTrouble
+) -> Iterable[str]:
     """Yield everything else that a reader of the verdict should know."""
     yield from history.notes
+    yield from _load(plan, history)
     yield from _machine(machine)
     yield from _lateness(faults)
+    yield from _late_healing(history, faults)
     yield from _client_errors(history)
 
 
@@ -112,13 +145,36 @@ def _unproven(fault: FaultResult) -> str:
 
 
 def _idle(plan: Plan, history: History, machine: MachineTrouble) -> Iterable[Blocking]:
-    """Yield a reason when too little of the workload was sent for the guarantees to mean anything."""
-    workload = plan.workload
+    """Yield a reason when too little of the workload was accepted for the guarantees to mean anything."""
+    workload, sends = plan.workload, history.index.sends
     due = workload.rate_per_s * (workload.warmup_ns + workload.duration_ns) / 1e9
-    sent = int(history.index.sends.t.size)
+    sent, accepted = int(sends.t.size), int(np.count_nonzero(_accepted(history)))
     if sent < due * _SENT_SHARE_MIN:
         text = f"producers sent only {sent:,} of {due:,.0f} messages due (at least {_SENT_SHARE_MIN:.0%} needed)"
         yield Blocking(text, "late ticks" if machine.starved_producers else "")
+    elif accepted < due * _SENT_SHARE_MIN:
+        yield Blocking(
+            f"only {accepted:,} of {due:,.0f} messages due were acknowledged (at least {_SENT_SHARE_MIN:.0%} needed)"
+        )
+
+
+def _accepted(history: History) -> Mask:
+    """Return which sends did what was meant: they were acknowledged, or aborted on purpose, or have no answers."""
+    outcome = history.index.sends.outcome
+    if not history.facts.sends_acknowledged:
+        return np.ones(outcome.size, np.bool_)
+    accepted: Mask = (outcome == Outcome.OK) | given_up(history)
+    return accepted
+
+
+def _load(plan: Plan, history: History) -> Iterable[str]:
+    """Yield what the producers sent of what was planned, when the schedule was not reached."""
+    planned, sent = planned_sends(plan), int(history.index.sends.t.size)
+    if sent < planned * LOAD_REACHED:
+        yield (
+            f"the load was not reached: the producers sent {sent:,} of {planned:,} planned messages "
+            f"({sent / planned:.1%}), and {int(np.count_nonzero(_accepted(history))):,} were accepted"
+        )
 
 
 def _client_errors(history: History) -> Iterable[str]:
@@ -142,5 +198,15 @@ def _machine(seen: MachineTrouble) -> Iterable[str]:
 
 def _lateness(faults: Iterable[FaultResult]) -> Iterable[str]:
     for fault in faults:
-        if fault.lateness_ns is not None and fault.lateness_ns > 500_000_000:
+        if fault.lateness_ns is not None and fault.lateness_ns > _LATE_NS:
             yield f"fault {fault.id} began {format_ns(fault.lateness_ns)} later than planned"
+
+
+def _late_healing(history: History, faults: Iterable[FaultResult]) -> Iterable[str]:
+    """Yield faults that acted for longer than planned because their healing began late."""
+    # What ends by itself takes as long as its act does, and its planned end is the worst case.
+    known = {fault.id for fault in faults if not FAULTS.get(fault.kind).spec.ends_itself}
+    for event in history.of_kind(FaultEvent):
+        late = event.t - event.planned_ns
+        if event.action == "heal" and event.planned_ns and event.fault in known and late > _LATE_NS:
+            yield f"fault {event.fault} began to heal {format_ns(late)} later than planned, so it acted for longer"
