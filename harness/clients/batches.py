@@ -12,19 +12,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.clients.ordinals import RecordingError
-from harness.history.record import RecordKind, alike
+from harness.clients.payload import Contents
+from harness.clock import monotonic_ns
+from harness.history.record import RecordKind, alike, verified
 
 Records = NDArray[np.void]
 """Of ``RECORD_DTYPE``."""
 
 
 def deliveries(
-    keys: NDArray[np.int64], seqs: NDArray[np.int64], partitions: Sequence[int | None], offsets: Sequence[int | None]
+    keys: NDArray[np.int64],
+    seqs: NDArray[np.int64],
+    partitions: Sequence[int | None],
+    offsets: Sequence[int | None],
+    intact: NDArray[np.bool_] | None = None,
 ) -> Records:
-    """Return a batch of deliveries for ``DeliveryRecorder.deliver``; no attempt is known of them."""
+    """Return a batch of deliveries for ``DeliveryRecorder.deliver``; no attempt is known of them.
+
+    Args:
+        keys: Of each.
+        seqs: Of each.
+        partitions: Of each.
+        offsets: Of each.
+        intact: Whether the body of each was the one that was sent; None = bodies are not verified.
+    """
     records = alike(len(keys), RecordKind.DELIVERED, count=0)
     records["key"], records["seq"] = keys, seqs
     records["partition"], records["offset"] = partitions, offsets
+    if intact is not None:
+        records["flags"] = verified(intact)
+    return records
+
+
+def found_records(
+    kind: RecordKind,
+    contents: Contents,
+    partitions: int | Sequence[int | None],
+    offsets: Sequence[int | None],
+    *,
+    node: int = -1,
+) -> Records:
+    """Return what an audit found, stamped with now: records for ``Journal.extend``.
+
+    Args:
+        kind: ``STORED``, ``REPLICA`` or ``DEAD_LETTER``.
+        contents: What the bodies say.
+        partitions: Of each, or of all.
+        offsets: Of each.
+        node: Of ``REPLICA``: the node's index in the facts.
+    """
+    records = alike(len(contents.keys), kind, t=monotonic_ns())
+    records["key"], records["seq"], records["flags"] = contents.keys, contents.seqs, verified(contents.intact)
+    records["partition"], records["offset"], records["ref"] = partitions, offsets, node
     return records
 
 
@@ -89,6 +128,11 @@ class OpenBatches:
                 partition, offset = int(batch.records["partition"][row]), int(batch.records["offset"][row])
                 self._ends[partition] = min(offset, self._ends.get(partition, offset))
         self.close(ordinal, 1)
+
+    def rewind(self, positions: Mapping[int, int]) -> None:
+        """Take that partitions are read again from these offsets: no position may be committed behind them before."""
+        for partition, offset in positions.items():
+            self._ends[partition] = min(offset, self._ends.get(partition, offset))
 
     def require_over(self, partition: int, position: int) -> None:
         """Raise RecordingError unless all that was delivered below a position is over, and something was."""

@@ -40,9 +40,12 @@ _PROCESSED: Final = 2
 _ASKED: Final = 4
 _ACKNOWLEDGED: Final = 8
 _RETURNED: Final = 16
+_FAILED: Final = 32
 
-_PROCESS: Final = OrdinalStep("processed", forbids=_PROCESSED | _RETURNED, adds=_PROCESSED)
-_GIVE_BACK: Final = OrdinalStep("given back", forbids=_PROCESSED | _RETURNED, adds=_RETURNED)
+_ENDED: Final = _PROCESSED | _FAILED | _RETURNED
+_PROCESS: Final = OrdinalStep("processed", forbids=_ENDED, adds=_PROCESSED)
+_FAIL: Final = OrdinalStep("failed", forbids=_ENDED, adds=_FAILED)
+_GIVE_BACK: Final = OrdinalStep("given back", forbids=_ENDED, adds=_RETURNED)
 _ASK: Final = OrdinalStep("acknowledged", needs=_PROCESSED, forbids=_ASKED | _RETURNED, adds=_ASKED)
 _ASK_EARLY: Final = OrdinalStep("acknowledged", forbids=_ASKED | _RETURNED, adds=_ASKED)
 _REPORT: Final = OrdinalStep("reported as acknowledged", needs=_ASKED, forbids=_ACKNOWLEDGED, adds=_ACKNOWLEDGED)
@@ -51,6 +54,9 @@ _BEGUN_MAX: Final = 4096
 """Commits of one partition that are begun and have no outcome yet; the oldest are forgotten first, as automatic commits
 pass over most of them.
 """
+
+_THREAD_MAX: Final = 255
+"""Highest number of a thread that a record holds; all later threads have it, too."""
 
 _DUPLICATE: Final = int(Flag.DUPLICATE)
 _CONFIRMED: Final = int(Flag.CONFIRMED)
@@ -67,14 +73,25 @@ class SendRecorder:
         self._journal = journal
         self._state = Ordinals(_OPEN, frozenset({_OPEN | _SETTLED}))
         self._added: list[tuple[int, int, int]] = []
+        self._delays: dict[int, int] = {}
 
     @property
     def recorded(self) -> int:
         """Number of sends that are on disk."""
         return self._state.end
 
-    def add(self, key: int, seq: int, partition: int) -> None:
-        """Note one send; it is recorded, and has an ordinal, only once ``record`` returned."""
+    def add(self, key: int, seq: int, partition: int, *, delay_ns: int = 0) -> None:
+        """Note one send; it is recorded, and has an ordinal, only once ``record`` returned.
+
+        Args:
+            key: Of the message.
+            seq: Of the message.
+            partition: Where it goes.
+            delay_ns: The broker is to hold it back for this long. It is due so long after its record, which is
+                no later than when the broker is to deliver it.
+        """
+        if delay_ns:
+            self._delays[len(self._added)] = delay_ns
         self._added.append((key, seq, partition))
 
     def record(self) -> int:
@@ -83,8 +100,16 @@ class SendRecorder:
         """
         added = self._added
         if added:
-            self._added = []
-            self._journal.sends(monotonic_ns(), added)
+            self._added, delays, self._delays = [], self._delays, {}
+            now = monotonic_ns()
+            if delays:
+                for place, row in enumerate(added):
+                    if place in delays:
+                        self._journal.send_later(now, *row, now + delays[place])
+                    else:
+                        self._journal.sends(now, [row])
+            else:
+                self._journal.sends(now, added)
         self._journal.flush()
         return self._state.extend(len(added))
 
@@ -128,18 +153,25 @@ class DeliveryRecorder:
     Args:
         journal: Of the incarnation; nothing else may record in it.
         acknowledged: Each delivery is acknowledged by itself, not by positions or not at all.
-        early: The client acknowledges or commits before the handler, on purpose.
+        early: The client acknowledges or commits before the handler, or although it failed, on purpose.
         shared: Any thread may call; without, one alone, which spares a lock for each step.
+        threads: Record of each delivery which thread handles it: the one that calls ``deliver``.
     """
 
     def __init__(
-        self, journal: Journal, *, acknowledged: bool = False, early: bool = False, shared: bool = True
+        self,
+        journal: Journal,
+        *,
+        acknowledged: bool = False,
+        early: bool = False,
+        shared: bool = True,
+        threads: bool = False,
     ) -> None:
         self._journal = journal
         self._early = early
         self._ask = _ASK_EARLY if early else _ASK
-        ends = _PROCESSED | _ACKNOWLEDGED if acknowledged else _PROCESSED
-        over = frozenset(value for value in range(256) if value & _RETURNED or value & ends == ends)
+        self._threads: dict[int, int] | None = {} if threads else None
+        over = frozenset(value for value in range(256) if _is_over(value, acknowledged=acknowledged, early=early))
         self._state = Ordinals(_DELIVERED, over)
         self._open = OpenBatches()
         self._begun: dict[int, OrderedDict[int, int]] = {}
@@ -151,22 +183,27 @@ class DeliveryRecorder:
     def deliver(self, records: Records) -> Batch:
         """Write a batch that ``deliveries`` made, stamped with now; only then may its first handler begin."""
         records["t"] = monotonic_ns()
+        records["outcome"] = self._thread()
         self._journal.extend(records)
         self._journal.flush()
         batch = Batch(first=self._state.extend(records.size), size=records.size, positions=positions(records))
         self._open.add(batch, records)
         return batch
 
-    def deliver_each(self, rows: Sequence[tuple[int, int, int, int, int, int]]) -> int:
+    def deliver_each(
+        self, rows: Sequence[tuple[int, int, int, int, int, int]], intact: Sequence[bool] | None = None
+    ) -> int:
         """Write single deliveries; only then may the first handler begin. Positions are not known of them.
 
         Args:
-            rows: (key, seq, partition, offset, delivery attempt or 0, the broker's own number or -1) of each.
+            rows: (key, seq, partition, offset, delivery attempt or 0, the broker's own number or -1) of each. The
+                offset is -1 where the client hears another place than the message's own (that of a retry).
+            intact: Whether the body of each was the one that was sent; None = bodies are not verified.
 
         Returns:
             Ordinal of the first; the others follow in order.
         """
-        self._journal.deliveries(monotonic_ns(), rows)
+        self._journal.deliveries(monotonic_ns(), rows, self._thread(), intact)
         self._journal.flush()
         return self._state.extend(len(rows))
 
@@ -180,6 +217,28 @@ class DeliveryRecorder:
         self._journal.processed(monotonic_ns(), first, count)
         self._journal.flush()
         self._open.close(first, count)
+
+    def failed(self, first: int, count: int) -> None:
+        """Write that the handlers of a range of deliveries have ended without success; no position may be committed
+        behind them. Raises as ``processed``.
+        """
+        self._state.advance(_FAIL, first, count)
+        self._journal.processed(monotonic_ns(), first, count, Outcome.FAIL)
+        self._journal.flush()
+        for ordinal in range(first, first + count):
+            self._open.give_back(ordinal)
+
+    def take_back(self, batch: Batch, positions: Mapping[int, int]) -> None:
+        """Write that nothing came of a batch's handlers, because the transaction that they worked in was aborted.
+
+        Args:
+            batch: As delivered; its handlers have ended.
+            positions: Partition → offset from which its messages are read again; until they were, no position may be
+                committed behind it.
+        """
+        self._journal.processed(monotonic_ns(), batch.first, batch.size, Outcome.FAIL)
+        self._journal.flush()
+        self._open.rewind(positions)
 
     def give_back(self, ordinal: int) -> None:
         """Note that a delivery's handler never begins, because its partition was taken away; raises as
@@ -247,6 +306,19 @@ class DeliveryRecorder:
     def flush(self) -> None:
         """Write what is noted."""
         self._journal.flush()
+
+    def _thread(self) -> int:
+        """Return the number of the calling thread, from 1 in order of appearance; 0 where threads are not recorded."""
+        if self._threads is None:
+            return 0
+        return min(self._threads.setdefault(threading.get_ident(), len(self._threads) + 1), _THREAD_MAX)
+
+
+def _is_over(flags: int, *, acknowledged: bool, early: bool) -> bool:
+    """Return whether nothing is asked any more of a delivery with these flags."""
+    if flags & _RETURNED or (flags & _FAILED and not early):
+        return True
+    return bool(flags & (_PROCESSED | _FAILED)) and (not acknowledged or bool(flags & _ACKNOWLEDGED))
 
 
 def _guarded(step: Callable[_P, _T], lock: threading.RLock) -> Callable[_P, _T]:

@@ -45,12 +45,14 @@ class Channel:
         name: The link's name; that of a further port adds the port's role (``n1->n2.controller``).
         host, port: Where the proxy listens: what the source dials.
         upstream: Address of the node's own listener.
+        protocol: What is spoken on it, see ``ChannelSpec``.
     """
 
     name: str
     host: str
     port: int
     upstream: str
+    protocol: str = ""
 
     @property
     def address(self) -> str:
@@ -69,6 +71,7 @@ class Link:
         role: ``client`` (from a client zone), ``peer`` (from node to node) or ``service`` (from a node to a service).
         channels: At least one; the first bears the link's name.
         keeps: A probe may keep a connection through it.
+        gateway: Of a client link: where the gateway in front of it listens; empty without one.
     """
 
     name: str
@@ -77,11 +80,19 @@ class Link:
     role: str
     channels: tuple[Channel, ...]
     keeps: bool = True
+    gateway: str = ""
 
     @property
     def address(self) -> str:
-        """``host:port`` of the first channel: of a client link, what clients dial."""
+        """``host:port`` of the first channel's proxy."""
         return self.channels[0].address
+
+    @property
+    def dialled(self) -> str:
+        """``host:port`` of what the source dials first: the gateway where there is one, else the first channel's
+        proxy.
+        """
+        return self.gateway or self.address
 
     @property
     def upstream(self) -> str:

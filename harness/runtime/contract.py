@@ -6,7 +6,7 @@ scenario means the same in both. Knows no broker, no fault and not the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,10 @@ RUNTIMES = ("process", "docker")
 
 class ProxyControl(Protocol):
     """Toxiproxy, whichever server a link runs through; blocking calls with deadlines, raising ControlError."""
+
+    def differences(self) -> Sequence[str]:
+        """Return how the servers' proxies and toxics differ from what the run has asked for, one sentence each."""
+        ...
 
     def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
         """Add a toxic and read it back."""
@@ -59,6 +63,11 @@ class RunNode(Node, Pausable, CpuLimited, MemoryLimited, Protocol):
     @property
     def cpu_ns(self) -> int:
         """CPU time of all its incarnations so far, and of what loads its CPU on purpose."""
+        ...
+
+    @property
+    def held(self) -> bool:
+        """Whether a fault of the plan keeps it stopped."""
         ...
 
     @property

@@ -66,7 +66,7 @@ class CpuLoad:
             process = SupervisedProcess(f"CPU load {index} of {self._node}", self._ledger, self._log)
             self._running.setdefault(holder, []).append(process)
             self._started.append(process)
-            await process.launch((sys.executable, "-S", "-E", "-c", _PROGRAM), {})
+            await process.launch((sys.executable, "-P", "-S", "-E", "-c", _PROGRAM), {})
             if process not in self._running.get(holder, ()):
                 process.send(signal.SIGKILL)
                 return

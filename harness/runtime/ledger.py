@@ -20,21 +20,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_state_path
-
 from harness.errors import HarnessError
 from harness.runtime.docker import engine as docker_engine
 from harness.runtime.kernel import cgroup, mounts, procfs
+from harness.runtime.ledger_lines import LEDGER_FILE, Lines, foreign, read_lines, runs_dir, state_dir
+
+__all__ = ["Ledger", "Leftover", "state_dir", "sweep"]
 
 _SWEEP_SECONDS = 10.0
 _QUIET_S = 2.0
 """An engine finishes what it was asked for when whoever asked has died: so long must nothing more of a run appear."""
-
-
-def state_dir() -> Path:
-    """Return the user's state directory of this tool (override: ``HARNESS_STATE_DIR``)."""
-    override = os.environ.get("HARNESS_STATE_DIR")
-    return Path(override) if override else user_state_path("broker-chaos-harness")
 
 
 class Ledger:
@@ -42,12 +37,15 @@ class Ledger:
 
     Args:
         run_id: Unique id of the run.
-        run_dir: Its run directory, for messages.
+        run_dir: Its run directory: what is removed of disks lies in it.
+
+    Raises:
+        UnfitEnvironmentError: The state directory is another user's.
     """
 
     def __init__(self, run_id: str, run_dir: Path) -> None:
         self.run_id = run_id
-        runs = state_dir() / "runs"
+        runs = runs_dir()
         runs.mkdir(parents=True, exist_ok=True)
         # Locked under a hidden name first: a sweep must never see a run whose lease is not yet held.
         hidden = runs / f".{run_id}"
@@ -56,7 +54,7 @@ class Ledger:
         fcntl.flock(self._lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._dir = runs / run_id
         hidden.rename(self._dir)
-        self._log = os.open(self._dir / "ledger.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._log = os.open(self._dir / LEDGER_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.intend("run", run_dir=str(run_dir.resolve()), pid=os.getpid())
 
     def intend(self, act: str, **fields: Any) -> None:
@@ -69,7 +67,7 @@ class Ledger:
 
     def close(self) -> tuple[str, ...]:
         """Remove whatever of this run is still there and give the lease back; return what had to be removed."""
-        removed, left = _remove(self.run_id, _entries(self._dir), died=False)
+        removed, left = _remove(self.run_id, read_lines(self._dir), died=False)
         os.close(self._log)
         if not left:
             shutil.rmtree(self._dir, ignore_errors=True)
@@ -86,18 +84,24 @@ class Leftover:
         run_dir: Where its history lies (kept).
         items: One line each: ``process 4711 (nats-server …)``, ``cgroup …``.
         left: What could not be removed, with the reason; a later sweep tries again.
+        skipped: Lines of its ledger that were not acted on, with the reason.
     """
 
     run_id: str
     run_dir: str
     items: tuple[str, ...] = field(default=())
     left: tuple[str, ...] = field(default=())
+    skipped: tuple[str, ...] = field(default=())
 
 
 def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
-    """Find what dead runs left, and remove it unless ``remove`` is False; live runs are skipped."""
+    """Find what dead runs left, and remove it unless ``remove`` is False; live runs are skipped.
+
+    Raises:
+        UnfitEnvironmentError: The state directory is another user's.
+    """
     found = []
-    runs = state_dir() / "runs"
+    runs = runs_dir()
     if not runs.is_dir():
         return ()
     for entry in sorted(runs.iterdir()):
@@ -105,8 +109,11 @@ def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
             if remove:
                 _sweep_hidden(entry)
             continue
+        if why := foreign(entry):
+            found.append(Leftover(run_id=entry.name, run_dir="", left=(f"{entry} {why}: it is not touched",)))
+            continue
         try:
-            fd = os.open(entry / "lease", os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(entry / "lease", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             continue
         try:
@@ -115,13 +122,12 @@ def sweep(*, remove: bool = True) -> tuple[Leftover, ...]:
             os.close(fd)
             continue
         run_id = entry.name
-        entries = _entries(entry)
-        items, left = _remove(run_id, entries, died=True) if remove else _list(run_id, entries)
+        lines = read_lines(entry)
+        items, left = _remove(run_id, lines, died=True) if remove else _list(run_id, lines)
         if remove and not left:
             shutil.rmtree(entry, ignore_errors=True)
         os.close(fd)
-        run_dir = next((item["run_dir"] for item in entries if item["act"] == "run"), "")
-        found.append(Leftover(run_id=run_id, run_dir=run_dir, items=items, left=left))
+        found.append(Leftover(run_id=run_id, run_dir=lines.run_dir, items=items, left=left, skipped=lines.skipped))
     return tuple(found)
 
 
@@ -134,25 +140,16 @@ def _sweep_hidden(entry: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _entries(directory: Path) -> list[Mapping[str, Any]]:
-    entries = []
-    with contextlib.suppress(OSError):
-        for line in (directory / "ledger.jsonl").read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):  # a torn last line: its act was not begun
-                entries.append(json.loads(line))
-    return entries
-
-
 Found = tuple[tuple[str, ...], tuple[str, ...]]
 """What was found (or removed), and what could not be looked at or removed, with the reason."""
 
 
-def _list(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
+def _list(run_id: str, lines: Lines) -> Found:
     items = [f"process {pid} ({_command(pid)})" for pid in procfs.marked(run_id)]
-    items += [f"cgroup {item['path']}" for item in entries if item["act"] == "cgroup" and Path(item["path"]).exists()]
-    items += [f"mount {item['point']}" for item in _mounts(entries)]
+    items += [f"cgroup {item['path']}" for item in lines.of("cgroup") if Path(item["path"]).exists()]
+    items += [f"mount {item['point']}" for item in _mounts(lines)]
     left: list[str] = []
-    if _has_act(entries, "docker"):
+    if lines.of("docker"):
         try:
             items += docker_engine.leftovers(run_id)
         except HarnessError as error:
@@ -160,16 +157,16 @@ def _list(run_id: str, entries: list[Mapping[str, Any]]) -> Found:
     return tuple(items), tuple(left)
 
 
-def _remove(run_id: str, entries: list[Mapping[str, Any]], *, died: bool) -> Found:
+def _remove(run_id: str, lines: Lines, *, died: bool) -> Found:
     """Remove what is left; what was removed is what is not found again afterwards.
 
     Args:
         run_id: Whose.
-        entries: Of its ledger.
+        lines: Of its ledger.
         died: It was killed, so that the engine may not yet have carried out all that it was asked for.
     """
-    found, unseen = _list(run_id, entries)
-    late = died and _has_act(entries, "docker")
+    found, unseen = _list(run_id, lines)
+    late = died and bool(lines.of("docker"))
     if not found and not unseen and not late:
         return (), ()
     reasons = list(unseen)
@@ -185,35 +182,29 @@ def _remove(run_id: str, entries: list[Mapping[str, Any]], *, died: bool) -> Fou
         for pid in pids:
             procfs.kill_marked(run_id, pid)
         time.sleep(0.01)
-    for item in entries:
-        if item["act"] == "cgroup":
-            cgroup.remove_group(Path(item["path"]))
+    for item in lines.of("cgroup"):
+        cgroup.remove_group(Path(item["path"]))
     # Last: whoever held a file there is gone.
-    reasons += filter(None, (_unmount(item) for item in _mounts(entries)))
-    still, unseen = _list(run_id, entries)
+    reasons += filter(None, (_unmount(item) for item in _mounts(lines)))
+    still, unseen = _list(run_id, lines)
     reasons += (reason for reason in unseen if reason not in reasons)
     removed = tuple(item for item in found if item not in still)
     unexplained = (item for item in still if not any(reason.startswith(item) for reason in reasons))
     return removed, (*reasons, *(f"{item}: it is still there" for item in unexplained))
 
 
-def _mounts(entries: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _mounts(lines: Lines) -> list[Mapping[str, Any]]:
     """Return the disks of which anything is left: a mount, a loop device or the image."""
     places = {item.point for item in mounts.mounts()}
     return [
         item
-        for item in entries
-        if item["act"] == "mount"
-        and (item["point"] in places or mounts.loop_devices(Path(item["image"])) or Path(item["image"]).exists())
+        for item in lines.of("mount")
+        if item["point"] in places or mounts.loop_devices(Path(item["image"])) or Path(item["image"]).exists()
     ]
 
 
 def _unmount(item: Mapping[str, Any]) -> str:
     return mounts.remove_mount(Path(item["point"]), Path(item["image"]))
-
-
-def _has_act(entries: list[Mapping[str, Any]], act: str) -> bool:
-    return any(item["act"] == act for item in entries)
 
 
 def _command(pid: int) -> str:

@@ -44,6 +44,11 @@ class SignalTarget(abc.ABC):
         if not self._pauses:
             self.send(signal.SIGCONT)
 
+    @property
+    def held(self) -> bool:
+        """Whether a fault of the plan keeps it stopped."""
+        return bool(self._pauses)
+
     def state(self) -> str:
         """Return the scheduler state letter; empty when gone."""
         return procfs.state(self.pid) if self.pid else ""

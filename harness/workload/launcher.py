@@ -74,6 +74,11 @@ class Worker:
         return self._process.pid
 
     @property
+    def held(self) -> bool:
+        """Whether a fault of the plan keeps it stopped."""
+        return bool(self._holders)
+
+    @property
     def cpu_ns(self) -> int:
         """CPU time of all its incarnations so far."""
         return self._process.cpu_ns

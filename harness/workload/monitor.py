@@ -1,8 +1,8 @@
 """The monitor: one process that no fault touches.
 
-Ticks every 100 ms, and so measures stalls of the machine itself; makes round trips through every link and to every
-node; and asks the broker who leads and how the consumer group is. All of it is journaled, and is what evidence and the
-attribution of stalls rest on.
+Ticks every 100 ms, and so measures stalls of the machine itself; looks whether the harness is stopped; makes round
+trips through every link and to every node; and asks the broker who leads and how the consumer group is. All of it is
+journaled, and is what evidence and the attribution of stalls rest on.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from harness.brokers.base import BROKERS, Admin, Probe
+from harness.brokers.base import BROKERS, Admin, Probe, SpeaksFurther
 from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns
-from harness.history.events import Event, LeaderEvent, MachineEvent, ObserverEvent
+from harness.history.events import Event, GroupEvent, LeaderEvent, MachineEvent, ObserverEvent
 from harness.history.record import Break, EventLog, Journal, Outcome, RecordKind
+from harness.workload.beat import beat
+from harness.workload.standing import Standing
 
 TICK_NS = 100 * NS_PER_MS
 PROBE_NS = 150 * NS_PER_MS
@@ -43,10 +46,19 @@ async def _monitor(spec: dict[str, Any]) -> int:
     observing = _Observer(broker.admin(spec["ports"], spec["options"]), broker.observe_every_s, events)
     gc.freeze()  # imported modules never die
     gc.enable()
-    tasks = [asyncio.create_task(_tick(journal)), asyncio.create_task(observing.run())]
+    harness = Standing("harness", events.write)
+    tasks = [
+        asyncio.create_task(_tick(journal, harness, os.getppid())),
+        asyncio.create_task(observing.run()),
+        asyncio.create_task(beat()),
+    ]
     begun_ns, short_ns = monotonic_ns(), short_of_cpu_ns()
     for index, target in enumerate(targets):
-        probe = broker.probe(target["address"], keep=target["keep"], timeout_s=target.get("timeout_s", 1.0))
+        timeout_s = target.get("timeout_s", 1.0)
+        if protocol := target.get("protocol"):
+            probe = cast("SpeaksFurther", broker).further_probe(protocol, target["address"], timeout_s=timeout_s)
+        else:
+            probe = broker.probe(target["address"], keep=target["keep"], timeout_s=timeout_s)
         tasks.append(asyncio.create_task(_probe(journal, index, probe, target)))
     os.write(1, b'{"say": "ready"}\n')
     loop = asyncio.get_running_loop()
@@ -56,6 +68,7 @@ async def _monitor(spec: dict[str, Any]) -> int:
     done, _ = await asyncio.wait({ending, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+    harness.end()
     observing.tell_cost()
     if short_ns is not None:
         short_ns = (short_of_cpu_ns() or short_ns) - short_ns
@@ -82,7 +95,8 @@ def short_of_cpu_ns(pressure: Path = Path("/proc/pressure/cpu")) -> int | None:
         return None
 
 
-async def _tick(journal: Journal) -> None:
+async def _tick(journal: Journal, harness: Standing, pid: int) -> None:
+    """Tick, and look whether the harness itself is kept from running: it cannot see that by itself."""
     last = monotonic_ns()
     while True:
         await asyncio.sleep(max(0, last + TICK_NS - monotonic_ns()) / NS_PER_S)
@@ -90,6 +104,7 @@ async def _tick(journal: Journal) -> None:
         journal.add(RecordKind.TICK, t=now, offset=now - last)
         journal.flush()
         last = now
+        harness.look(pid)
 
 
 async def _probe(journal: Journal, index: int, probe: Probe, target: Mapping[str, Any]) -> None:
@@ -129,11 +144,16 @@ async def _probe(journal: Journal, index: int, probe: Probe, target: Mapping[str
 
 
 class _Observer:
-    """Asks the broker who leads and how the group is, journals what has changed, and measures what the asking costs."""
+    """Asks the broker who leads and how the group is, journals what has changed, and measures what the asking costs.
+
+    Before an answer with a member that the one before lacked, that one is journaled again as it was heard last.
+    """
 
     def __init__(self, admin: Admin, every_s: float, events: EventLog) -> None:
         self._admin, self._every_s, self._events = admin, every_s, events
         self._known: dict[tuple[str, object], Event] = {}
+        self._again: GroupEvent | None = None
+        self._workers: frozenset[str] = frozenset()
         self._lengths_ns: list[int] = []
 
     async def run(self) -> None:
@@ -142,14 +162,33 @@ class _Observer:
             start = monotonic_ns()
             for event in await self._admin.observe():
                 place = (event.kind, event.partition if isinstance(event, LeaderEvent) else None)
-                if self._known.get(place) != event:
-                    self._known[place] = event
-                    self._events.write(event)
+                known = self._known.get(place)
+                if known == event:
+                    if isinstance(event, GroupEvent):
+                        self._again = replace(event, t=monotonic_ns())
+                    continue
+                if isinstance(event, GroupEvent):
+                    if isinstance(known, GroupEvent) and _workers(event) - _workers(known):
+                        self._tell_again()
+                    self._again = None
+                    self._workers |= _workers(event)
+                self._known[place] = event
+                self._events.write(event)
             self._lengths_ns.append(monotonic_ns() - start)
             await asyncio.sleep(max(0.0, self._every_s - (monotonic_ns() - start) / NS_PER_S))
 
+    def _tell_again(self) -> None:
+        """Journal the last answer that said the same as the one before: that a member was away is proven between two
+        answers alone, and it comes back between the last of them and the next.
+        """
+        if self._again is not None:
+            self._events.write(self._again)
+            self._again = None
+
     def tell_cost(self) -> None:
-        """Journal how often was asked and how long it took."""
+        """Journal how often was asked and how long it took, and who was away to the end."""
+        if self._again is not None and self._workers - _workers(self._again):
+            self._tell_again()
         lengths = sorted(self._lengths_ns) or [0]
         self._events.write(
             ObserverEvent(
@@ -159,6 +198,11 @@ class _Observer:
                 cpu_ns=time.process_time_ns(),
             )
         )
+
+
+def _workers(event: GroupEvent) -> frozenset[str]:
+    """Return the workers that an answer names as members."""
+    return frozenset(member.worker for member in event.members or ())
 
 
 if __name__ == "__main__":

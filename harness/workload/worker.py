@@ -16,14 +16,14 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.clients.base import CLIENTS, Control, Counters, ErrorCollapse, Session, WorkerSpec
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import HarnessError
-from harness.history.record import EventLog, Journal
+from harness.history.record import EventLog, Journal, JournalError
 
 COUNTERS_S = 0.25
 _BEAT_LATE_NS = NS_PER_S
@@ -71,18 +71,35 @@ async def _work(spec: WorkerSpec) -> int:
     threading.Thread(target=_listen, args=(control, loop, work), daemon=True, name="commands").start()
     reporter = threading.Thread(target=_report, args=(session, pulse, ended), daemon=True, name="counters")
     reporter.start()
+    left = False
     try:
         await work
     except asyncio.CancelledError:
-        return 0  # the harness is gone
+        left = True  # the harness is gone
     finally:
         beating.cancel()
         ended.set()
         reporter.join(timeout=1.0)
-        with contextlib.suppress(HarnessError):
-            journal.close()
-    _say("finished", **dataclasses.asdict(session.counters))
+        unwritten = _closed(journal)
+    return 0 if left else _end(unwritten, session.counters)
+
+
+def _end(unwritten: HarnessError | None, counters: Counters, say: Callable[..., None] | None = None) -> int:
+    """Say ``finished``, unless what it did is not all on record; return the exit status."""
+    if unwritten is not None:
+        sys.stderr.write(f"{unwritten}\n")
+        return int(unwritten.exit_code)
+    (say or _say)("finished", **dataclasses.asdict(counters))
     return 0
+
+
+def _closed(journal: Journal) -> HarnessError | None:
+    """Write what is left of a journal, and its end; return why that failed, None when it did not."""
+    try:
+        journal.close()
+    except HarnessError as error:
+        return error
+    return None if journal.ended else JournalError(f"journal {journal.path.name} has no end: a write to it failed")
 
 
 class _Pulse:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import UnfitEnvironmentError
@@ -26,16 +27,18 @@ class Ports:
         # Not from the scenario's seed: ports are not part of a plan, and equal seeds must not collide.
         self._random = random.SystemRandom()
 
-    def draw(self) -> int:
+    def draw(self, apart: Iterable[int] = ()) -> int:
         """Return a port that no process listens on and no other run holds; raises UnfitEnvironmentError when none is
         left.
+
+        Args:
+            apart: How far from it further ports lie (-2: two below) that must be as free, and are held, too.
         """
+        offsets = (0, *apart)
         for _ in range(_ATTEMPTS):
-            port = self._random.randrange(_LOWEST, _ephemeral_start())
-            if port not in self._held and self._hold(port):
-                if _free(port):
-                    return port
-                self._held.pop(port).close()
+            port = self._random.randrange(_LOWEST - min(offsets), _ephemeral_start() - max(offsets))
+            if self._take([port + offset for offset in offsets]):
+                return port
         raise UnfitEnvironmentError("no free loopback port found", hint="are thousands of ports in use?")
 
     def release(self) -> None:
@@ -43,6 +46,19 @@ class Ports:
         for holder in self._held.values():
             holder.close()
         self._held.clear()
+
+    def _take(self, ports: Iterable[int]) -> bool:
+        """Hold all of these, or none of them; return whether they are held."""
+        taken: list[int] = []
+        for port in ports:
+            if port not in self._held and self._hold(port):
+                taken.append(port)
+                if _free(port):
+                    continue
+            for each in taken:
+                self._held.pop(each).close()
+            return False
+        return True
 
     def _hold(self, port: int) -> bool:
         holder = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

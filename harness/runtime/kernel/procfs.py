@@ -41,6 +41,36 @@ def cpu_ns(pid: int) -> int:
     return 0 if fields is None else sum(map(int, fields[11:15])) * NS_PER_S // os.sysconf("SC_CLK_TCK")
 
 
+def waited_ns(pid: int) -> dict[str, int]:
+    """Return thread → how long it was ready to run and had no CPU so far; none where the kernel does not say.
+
+    Source: the kernel's Documentation/scheduler/sched-stats.rst: ``/proc/<pid>/task/<thread>/schedstat``.
+    """
+    with contextlib.suppress(OSError):
+        return {thread.name: _waited(thread) for thread in Path(f"/proc/{pid}/task").iterdir()}
+    return {}
+
+
+def own_waited_ns() -> int:
+    """Return how long this process's first thread was ready to run and had no CPU so far; 0 where that is not said."""
+    return _waited(Path(f"/proc/self/task/{os.getpid()}"))
+
+
+def _waited(thread: Path) -> int:
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int((thread / "schedstat").read_text(encoding="ascii").split()[1])
+    return 0
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has ended for lack of memory since it started; 0 where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
 def rss_bytes(pid: int) -> int:
     """Return the resident memory of a process; 0 when it is gone."""
     fields = _stat(pid)

@@ -11,17 +11,18 @@ import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from harness.environment import KEPT
 from harness.errors import StartError
 from harness.runtime.ledger import Ledger
 from harness.runtime.process.child import Child
 from harness.runtime.signal_target import SignalTarget
 
-_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "SSL_CERT_FILE", "HARNESS_STATE_DIR")
-
 
 def minimal_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the few variables that a process of ours inherits, plus ``extra``."""
-    return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | dict(extra)
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    # Names of files are UTF-8 whatever the locale: a JVM in LANG=C cannot open a path that is not ASCII.
+    return kept | {"LC_ALL": "C.UTF-8"} | dict(extra)
 
 
 class SupervisedProcess(SignalTarget):

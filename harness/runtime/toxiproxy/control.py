@@ -132,6 +132,33 @@ class ToxiproxyControl:
         """Return the toxics of a link as the server has them, channel by channel."""
         return [toxic for proxy in self._proxies(link) for toxic in self._call("get", f"/proxies/{proxy}/toxics")]
 
+    def differences(self) -> list[str]:
+        """Return how the server's proxies and toxics differ from what this run has asked for, one sentence each.
+
+        A server that does not answer is named: nothing shows then what is in force.
+        """
+        try:
+            told = self._patiently("get", "/proxies")
+        except ControlError as error:
+            return [f"nothing shows which proxies and toxics are in force: {error.message}"]
+        toxics: dict[str, dict[str, dict[str, Any]]] = {}
+        for (proxy, name), body in list(self._toxics.items()):
+            toxics.setdefault(proxy, {})[name] = body
+        off = {proxy for link, holders in self._off.items() if holders for proxy in self._proxies(link)}
+        wanted = {channel.name: channel for link in self._links.values() for channel in link.channels}
+        found = [f"proxy {name} was added from outside" for name in sorted(told.keys() - wanted.keys())]
+        for name, channel in wanted.items():
+            there = told.get(name)
+            if there is None:
+                found.append(f"proxy {name} was removed from outside")
+                continue
+            place = {"listen": channel.address, "upstream": channel.upstream, "enabled": name not in off}
+            changed = {key: there.get(key) for key, value in place.items() if there.get(key) != value}
+            if changed:
+                found.append(f"proxy {name} was changed from outside: {changed} in place of {place}")
+            found += _toxic_differences(name, there.get("toxics") or [], toxics.get(name, {}))
+        return found
+
     def switch_off(self, link: str, holder: str) -> None:
         """Close a link's proxies, and every connection through them, for as long as any holder wants it."""
         with self._lock:
@@ -272,6 +299,27 @@ class ToxiproxyControl:
         if response.status_code >= 300:
             raise ControlError(f"Toxiproxy answered {response.status_code} to {asked}: {response.text}")
         return response.json() if response.content else {}
+
+
+def _toxic_differences(
+    proxy: str, told: Sequence[Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return how the toxics of one proxy differ from those that this run has asked for."""
+    there = {str(toxic["name"]): toxic for toxic in told}
+    found = [
+        f"toxic {name} ({there[name].get('type')}) on {proxy} is in force, and this run has not asked for it"
+        for name in sorted(there.keys() - wanted.keys())
+    ]
+    for name, body in wanted.items():
+        toxic = there.get(name)
+        if toxic is None:
+            found.append(f"toxic {name} on {proxy} was removed from outside")
+            continue
+        asked = {key: value for key, value in body.items() if key not in {"name", "attributes"}} | body["attributes"]
+        has = {**toxic, **(toxic.get("attributes") or {})}
+        if changed := {key: has.get(key) for key, value in asked.items() if has.get(key) != value}:
+            found.append(f"toxic {name} on {proxy} was changed from outside: {changed}")
+    return found
 
 
 class _SilentError(ControlError):

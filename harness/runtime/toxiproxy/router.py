@@ -17,6 +17,11 @@ class ProxyRouter:
         """Have a server answer for these links."""
         self._of.update(dict.fromkeys(links, control))
 
+    def differences(self) -> list[str]:
+        """Return how the servers' proxies and toxics differ from what the run has asked for."""
+        servers = dict.fromkeys(self._of.values())
+        return [sentence for control in servers for sentence in control.differences()]
+
     def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
         """Add a toxic and read it back."""
         self._of[link].add_toxic(link, name, kind, stream, attributes)
