@@ -29,6 +29,14 @@ def defaults() -> Mapping[str, str]:
     return MappingProxyType(dict(SOFTWARE_PACKAGES.words("aliases", "DEFAULT")))
 
 
+@cache
+def clients() -> Mapping[str, str]:
+    """Return name of each package → the alias of the client library that its workers import, of those whose library
+    the harness is not installed with.
+    """
+    return MappingProxyType(dict(SOFTWARE_PACKAGES.words("aliases", "CLIENT")))
+
+
 def example() -> str:
     """Return the exact name of some software that is registered, for messages."""
     return next((aliases()[alias] for alias in defaults().values() if alias in aliases()), "<kind>-<version>")

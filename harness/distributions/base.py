@@ -19,7 +19,9 @@ from harness.errors import UsageError, nearest
 from harness.registry import PackageRegistry, software_modules
 
 Progress = Callable[[str], None]
-_NAME = re.compile(r"(?P<kind>[a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*)-(?P<version>\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?)")
+_NAME = re.compile(
+    r"(?P<kind>[a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*)-(?P<version>\d+\.\d+\.\d+(?:[-+][0-9A-Za-z.-]+)?)", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.distributions.aliases import defaults
+from harness.distributions.aliases import clients, defaults
 from harness.distributions.base import DISTRIBUTIONS, Distribution, Progress, ensure_cached, resolve
 from harness.distributions.cache import Cache
 from harness.errors import DownloadError
@@ -42,14 +42,14 @@ def fetch(names: Sequence[str], progress: Progress) -> list[Fetched]:
     other work: 43 to 52 s one after the other, 61 to 74 s at once).
 
     Args:
-        names: Aliases or exact names; empty = the default of everything that is registered.
+        names: Aliases or exact names; empty = the default of everything that is registered, and the clients it takes.
         progress: Receives one line at a time, for people.
 
     Raises:
         UsageError: A name is unknown; nothing was built.
         DownloadError: Some could not be had; the others were built all the same.
     """
-    wanted = {name: resolve(name) for name in names or defaults().values()}
+    wanted = {name: resolve(name) for name in names or (*defaults().values(), *clients().values())}
     fetched: list[Fetched] = []
     failed: list[DownloadError] = []
     for asked, distribution in wanted.items():

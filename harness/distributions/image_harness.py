@@ -141,7 +141,7 @@ def _goes_in(path: Path) -> bool:
 def _unpack(root: Path, site: Path, progress: Progress) -> None:
     """Unpack the wheels of the lock, and the harness, into a folder for Python's path; raises DownloadError."""
     progress("unpacking the wheels of the lock…")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    pip = [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     pip += ["--target", str(site), "--no-deps", "--no-compile"]
     tool = Tool(directory=site.parent, log=site.parent / "pip.log")
     try:

@@ -7,7 +7,6 @@ without Maven needs it, and it would bring a dozen packages along. Knows no conc
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -21,6 +20,7 @@ from harness.distributions.cache import BuildContext, BuildResult, Cache, CacheE
 from harness.distributions.fetch_errors import DISK_FULL, OFFLINE
 from harness.distributions.pip import pip_install, pip_usable
 from harness.distributions.tool import Tool, ToolFailure
+from harness.environment import inherited
 from harness.errors import DownloadError
 
 JGO_VERSION = "3.2.0"
@@ -250,5 +250,5 @@ def _pom(coordinates: Sequence[Coordinate], path: Path) -> Path:
 
 
 def _quiet_environment() -> dict[str, str]:
-    """Return our environment without what would make Python write bytecode into the cache."""
-    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    """Return a tool's environment without what would make Python write bytecode into the cache."""
+    return inherited() | {"PYTHONDONTWRITEBYTECODE": "1"}

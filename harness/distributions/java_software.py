@@ -17,6 +17,7 @@ from harness.clock import NS_PER_S
 from harness.distributions.aliases import aliases_of
 from harness.distributions.base import Installation, Progress
 from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry
+from harness.distributions.digests import files_in, read_lock, verify
 from harness.distributions.fetch_errors import no_such_version, numbers, refusal, released_only
 from harness.distributions.jars import Coordinate, MissingArtifactError, fetch_jars, jar_versions
 from harness.distributions.java import Java, JavaRange, find_java
@@ -65,6 +66,8 @@ class JavaSoftware:
             starts Java with the jars. Raises ToolFailure or DownloadError. None = nothing.
         parts: Name → file, relative to the entry in the cache, of what ``prepare`` wrote.
         training: How it is started once.
+        lock: File of the digests of all jars of the versions that aliases stand for; None = there is none. What it
+            does not name is recorded at its first use.
     """
 
     kind: str
@@ -79,6 +82,7 @@ class JavaSoftware:
     prepare: Callable[[tuple[str, ...], BuildContext], None] | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
     training: Training
+    lock: Path | None = None
 
     def variant(self) -> str:
         """Return an empty string: jars depend on nothing else."""
@@ -115,6 +119,7 @@ class JavaSoftware:
         context.progress(f"fetching {self.title} {version} (once, then cached)…")
         try:
             fetched_with = self._fetch(version, context)
+            verify_jars(self, version, context.out / "jars")
             java = find_java(self.java_range(version), context.tool, context.cache, context.progress)
             command = (str(java.path), *self.java_flags(java), "-cp", class_path(context.out))
             self._prove(version, command, context)
@@ -178,3 +183,12 @@ class JavaSoftware:
         said = context.tool.run([*command, *self.tells_version], deadline_ns=_ASK_NS)
         if not re.search(rf"^{re.escape(version)}\b", said, re.MULTILINE):
             raise DownloadError(f"{self.title} {version} was fetched, but it reports the version {said.strip()!r}")
+
+
+def verify_jars(software: JavaSoftware, version: str, jars: Path) -> None:
+    """Refuse jars that are not those that are known; raises DownloadError."""
+    name = f"{software.kind}-{version}"
+    lock = {} if software.lock is None else read_lock(software.lock)
+    # A version whose own jar stands in the lock stands there with all that it needs.
+    locked = f"{software.artifacts[0][1]}-{version}.jar" in lock
+    verify(name, files_in(jars), lock, locked=locked)

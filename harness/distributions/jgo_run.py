@@ -11,15 +11,35 @@ it, so this is never a directory that outlives one fetch. Knows nothing of what 
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
+
+
+def _understand_exact_versions(component: Any) -> None:
+    """Let jgo read ``[1.53.0]``, Maven's way to say "this version and no other", as that version.
+
+    It takes the brackets for a part of the version, and then finds no such file (gRPC's modules name each other so).
+    """
+
+    def version(self: Any) -> str:
+        found: str = self._asked
+        exact = re.fullmatch(r"\[([^,\[\]]+)\]", found)
+        return exact[1] if exact else found
+
+    def set_version(self: Any, asked: str) -> None:
+        self._asked = asked
+
+    component.version = property(version, set_version)
 
 
 def main(packages: str, repository: str, action: str, *rest: str) -> None:
     """Carry one action out; whatever goes wrong is the last line of the traceback."""
     sys.path.insert(0, packages)
     constants, maven, parse = (importlib.import_module(f"jgo.{name}") for name in ("constants", "maven", "parse"))
+    _understand_exact_versions(maven.Component)
     settings = importlib.import_module("jgo.config").GlobalSettings.load()
     repositories = {"central": constants.MAVEN_CENTRAL_URL, **settings.repositories}
     context = maven.MavenContext(repo_cache=Path(repository), remote_repos=repositories, timeout=60)

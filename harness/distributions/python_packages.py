@@ -6,7 +6,6 @@ no concrete package. What a package depends on is not installed: it is what the 
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from harness.distributions.fetch_errors import OFFLINE, no_such_version, refusal
 from harness.distributions.pip import pip_install, pip_usable, pip_versions
 from harness.distributions.tool import Tool, ToolFailure
 from harness.distributions.toolchains import Need, Toolchain
+from harness.environment import inherited
 from harness.errors import DownloadError
 
 _ASK_NS = 60 * NS_PER_S
@@ -35,11 +35,13 @@ class PythonPackage:
         kind: Registered name, which is also the package's.
         title: Name for people.
         tells_version: Python program that prints the version of the installed package.
+        lock: File of the digests of the wheels of versions that aliases stand for; None = the first use is recorded.
     """
 
     kind: str
     title: str
     tells_version: str
+    lock: Path | None = None
 
     def variant(self) -> str:
         """Return this Python's tag (``cpython-311``): a compiled package fits no other."""
@@ -55,9 +57,11 @@ class PythonPackage:
             )
         context.progress(f"installing {title} (once, then cached)…")
         try:
-            pip_install(context, f"{self.kind}=={version}")
-            environment = os.environ | {"PYTHONPATH": str(context.out), "PYTHONDONTWRITEBYTECODE": "1"}
-            said = context.tool.run([sys.executable, "-c", self.tells_version], deadline_ns=_ASK_NS, env=environment)
+            pip_install(context, f"{self.kind}=={version}", lock=self.lock)
+            environment = inherited() | {"PYTHONPATH": str(context.out), "PYTHONDONTWRITEBYTECODE": "1"}
+            said = context.tool.run(
+                [sys.executable, "-P", "-c", self.tells_version], deadline_ns=_ASK_NS, env=environment
+            )
         except ToolFailure as failure:
             missing = re.search(rf"No matching distribution found for {re.escape(self.kind)}==", failure.output)
             if missing and not OFFLINE.search(failure.output):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.clock import NS_PER_S
+from harness.environment import inherited
 from harness.units import format_ns
 
 _GRACE_S = 2.0
@@ -27,14 +28,39 @@ _TICK_S = 1.0
 _POLL_S = 0.01
 _ASKED_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)  # Java ends with the latter after its shutdown hooks
 
-# PR_SET_PDEATHSIG (1) survives execv, so the tool itself dies with the thread that started it; the check of the
-# parent closes the gap between the fork and prctl. preexec_fn would do the same but is unsafe with threads.
-_TIE = (
-    "import ctypes,os,sys\n"
-    "ctypes.CDLL(None).prctl(1, 9)\n"
-    "os.getppid() == int(sys.argv[1]) or os._exit(1)\n"
-    "os.execv(sys.argv[2], sys.argv[2:])\n"
-)
+# PR_SET_PDEATHSIG (1): a signal at the death of the thread that started the tool; the check of the parent closes the
+# gap between the fork and prctl. It is not inherited by what a tool itself starts (a compiler), so a process stays
+# before the tool that then kills their whole group. It ends as the tool does.
+_TIE = """
+import ctypes, os, signal, sys
+signal.signal(signal.SIGHUP, lambda *_: os.killpg(0, signal.SIGKILL))
+ctypes.CDLL(None).prctl(1, signal.SIGHUP)
+os.getppid() == int(sys.argv[1]) or os._exit(1)
+tool = []
+signal.signal(signal.SIGTERM, lambda *_: [os.kill(pid, signal.SIGTERM) for pid in tool])
+gate, opened = os.pipe()
+pid = os.fork()
+if pid == 0:
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    os.close(opened)
+    os.read(gate, 1)
+    os.close(gate)
+    try:
+        os.execv(sys.argv[2], sys.argv[2:])
+    except OSError as error:
+        os.write(2, f"{sys.argv[2]}: {error.strerror}\\n".encode())
+        os._exit(127)
+tool.append(pid)
+os.close(gate)
+os.close(opened)
+_, status = os.waitpid(pid, 0)
+tool.clear()
+if os.WIFSIGNALED(status):
+    signal.signal(os.WTERMSIG(status), signal.SIG_DFL) if os.WTERMSIG(status) != signal.SIGKILL else None
+    os.kill(os.getpid(), os.WTERMSIG(status))
+os._exit(os.waitstatus_to_exitcode(status) & 255)
+"""
 
 
 STOP: ContextVar[threading.Event | None] = ContextVar("STOP", default=None)
@@ -94,7 +120,7 @@ class Tool:
         Args:
             argv: The program as an absolute path, and its arguments.
             deadline_ns: How long it may take.
-            env: Its whole environment; None = ours.
+            env: Its whole environment; None = what a tool inherits (``harness.environment``).
             tick: Called about once a second with the nanoseconds since the start.
 
         Returns:
@@ -121,7 +147,7 @@ class Tool:
             ready: Asked every few milliseconds.
             deadline_ns: How long it may take to become ready.
             stop_ns: How long it may take to end.
-            env: Its whole environment; None = ours.
+            env: Its whole environment; None = what a tool inherits.
 
         Returns:
             Everything it printed.
@@ -146,7 +172,7 @@ class Tool:
             try:
                 process = subprocess.Popen(
                     _tied(argv),
-                    env=env,
+                    env=inherited() if env is None else env,
                     cwd=self.directory,
                     stdin=subprocess.DEVNULL,
                     stdout=log,

@@ -19,6 +19,7 @@ class Toolchain(StrEnum):
     JAVA = "java"
     JARS = "jars"
     PIP = "pip"
+    PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,10 @@ class Need:
         toolchain: Which.
         whose: What needs it, for people (``nats-server``, ``Kafka 4``).
         java: Versions that serve; of Java alone.
+        lacking: Why this machine does not serve, and cannot be made to; of the platform alone. Empty = it does.
     """
 
     toolchain: Toolchain
     whose: str
     java: JavaRange | None = None
+    lacking: str = ""
