@@ -17,19 +17,26 @@ import click
 
 from harness import __version__
 from harness.commands.options import EXIT_CODES
-from harness.errors import ExitCode, HarnessError
+from harness.commands.printing import printed, shown
+from harness.environment import settle
+from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError
+from harness.streams import outlive_readers
 
 COMMANDS = (
     "baseline",
+    "bundle",
     "check",
     "checks",
     "clean",
+    "copy",
     "doctor",
     "explain",
     "export",
     "faults",
     "fetch",
     "images",
+    "list",
+    "replay",
     "run",
     "schema",
     "store",
@@ -38,6 +45,9 @@ COMMANDS = (
     "validate",
 )
 """Name of each command, and of the module of this package that defines it under the same name."""
+
+
+_LINUX_ONLY = frozenset(("check", "clean", "fetch", "images", "run", "suite"))
 
 
 class _Commands(click.Group):
@@ -53,7 +63,9 @@ class _Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"harness.commands.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(
+            importlib.import_module(f"harness.commands.{cmd_name}"), "list_" if cmd_name == "list" else cmd_name
+        )
         return command
 
 
@@ -71,27 +83,48 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run the command line (``words``, or those of this process); the only place where exceptions become exit codes."""
     # What loading modules makes never dies, and nothing here calculates with NumPy's threads: both cost a run 0.1 s.
     gc.set_threshold(50_000, 20, 20)
+    outlive_readers()
+    sys.exit(_run_guarded(lambda: _start(words)))
+
+
+def _start(words: Sequence[str] | None) -> Any:
+    """Check the system, clean the environment, and run the command."""
+    given = sys.argv[1:] if words is None else words
+    refused = unsupported(sys.platform, given[0] if given else "")
+    if refused:
+        raise UnfitEnvironmentError(refused, hint="run it in a Linux machine, a container, or WSL")
+    try:
+        settle(os.environ)
+    except OSError as error:
+        raise UnfitEnvironmentError(
+            f"HOME is not set, and {error.filename} cannot take its place: {error.strerror}", hint="set HOME"
+        ) from error
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.exit(_run_guarded(lambda: cli.main(words, standalone_mode=False)))
+    return cli.main(words, standalone_mode=False)
+
+
+def unsupported(platform: str, command: str) -> str:
+    """Return why a command cannot work on a platform (of ``sys.platform``), in one sentence; empty where it can."""
+    if platform.startswith("linux") or (platform != "win32" and command not in _LINUX_ONLY):
+        return ""
+    name = {"darwin": "macOS", "win32": "Windows"}.get(platform, platform)
+    return f"the harness needs Linux, and this is {name}: it supervises processes by /proc, pidfds and control groups"
 
 
 def _run_guarded(command: Callable[[], Any]) -> int:
     try:
-        return int(command() or 0)
+        return printed(int(command() or 0), lambda: None)  # what is still in a buffer belongs to the result
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
         error.show()
         return ExitCode.USAGE
     except HarnessError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {shown(error)}", err=True)
         return int(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader left; the interpreter must not complain at exit
-        return ExitCode.PASS
     except Exception as error:  # noqa: BLE001  the last line of defence: a crash must not look like a violation
         click.echo(f"internal error: {error!r}", err=True)
         if os.environ.get("HARNESS_DEBUG"):

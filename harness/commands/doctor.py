@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from harness.commands.options import reports_option
-from harness.errors import ExitCode
+from harness.errors import ExitCode, HarnessError
 
 
 @click.command()
@@ -29,6 +29,12 @@ def doctor(*, as_json: bool, reports: Path) -> int:
 def _leftovers() -> list[str]:
     from harness.runtime.ledger import sweep  # noqa: PLC0415
 
+    try:
+        found = sweep(remove=False)
+    except HarnessError as error:
+        return [error.message]
     return [
-        f"{leftover.run_id}: {item}" for leftover in sweep(remove=False) for item in (*leftover.items, *leftover.left)
+        f"{leftover.run_id}: {item}"
+        for leftover in found
+        for item in (*leftover.items, *leftover.left, *leftover.skipped)
     ]

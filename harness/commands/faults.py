@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from harness.commands.completion import complete_faults
 from harness.errors import ExitCode
 
 
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=complete_faults)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
 def faults(names: tuple[str, ...], *, as_json: bool) -> int:
     """List faults, their options and what they need.

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import click
 
+from harness.commands.completion import complete_tags, scenario_paths
 from harness.errors import UsageError
 
 EXIT_CODES = (
     "Exit codes: 0 pass, 1 expectation violated, 2 interrupted, 3 internal error, 4 usage or invalid scenario, "
-    "5 nothing selected, 6 inconclusive, 7 environment. With several runs: the most severe, in the order 1, 3, 7, 6, 2."
+    "5 nothing selected, 6 inconclusive, 7 environment, 8 (`harness check`) the verdict differs from result.json. With "
+    "several runs: the most severe, in the order 1, 3, 7, 6, 2."
+)
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="Let scenarios set keys of the brokers' configuration that reach outside the run: files, addresses, plug-ins "
+    "(docs/security.md).",
 )
 reports_option = click.option(
     "--reports",
@@ -19,7 +27,9 @@ reports_option = click.option(
     show_default=True,
     help="Directory for the run directories.",
 )
-paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+paths_argument = click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), shell_complete=scenario_paths
+)
 seed_option = click.option("--seed", type=int, help="Use this seed instead of each scenario's own.")
 annotations_option = click.option(
     "--annotations",
@@ -45,13 +55,39 @@ store_option = click.option(
 )
 
 
-def pairs(words: tuple[str, ...]) -> dict[str, str]:
-    """Return matrix path → value of ``--variant``; raises UsageError."""
-    found = {}
+tag_option = click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="EXPRESSION",
+    help="Only scenarios of which this is true: a tag or a kind of broker, or 'gate and not slow' (repeatable: any of "
+    "them).",
+    shell_complete=complete_tags,
+)
+where_option = click.option(
+    "--where", default="", metavar="EXPRESSION", help="Only plans of which this is true (docs/suites.md)."
+)
+variant_option = click.option(
+    "--variant", "wanted", multiple=True, metavar="PATH=VALUE", help="Only these variants of a matrix."
+)
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Put a value into every plan selected: workload.rate=50/s, cluster.nodes=3, faults.0.for=3s.",
+)
+
+
+def pairs(words: tuple[str, ...], option: str = "--variant") -> dict[str, str]:
+    """Return path → value of ``--variant`` or ``--set``; raises UsageError."""
+    found: dict[str, str] = {}
     for word in words:
         path, equals, value = word.partition("=")
-        if not equals:
-            raise UsageError(f"--variant takes PATH=VALUE, not {word!r}")
+        if not equals or not path:
+            raise UsageError(f"{option} takes PATH=VALUE, not {word!r}")
+        if path in found:
+            raise UsageError(f"{option} gives {path!r} twice: {found[path]!r} and {value!r}")
         found[path] = value
     return found
 

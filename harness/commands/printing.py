@@ -14,6 +14,13 @@ import click
 from harness.errors import ExitCode, UnfitEnvironmentError, suite_exit_code
 
 
+def shown(error: Exception) -> str:
+    """Return what an error says, with nothing in it that could steer a terminal: it may quote what others wrote."""
+    from harness.report.sanitize import clean_lines  # noqa: PLC0415  only what goes wrong needs it
+
+    return clean_lines(str(error))
+
+
 def reported(code: int, write: Callable[[], None]) -> int:
     """Write reports, and return the exit code of the command: one that cannot be written adds ``ENVIRONMENT``.
 
@@ -24,7 +31,7 @@ def reported(code: int, write: Callable[[], None]) -> int:
     try:
         write()
     except UnfitEnvironmentError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {shown(error)}", err=True)
         return suite_exit_code([code, ExitCode.ENVIRONMENT])
     return int(code)
 
@@ -39,8 +46,6 @@ def printed(code: int, show: Callable[[], None]) -> int:
     try:
         show()
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # rich ends the process when the reader left
-        _discard()
     except OSError as error:
         click.echo(f"error: the result cannot be printed: {error.strerror}", err=True)
         _discard()

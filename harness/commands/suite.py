@@ -93,10 +93,10 @@ def _require_one(wish: Wish, doing: Doing) -> None:
         raise UsageError("name a suite, a folder, a tag or a path", hint="harness suite gate")
     source = click.get_current_context().get_parameter_source("runtime")
     unasked = wish.runtime if source is ParameterSource.ENVIRONMENT else None
-    if not wish.names and (doing.shard is not None or wish != Wish(names=(), runtime=unasked)):
+    if not wish.names and (doing.shard is not None or wish != Wish(names=(), runtime=unasked, trusted=wish.trusted)):
         raise UsageError(
             "--resume makes what a suite lacks as it was chosen: without names it takes no options that choose",
-            hint="--cores, --memory, --costs, --junit and --json may be given",
+            hint="--trust, --cores, --memory, --costs, --junit and --json may be given",
         )
     if not wish.names and (doing.only_list or doing.dry_run or doing.costs_file is not None):
         raise UsageError(

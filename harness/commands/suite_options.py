@@ -21,9 +21,14 @@ from harness.commands.options import (
     pairs,
     reports_option,
     seed_option,
+    set_option,
     store_option,
     summary_option,
+    tag_option,
     tolerance_option,
+    trust_option,
+    variant_option,
+    where_option,
 )
 from harness.errors import UsageError
 from harness.runtime.contract import RUNTIMES
@@ -47,12 +52,14 @@ class Choosing:
     tags: tuple[str, ...]
     where: str
     wanted: tuple[str, ...]
+    settings: tuple[str, ...]
     config: Path | None
     runtime: str | None
     repeat: int | None
     until_fail: bool
     fail_fast: bool
     deadline: str | None
+    trust: bool
 
     def wish(self, names: tuple[str, ...], baseline: str) -> Wish:
         """Return what the line asks for; raises UsageError for what cannot be read."""
@@ -63,6 +70,7 @@ class Choosing:
             tags=self.tags,
             where=self.where,
             variant=pairs(self.wanted),
+            settings=pairs(self.settings, "--set"),
             seed=self.seed,
             runtime=self.runtime,
             repeat=self.repeat,
@@ -71,6 +79,7 @@ class Choosing:
             deadline_ns=_quantity("deadline", self.deadline, DURATION),
             config=self.config,
             baseline=baseline,
+            trusted=self.trust,
         )
 
 
@@ -162,11 +171,10 @@ choosing_options = _group(
     "choosing",
     Choosing,
     seed_option,
-    click.option("--tag", "tags", multiple=True, help="Only scenarios with this tag (repeatable: any of them)."),
-    click.option(
-        "--where", default="", metavar="EXPRESSION", help="Only plans of which this is true (docs/suites.md)."
-    ),
-    click.option("--variant", "wanted", multiple=True, metavar="PATH=VALUE", help="Only these variants of a matrix."),
+    tag_option,
+    where_option,
+    variant_option,
+    set_option,
     click.option(
         "--config", type=click.Path(path_type=Path), help="File of suites.  [default: suites.yaml, if it exists]"
     ),
@@ -177,6 +185,7 @@ choosing_options = _group(
         show_envvar=True,
         help="Where nodes run; both: every plan in processes and in containers.  [default: auto]",
     ),
+    trust_option,
     click.option("--repeat", type=click.IntRange(1, 10_000), help="Run each plan N times.  [default: 1]"),
     click.option("--until-fail", is_flag=True, help="Go on until a run fails or the deadline comes."),
     click.option("--fail-fast", is_flag=True, help="Begin no run after one that failed."),

@@ -51,7 +51,7 @@ def make_suite(
     book = CostBook(book_path(), given)
     budget = machine_budget(machine.cores, machine.memory_bytes, doing.reports)
     listener.say(budget.notes)
-    means = Means(budget=budget, costs=book, listener=listener)
+    means = Means(budget=budget, costs=book, listener=listener, trusted=wish.trusted)
     if not wish.names:
         named = doing.resumed or LAST
         folder = last_incomplete(doing.reports) if named == LAST else SuiteDir(Path(named))

@@ -15,11 +15,12 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.clock import clock_identity
 from harness.doctor.report import Item, ItemStatus
+from harness.environment import settled
 from harness.errors import AbilityError
 from harness.faults.base import FAULTS
 from harness.runtime.abilities import MachineAbility, why_not
@@ -83,6 +84,13 @@ def system() -> Item:
         "processes share; only Linux has these",
         remedy="run in a Linux machine or container",
     )
+
+
+def environment(aside: Callable[[], Mapping[str, str]] = settled) -> Item:
+    """Report which inherited variables were set aside, and why."""
+    found = aside()
+    detail = "; ".join(f"{name} is set aside: {why}" for name, why in sorted(found.items()))
+    return Item(name="environment", status=ItemStatus.OK, detail=detail or "no variable had to be set aside")
 
 
 def process_runtime() -> Item:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.distributions.base import DISTRIBUTIONS, entry_of, resolve
-from harness.distributions.cache import Cache, CacheEntry
+from harness.distributions.cache import Cache, CacheEntry, platform_name
 from harness.distributions.go_toolchain import GO_BIN, go_on_path
 from harness.distributions.jars import JGO, mvn_on_path
 from harness.distributions.java import JAVA_VARIABLE, JavaRange, ask_java, java_on_machine
@@ -145,6 +145,22 @@ def pip() -> Item:
         detail=problem,
         remedy=f"install pip ({sys.executable} -m ensurepip)",
         affects=_not_cached(Toolchain.PIP),
+    )
+
+
+def platform() -> Item:
+    """Report what runs on certain platforms alone."""
+    needs = _needs(Toolchain.PLATFORM)
+    lacking = [need for need in needs if need.lacking]
+    if not lacking:
+        served = f" (enough for {' and '.join(need.whose for need in needs)})" if needs else ""
+        return Item(name="platform", status=ItemStatus.OK, detail=f"{platform_name()}{served}")
+    return Item(
+        name="platform",
+        status=ItemStatus.LIMITED,
+        detail="\n".join(f"{need.whose}: {need.lacking}" for need in lacking),
+        remedy="run those scenarios on another machine",
+        affects=f"scenarios whose workers use {' or '.join(need.whose for need in lacking)}",
     )
 
 

@@ -18,4 +18,8 @@ def sweep_notes() -> list[Note]:
             Note(text=f"could not remove what run {leftover.run_id} left behind: {what}", warning=True)
             for what in leftover.left
         ]
+        notes += [
+            Note(text=f"what run {leftover.run_id} left behind: {what}, so it was skipped", warning=True)
+            for what in leftover.skipped
+        ]
     return notes

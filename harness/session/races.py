@@ -1,7 +1,7 @@
 """Races: plans whose runs count together, and are made only until their outcome is decided.
 
-Owns how many runs a race takes and what is said of it. When it is decided is one function for a session and a suite
-(``errors.race_decided``).
+Owns how many runs a race takes, what is said of it, and which runs are not needed once one has ended. When it is
+decided is one function for a session and a suite (``errors.race_decided``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import ExitCode, race_decided
+from harness.progress import Listener, Note
 from harness.result import RunResult
 from harness.scenario.model import Attempts, Plan
 from harness.scenario.plan import variant_label
@@ -75,6 +76,20 @@ def race_of(plan: Plan, results: Sequence[RunResult], repeat: int = 1) -> Race |
     )
 
 
+def not_shown(races: Sequence[Race], results: Sequence[RunResult]) -> dict[str, str]:
+    """Return run id → sentence of each run that did not show what its race, which passed, needed no more of.
+
+    Such a run is red in no report, as it is not in the exit code.
+    """
+    passed = {race.digest: race for race in races if race.code is ExitCode.PASS}
+    return {
+        result.run_id: f"the race passed without this run ({passed[result.digest].at_least} of "
+        f"{passed[result.digest].runs} must show what is declared)"
+        for result in results
+        if result.digest in passed and result.exit_code == ExitCode.VIOLATED
+    }
+
+
 def codes_of(race: Race, results: Sequence[RunResult]) -> list[int]:
     """Return the exit codes by which a race counts in a session: one, or those of runs that ended otherwise.
 
@@ -83,3 +98,33 @@ def codes_of(race: Race, results: Sequence[RunResult]) -> list[int]:
     codes = [result.exit_code for result in results if result.digest == race.digest]
     others = [code for code in codes if code not in {ExitCode.PASS, ExitCode.VIOLATED}]
     return others or [ExitCode.INTERNAL if race.code is None else race.code]
+
+
+def all_after_failure(
+    plans: Sequence[Plan], index: int, results: Sequence[RunResult], repeat: int, listener: Listener
+) -> frozenset[int]:
+    """Return all plans that are left once that at ``index`` did not pass, and what its race does not need."""
+    race = race_of(plans[index], results, repeat)
+    code = results[-1].exit_code
+    if race is not None and code in {ExitCode.PASS, ExitCode.VIOLATED}:
+        code = race.code or ExitCode.PASS
+    if code == ExitCode.PASS:
+        return no_longer_needed(plans, index, results, repeat, listener)
+    left = frozenset(range(index + 1, len(plans)))
+    if left:
+        runs = "1 run is" if len(left) == 1 else f"{len(left)} runs are"
+        listener(Note(text=f"-x: {results[-1].scenario} did not pass, so {runs} not made"))
+    return left
+
+
+def no_longer_needed(
+    plans: Sequence[Plan], index: int, results: Sequence[RunResult], repeat: int, listener: Listener
+) -> frozenset[int]:
+    """Return which plans need not be run once that at ``index`` was: those of its race, when that is decided."""
+    race = race_of(plans[index], results, repeat)
+    if race is None or race.code is None or race.made < repeat:
+        return frozenset()
+    left = frozenset(later for later in range(index + 1, len(plans)) if plans[later].digest == race.digest)
+    if left:
+        listener(Note(text=race.sentence))
+    return left

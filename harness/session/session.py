@@ -10,33 +10,41 @@ import contextlib
 import errno
 import json
 import shlex
-import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.engine.engine import Engine, RunRecord
 from harness.engine.parts import Parts
 from harness.engine.rundir import RunDir, new_run_id
 from harness.engine.runtimes import runtimes_of
 from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative, suite_exit_code
-from harness.judging.judge import judge, load_record
+from harness.history.read import History
+from harness.judging.judge import judge, judge_and_read, load_record, unjudged
 from harness.progress import Listener, Note, RunFinished, RunStarted
+from harness.regular import read_regular_text
 from harness.report.files import write_all, write_with_twins
-from harness.report.serialize import differences, from_json, to_json
+from harness.report.serialize import differences, from_json, to_json, verdict_differs
 from harness.report.twins import is_twin, twins_of
 from harness.result import RunResult
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
+from harness.scenario.plugins import Vocabulary
+from harness.session.last_runs import LastRun, other_runtime
 from harness.session.leftovers import sweep_notes
 from harness.session.own_share import OwnShare
-from harness.session.races import Race, codes_of, race_of, runs_of
-from harness.session.selection import Selected, replan
+from harness.session.preflight import require_fit
+from harness.session.program import program
+from harness.session.races import Race, all_after_failure, codes_of, no_longer_needed, race_of, runs_of
+from harness.session.selection import Selected, needs_trust, replan, settings_of
+from harness.session.signals import Signals
 from harness.session.stopper import Stopper
+from harness.session.unfit import Unfit
+from harness.session.versions import refuse_missing_versions
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _THREADS = 64
 
 
@@ -48,40 +56,63 @@ def run_all(
     reports: Path,
     listener: Listener,
     parts: Parts | None = None,
+    first_failure_ends: bool = False,
+    last: Mapping[str, LastRun] | None = None,
+    signals: Signals | None = None,
+    written: Callable[[Sequence[RunResult]], None] = lambda _: None,
 ) -> list[RunResult]:
     """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
 
-    A race ends once it is decided, yet not before ``repeat`` runs.
+    A race ends once it is decided, yet not before ``repeat`` runs. With ``first_failure_ends`` nothing is begun after
+    a run that did not pass, unless its race is not decided yet. ``last`` is how plans ran the last time, so that
+    another choice of ``auto`` is reported.
 
     ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``engine/runtimes.py``); raises UnfitEnvironmentError when
-    the one asked for is not to be had.
-    An interruption ends the session after the run it hit was taken down and judged; results so far are returned.
+    the one asked for is not to be had, or this machine lacks what every run needs, and UsageError when a plan names a
+    version that does not exist.
+    An interruption (of ``signals``, which the caller has entered) ends the session after the run it hit was taken down
+    and judged; results so far are returned. ``written`` is called with them after every run.
     """
+    if parts is None:
+        refuse_missing_versions(item.plan for item in selected)
+    require_fit(reports)
+    heard = signals or Signals(lambda text: listener(Note(text=text, warning=True)))
     for note in sweep_notes():
         listener(note)
     todo = [item for item in selected for _ in range(runs_of(item.plan, repeat))]
     # All of them before the first is run: a runtime that is not to be had refuses the session, it does not end one.
-    where = runtimes_of([item.plan for item in todo], runtime, listener)
+    plans = [item.plan for item in todo]
+    where = runtimes_of(plans, runtime, listener)
+    if runtime == "auto" and (changed := other_runtime(plans, where, last or {})):
+        listener(Note(text=changed, warning=True))
     return in_turn(
         [item.plan.scenario for item in todo],
-        lambda index: run_one(todo[index], where[index], reports, listener, parts, position=index + 1, total=len(todo)),
+        lambda index: run_one(
+            todo[index],
+            where[index],
+            reports,
+            listener,
+            parts,
+            position=index + 1,
+            total=len(todo),
+            signals=heard,
+        ),
         write_with_twins,
         listener,
-        lambda index, results: _no_longer_needed([item.plan for item in todo], index, results, repeat, listener),
+        lambda index, results: (
+            all_after_failure(plans, index, results, repeat, listener)
+            if first_failure_ends
+            else no_longer_needed(plans, index, results, repeat, listener)
+        ),
+        lambda results: _written(heard, written, results),
     )
 
 
-def _no_longer_needed(
-    plans: Sequence[Plan], index: int, results: Sequence[RunResult], repeat: int, listener: Listener
-) -> frozenset[int]:
-    """Return which plans need not be run once that at ``index`` was: those of its race, when that is decided."""
-    race = race_of(plans[index], results, repeat)
-    if race is None or race.code is None or race.made < repeat:
-        return frozenset()
-    left = frozenset(later for later in range(index + 1, len(plans)) if plans[later].digest == race.digest)
-    if left:
-        listener(Note(text=race.sentence))
-    return left
+def _written(signals: Signals, written: Callable[[Sequence[RunResult]], None], results: Sequence[RunResult]) -> bool:
+    """Hand over the results so far; return whether the session is to end."""
+    with signals.judging():
+        written(results)
+    return signals.asked
 
 
 def _none(_index: int, _results: Sequence[RunResult]) -> frozenset[int]:
@@ -94,6 +125,7 @@ def in_turn(
     show: Callable[[RunResult, Path, Sequence[tuple[RunResult, Path]]], None],
     listener: Listener,
     not_needed: Callable[[int, Sequence[RunResult]], frozenset[int]] = _none,
+    ended: Callable[[Sequence[RunResult]], bool] = lambda _: False,
 ) -> list[RunResult]:
     """Run one plan after the other and show the twins of each canary once the last of them has ended; return the
     results.
@@ -104,6 +136,7 @@ def in_turn(
         show: Writes a canary's page again, in its run directory, with its twins and theirs.
         listener: Hears of every result.
         not_needed: (Index of the plan that has just ended, results so far) → plans that need not be run any longer.
+        ended: Results so far, after every run → whether no other is to begin.
 
     An interrupted run ends it; results so far are returned.
     """
@@ -114,7 +147,7 @@ def in_turn(
         result = run_one(index)
         results.append(result)
         listener(RunFinished(result=result))
-        if result.error == "interrupted":
+        if ended(results) or result.error == "interrupted":
             break
         dropped = not_needed(index, results)
         left = [later for later in left if later not in dropped]
@@ -126,13 +159,19 @@ def in_turn(
     return results
 
 
-def exit_code(results: Sequence[RunResult], selected: Sequence[Selected]) -> ExitCode:
-    """Return the session's exit code; the runs of a race count together, by its ``attempts``."""
+def exit_code(results: Sequence[RunResult], selected: Sequence[Selected], *, interrupted: bool = False) -> ExitCode:
+    """Return the session's exit code; the runs of a race count together, by its ``attempts``.
+
+    ``interrupted``: it was ended before all that is selected was run; what was not run did not pass.
+    """
     races = races_of(results, selected)
-    alone = {race.digest for race in races}
-    codes = [result.exit_code for result in results if result.digest not in alone]
+    alone = {race.digest for race in races if not (interrupted and race.code is None)}
+    codes = [result.exit_code for result in results if result.digest not in {race.digest for race in races}]
     for race in races:
-        codes += codes_of(race, results)
+        codes += codes_of(race, results) if race.digest in alone else []
+    unmade = {item.plan.digest for item in selected} - {result.digest for result in results}
+    undecided = any(race.code is None for race in races)
+    codes += [int(ExitCode.INTERRUPTED)] if interrupted and (unmade or undecided) else []
     return suite_exit_code(codes)
 
 
@@ -143,38 +182,92 @@ def races_of(results: Sequence[RunResult], selected: Sequence[Selected]) -> list
     return [race for race in found if race is not None and race.made]
 
 
-def check_again(path: Path) -> tuple[RunResult, tuple[str, ...]]:
+class JudgedAgain(NamedTuple):
+    """A run directory, judged again.
+
+    Attributes:
+        result: Of judging it now.
+        differing: Where it differs from the ``result.json`` that was there.
+        verdict_differs: Whether the verdict of the whole, or of an expected check, does.
+        compared: Whether there was one.
+        history: That it was judged by; None = it could not be read.
+    """
+
+    result: RunResult
+    differing: tuple[str, ...] = ()
+    verdict_differs: bool = False
+    compared: bool = False
+    history: History | None = None
+
+
+def check_again(path: Path, words: Vocabulary | None = None) -> JudgedAgain:
     """Judge a run directory again.
 
-    Returns:
-        The result, and in which points it differs from the ``result.json`` that was there (empty: it agrees).
+    Args:
+        path: Of the run directory.
+        words: What its scenario may name; None = everything registered.
 
     Raises:
         UnfitEnvironmentError: It is not a complete run directory, or its plan cannot be made again.
     """
     run_dir = RunDir(path)
+    plan, record = saved_run(run_dir, words)
+    command = reproduce_command(plan, record.runtime, run_dir.read_text("scenario.yaml"))
+    result, history = judge_and_read(plan, run_dir, record, command)
+    previous = path / "result.json"
+    if not previous.exists():
+        return JudgedAgain(result, history=history)
+    try:
+        before = from_json(read_regular_text(previous))
+    except (HarnessError, OSError, UnicodeDecodeError) as error:
+        said = str(error).splitlines()[0]
+        differing = (f"it cannot be read: {said}",)
+        return JudgedAgain(result, differing, verdict_differs=True, compared=True, history=history)
+    return JudgedAgain(
+        replace(result, usage=before.usage or result.usage),
+        differences(before, result),
+        verdict_differs(before, result),
+        compared=True,
+        history=history,
+    )
+
+
+def saved_run(run_dir: RunDir, words: Vocabulary | None = None) -> tuple[Plan, RunRecord]:
+    """Return the plan of a run, made again from its scenario, and the engine's record of it.
+
+    Raises:
+        UnfitEnvironmentError: It is not a complete run directory, or its plan cannot be made again.
+    """
     saved = run_dir.read_json("plan.json", "file", "variant", "seed", "digest")
     record = load_record(run_dir)
     text = run_dir.read_text("scenario.yaml")
-    plan = replan(text, saved["file"], saved["variant"], saved["seed"])
+    try:
+        plan = replan(text, saved["file"], saved["variant"], saved["seed"], words)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise run_dir.unfit("plan.json", f"no plan can be made of it ({error})") from error
     if plan.digest != saved["digest"]:
         raise UnfitEnvironmentError(
             "scenario.yaml gives another plan than the one that was run",
             hint="scenario.yaml was edited, or another version of the harness made this run",
         )
-    result = judge(plan, run_dir, record, reproduce_command(plan, record.runtime))
-    previous = path / "result.json"
-    if not previous.exists():
-        return result, ()
-    before = from_json(previous.read_text(encoding="utf-8"))
-    return replace(result, usage=before.usage or result.usage), differences(before, result)
+    return plan, record
 
 
-def reproduce_command(plan: Plan, runtime: str) -> str:
-    """Return the command line that runs the same plan again."""
-    words = ["harness", "run", plan.file, "--seed", str(plan.seed), "--runtime", runtime]
+def reproduce_command(plan: Plan, runtime: str, source: str) -> str:
+    """Return the command line that runs the same plan again, quoted for a shell.
+
+    Args:
+        plan: The plan.
+        runtime: Where it ran.
+        source: The text of its scenario, which says what its matrix varies; the rest was set.
+    """
+    file = plan.file if not plan.file.startswith("-") else f"./{plan.file}"
+    words = [*program(), "run", file, "--seed", str(plan.seed), "--runtime", runtime]
+    settings = settings_of(source, plan.file, plan.variant)
     for path, value in plan.variant.items():
-        words += ["--variant", f"{path}={value}"]
+        words += ["--set" if path in settings else "--variant", f"{path}={value}"]
+    if needs_trust(plan):
+        words.append("--trust")
     return shlex.join(words)
 
 
@@ -188,6 +281,7 @@ def run_one(
     position: int = 1,
     total: int = 1,
     stopper: Stopper | None = None,
+    signals: Signals | None = None,
 ) -> RunResult:
     """Run one plan, judge it and write its reports; whatever happens to it, there is a result.
 
@@ -200,7 +294,13 @@ def run_one(
         position: In the session, from 1, for the listener.
         total: Runs of the session.
         stopper: Ends it from another thread, as SIGINT does.
+        signals: Of the session, entered by the caller; None = the run heeds them by itself.
     """
+    if signals is None:
+        with Signals(lambda text: listener(Note(text=text, warning=True))) as own:
+            return run_one(
+                item, runtime, reports, listener, parts, position=position, total=total, stopper=stopper, signals=own
+            )
     plan = item.plan
     share = OwnShare()
     engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener, parts)
@@ -217,7 +317,7 @@ def run_one(
         )
     )
     try:
-        asyncio.run(_interruptible(engine, stopper or Stopper()))
+        asyncio.run(_interruptible(engine, stopper or Stopper(), signals))
     except (HarnessError, asyncio.CancelledError, KeyboardInterrupt):
         pass  # the record tells
     except Exception as error:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept with it
@@ -227,12 +327,17 @@ def run_one(
             engine.record.error = f"the run directory cannot be written: {error.strerror}"
             engine.record.exit_code = ExitCode.ENVIRONMENT
     share.engine_ended()
-    return _judge(plan, engine.run_dir, engine.record, share, listener)
+    with signals.judging():
+        try:
+            return _judge(item, engine.run_dir, engine.record, share, listener)
+        except KeyboardInterrupt:
+            command = reproduce_command(plan, engine.record.runtime, item.source)
+            return unjudged(plan, engine.run_dir, engine.record, command)
 
 
-def _judge(plan: Plan, run_dir: RunDir, record: RunRecord, share: OwnShare, listener: Listener) -> RunResult:
+def _judge(item: Selected, run_dir: RunDir, record: RunRecord, share: OwnShare, listener: Listener) -> RunResult:
     shown = RunDir(Path(relative(run_dir.path)))
-    result = judge(plan, shown, record, reproduce_command(plan, record.runtime))
+    result = judge(item.plan, shown, record, reproduce_command(item.plan, record.runtime, item.source))
     result = replace(result, usage=share.in_full(result.usage))
     try:
         write_all(result, run_dir.path)
@@ -271,34 +376,44 @@ def _show_twins(
             )
 
 
-async def _interruptible(engine: Engine, stopper: Stopper) -> None:
+async def _interruptible(engine: Engine, stopper: Stopper, signals: Signals) -> None:
     """Run the engine; a signal or the stopper cancels it, and it then takes everything down before it returns."""
     loop = asyncio.get_running_loop()
     # Calls to a server that hangs hold their threads for seconds; the default's few (six on two cores) would then be
     # taken, and everything else that needs one would stop. ``asyncio.run`` shuts it down.
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="run"))
     running = asyncio.create_task(engine.run())
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, running.cancel)
 
     def end() -> None:
         loop.call_soon_threadsafe(running.cancel)
 
+    def interrupt() -> str:
+        end()
+        faults = engine.in_force
+        healing = f"{', '.join(faults)} {'is' if len(faults) == 1 else 'are'} healed, " if faults else ""
+        return f"{healing}the cluster is taken down, then what was recorded is judged"
+
+    def hasten() -> None:
+        engine.hasten()
+        end()
+
     stopper.attach(end)
     try:
-        await running
+        with signals.running(interrupt, hasten):
+            await running
     finally:
         stopper.attach(None)
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
 
 
-def results_json(results: Sequence[RunResult], code: ExitCode, races: Sequence[Race] = ()) -> str:
-    """Return all results of a session as one JSON document, and how its races went."""
+def results_json(
+    results: Sequence[RunResult], code: ExitCode, races: Sequence[Race] = (), unfit: Sequence[Unfit] = ()
+) -> str:
+    """Return all results of a session as one JSON document, how its races went, and what this machine cannot run."""
     return json.dumps(
         {
             "exit_code": int(code),
             "races": [asdict(race) for race in races],
+            "skipped": [asdict(item) for item in unfit],
             "results": [json.loads(to_json(result)) for result in results],
         },
         indent=2,

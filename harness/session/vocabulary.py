@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checks.base import CHECKS
+from harness.checks.base import CHECKS, standing
 from harness.faults.base import FAULTS
 from harness.scenario.plugins import BROKER_SPECS, Vocabulary
 
@@ -13,4 +13,6 @@ def vocabulary() -> Vocabulary:
         brokers=dict(BROKER_SPECS.items()),
         faults={name: kind.spec for name, kind in FAULTS.items()},
         checks={name: check.limits for name, check in CHECKS.items()},
+        standing=frozenset(name for name, check in CHECKS.items() if standing(check) == "unless off"),
+        always=tuple(name for name, check in CHECKS.items() if standing(check) == "always"),
     )

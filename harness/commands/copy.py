@@ -1,0 +1,45 @@
+"""``harness copy``: a shipped scenario as a file of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.commands.completion import complete_scenarios
+from harness.errors import ExitCode, UnfitEnvironmentError, UsageError
+
+
+@click.command()
+@click.argument("name", shell_complete=complete_scenarios)
+@click.argument("to", type=click.Path(path_type=Path), default=Path())
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def copy(*, name: str, to: Path, force: bool) -> int:
+    """Copy a scenario that comes with the harness, to be changed.
+
+    NAME is as `harness list` prints it: gate/latency, or latency alone. TO is a folder or a file. The schema is put
+    next to it, for editors.
+    """
+    from harness.errors import nearest, relative  # noqa: PLC0415  commands load only what they need
+    from harness.report.atomic import write_atomic  # noqa: PLC0415
+    from harness.shipped import EDITOR_LINE, SCHEMA_FILE, scenario_names, schema_text, shipped  # noqa: PLC0415
+
+    names = scenario_names()
+    wanted = name.removesuffix(".yaml")
+    found = [one for one in names if one == wanted or one.rpartition("/")[2] == wanted]
+    if len(found) != 1:
+        near = nearest(wanted, [*names, *(one.rpartition("/")[2] for one in names)]) if not found else ", ".join(found)
+        raise UsageError(f"{'no' if not found else 'several'} scenarios are called {name!r}", hint=near)
+    source = shipped("scenarios") / f"{found[0]}.yaml"
+    target = to / source.name if to.is_dir() else to
+    if target.exists() and not force:
+        raise UsageError(f"{target} is there already", hint="--force replaces it")
+    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines[0].startswith(EDITOR_LINE):
+        lines[0] = f"{EDITOR_LINE}{SCHEMA_FILE}\n"
+    if not target.parent.is_dir():
+        raise UnfitEnvironmentError(f"cannot write {target}: there is no folder {target.parent}")
+    write_atomic(target, "".join(lines))
+    write_atomic(target.parent / SCHEMA_FILE, schema_text())
+    click.echo(f"{relative(target)}\nrun it: harness run {relative(target)}")
+    return ExitCode.PASS
