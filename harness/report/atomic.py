@@ -22,6 +22,22 @@ def write_atomic(path: Path, text: str) -> None:
         file.write(text)
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a file that could not be written, before anything that it is to report is begun; leaves nothing.
+
+    Raises:
+        UnfitEnvironmentError: The directory does not exist or is not writable, or the path is a directory.
+    """
+    if path.is_dir():
+        raise UnfitEnvironmentError(f"cannot write {path}: it is a directory")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(descriptor)
+        Path(name).unlink()
+    except OSError as error:
+        raise UnfitEnvironmentError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[TextIO]:
     """Give a file to write to, as UTF-8; ``path`` then holds all that was written, or what it held before.

@@ -29,7 +29,7 @@ def format_value(value: float, unit: str) -> str:
         return RATIO.brief(value)
     if unit == "bytes":
         return BYTES.brief(value)
-    if unit in {"/s", "per_s"}:
+    if unit in {"/s", "per_s", "sends/s"}:
         return RATE.brief(value) if abs(value) < 1000 else f"{value:,.0f}/s"
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3f}".rstrip("0").rstrip(".")
     return number if unit in {"", "count", "messages"} else f"{number} {clean(unit)}"
@@ -67,8 +67,13 @@ def main_measures(check: CheckResult) -> str:
 
 
 def describe_limit(limit: Limit) -> str:
-    """Return one limit as ``messages_max: measured 3, limit ≤ 0``."""
-    return f"{clean(limit.metric)}: measured {measured(limit)}, limit {bound(limit)}"
+    """Return one limit as ``messages_max: measured 3, limit ≤ 0``, with a note where the run could not exceed it."""
+    return f"{clean(limit.metric)}: measured {measured(limit)}, limit {bound(limit)}{untested(limit)}"
+
+
+def untested(limit: Limit) -> str:
+    """Return a note for a limit that the run could not exceed; empty for one that was tested."""
+    return "" if limit.tested else f" (not tested: reach {format_value(limit.reach, limit.unit)})"
 
 
 def measured(limit: Limit) -> str:

@@ -19,6 +19,7 @@ from harness.verdict import CheckResult, Verdict
 
 Tone = Literal["pass", "fail", "inconclusive", "error"]
 
+NOT_COMPLETE: Final = "the run did not complete: "
 _ERROR_WORDS: Final[dict[int, str]] = {
     ExitCode.INTERRUPTED: "INTERRUPTED",
     ExitCode.INTERNAL: "INTERNAL ERROR",
@@ -126,8 +127,11 @@ def check_word(result: RunResult, check: CheckResult) -> str:
 
 def weakening(result: RunResult) -> tuple[tuple[str, bool], ...]:
     """Return (sentence, blocking) of everything that weakens the result, blocking ones first, none twice."""
-    blocking = dict.fromkeys(result.blocking)
-    other = dict.fromkeys(weakness for weakness in result.weaknesses if weakness not in blocking)
+    # Why the run did not complete is the first sentence of every report already.
+    blocking = dict.fromkeys(
+        one for one in result.blocking if not result.error or not (one == result.error or one.startswith(NOT_COMPLETE))
+    )
+    other = dict.fromkeys(weakness for weakness in result.weaknesses if weakness not in result.blocking)
     for check in result.checks:
         if not check.expected:
             continue

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from harness import __version__
 from harness.report import format as values
 from harness.report import headline, phrases
 from harness.report.atomic import write_atomic
+from harness.report.badge import badge, replay_command
+from harness.report.page_script import page_policy, template_text
 from harness.report.plot import PATTERNS
 from harness.report.plot_timeline import scale_of, story_svg, timeline_svg
 from harness.report.sanitize import clean, clip
@@ -35,8 +38,9 @@ _TEXT_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """A finding in words; ``cells`` are the rows of its operations."""
+    """A finding in words; ``cells`` are the rows of its operations, ``name`` is what ``--explain`` takes."""
 
+    name: str
     type: str
     message: str
     when: str
@@ -77,6 +81,7 @@ class TwinsView:
 def render_report(result: RunResult, twins: Sequence[RunResult] = ()) -> str:
     """Return the page; ``twins`` are the twins of a canary, shown next to it under the same scale."""
     checks = tuple(_check_view(result, check) for check in result.checks)
+    script = template_text("report.js")
     return _template().render(
         result=result,
         status=headline.status(result),
@@ -95,8 +100,11 @@ def render_report(result: RunResult, twins: Sequence[RunResult] = ()) -> str:
         columns=phrases.OPERATION_COLUMNS,
         faults=[(fault, phrases.fault_span(fault), _evidence(fault)) for fault in result.faults[:_ROWS_MAX]],
         tables=_tables(result),
-        reproduce=clean(result.reproduce),
         run_dir=clean(result.run_dir),
+        badge=badge(result),
+        commands=[command for command in (replay_command(result), clean(result.reproduce)) if command],
+        script=Markup(script),  # noqa: S704  our own file
+        policy=page_policy(script),
         clean=lambda text: clip(clean(text), _TEXT_MAX),
         harness_version=__version__,
     )
@@ -124,11 +132,19 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
         ("scenario", clean(result.scenario)),
         ("variant", phrases.variant_text(result)),
         ("broker", f"{clean(result.broker)} on {clean(result.runtime)}"),
+        ("exact version", _exact_version(result)),
         ("seed", str(result.seed)),
         ("started", clean(result.started_wall)),
         ("took", values.format_value(phrases.wall_ns(result), "ns") if result.timings_ns else ""),
     ]
     return [(name, clip(value, 200)) for name, value in facts if value]
+
+
+def _exact_version(result: RunResult) -> str:
+    """Return software and version of the broker; empty when it never became known."""
+    kinds = [name for name in result.versions if result.broker.startswith(f"{name}-")]
+    kind = max(kinds, key=len, default="")
+    return f"{clean(kind)} {clean(result.versions[kind])}" if kind else ""
 
 
 def _check_view(result: RunResult, check: CheckResult) -> CheckView:
@@ -140,7 +156,10 @@ def _check_view(result: RunResult, check: CheckResult) -> CheckView:
         expected=check.expected,
         must_fail=check.check in result.must_fail,
         limits=tuple(_limit_view(limit) for limit in check.limits[:_ROWS_MAX]),
-        findings=tuple(_finding_view(result, check, finding) for finding in check.findings[:_FINDINGS_MAX]),
+        findings=tuple(
+            _finding_view(result, check, number, finding)
+            for number, finding in enumerate(check.findings[:_FINDINGS_MAX], start=1)
+        ),
         more=max(0, len(check.findings) - _FINDINGS_MAX),
         # Of a check that was only measured, the reason says no more than its word.
         reasons=tuple(clip(clean(reason), _TEXT_MAX) for reason in check.reasons[:_ROWS_MAX])
@@ -165,14 +184,15 @@ def _limit_view(limit: Limit) -> dict[str, str]:
     return {
         "metric": clean(limit.metric),
         "measured": values.measured(limit),
-        "limit": values.bound(limit),
+        "limit": values.bound(limit) + values.untested(limit),
         "origin": "" if limit.origin == "scenario" else clip(clean(limit.origin), _TEXT_MAX),
         "verdict": limit.verdict.value,
     }
 
 
-def _finding_view(result: RunResult, check: CheckResult, finding: Finding) -> FindingView:
+def _finding_view(result: RunResult, check: CheckResult, number: int, finding: Finding) -> FindingView:
     return FindingView(
+        name=f"{clip(clean(check.check), 60)}.{number}",
         type=clip(clean(finding.type), 200),
         message=clip(clean(finding.message), _TEXT_MAX),
         when=phrases.span(result, finding),

@@ -60,10 +60,17 @@ class Canvas:
         """Draw a straight line."""
         self._add(f'path d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"{_class(css)}', "path", "")
 
-    def svg(self, label: str, behind: Canvas, *, role: str = "img") -> str:
-        """Return the whole picture, ``behind`` underneath; one that holds links is a ``group``."""
+    def svg(self, label: str, behind: Canvas, *, role: str = "img", axis: TimeAxis | None = None) -> str:
+        """Return the whole picture, ``behind`` underneath; one that holds links is a ``group``.
+
+        With an axis it can have the focus, and says what the page's script needs for a cursor: where the axis begins
+        and ends, and at which times in seconds.
+        """
         body = "\n".join((*behind._parts, *self._parts))
         named = f'role="{role}" aria-label="{escape(label)}"'
+        if axis is not None:
+            named += f' tabindex="0" data-left="{_n(LEFT)}" data-right="{_n(WIDTH - RIGHT)}"'
+            named += f' data-start="{axis.start_ns / 1e9:.6f}" data-end="{axis.end_ns / 1e9:.6f}"'
         return f'<svg class="timeline" {named} viewBox="0 0 {_n(WIDTH)} {_n(self.y)}">\n{body}\n</svg>'
 
     def _add(self, element: str, name: str, title: str) -> None:

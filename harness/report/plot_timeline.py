@@ -57,7 +57,7 @@ def timeline_svg(result: RunResult) -> str:
     label = (
         f"Timeline of the run: phases, {len(result.faults)} faults, deliveries per partition, rates, backlog, latency"
     )
-    return canvas.svg(label, behind)
+    return canvas.svg(label, behind, axis=scale.axis)
 
 
 def story_svg(result: RunResult, scale: Scale) -> str:
@@ -71,7 +71,9 @@ def story_svg(result: RunResult, scale: Scale) -> str:
     top = canvas.y
     _draw_story(canvas, scale, result, timeline)
     _draw_behind(behind, scale.axis, result, top, canvas.y)
-    return canvas.svg(f"Timeline of {result.scenario}: faults, workers, group, deliveries per partition", behind)
+    return canvas.svg(
+        f"Timeline of {result.scenario}: faults, workers, group, deliveries per partition", behind, axis=scale.axis
+    )
 
 
 def _drawable(result: RunResult) -> ReportTimeline | None:

@@ -6,10 +6,12 @@ from them. Must never know how a result is made or shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from harness.report import derived
 from harness.result import RESULT_VERSION, RunResult
+from harness.verdict import Verdict
 
 
 def to_json(result: RunResult) -> str:
@@ -51,6 +53,15 @@ def comparable(result: RunResult) -> dict[str, Any]:
 def differences(before: RunResult, after: RunResult) -> tuple[str, ...]:
     """Return where two judgements of one history disagree, one line each (``checks.loss.verdict: "pass" → "fail"``)."""
     return tuple(derived.differing("", comparable(before), comparable(after)))
+
+
+def verdict_differs(before: RunResult, after: RunResult) -> bool:
+    """Return whether two judgements of one history end otherwise: as a whole, or in what one expected check says."""
+    return _verdicts(before) != _verdicts(after)
+
+
+def _verdicts(result: RunResult) -> tuple[Verdict, Verdict, Mapping[str, Verdict]]:
+    return result.verdict, result.outcome, {check.check: check.verdict for check in result.checks if check.expected}
 
 
 def schema() -> dict[str, Any]:

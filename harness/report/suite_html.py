@@ -6,12 +6,9 @@ filters the table, and the page's policy allows no other. Must never know how a 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -21,6 +18,7 @@ from harness import __version__
 from harness.report import suite_words as words
 from harness.report.baseline_text import baseline_headline, change_sentence, plan_sentence, plan_title
 from harness.report.format import format_value
+from harness.report.page_script import page_policy, template_text
 from harness.report.plot import PATTERNS
 from harness.report.sanitize import clean, clip
 from harness.report.suite_excerpt import Excerpt
@@ -96,13 +94,13 @@ def render_suite_page(
     """
     names = words.labels(result.entries)
     red = [pair for pair in words.by_severity(result.entries) if pair[0].state == "ended"]
-    script = _script()
+    script = template_text("suite.js")
     return _template().render(
         result=result,
         status=_status(result, running, written),
         running=running,
         refresh_s=REFRESH_S,
-        policy=_policy(script),
+        policy=page_policy(script),
         script=Markup(script),  # noqa: S704  our own file
         patterns=PATTERNS,
         name=clean(clip(result.name, 200)),
@@ -140,17 +138,6 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template("suite.html.j2")
-
-
-@cache
-def _script() -> str:
-    return resources.files("harness.report").joinpath("templates/suite.js").read_text(encoding="utf-8")
-
-
-def _policy(script: str) -> str:
-    """Return the page's policy: nothing is loaded, and no script runs but this one."""
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
 
 
 def _status(result: SuiteResult, running: bool, written: str) -> SuiteStatus:

@@ -19,7 +19,7 @@ from harness.errors import ExitCode, UnfitEnvironmentError
 from harness.report import suite_words as words
 from harness.report.atomic import atomic_file
 from harness.report.baseline_text import baseline_lines
-from harness.report.junit import MESSAGE_MAX, TRUST_CASE, count_cases, properties_of, run_cases, seconds, xml_text
+from harness.report.junit import MESSAGE_MAX, count_cases, properties_of, run_case, seconds, spare, xml_text
 from harness.report.sanitize import clean, clip
 from harness.report.suite_runs import read_run
 from harness.report.suite_words import EntryStatus
@@ -89,12 +89,12 @@ def _suites(result: SuiteResult, folder: Path, read: Read) -> Iterator[ET.Elemen
     names = words.labels(result.entries)
     for entry, status in zip(result.entries, words.statuses(result.entries), strict=True):
         name = xml_text(names[entry.key])
-        properties, cases = _of_entry(entry, status, functools.partial(read, folder, entry), name)
+        properties, case = _of_entry(entry, status, functools.partial(read, folder, entry), name)
         suite = ET.Element("testsuite", name=xml_text(clean(entry.key)) or "run")
         listed = ET.SubElement(suite, "properties")
         for key, value in properties:
             ET.SubElement(listed, "property", name=xml_text(clean(key)), value=xml_text(clean(value)))
-        suite.extend(cases)
+        suite.append(case)
         _finish(suite, entry.wall_ns)
         suite.set("file", xml_text(clean(entry.file)))
         yield suite
@@ -108,8 +108,8 @@ def _finish(suite: ET.Element, wall_ns: int) -> None:
 
 def _of_entry(
     entry: SuiteEntry, status: EntryStatus, read: Callable[[], RunResult | str], name: str
-) -> tuple[list[tuple[str, str]], list[ET.Element]]:
-    """Return properties and cases of one run."""
+) -> tuple[list[tuple[str, str]], ET.Element]:
+    """Return properties and the case of one run."""
     properties = [
         ("key", entry.key),
         ("state", entry.state),
@@ -119,17 +119,17 @@ def _of_entry(
     if entry.state != "ended":
         properties += [("seed", str(entry.seed)), ("digest", entry.digest), ("broker", entry.broker)]
         tag = "error" if entry.state == "missing" else "skipped"
-        return properties, [_case(name, tag, entry.state, status.sentence)]
+        return properties, _case(entry, name, tag, status.sentence)
     run = read()
     if isinstance(run, str):
         properties += [("seed", str(entry.seed)), ("digest", entry.digest), ("reproduce", entry.reproduce)]
         tag = "failure" if entry.exit_code == ExitCode.VIOLATED and status.red else "error"
-        cases = [_case(name, tag, "result", f"{run}; {status.word}: {status.sentence}")]
+        case = _case(entry, name, tag, f"{run}; {status.word}: {status.sentence}", "result")
     else:
         known = {key for key, _ in properties}
         properties += [(key, value) for key, value in properties_of(run) if key not in known]
-        cases = run_cases(run, name)
-        _agree(cases, status)
+        case = run_case(run, name)
+        _agree(case, status)
     again = entry.made_again
     if again is not None:
         properties += [
@@ -139,29 +139,25 @@ def _of_entry(
             ("made_again.headline", again.headline),
         ]
         told = f"made again, because of {words.made_again_text(entry)}; first run: {clean(again.headline)}"
-        ET.SubElement(cases[0], "system-out").text = xml_text(clip(told, MESSAGE_MAX))
-    return properties, cases
+        ET.SubElement(case, "system-out").text = xml_text(clip(told, MESSAGE_MAX))
+    return properties, case
 
 
-def _case(name: str, tag: str, kind: str, message: str) -> ET.Element:
-    case = ET.Element("testcase", classname=name, name=TRUST_CASE, time="0")
+def _case(entry: SuiteEntry, name: str, tag: str, message: str, kind: str = "") -> ET.Element:
+    case = ET.Element("testcase", classname=xml_text(clean(entry.file)) or "no file", name=name or "run", time="0")
     if tag:
-        ET.SubElement(case, tag, type=kind, message=xml_text(clip(message, MESSAGE_MAX)))
+        ET.SubElement(case, tag, type=kind or entry.state, message=xml_text(clip(message, MESSAGE_MAX)))
     return case
 
 
-def _agree(cases: list[ET.Element], status: EntryStatus) -> None:
-    """Make the cases of a run red exactly when it keeps the suite from passing."""
-    red = [(case, child) for case in cases for child in case if child.tag in {"failure", "error"}]
+def _agree(case: ET.Element, status: EntryStatus) -> None:
+    """Make the case of a run red exactly when it keeps the suite from passing."""
+    red = [child for child in case if child.tag in {"failure", "error"}]
     if status.red and not red:
         kind = "failure" if status.word == "FAIL" else "error"
-        ET.SubElement(cases[0], kind, type="run", message=xml_text(clip(status.sentence, MESSAGE_MAX)))
-    for case, child in red:
-        if not status.red:  # a run of a race that the others decided
-            child.tag = "skipped"
-            child.text = None
-            child.set("message", xml_text(clip(f"{status.sentence}; {child.get('message', '')}", MESSAGE_MAX)))
-            case.set("time", "0")
+        ET.SubElement(case, kind, type="run", message=xml_text(clip(status.sentence, MESSAGE_MAX)))
+    if not status.red:  # a run of a race that the others decided
+        spare(case, status.sentence)
 
 
 def _whole(result: SuiteResult, totals: _Totals) -> ET.Element:

@@ -6,7 +6,9 @@ Must never know how runs are selected or made.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -21,14 +23,22 @@ from harness.report.text import STYLES
 from harness.report.twins import comparison_lines
 from harness.result import RunResult
 
+NOT_SHOWN: Final = "NOT SHOWN"
+"""Of a run that failed while its race passed."""
 
-def tally(results: Iterable[RunResult]) -> dict[str, int]:
+
+def tally(results: Iterable[RunResult], not_shown: Collection[str] = ()) -> dict[str, int]:
     """Return status word → how many results have it (``FAIL``: 2), the most frequent first."""
-    return dict(Counter(headline.status(result).word for result in results).most_common())
+    words = (NOT_SHOWN if result.run_id in not_shown else headline.status(result).word for result in results)
+    return dict(Counter(words).most_common())
 
 
 def render_summary(
-    results: Sequence[RunResult], console: Console, code: ExitCode | None = None, races: Sequence[str] = ()
+    results: Sequence[RunResult],
+    console: Console,
+    code: ExitCode | None = None,
+    notes: Sequence[str] = (),
+    not_shown: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Print the totals, how canaries compare with their twins, and a table of all runs; repeats are counted apart.
 
@@ -36,23 +46,24 @@ def render_summary(
         results: Of all runs.
         console: Where to.
         code: Exit code of the whole; None where each run counts by itself.
-        races: A sentence on each race.
+        notes: A sentence on each race, and on each plan that was skipped.
+        not_shown: Run id → why a run that failed does not count: its race passed without it.
     """
     if code is None:
         code = suite_exit_code(result.exit_code for result in results)
-    counted = ", ".join(f"{count} {word}" for word, count in tally(results).items())
+    counted = ", ".join(f"{count} {word}" for word, count in tally(results, not_shown).items())
     took = values.format_value(sum(phrases.wall_ns(result) for result in results), "ns")
     tone = "green" if code is ExitCode.PASS else "yellow" if code is ExitCode.INCONCLUSIVE else "red"
     runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
     console.print(Text.assemble((f"{runs}: {counted or 'nothing'}", f"bold {tone}"), f"  exit code {code}, {took}"))
-    _print_repeats(results, console)
-    for line in (*map(clean, races), *comparison_lines(results)):
+    _print_repeats(results, console, not_shown)
+    for line in (*map(clean, notes), *comparison_lines(results)):
         console.print(Text(line))
     if results:
-        console.print(_table(results, narrow=console.width < 90))
+        console.print(_table(results, not_shown, narrow=console.width < 90))
 
 
-def _print_repeats(results: Sequence[RunResult], console: Console) -> None:
+def _print_repeats(results: Sequence[RunResult], console: Console, not_shown: Mapping[str, str]) -> None:
     groups: dict[tuple[str, str], list[RunResult]] = {}
     for result in results:
         groups.setdefault((result.digest, clean(result.scenario)), []).append(result)
@@ -60,11 +71,11 @@ def _print_repeats(results: Sequence[RunResult], console: Console) -> None:
         if len(runs) < 2:
             continue
         variant = phrases.variant_text(runs[0])
-        counted = ", ".join(f"{count} {word} of {len(runs)}" for word, count in tally(runs).items())
+        counted = ", ".join(f"{count} {word} of {len(runs)}" for word, count in tally(runs, not_shown).items())
         console.print(Text(f"{clip(scenario, 80)}{f' [{clip(variant, 80)}]' if variant else ''} repeated: {counted}"))
 
 
-def _table(results: Sequence[RunResult], *, narrow: bool) -> Table:
+def _table(results: Sequence[RunResult], not_shown: Mapping[str, str], *, narrow: bool) -> Table:
     """Return the table; on a narrow console the variant moves below the scenario."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     for name in ("scenario", "verdict") if narrow else ("scenario", "variant", "verdict", "outcome"):
@@ -74,11 +85,12 @@ def _table(results: Sequence[RunResult], *, narrow: bool) -> Table:
     for result in results:
         said = headline.status(result)
         scenario, variant = clip(clean(result.scenario), 60), clip(phrases.variant_text(result), 80)
-        outcome = Text(said.word, STYLES[said.tone])
+        spared = not_shown.get(result.run_id)
+        outcome = Text(said.word, STYLES[said.tone]) if spared is None else Text(NOT_SHOWN)
         if narrow:
             cells = [Text(f"{scenario}\n{variant}" if variant else scenario), outcome]
         else:
             cells = [Text(scenario), Text(variant), Text(result.verdict.value), outcome]
         wall = values.format_value(phrases.wall_ns(result), "ns") if result.timings_ns else ""
-        table.add_row(*cells, Text(wall), Text(clip(clean(said.sentence), 200)))
+        table.add_row(*cells, Text(wall), Text(clip(clean(spared or said.sentence), 200)))
     return table

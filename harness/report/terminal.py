@@ -22,7 +22,7 @@ from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunFinishe
 from harness.report import headline, phrases
 from harness.report.live_console import REFRESH_HZ, LiveConsole
 from harness.report.sanitize import clean, clip
-from harness.report.text import STYLES, render_result
+from harness.report.text import STYLES, render_result, render_short
 from harness.units import format_ns
 
 SNAPSHOT_LINE_S: Final = 2.0
@@ -50,6 +50,7 @@ class TerminalListener(LiveConsole):
         verdict: Console for the result of each run, usually on stdout; None when the caller prints results itself
             (``--json``).
         live: Force the live view or plain lines; None asks the console.
+        quiet: Show warnings alone, and of each run what broke, or one line.
         monotonic_s: Clock for elapsed times, seconds.
         now: Clock for timestamps of plain lines.
     """
@@ -60,11 +61,12 @@ class TerminalListener(LiveConsole):
         verdict: Console | None = None,
         *,
         live: bool | None = None,
+        quiet: bool = False,
         monotonic_s: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        super().__init__(progress, live=live, monotonic_s=monotonic_s, now=now)
-        self._verdict = verdict
+        super().__init__(progress, live=False if quiet else live, monotonic_s=monotonic_s, now=now)
+        self._verdict, self._quiet = verdict, quiet
         self._run: RunStarted | None = None
         self._phase: PhaseStarted | None = None
         self._phase_began_s = 0.0
@@ -74,6 +76,8 @@ class TerminalListener(LiveConsole):
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        if self._quiet and not isinstance(event, RunFinished) and not _warns(event):
+            return
         match event:
             case RunStarted():
                 self._start_run(event)
@@ -117,6 +121,10 @@ class TerminalListener(LiveConsole):
 
     def _finish_run(self, event: RunFinished) -> None:
         self.close()
+        if self._quiet:
+            if self._verdict is not None:
+                render_short(event.result, self._verdict)
+            return
         said = headline.status(event.result)
         took = format_ns(phrases.wall_ns(event.result))
         text = Text.assemble((said.word, STYLES[said.tone]), f" {clip(clean(said.sentence), 300)} (took {took})")
@@ -142,6 +150,10 @@ class TerminalListener(LiveConsole):
             cells.append(Text(clip(clean(phase.detail), 80), "dim", no_wrap=True, overflow="ellipsis"))
         row.add_row(*cells)
         return row
+
+
+def _warns(event: Event) -> bool:
+    return (isinstance(event, Note) and event.warning) or (isinstance(event, FaultChanged) and event.action == "failed")
 
 
 def _title(run: RunStarted) -> str:

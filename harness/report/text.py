@@ -15,6 +15,7 @@ from rich.text import Text
 
 from harness.report import format as values
 from harness.report import headline, phrases
+from harness.report.badge import badge_line, replay_command
 from harness.report.headline import Tone
 from harness.report.sanitize import clean, clip
 from harness.result import FaultResult, RunResult
@@ -39,6 +40,13 @@ def render_result(result: RunResult, console: Console) -> None:
     console.print(Text(f"{clean(result.title)}{f' [{variant}]' if variant else ''}"))
     if result.error and said.tone != "error":
         console.print(Text(f"The run is not complete: {headline.why_incomplete(result)}", style="magenta"))
+    console.print(Text("\nIs it real", style="bold"))
+    _print_indented(console, Text(badge_line(result)), 2)
+    commands = [command for command in (replay_command(result), clean(result.reproduce)) if command]
+    if commands:
+        console.print(Text("See it again", style="bold"))
+    for command in commands:
+        _print_line(console, f"  {command}")
     _print_violations(result, console)
     _print_weakening(result, console)
     if result.checks:
@@ -56,12 +64,21 @@ def render_result(result: RunResult, console: Console) -> None:
         console.print(
             Text("CPU seconds  " if result.counts else "\nCPU seconds  ", style="bold") + Text(line, style="not bold")
         )
-    if result.reproduce:
-        console.print(Text("\nReproduce", style="bold"))
-        _print_line(console, f"  {clean(result.reproduce)}")
     if result.run_dir:
-        console.print(Text("Run directory" if result.reproduce else "\nRun directory", style="bold"))
+        console.print(Text("\nRun directory", style="bold"))
         _print_line(console, f"  {clean(result.run_dir)}")
+
+
+def render_short(result: RunResult, console: Console) -> None:
+    """Print one line, and below it what there is to do when the run did not pass."""
+    said = headline.status(result)
+    name = f"{clean(result.scenario)}{f' [{variant}]' if (variant := phrases.variant_text(result)) else ''}"
+    line = Text.assemble((said.word, f"bold {STYLES[said.tone]}"), f"  {name}: {clip(clean(said.sentence), 300)}")
+    console.print(line, soft_wrap=True)
+    if said.tone != "pass":
+        _print_indented(console, Text(f"is it real: {badge_line(result)}"), 2)
+        if replay := replay_command(result):
+            _print_line(console, f"  {replay}")
 
 
 def _print_violations(result: RunResult, console: Console) -> None:
@@ -76,15 +93,17 @@ def _print_violations(result: RunResult, console: Console) -> None:
         if check.check in result.must_fail:
             heading.append("  (expected to fail in this canary)", style="dim")
         console.print(heading)
-        for finding in check.findings[:_FINDINGS_MAX]:
-            _print_finding(result, finding, console)
+        for number, finding in enumerate(check.findings[:_FINDINGS_MAX], start=1):
+            _print_finding(result, f"{clean(check.check)}.{number}", finding, console)
         if len(check.findings) > _FINDINGS_MAX:
             rest = len(check.findings) - _FINDINGS_MAX
             _print_indented(console, Text(f"{rest} more findings are in result.json", style="dim"), 2)
 
 
-def _print_finding(result: RunResult, finding: Finding, console: Console) -> None:
-    message = Text.assemble((f"{clean(finding.type)}: ", "bold"), clip(clean(finding.message), 600))
+def _print_finding(result: RunResult, name: str, finding: Finding, console: Console) -> None:
+    message = Text.assemble(
+        (f"{name} ", "dim"), (f"{clean(finding.type)}: ", "bold"), clip(clean(finding.message), 600)
+    )
     _print_indented(console, message, 2)
     when, during = phrases.span(result, finding), phrases.during(result, finding)
     context = "; ".join(part for part in (when, f"during {during}" if during else "") if part)
@@ -131,7 +150,11 @@ def _checks_table(result: RunResult, width: int) -> Table:
 
 
 def _measured(check: CheckResult) -> Text:
-    limits = [f"{clean(limit.metric)} {values.measured(limit)} / {values.bound(limit)}" for limit in check.limits]
+    limits = [
+        f"{clean(limit.metric)} {values.measured(limit)} / {values.bound(limit)}"
+        + ("" if limit.tested else ", not tested")
+        for limit in check.limits
+    ]
     return Text("\n".join(limits) or values.main_measures(check) or "no limit")
 
 

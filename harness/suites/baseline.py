@@ -28,7 +28,7 @@ TOLERANCE: Final = 0.25
 _SCANNED_MAX: Final = 2_000
 """Stored runs of one plan that are looked at, at most."""
 
-_LAST: Final = re.compile(r"last:(\d+)")
+_LAST: Final = re.compile(r"last:(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def since_day(text: str, *, today: date) -> str:
     Raises:
         UsageError: It is neither.
     """
-    if text.endswith("d") and text[:-1].isdigit():
+    if text.endswith("d") and text[:-1].isascii() and text[:-1].isdigit():
         days = int(text[:-1])
         return (today - timedelta(days=min(days, today.toordinal() - 1))).isoformat()
     try:

@@ -6,25 +6,31 @@ Knows nothing of how runs are made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from harness.checks.base import CHECKS
 from harness.errors import NothingSelectedError, Problem, ScenarioError, UsageError, nearest
-from harness.faults.base import FAULTS
-from harness.scenario.plugins import BROKER_SPECS
-from harness.session.selection import Selected, scenario_files, select
+from harness.session.expression import ExpressionError, Test, parse
+from harness.session.fields import tags_of, values_of
+from harness.session.selection import (
+    Selected,
+    known_fields,
+    scenario_files,
+    select,
+    tag_test,
+    where_test,
+    with_settings,
+)
 from harness.suites.config import CONFIG_FILE, Defined, Definition, read_config
-from harness.suites.expression import ExpressionError, Field, Test, parse
-from harness.suites.fields import fields_of, values_of
 from harness.suites.item import SuiteItem, items_of
 
 T = TypeVar("T")
 
 SCENARIOS: Final = Path("scenarios")
 _SUFFIXES: Final = (".yaml", ".yml")
+_NAMED_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +39,10 @@ class Wish:
 
     Attributes:
         names: Names of suites, folders or tags, and paths.
-        tags, where, variant: Narrow whatever the names select.
+        tags, where, variant: Narrow whatever the names select, as it is written.
+        settings: Path → value as text, put into what is left.
         seed, runtime, repeat, until_fail, fail_fast, deadline_ns, baseline: As in ``Definition``.
+        trusted: Scenarios may set keys of ``cluster.config`` that reach outside the run.
         config: File of suites; None = ``suites.yaml`` when there is one.
     """
 
@@ -42,6 +50,7 @@ class Wish:
     tags: tuple[str, ...] = ()
     where: str = ""
     variant: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None
     runtime: str | None = None
     repeat: int | None = None
@@ -50,6 +59,7 @@ class Wish:
     deadline_ns: int | None = None
     baseline: str = ""
     config: Path | None = None
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +105,17 @@ def choose(wish: Wish) -> Choice:
         NothingSelectedError: A name, or one of its paths or tags, selects nothing, or all names together.
     """
     config = _config(wish.config)
-    meanings = [_meaning(name, config) for name in wish.names]
+    meanings = [_meaning(name, config, trusted=wish.trusted) for name in wish.names]
     items: dict[str, SuiteItem] = {}
     selected = [_selected(meaning, wish) for meaning in meanings]
     every = [one for found in selected for one in found]
-    asked = _asked(wish.where, every)
+    asked = where_test(wish.where, every)
+    tagged = tag_test(wish.tags, every)
     used: list[str] = []
     for meaning, found in zip(meanings, selected, strict=True):
-        mine = _items(meaning, found, wish, asked)
+        mine = _items(
+            meaning, found, wish, lambda item: tagged(item.plan) and asked(values_of(item.plan, item.runtime))
+        )
         used += [meaning.used] if meaning.used else []
         used += [] if mine else [f"{meaning.name}: the options leave none of its {len(found)} plans"]
         for item in mine:
@@ -111,15 +124,16 @@ def choose(wish: Wish) -> Choice:
     races = sorted({item.plan.scenario for item in items.values() if item.plan.attempts is not None})
     if until_fail and races:
         used.append(f"--until-fail makes these only once, because their attempts count together: {', '.join(races)}")
-    _require_tags(wish.tags, every)
     _require_variants(wish.variant, every)
+    if wish.settings:
+        items = _set(items.values(), wish)
     if not items:
         raise NothingSelectedError(
             "no scenario is selected",
             hint=f"none of the {len(every)} plans of {', '.join(wish.names)} has what the options ask for",
         )
     return Choice(
-        name="+".join(dict.fromkeys(wish.names)),
+        name=_name_of(wish.names),
         items=tuple(items.values()),
         used=tuple(used),
         repeat=max(wish.repeat or meaning.definition.repeat for meaning in meanings),
@@ -130,13 +144,20 @@ def choose(wish: Wish) -> Choice:
     )
 
 
+def _name_of(names: Iterable[str]) -> str:
+    """Return one name for all that was asked for, short enough for a line: ``smoke+slow+nightly+2 more``."""
+    different = list(dict.fromkeys(names))
+    more = len(different) - _NAMED_MAX
+    return "+".join([*different[:_NAMED_MAX], *([f"{more} more"] if more > 0 else [])])
+
+
 def _config(path: Path | None) -> Mapping[str, Defined]:
     if path is None and not CONFIG_FILE.exists():
         return {}
     return read_config(path or CONFIG_FILE)
 
 
-def _meaning(name: str, config: Mapping[str, Defined]) -> _Meaning:
+def _meaning(name: str, config: Mapping[str, Defined], *, trusted: bool) -> _Meaning:
     """Return what a name means: a suite that is defined, else a folder of scenarios, else a path, else a tag."""
     if name in config:
         defined = config[name]
@@ -150,8 +171,8 @@ def _meaning(name: str, config: Mapping[str, Defined]) -> _Meaning:
     if path.exists() or not plain:
         scenario_files([path])  # a path that is missing is compared with what is there
         return _Meaning(name, Definition(), (path,), "")
-    found = select([SCENARIOS]) if SCENARIOS.is_dir() else []
-    tags = sorted({tag for one in found for tag in one.plan.tags})
+    found = select([SCENARIOS], trusted=trusted) if SCENARIOS.is_dir() else []
+    tags = sorted({tag for one in found for tag in tags_of(one.plan)})
     if name in tags:
         definition = Definition(tags=(name,))
         return _Meaning(name, definition, (SCENARIOS,), f"{name}: the scenarios below {SCENARIOS} with this tag")
@@ -169,9 +190,7 @@ def _selected(meaning: _Meaning, wish: Wish) -> list[Selected]:
         for path in meaning.paths:
             if not scenario_files([path]):
                 raise NothingSelectedError("no scenario is selected", hint=f"no *.yaml below {path}")
-        found = select(meaning.paths, tags=definition.tags, wanted=definition.variant, seed=seed)
-        _require_tags(definition.tags, found, meaning.paths)
-        return found
+        return select(meaning.paths, tags=definition.tags, wanted=definition.variant, seed=seed, trusted=wish.trusted)
     except ScenarioError:
         raise
     except (UsageError, NothingSelectedError) as error:
@@ -180,7 +199,9 @@ def _selected(meaning: _Meaning, wish: Wish) -> list[Selected]:
         raise type(error)(f"{meaning.defined.at}: {meaning.name}: {error.message}", hint=error.hint) from error
 
 
-def _items(meaning: _Meaning, found: Sequence[Selected], wish: Wish, asked: Test) -> list[SuiteItem]:
+def _items(
+    meaning: _Meaning, found: Sequence[Selected], wish: Wish, asked: Callable[[SuiteItem], bool]
+) -> list[SuiteItem]:
     """Return the items of one name that the command line leaves; raises NothingSelectedError when it has none."""
     definition = meaning.definition
     runtime = wish.runtime or definition.runtime
@@ -200,10 +221,26 @@ def _items(meaning: _Meaning, found: Sequence[Selected], wish: Wish, asked: Test
     return [
         item
         for item in items
-        if (not wish.tags or set(wish.tags) & set(item.plan.tags))
-        and all(item.plan.variant.get(path) == value for path, value in wish.variant.items())
-        and asked(values_of(item.plan, item.runtime))
+        if all(item.plan.variant.get(path) == value for path, value in wish.variant.items()) and asked(item)
     ]
+
+
+def _set(items: Iterable[SuiteItem], wish: Wish) -> dict[str, SuiteItem]:
+    """Return items with values put into their plans; those that become one are one."""
+    found: dict[str, SuiteItem] = {}
+    for (runtime, repetition), group in _alike(items).items():
+        for selected in with_settings(group, wish.settings, wish.seed, trusted=wish.trusted):
+            item = SuiteItem(selected=selected, runtime=runtime, repetition=repetition)
+            found.setdefault(item.key, item)
+    return found
+
+
+def _alike(items: Iterable[SuiteItem]) -> dict[tuple[str, int], list[Selected]]:
+    """Return (runtime, repetition) → plans."""
+    found: dict[tuple[str, int], list[Selected]] = {}
+    for item in items:
+        found.setdefault((item.runtime, item.repetition), []).append(item.selected)
+    return found
 
 
 def _own(meaning: _Meaning, found: Sequence[Selected]) -> Test:
@@ -211,28 +248,12 @@ def _own(meaning: _Meaning, found: Sequence[Selected]) -> Test:
     if not meaning.definition.where:
         return _always
     try:
-        return parse(meaning.definition.where, _fields(found))
+        return parse(meaning.definition.where, known_fields(found))
     except ExpressionError as error:
         assert meaning.defined is not None
         at = meaning.defined.where_at or meaning.defined.at
         message = f"suites.{meaning.name}.where, column {error.column} of the expression: {error.message}"
         raise ScenarioError([Problem(at, message, error.hint)]) from error
-
-
-def _asked(where: str, every: Sequence[Selected]) -> Test:
-    """Return what the expression of the command line demands of an item; its words are those of all names' plans."""
-    if not where:
-        return _always
-    try:
-        return parse(where, _fields(every))
-    except ExpressionError as error:
-        pointed = f"{where}\n  {' ' * (error.column - 1)}^"
-        raise UsageError(f"--where, column {error.column}: {error.message}\n  {pointed}", hint=error.hint) from error
-
-
-def _fields(found: Sequence[Selected]) -> Mapping[str, Field]:
-    words = {"fault": FAULTS.names(), "check": CHECKS.names(), "kind": BROKER_SPECS.names()}
-    return fields_of([one.plan for one in found], words)
 
 
 def _always(_: object) -> bool:
@@ -247,15 +268,6 @@ def _require_one_plan(first: SuiteItem, other: SuiteItem) -> None:
             f"{first.key} is selected as two plans, with the seeds {first.plan.seed} and {other.plan.seed}",
             hint="give one --seed for all, or make them two suites",
         )
-
-
-def _require_tags(tags: Sequence[str], found: Sequence[Selected], paths: Sequence[Path] = ()) -> None:
-    """Refuse a tag that no plan has; ``paths`` are where to look for the nearest one, besides the plans."""
-    known = {tag for one in found for tag in one.plan.tags}
-    for tag in tags:
-        if tag not in known:
-            known |= {each for one in (select(paths) if paths else ()) for each in one.plan.tags}
-            raise NothingSelectedError(f"no scenario selected has the tag {tag!r}", hint=nearest(tag, known))
 
 
 def _require_variants(wanted: Mapping[str, str], found: Sequence[Selected]) -> None:

@@ -39,6 +39,10 @@ _PROXY = ProcessCost(
 )
 _PROXY_CORES_PER_LINK = 0.003
 _PROXY_PORTS = 1
+_GATEWAY = ProcessCost(
+    start_cpu_ns=80 * _MS, start_ns=160 * _MS, cores=0.001, message_cpu_ns=0, memory_bytes=22_000_000
+)
+"""It starts next to Toxiproxy, and no message goes through it."""
 
 _LONE_RATE_PER_S = 300.0
 """Up to this rate every message costs what its own request costs; of more, some share one."""
@@ -55,8 +59,8 @@ _CONTAINER_CPU_NS = 300 * _MS
 _CONTAINER_BYTES = 15_000_000
 
 _RECORD_BYTES = 64
-_RECORDS_PER_MESSAGE = 4
-"""Send, acknowledgement, delivery and audit; see docs/history.md."""
+_RECORDS_PER_MESSAGE = 3
+"""Send, acknowledgement and delivery; the audit writes one for each replica. See docs/history.md."""
 _STORED_BYTES = 200
 """What a node keeps of each message in addition to its body: headers, indexes."""
 _NODE_BYTES = 3 << 20
@@ -161,6 +165,7 @@ def _cpu_ns(plan: Plan, costs: BrokerCosts, lengths: _Lengths, *, containers: bo
     used = _HARNESS_CPU_NS + _HARNESS_CORES * lengths.life
     used += _idle_ns(_MONITOR, 1, lengths.life) + _MONITOR_CORES_PER_NODE * nodes * lengths.life
     used += _idle_ns(_PROXY, 1, lengths.life) + _PROXY_CORES_PER_LINK * len(topology.links) * lengths.life
+    used += _idle_ns(_GATEWAY, len(topology.gateway_zones()), lengths.life)
     used += _PROXY.message_cpu_ns * (messages + copies)  # in, to every further copy, and out
     used += _idle_ns(costs.node, nodes, lengths.life) + costs.node.message_cpu_ns * copies
     used += _idle_ns(costs.service, services, lengths.life)
@@ -192,14 +197,15 @@ def _memory_bytes(plan: Plan, costs: BrokerCosts, *, containers: bool) -> int:
     members = [_cost_of(member.name, topology, costs).memory_bytes for member in topology.members]
     workers = (workload.producers + workload.consumers) * costs.worker.memory_bytes
     engine = _CONTAINER_BYTES * (len(members) + 1) * containers
-    return sum(members) + workers + engine + _HARNESS_BYTES + _MONITOR.memory_bytes + _PROXY.memory_bytes
+    gateways = len(topology.gateway_zones()) * _GATEWAY.memory_bytes
+    return sum(members) + workers + engine + gateways + _HARNESS_BYTES + _MONITOR.memory_bytes + _PROXY.memory_bytes
 
 
 def _disk_bytes(plan: Plan) -> int:
     """Return the size of the disks of all nodes, or what nodes write where they share the machine's, and the rest."""
     workload, nodes = plan.workload, len(plan.topology.members)
     messages = round(workload.rate_per_s * shortest_ns(plan) / NS_PER_S)
-    history = messages * _RECORDS_PER_MESSAGE * _RECORD_BYTES
+    history = messages * (_RECORDS_PER_MESSAGE + plan.cluster.replicas) * _RECORD_BYTES
     disk = _disk(plan)
     if disk is not None:
         return history + _RUN_BYTES + len(plan.topology.nodes) * disk.size_bytes
@@ -216,6 +222,6 @@ def _disk(plan: Plan) -> DiskSpec | None:
 
 
 def _ports(topology: Topology) -> int:
-    """Return on how many ports a run listens: its members, the proxies of its links, and Toxiproxy's own."""
+    """Return on how many ports a run listens: its members, the proxies of its links, gateways, and Toxiproxy's own."""
     members = sum(len(member.ports) for member in topology.members)
-    return members + sum(len(link.channels) for link in topology.links) + _PROXY_PORTS
+    return members + sum(len(link.channels) + link.gateway for link in topology.links) + _PROXY_PORTS

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
 
-from harness.errors import relative
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
+from harness.session.fields import posix_file
 from harness.session.races import runs_of
 from harness.session.selection import Selected
 from harness.suite_result import Cost, SuiteEntry
@@ -48,11 +47,6 @@ class SuiteItem:
         """The key without the repetition."""
         label = variant_label(self.plan)
         return f"{self.file}{f'[{label}]' if label else ''}@{self.runtime}"
-
-
-def posix_file(file: str) -> str:
-    """Return a path with ``/``, relative to the working directory where it lies below."""
-    return PurePath(relative(Path(file))).as_posix()
 
 
 def items_of(selected: Iterable[Selected], runtimes: Sequence[str], repeat: int) -> list[SuiteItem]:

@@ -12,7 +12,7 @@ import dataclasses
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,13 @@ from harness.engine.runtimes import runtimes_of
 from harness.errors import HarnessError, NothingSelectedError, UsageError, suite_exit_code
 from harness.progress import Event, Listener, Note, SuiteListener
 from harness.runtime.ledger import state_dir
+from harness.runtime.ledger_lines import runs_dir
+from harness.scenario.config_keys import TRUST_HINT
 from harness.scenario.load import read_text
 from harness.scenario.plugins import Vocabulary
 from harness.session.leftovers import sweep_notes
-from harness.session.selection import Selected, replan
+from harness.session.preflight import require_fit
+from harness.session.selection import Selected, needs_trust, replan
 from harness.suite_baseline import baseline_code
 from harness.suite_result import SuiteEntry, SuiteResult
 from harness.suites.agreement import absent_text, require_agreeing
@@ -46,6 +49,7 @@ class Means:
         budget, costs, listener: See ``run_suite``.
         store: The store's file, to which every run is added; None to keep none.
         baseline: What the suite is compared with once it is complete; None for nothing.
+        trusted: Scenarios of a suite that is resumed may reach outside their runs.
     """
 
     budget: Budget
@@ -53,6 +57,7 @@ class Means:
     listener: SuiteListener
     store: Path | None = None
     baseline: BaselineRequest | None = None
+    trusted: bool = False
 
 
 def places_of(items: Sequence[SuiteItem], costs: Costs, listener: SuiteListener) -> list[Place]:
@@ -112,6 +117,7 @@ def resume(
     if child_command:
         rules = dataclasses.replace(rules, child_command=child_command)
     items = _items_again(before, everything=rules.rounds > 1, words=words)
+    _require_trust(items, trusted=means.trusted)
     if before.harness != __version__:
         means.listener(Note(text=f"the suite began with harness {before.harness}", warning=True))
     places = _places_again(before, items, means)
@@ -130,6 +136,7 @@ def resume(
 
 
 def _run(places: Sequence[Place], folder: SuiteDir, head: SuiteHead, rules: Rules, means: Means) -> SuiteResult:
+    require_fit(folder.path)
     with folder, _only_suite(means.listener):
         for note in sweep_notes():
             means.listener(note)
@@ -185,7 +192,7 @@ def _compared(result: SuiteResult, folder: SuiteDir, means: Means) -> SuiteResul
 @contextlib.contextmanager
 def _only_suite(listener: SuiteListener) -> Iterator[None]:
     """Say when another suite goes on for the same user: neither knows what the other one takes."""
-    state_dir().mkdir(parents=True, exist_ok=True)
+    runs_dir().mkdir(parents=True, exist_ok=True)
     lock = os.open(state_dir() / "suite.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,6 +234,13 @@ def _items_again(before: SuiteResult, *, everything: bool, words: Vocabulary | N
             hint="put them back (the suite's folder must be the working directory), or start the suite again",
         )
     return found
+
+
+def _require_trust(items: Mapping[str, SuiteItem], *, trusted: bool) -> None:
+    """Refuse scenarios that reach outside their runs, unless they are trusted: the suite may be another's."""
+    files = sorted({item.plan.file for item in items.values() if needs_trust(item.plan)})
+    if files and not trusted:
+        raise UsageError(f"reaching outside the run: {', '.join(files)}", hint=TRUST_HINT)
 
 
 def _places_again(before: SuiteResult, items: dict[str, SuiteItem], means: Means) -> list[Place]:

@@ -21,7 +21,7 @@ from harness.errors import ExitCode
 from harness.suites.messages import GO, LINE_MAX, STOP, Ended, RunRequest, ended_from, line
 from harness.verdict import Verdict
 
-CHILD_COMMAND: Final = (sys.executable, "-m", "harness.suites.child")
+CHILD_COMMAND: Final = (sys.executable, "-P", "-m", "harness.suites.child")
 HUNG_NS: Final = 600 * NS_PER_S
 """How much longer than declared a run may take, once its cluster is starting."""
 LEAVES_S: Final = 60.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from harness.progress import (
 )
 from harness.report.suite_files import SuiteReports
 from harness.session.leftovers import sweep_notes
+from harness.session.signals import heeded
 from harness.suite_result import Cost, SuiteResult
 from harness.suites.account import Account
 from harness.suites.admission import Admission
@@ -39,7 +39,6 @@ from harness.suites.schedule import next_start
 from harness.suites.state import SuiteDir
 from harness.suites.twins import show_twins
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FAILED: Final = frozenset({ExitCode.VIOLATED, ExitCode.INTERNAL, ExitCode.ENVIRONMENT})
 """What ends a suite that is to end at the first failure: an inconclusive run does not."""
 
@@ -269,12 +268,13 @@ class _Suite:
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        numbers = heeded()
+        for number in numbers:
             loop.add_signal_handler(number, self._interrupt)
         try:
             yield
         finally:
-            for number in _SIGNALS:
+            for number in numbers:
                 loop.remove_signal_handler(number)
 
     def _reap(self) -> None:

@@ -127,7 +127,9 @@ CHECKS_TABLE: Final = StoreTable(
         _RUN,
         _CHECK,
         StoredColumn("verdict", "text", "`pass`, `inconclusive` or `fail`."),
-        StoredColumn("expected", "flag", "1 when the scenario's `expect` names it, so that it counts."),
+        StoredColumn(
+            "expected", "flag", "1 when it counts: the scenario's `expect` names it, or it counts in every run."
+        ),
         StoredColumn("examined", "integer", "How many operations it examined."),
         StoredColumn("examined_unit", "text", "What `examined` counts."),
         StoredColumn("findings", "integer", "How many findings it reported."),

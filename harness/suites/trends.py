@@ -8,13 +8,13 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final
 
 from harness.errors import NothingSelectedError, UsageError, nearest
+from harness.interval import wilson
 from harness.suites.store import Store
 from harness.verdict import Verdict
 
@@ -127,17 +127,9 @@ def trends(
     )
 
 
-def wilson_lower(count: int, of: int, z: float = 1.96) -> float:
-    """Return the lower bound of a share's 95% confidence interval; 0 of nothing.
-
-    Wilson's score interval (Wilson, Probable Inference, JASA 22, 1927): one flip of one does not outrank ten of twenty.
-    """
-    if not of:
-        return 0.0
-    share = count / of
-    middle = share + z * z / (2 * of)
-    reach = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return max(0.0, (middle - reach) / (1 + z * z / of))
+def wilson_lower(count: int, of: int) -> float:
+    """Return the lower end of a share's 95% interval: one flip of one does not outrank ten of twenty."""
+    return wilson(count, of)[0]
 
 
 def count_flips(runs: Sequence[TrendRun]) -> tuple[int, int]:
