@@ -23,6 +23,8 @@ class ExitCode(IntEnum):
     NOTHING_SELECTED = 5
     INCONCLUSIVE = 6
     ENVIRONMENT = 7
+    DIFFERS = 8
+    """``harness check`` alone: its verdict is not the one in ``result.json``."""
 
 
 _SEVEREST_FIRST: Final = (
@@ -151,12 +153,20 @@ class ControlError(UnfitEnvironmentError):
     """
 
 
+class DisturbedError(HarnessError):
+    """Something outside the run ended a part of it, so that nothing more can be proven."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
 class RefusedError(ControlError):
     """What was asked was refused, or not even asked. Definite: it was not carried out."""
 
 
 _SHORT = 3
 """Letters of a word that counts as short."""
+_COMPARED_MAX = 200
+"""Letters of a word; comparing takes the square of them."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -164,6 +174,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415  most commands make no mistake, and it takes a while to load
 
     names = sorted(known)
+    if len(word) > _COMPARED_MAX:
+        return f"known: {', '.join(names)}" if names else ""
     # One wrong letter is half of a word of two, such as n9: in longer words, half is another word.
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5 if len(word) <= _SHORT else 0.6)
     if close:

@@ -204,8 +204,8 @@ class PackageRegistry(_Named[T]):
 
 
 BROKER_PACKAGES = Packages(("harness.brokers",), "broker_chaos_harness.brokers")
-"""A broker is one package; its parts are ``spec``, ``broker``, ``client``, ``aliases``, ``distribution``
-and ``image``.
+"""A broker is one package; its parts are ``spec``, ``broker``, ``client``, ``aliases``, ``distribution`` and ``image``,
+and ``gateway`` where clients need one.
 """
 
 SOFTWARE_PACKAGES = Packages(("harness.brokers", "harness.distributions"), "broker_chaos_harness.brokers")

@@ -13,6 +13,10 @@ from harness.verdict import CheckResult, Verdict
 
 RESULT_VERSION = 1
 
+LOAD_REACHED = 0.99
+"""From this share of the planned messages on, the schedule counts as reached: each producer may lack the message that
+was due when its time ended."""
+
 Lack = Literal["", "round trips", "periods"]
 """What a probe had too little of to judge, while nothing that it saw speaks against the fault: a starved machine lets
 the monitor make too few round trips, and a node run too little to be throttled. Empty where what it saw decides.
@@ -221,7 +225,7 @@ class RunResult:
         blocking: The subset of ``weaknesses`` that made the run inconclusive.
         blocking_causes: Of each of ``blocking``, in the same order, what of the machine alone explains it.
         allowed: What the configuration allows, sentences (``ack none: messages may be lost on a consumer's death``).
-        counts: Totals (sends, acknowledged, delivered, processed, stored, bytes…).
+        counts: Totals (planned and sent, acknowledged, delivered, processed, stored, bytes…).
         timings_ns: Named durations (``up``, ``warmup``, ``timeline``, ``drain``, ``judge``, ``total``,
             ``beyond_declared``).
         overhead: What the harness itself cost: ``cpu_s.<process>``, ``rss_bytes.<process>``, ``observer_polls``…

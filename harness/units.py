@@ -6,13 +6,21 @@ loader, the JSON Schema and the documentation are made from.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+
+
+@functools.cache
+def _compiled(units: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what a number with one of these units matches; thousands of quantities are read in a scenario."""
+    names = "|".join(re.escape(unit) for unit in sorted(units, key=len, reverse=True))
+    return re.compile(rf"^{_NUMBER}\s?({names})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +44,11 @@ class Unit:
     @property
     def pattern(self) -> str:
         """Regular expression (ECMA-compatible) that a valid string matches; used in the JSON Schema."""
-        units = "|".join(re.escape(unit) for unit in sorted(self.factors, key=len, reverse=True))
-        return rf"^{_NUMBER}\s?({units})$"
+        return _compiled(tuple(self.factors)).pattern
 
     def parse(self, text: str) -> int | float:
         """Return the base value of ``text``; raises ValueError with a message that names the units."""
-        match = re.match(self.pattern, text.strip())
+        match = _compiled(tuple(self.factors)).match(text.strip())
         if match is None:
             units = ", ".join(self.factors)
             raise ValueError(f"{text!r} is not a {self.name}: write a number with one of {units}, e.g. {self.example}")
@@ -82,6 +89,29 @@ BYTE_RATE = Unit("byte rate", {"B/s": 1, "KB/s": 1000, "MB/s": 1_000_000}, "100K
 RATE = Unit("rate", {"/s": 1}, "2000/s", suffix="_per_s", integral=False)
 RATIO = Unit("ratio", {"%": 0.01}, "0.1%", integral=False)
 CORES = Unit("CPU limit", {"cores": 1.0, "core": 1.0}, "0.2cores", integral=False)
+
+
+class Off(float):
+    """The value of a limit that is switched off: nothing lies beyond it.
+
+    In YAML, JSON and reports it is the word ``off``. A limit that is not given is None.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return OFF
+
+    __repr__ = __str__
+
+    @staticmethod
+    def of(metric: str) -> Off:
+        """Return the value for a metric: of a ``_min`` nothing lies below it, of any other one nothing above."""
+        return Off("-inf" if metric.endswith("_min") else "inf")
+
+
+OFF = "off"
+"""How a scenario switches a limit off."""
 
 _SHOWN_DURATION = Unit("duration", {"ns": 1, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}, "50ms")
 

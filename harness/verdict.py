@@ -6,6 +6,7 @@ never a pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -69,7 +70,7 @@ class Finding:
         metric: Which limit it belongs to (``messages_max``…); empty when it is informative only.
         amount: Its measure in the metric's unit (messages, nanoseconds…).
         faults: Ids of the faults in force during the span (filled in by the judge).
-        at_fault: Workers that held the others up, the one with the longest time first; empty where none is named.
+        at_fault: Workers (or the node) that held the others up, the longest first; empty where none is named.
             Reports say "caused by".
         paid: Healthy workers that were held up; empty where none is named. Reports say "affected".
     """
@@ -95,8 +96,11 @@ class Limit:
         metric: Name as written in the scenario (``messages_max``).
         limit, measured: Values in the metric's base unit (nanoseconds, count, ratio).
         unit: ``ns``, ``count`` or ``ratio``: how reports print the two values.
-        verdict: Of this limit alone.
-        origin: Where the limit comes from: ``scenario``, or the formula it was derived with.
+        verdict: Of this limit alone; of one that was not tested and is not exceeded, inconclusive.
+        origin: Where the limit comes from: ``scenario``, ``default``, or the formula it was derived with.
+        reach: The most that could have been measured in this run (of a ``_min``, the least); infinity where nothing
+            bounds it.
+        tested: Whether the run could have exceeded the limit: whether it lies below the reach.
     """
 
     metric: str
@@ -105,6 +109,8 @@ class Limit:
     unit: str
     verdict: Verdict
     origin: str = "scenario"
+    reach: float = math.inf
+    tested: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +126,8 @@ class CheckResult:
         findings: Violations, the largest first.
         reasons: Why it is inconclusive, or what weakens a pass; plain sentences.
         measures: Everything counted, by name, in base units (``redelivered``: 12, ``pause_ns_max``: 34…).
-        expected: False when the scenario's ``expect`` does not name the check: it is shown, and does not count.
+        expected: False when neither the scenario's ``expect`` names the check nor it counts in every run: it is shown,
+            and does not count.
         doubt: Why it is inconclusive, when nothing else makes it so: ``late ticks`` (time in which the machine stalled
             decides) or ``few examined`` (fewer than ``examined_min``); else empty.
     """

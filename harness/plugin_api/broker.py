@@ -18,10 +18,12 @@ from harness.brokers.base import (
     NodePorts,
     PartitionState,
     Probe,
+    SpeaksFurther,
 )
 from harness.brokers.connection import CountingConnection
 from harness.brokers.probe import ConnectionProbe
-from harness.clients.payload import decode, decode_all
+from harness.clients.batches import found_records
+from harness.clients.payload import Contents, decode, decode_all, read, read_all
 from harness.clock import monotonic_ns
 from harness.distributions.base import DISTRIBUTIONS, DistributionKind, Installation, Progress
 from harness.distributions.cache import BuildContext, BuildResult, Cache, CachedEntry
@@ -37,15 +39,19 @@ from harness.distributions.toolchains import Need
 from harness.errors import ControlError, DownloadError, HarnessError, RefusedError, StartError, UnfitEnvironmentError
 from harness.history.events import (
     BatchesEvent,
+    DeadLettersEvent,
     Event,
     GroupEvent,
     GroupMember,
     HeadersEvent,
     LeaderEvent,
+    LockEvent,
     OffsetsEvent,
+    OutputsEvent,
+    ReplicaEvent,
 )
-from harness.history.facts import Acknowledged, Facts, GroupFacts, Settling
-from harness.history.record import RECORD_DTYPE, Journal, RecordKind
+from harness.history.facts import Acknowledged, Facts, GroupFacts, Removals, Settling
+from harness.history.record import RECORD_DTYPE, Flag, Journal, RecordKind
 from harness.runtime.base import Channel, Link, NodeSpec
 from harness.runtime.docker.engine import Client
 from harness.scenario.abilities import BrokerAbility
@@ -82,12 +88,15 @@ __all__ = [
     "Cluster",
     "ConnectionProbe",
     "Content",
+    "Contents",
     "ControlError",
     "CountingConnection",
+    "DeadLettersEvent",
     "DistributionKind",
     "DownloadError",
     "Event",
     "Facts",
+    "Flag",
     "GoModule",
     "GroupEvent",
     "GroupFacts",
@@ -106,6 +115,7 @@ __all__ = [
     "Leadership",
     "Link",
     "LinkSpec",
+    "LockEvent",
     "LogExtent",
     "Member",
     "Need",
@@ -113,6 +123,7 @@ __all__ = [
     "NodeSpec",
     "OfficialJavaImage",
     "OffsetsEvent",
+    "OutputsEvent",
     "PartitionState",
     "Plan",
     "PlannedFault",
@@ -123,7 +134,10 @@ __all__ = [
     "RecordKind",
     "Refusal",
     "RefusedError",
+    "Removals",
+    "ReplicaEvent",
     "Settling",
+    "SpeaksFurther",
     "StartError",
     "StaticImage",
     "Topology",
@@ -132,8 +146,11 @@ __all__ = [
     "decode",
     "decode_all",
     "format_ns",
+    "found_records",
     "mesh",
     "monotonic_ns",
+    "read",
+    "read_all",
     "require_version",
     "worker_names",
     "zones",

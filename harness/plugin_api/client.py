@@ -9,9 +9,10 @@ acknowledgement.
 from __future__ import annotations
 
 from harness.clients.base import CLIENTS, Control, Counters, ErrorCollapse, ReferenceClient, Session, WorkerSpec
+from harness.clients.gateway import GATEWAYS, Gateway, Rewriter
 from harness.clients.generator import Generator
 from harness.clients.handler import Handler
-from harness.clients.payload import decode, decode_all, encode, encode_all
+from harness.clients.payload import Contents, decode, decode_all, encode, encode_all, read, read_all
 from harness.clients.recording import (
     Batch,
     DeliveryRecorder,
@@ -21,18 +22,29 @@ from harness.clients.recording import (
     deliveries,
     positions,
 )
+from harness.clients.transactions import TransactionRecorder
 from harness.clock import monotonic_ns
 from harness.errors import ControlError, HarnessError, StartError
-from harness.history.events import AssignEvent, BlockedEvent, LostEvent, PollingEvent, RevokeEvent, StatsEvent
+from harness.history.events import (
+    AssignEvent,
+    BlockedEvent,
+    LockEvent,
+    LostEvent,
+    PollingEvent,
+    RevokeEvent,
+    StatsEvent,
+)
 from harness.history.record import EventLog, Outcome
 from harness.units import Bytes, Duration, Rate, Ratio, format_ns
 
 __all__ = [
     "CLIENTS",
+    "GATEWAYS",
     "AssignEvent",
     "Batch",
     "BlockedEvent",
     "Bytes",
+    "Contents",
     "Control",
     "ControlError",
     "Counters",
@@ -40,9 +52,11 @@ __all__ = [
     "Duration",
     "ErrorCollapse",
     "EventLog",
+    "Gateway",
     "Generator",
     "Handler",
     "HarnessError",
+    "LockEvent",
     "LostEvent",
     "Outcome",
     "PollingEvent",
@@ -52,10 +66,12 @@ __all__ = [
     "Records",
     "ReferenceClient",
     "RevokeEvent",
+    "Rewriter",
     "SendRecorder",
     "Session",
     "StartError",
     "StatsEvent",
+    "TransactionRecorder",
     "WorkerSpec",
     "decode",
     "decode_all",
@@ -65,4 +81,6 @@ __all__ = [
     "format_ns",
     "monotonic_ns",
     "positions",
+    "read",
+    "read_all",
 ]

@@ -16,9 +16,11 @@ from harness.faults.base import (
     FaultWorker,
     ProbeView,
     Sample,
+    TouchesOthers,
 )
 from harness.faults.kit.evidence import baseline, interrupted, median_ns, reachable, recovered, sentence, slowed
 from harness.faults.kit.freeze import Freeze
+from harness.faults.kit.interference import Interference, Interfering
 from harness.faults.kit.lifetime import FaultSpan, HealingFault, OneOffFault
 from harness.faults.kit.node_life import NodeLife, NodeLives, NodesDown
 from harness.faults.kit.outages import Outages
@@ -56,6 +58,8 @@ __all__ = [
     "HarnessError",
     "HealingFault",
     "Identity",
+    "Interference",
+    "Interfering",
     "Link",
     "LinkFault",
     "LinkToxic",
@@ -77,6 +81,7 @@ __all__ = [
     "SilentLinks",
     "StartError",
     "Target",
+    "TouchesOthers",
     "WorkerExit",
     "Workload",
     "baseline",
