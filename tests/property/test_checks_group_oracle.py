@@ -15,6 +15,7 @@ from support.history_builder import MS, HistoryBuilder, facts
 
 from harness.checks.analysis.inversions import in_epochs
 from harness.checks.analysis.missing import MissingAt, classify
+from harness.checks.analysis.passed_over import passed_over
 from harness.checks.analysis.redelivery import find_redeliveries
 from harness.checks.analysis.starts import judge_starts
 from harness.checks.analysis.unowned_work import outside, zombies
@@ -30,7 +31,9 @@ BOTH = {"acknowledged": {"wait_ns": 100 * MS}, "positions": True}
 def messy(rng: random.Random, settling: Mapping[str, Any] = MappingProxyType({"positions": True})) -> History:
     """Return a small history of a group in which anything may have happened, settled as the facts say."""
     partitions, workers = rng.randint(1, 2), [f"c{index}" for index in range(rng.randint(1, 3))]
-    builder = HistoryBuilder(facts(partitions=partitions, settling=dict(settling), group={"rounds_per_change": 2}))
+    group = {"rounds_per_change": 2, "lock_ns": rng.choice([0, 0, 60 * MS])}
+    removal = rng.choice(["", "", "retention"])
+    builder = HistoryBuilder(facts(partitions=partitions, settling=dict(settling), group=group, removal=removal))
     for partition in range(partitions):
         for offset in range(rng.randint(1, 6)):
             told = f" @{offset}" if rng.random() < 0.8 else ""
@@ -69,10 +72,29 @@ def messy(rng: random.Random, settling: Mapping[str, Any] = MappingProxyType({"p
                 kind = rng.choice(["assign", "assign", "assign", "revoke", "lost"])
                 some = [partition for partition in range(partitions) if rng.random() < 0.7]
                 builder.event(rng.randint(0, 300) + 0.5, kind, worker=worker, incarnation=1, partitions=some)
+        for _ in range(rng.choice([0, 0, 2, 5])):
+            at, state = rng.randint(5, 300) + 0.75, rng.choice(["held", "held", "held", "refused", "released"])
+            some = [partition for partition in range(partitions) if rng.random() < 0.7]
+            builder.event(
+                at, "lock", worker=worker, incarnation=1, state=state, partitions=some, asked_ns=int(at * MS) - 5
+            )
         if rng.random() < 0.2:
             builder.event(rng.randint(200, 300) + 0.25, "worker", worker=worker, incarnation=1, state="killed")
     records.sort(key=lambda record: (record[0], " got " not in record[1]))
     builder.lines(text for _, text in records)
+    if rng.random() < 0.5:
+        first, audit = rng.choice([-1, 0, 2, 3]), rng.choice(["complete", "partial", "none"])
+        builder.event(
+            END_MS,
+            "authority",
+            partition=-1,
+            exists=rng.random() < 0.9,
+            audit=audit,
+            first_offset=first,
+            last_offset=-1,
+        )
+    if rng.random() < 0.5:
+        builder.event(END_MS + 1, "phase", phase="end")
     if rng.random() < 0.4:
         builder.event(END_MS, "drain", partition=0, proven=True, ack_pending=0)
     return builder.history()
@@ -108,6 +130,20 @@ def test_tenures_and_epochs_agree(rng: random.Random) -> None:
     assert sorted(found) == sorted(oracle.owned(run))
     assert _deliveries(history, outside(history).tolist()) == oracle.outside(run)
     assert _deliveries(history, in_epochs(history).late.tolist()) == oracle.late_in_epoch(run)
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
+def test_what_owners_pass_over_agrees(rng: random.Random) -> None:
+    history = messy(rng)
+    proven, doubtful = oracle.skipped(oracle.plain(history))
+    found = passed_over(history)
+    deliveries = history.index.deliveries
+    assert {
+        (history.journals[deliveries.journal[row]].name, int(deliveries.ordinal[row]), offset)
+        for row, offset in zip(found.row.tolist(), found.offset.tolist(), strict=True)
+    } == proven
+    assert found.doubtful == doubtful
 
 
 @EXAMPLES
@@ -164,10 +200,18 @@ def test_messy_histories_are_messy() -> None:
         run, begun, again = oracle.plain(history), judge_starts(history), find_redeliveries(history)
         seen |= {"regression"} if begun.regressions else set()
         seen |= {"skip"} if begun.skips else set()
+        seen |= {"doubtful skip"} if begun.doubtful_skips else set()
+        seen |= {"passed over"} if passed_over(history).row.size else set()
+        seen |= {"perhaps passed over"} if passed_over(history).doubtful else set()
         seen |= {"illegal"} if again.illegal.any() else set()
         seen |= {"legal"} if not again.illegal.all() else set()
         seen |= {"outside"} if outside(history).size else set()
         seen |= {why for _, why in zombies(history)[0]}
+        seen |= (
+            {"regained"}
+            if len(history.lock_spans) > len({(t.partition, t.worker) for t in history.lock_spans})
+            else set()
+        )
         seen |= {"straddling"} if zombies(history)[1] else set()
         seen |= set(oracle.missing(run).values())
         seen |= {tenure.end for tenure in history.ownership_spans}
@@ -176,7 +220,21 @@ def test_messy_histories_are_messy() -> None:
         seen |= {"illegal by position"} if both.by_position.any() else set()
         seen |= {"illegal by itself"} if (both.illegal & ~both.by_position).any() else set()
     assert seen >= {
-        *("regression", "skip", "illegal", "legal", "outside", "straddling", "abandoned", "unproven", "one by one"),
+        *(
+            "regression",
+            "skip",
+            "doubtful skip",
+            "passed over",
+            "perhaps passed over",
+            "illegal",
+            "legal",
+            "outside",
+            "straddling",
+            "abandoned",
+            "unproven",
+            "one by one",
+            "regained",
+        ),
         *("illegal by position", "illegal by itself"),
         *("after it was revoked or lost", "while another one owned it", "revoke", "lost", "assign", "dead", "open"),
     }

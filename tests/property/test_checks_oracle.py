@@ -11,23 +11,31 @@ from support import checks_oracle as oracle
 from support.history_builder import MS, HistoryBuilder, facts
 
 from harness.checks.analysis.completion import first_processed
-from harness.checks.analysis.inversions import Inversions, in_epochs, in_logs, of_keys, of_partitions
+from harness.checks.analysis.inversions import Inversions, in_epochs, of_keys, of_partitions
+from harness.checks.analysis.log_order import in_logs
 from harness.checks.analysis.missing import MissingAt, classify
 from harness.checks.analysis.pauses import find_pauses
 from harness.checks.analysis.redelivery import find_redeliveries
 from harness.checks.analysis.windows import drain_end
+from harness.checks.delays import DelaysCheck, DelaysLimits
 from harness.checks.duplicates import DuplicatesCheck, DuplicatesLimits
 from harness.checks.loss import LossCheck, LossLimits
 from harness.history.read import History
-from harness.history.record import SEQ_BITS
+from harness.history.record import SEQ_BITS, Outcome
 
 EXAMPLES = settings(max_examples=150, deadline=None)
+ASKED = [{"acknowledged": {"wait_ns": 60 * MS}}, {"acknowledged": {"wait_ns": 60 * MS, "asked_max": 2}}]
 
 
 def messy(rng: random.Random) -> History:
     """Return a small history in which anything may have happened."""
     partitions, keys, consumers = rng.randint(1, 3), rng.randint(1, 4), rng.randint(1, 3)
-    builder = HistoryBuilder(facts(partitions=partitions, settling=rng.choice([{"acknowledged": {}}] * 4 + [{}])))
+    given = {
+        "settling": rng.choice([{"acknowledged": {}}, {"acknowledged": {}}, *ASKED, {}]),
+        "dead_letters": rng.random() < 0.3,
+    }
+    given |= {"delay_early_ns": rng.choice([0, 20 * MS]), "detection_bound_ns": rng.choice([0, 50 * MS])}
+    builder = HistoryBuilder(facts(partitions=partitions, **given))
     lines: list[tuple[float, str]] = []
     log = dict.fromkeys(range(partitions), 0)
     values = []
@@ -40,7 +48,8 @@ def messy(rng: random.Random) -> History:
     rng.shuffle(values)
     deliveries: list[tuple[float, str]] = []
     for value, producer, partition, at in values:
-        lines.append((at, f"{producer} {at} send {value} p{partition}"))
+        delay = f" +{rng.choice([20, 100, 500])}" if rng.random() < 0.15 else ""
+        lines.append((at, f"{producer} {at} send {value} p{partition}{delay}"))
         outcome = rng.choice(["ok", "ok", "ok", "ok", "unknown", "fail", ""])
         offset = log[partition] = log[partition] + rng.randint(1, 2)
         done = at + rng.randint(0, 50)
@@ -49,6 +58,8 @@ def messy(rng: random.Random) -> History:
             lines.append((done, f"{producer} {done} {outcome} {value}{told}"))
         if rng.random() < 0.6:
             lines.append((500, f"audit.1 500 stored {value} p{partition} @{offset}"))
+        if rng.random() < 0.05:
+            lines.append((501, f"audit.1 501 dead {value} p0 @{offset}"))
         for again in range(rng.choice([0, 1, 1, 1, 1, 2, 3])):
             consumer = f"c{rng.randrange(consumers)}.1"
             got = done + rng.randint(-10, 200)
@@ -82,6 +93,8 @@ def messy(rng: random.Random) -> History:
         if rng.random() < 0.5:
             at = rng.randint(50, 200)
             builder.event(at, "revoke", worker="c0", incarnation=1, partitions=[partition])
+    if rng.random() < 0.7:
+        builder.event(600, "dead_letters", read=rng.choice(["complete", "partial"]), messages=0, detail="")
     builder.event(rng.choice([150, 700]), "phase", phase="end")
     return builder.history()
 
@@ -139,12 +152,26 @@ def test_loss_agrees_with_plain_loops(rng: random.Random) -> None:
 
 @EXAMPLES
 @given(st.randoms(use_true_random=False))
+def test_delays_agree_with_plain_loops(rng: random.Random) -> None:
+    history = messy(rng)
+    run = oracle.plain(history)
+    result = DelaysCheck().judge(history, DelaysLimits())
+    assert result.measures.get("early", 0) == len(oracle.early(run))
+    assert result.examined == sum(
+        s.due >= 0 and s.outcome != Outcome.FAIL and run.first(v) is not None for v, s in run.sends.items()
+    )
+
+
+@EXAMPLES
+@given(st.randoms(use_true_random=False))
 def test_order_agrees_with_plain_loops(rng: random.Random) -> None:
     history = messy(rng)
     run = oracle.plain(history)
     assert _late(history, of_keys(history)) == oracle.late_in_key(run)
     assert _late(history, of_partitions(history)) == oracle.late_in_partition(run)
-    assert _late(history, in_logs(history)) == oracle.late_in_log(run)
+    for overlapping in (False, True):
+        late_sends = _late(history, in_logs(history, overlapping=overlapping))
+        assert late_sends == oracle.late_in_log(run, overlapping=overlapping)
     late = in_epochs(history).late
     deliveries = history.index.deliveries
     found = {(history.journals[deliveries.journal[row]].name, int(deliveries.ordinal[row])) for row in late.tolist()}
@@ -177,6 +204,11 @@ def test_duplicates_agree_with_plain_loops(rng: random.Random) -> None:
             for row in again.row[again.illegal].tolist()
         }
         assert found == oracle.illegal_redeliveries(run)
+        doubtful = {
+            (history.journals[deliveries.journal[row]].name, int(deliveries.ordinal[row]))
+            for row in again.row[again.doubtful].tolist()
+        }
+        assert doubtful == oracle.doubtful_redeliveries(run)
 
 
 def test_messy_histories_are_messy() -> None:
@@ -191,8 +223,12 @@ def test_messy_histories_are_messy() -> None:
         seen |= {"illegal"} if find_redeliveries(history).illegal.any() else set()
         seen |= {"pause"} if find_pauses(history, 30 * MS).partition.size else set()
         seen |= {"phantom"} if (history.index.deliveries.value < 0).any() else set()
+        seen |= {"early"} if oracle.early(oracle.plain(history)) else set()
+        seen |= {"aside"} if classify(history).aside.any() else set()
+        seen |= {"doubtful"} if find_redeliveries(history).doubtful.any() else set()
+        seen |= {"overlapping"} if in_logs(history, overlapping=True).late.size > in_logs(history).late.size else set()
         seen |= {"restart"} if np.any(history.index.sends.seq >> SEQ_BITS) else set()
     assert seen >= {
         *("lost", "skipped", "abandoned", "missing", "unproven", "key", "log", "epoch", "partition"),
-        *("illegal", "pause", "phantom", "restart"),
+        *("illegal", "pause", "phantom", "restart", "early", "aside", "dead_letter", "doubtful", "overlapping"),
     }

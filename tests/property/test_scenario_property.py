@@ -117,7 +117,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
             "partitions": draw(st.integers(1, 12)),
             "keys": draw(st.integers(4, 64)),
             "rate": exact(RATE, draw(st.integers(1, 10**6))),
-            "payload": exact(BYTES, draw(st.integers(1, 10**6))),
+            "payload": exact(BYTES, draw(st.integers(40, 10**6))),
             "duration": exact(DURATION, max(1, count) * slot),
             "drain": exact(DURATION, draw(st.integers(0, 10**12))),
             "zones": zones,

@@ -117,6 +117,7 @@ def test_every_exit_code_has_its_action() -> None:
     assert actions == {
         ExitCode.VIOLATED: "FailIndex",
         ExitCode.INCONCLUSIVE: "FailIndex",
+        ExitCode.DIFFERS: "FailIndex",
         ExitCode.INTERNAL: "FailJob",
         ExitCode.USAGE: "FailJob",
         ExitCode.NOTHING_SELECTED: "FailJob",

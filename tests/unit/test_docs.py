@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -13,6 +14,7 @@ from harness.commands.cli import COMMANDS, cli
 from harness.commands.fault_list import options_of
 from harness.faults.base import FAULTS
 from harness.scenario.expand import variants
+from harness.scenario.fields import field_specs
 from harness.scenario.load import load_text
 from harness.scenario.plugins import BROKER_SPECS
 from harness.session.vocabulary import vocabulary
@@ -22,16 +24,56 @@ FAULTS_PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def _yaml_name(name: str) -> str:
-    return re.sub(r"_(ns|bytes|per_s)(?=_|$)", "", name)
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     done = CliRunner().invoke(cli, [name, "--help"])
     assert done.exit_code == 0
     assert len(done.output.splitlines()) > 3
     assert f"harness {name}" in README
+
+
+def _commands(group: click.Group, prefix: str = "harness") -> Iterator[tuple[str, click.Command]]:
+    """Yield the words of every command and of every subcommand, and the command."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield f"{prefix} {name}", command
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{prefix} {name}")
+
+
+ALL_COMMANDS = dict(_commands(cli))
+PAGES = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+
+
+def test_the_readme_s_table_of_commands_has_each_of_them_once() -> None:
+    rows = re.findall(r"^\| (`harness [^|]*(?:\\\|[^|]*)*) \|", README, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`harness (\w+)", row)}
+    assert named == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_name_no_option_that_a_command_does_not_have(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for quoted in re.findall(r"`(harness [^`]*)`", text):
+        words = quoted.split()
+        command = ALL_COMMANDS.get(" ".join(words[:3])) or ALL_COMMANDS.get(" ".join(words[:2]))
+        if command is None:
+            continue
+        options = {option for parameter in command.params for option in parameter.opts}
+        if isinstance(command, click.Group):
+            options |= {o for name, c in ALL_COMMANDS.items() if words[1] in name for p in c.params for o in p.opts}
+        unknown = set(re.findall(r"(?<!\S)--[a-z-]+|(?<=\|)--[a-z-]+", quoted)) - options
+        assert not unknown, quoted
+
+
+def test_every_option_of_check_stands_in_the_readme_s_row_or_its_page() -> None:
+    """What a reader of a verdict asks first is found without the help text."""
+    said = README + (ROOT / "docs" / "result.md").read_text(encoding="utf-8")
+    for parameter in ALL_COMMANDS["harness check"].params:
+        for option in parameter.opts:
+            assert not option.startswith("--") or f"{option}" in said, option
 
 
 def _section(name: str) -> str:
@@ -84,8 +126,8 @@ def test_every_broker_option_stands_in_docs(kind: str) -> None:
     page = (ROOT / "docs" / f"{kind}.md").read_text(encoding="utf-8")
     spec = BROKER_SPECS.get(kind)
     for options in (spec.topic, spec.producer, spec.consumer):
-        for option in dataclasses.fields(options):
-            assert f"`{_yaml_name(option.name)}`" in page, option.name
+        for option in field_specs(options):
+            assert f"`{option.yaml}`" in page, option.yaml
 
 
 def test_the_scenarios_in_the_readme_are_valid() -> None:

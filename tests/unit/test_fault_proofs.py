@@ -13,7 +13,7 @@ from support.report_samples import passing
 from harness.result import EvidenceItem, FaultResult, RunResult
 from harness.verdict import Verdict
 
-LINK = cases()["latency between all nodes"]
+LINK = cases()["latency between all nodes"].of("nats")
 TARGETS = tuple(f"n{source}->n{target}" for source in (1, 2, 3) for target in (1, 2, 3) if source != target)
 
 

@@ -19,8 +19,9 @@ from harness.brokers.base import LogExtent
 from harness.brokers.kafka.audit import AuditPace, KafkaAudit, nothing_visible
 from harness.brokers.kafka.options import TOPIC
 from harness.brokers.kafka.view import KafkaView
-from harness.brokers.nats.audit import STREAM_NOT_FOUND, NatsAudit
+from harness.brokers.nats.audit import NatsAudit
 from harness.brokers.nats.options import subject
+from harness.brokers.nats.store_asker import STREAM_NOT_FOUND
 from harness.clients.payload import encode
 from harness.errors import ControlError
 from harness.history.record import HEADER_BYTES, RECORD_DTYPE, Journal, RecordKind
@@ -44,7 +45,8 @@ class FakeStream:
         self.size, self.refusals, self.at_once = size, refusals, at_once
         self.sequences = sorted(set(range(1, size + 1)) - set(deleted))
         self.drops = set(drops)
-        self.requests = 0
+        self.requests = self.made = self.start = self.readers = 0
+        self.forgotten: list[str] = []
 
     async def connect(self) -> Any:
         self._asked()
@@ -52,12 +54,33 @@ class FakeStream:
 
     async def stream_info(self, _: str) -> Any:
         self._asked()
-        return SimpleNamespace(state=SimpleNamespace(messages=len(self.sequences), first_seq=1, last_seq=self.size))
+        state = SimpleNamespace(messages=len(self.sequences), first_seq=1, last_seq=self.size)
+        return SimpleNamespace(state=state, cluster=SimpleNamespace(leader="n1"))
 
-    async def pull_subscribe(self, _: str, *, stream: str, config: Any) -> Any:
+    async def add_consumer(self, _: str, config: Any, **__: Any) -> Any:
         self._asked()
+        # Of two consumers, the first is placed on another node than the leader.
+        self.made += 1
+        self.start = config.opt_start_seq
+        return SimpleNamespace(name=f"c{self.made}", cluster=SimpleNamespace(leader="n2" if self.made % 2 else "n1"))
+
+    async def delete_consumer(self, _: str, name: str) -> None:
+        self.forgotten.append(name)
+
+    async def pull_subscribe_bind(self, *, consumer: str, stream: str) -> Any:
         del stream
-        return FakeReading(self, config.opt_start_seq)
+        self.readers += 1
+        assert consumer == f"c{self.made}"
+        assert self.made % 2 == 0, "a consumer that does not read the leader's store"
+        return FakeReading(self, self.start)
+
+    async def get_msg(self, _: str, *, seq: int, subject: str, next: bool) -> Any:  # noqa: A002  the library's word
+        self._asked()
+        assert (subject, next) == ("chaos.partition.*", True)
+        found = min((here for here in self.sequences if here >= seq), default=0)
+        if not found:
+            raise nats.js.errors.NotFoundError(code=404, err_code=10037)
+        return SimpleNamespace(seq=found, subject="chaos.partition.0", data=encode(found % 3, found, 64), headers=None)
 
     def _asked(self) -> None:
         self.requests += 1
@@ -86,24 +109,26 @@ class FakeReading:
             sequence = SimpleNamespace(stream=seq, consumer=self._sent)
             arrived.append(
                 SimpleNamespace(
-                    metadata=SimpleNamespace(sequence=sequence), data=encode(seq % 3, seq, 64), subject=subject(0)
+                    metadata=SimpleNamespace(sequence=sequence),
+                    data=encode(seq % 3, seq, 64),
+                    headers=None,
+                    subject=subject(0),
                 )
             )
         return arrived
 
-    async def unsubscribe(self) -> None:
-        return
 
-
-def audited(stream: FakeStream, folder: Path) -> tuple[LogExtent, Sequence[int]]:
+def audited(stream: FakeStream, folder: Path, *, one_by_one: bool = False) -> tuple[LogExtent, Sequence[int]]:
     """Audit a fake stream; return its word and the sequences that were journaled."""
     path = folder / f"audit-{len(list(folder.iterdir()))}.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
     try:
-        said = asyncio.run(NatsAudit(stream.connect, journal, patience_s=0.3, again_s=0.01).run())
+        said = asyncio.run(
+            NatsAudit(stream.connect, journal, patience_s=0.3, again_s=0.01, one_by_one=one_by_one).run()
+        )
     finally:
         journal.close()
-    records = np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)
+    records = np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)[:-1]
     assert set(records["kind"].tolist()) <= {int(RecordKind.STORED)}
     return said, records["offset"].tolist()
 
@@ -115,10 +140,30 @@ def test_one_refused_request_costs_no_audit(tmp_path: Path, refused: int) -> Non
     assert said.audit == "complete", said
     assert (said.first_offset, said.last_offset) == (1, 10)
     assert offsets == list(range(1, 11))
+    assert sorted(stream.forgotten) == sorted(f"c{number}" for number in range(1, stream.made + 1))
+
+
+@pytest.mark.parametrize(("size", "deleted"), [(10, ()), (10, range(1, 11)), (10, (1, 2, 5, 9, 10)), (0, ())])
+def test_a_work_queue_is_read_without_a_reader_that_would_take_its_messages(
+    tmp_path: Path, size: int, deleted: Iterable[int]
+) -> None:
+    stream = FakeStream(size, {}, deleted=deleted)
+    said, offsets = audited(stream, tmp_path, one_by_one=True)
+    assert said.audit == "complete", said
+    assert said.last_offset == size
+    assert offsets == stream.sequences
+    assert stream.readers == 0
+
+
+def test_a_message_of_a_work_queue_that_cannot_be_read_makes_its_audit_partial(tmp_path: Path) -> None:
+    stream = FakeStream(10, dict.fromkeys(range(6, 999), nats.js.errors.ServiceUnavailableError()))
+    said, offsets = audited(stream, tmp_path, one_by_one=True)
+    assert said.audit == "partial", said
+    assert offsets == [1, 2, 3]
 
 
 def test_what_is_refused_for_good_is_not_proven(tmp_path: Path) -> None:
-    said, offsets = audited(FakeStream(10, dict.fromkeys(range(5, 999), ControlError("no node"))), tmp_path)
+    said, offsets = audited(FakeStream(10, dict.fromkeys(range(6, 999), ControlError("no node"))), tmp_path)
     assert said.audit == "partial", said
     assert (said.first_offset, said.last_offset) == (
         -1,
@@ -251,7 +296,9 @@ def a_reader(size: int, eof: int, *, broken: bool = False) -> Consumer:
     return cast("Consumer", FakeReader(size, eof, broken=broken))
 
 
-def read_log(folder: Path, end: int, new_reader: Callable[[], Consumer]) -> tuple[LogExtent, Sequence[int]]:
+def read_log(
+    folder: Path, end: int, new_reader: Callable[[], Consumer], kind: RecordKind = RecordKind.STORED
+) -> tuple[LogExtent, Sequence[int]]:
     """Audit the log that a fake reader gives; return the word on its partition and the offsets journaled."""
     path = folder / "audit.1.journal"
     journal = Journal(path, {"worker": "audit", "incarnation": 1, "role": "audit"})
@@ -261,12 +308,21 @@ def read_log(folder: Path, end: int, new_reader: Callable[[], Consumer]) -> tupl
         committed_only=True,
         pace=AuditPace(patience_s=0.3, idle_s=0.1, again_s=0.01),
         new_reader=lambda *_: new_reader(),
+        kind=kind,
     )
     try:
         (said,) = asyncio.run(audit.run())
     finally:
         journal.close()
-    return said, np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)["offset"].tolist()
+    records = np.fromfile(path, RECORD_DTYPE, offset=HEADER_BYTES)
+    assert audit.count == np.count_nonzero(records["kind"] == kind)
+    return said, records["offset"][records["kind"] == kind].tolist()
+
+
+def test_what_workers_wrote_is_journaled_as_outputs(tmp_path: Path) -> None:
+    said, offsets = read_log(tmp_path, 12, lambda: a_reader(10, 12), RecordKind.OUTPUT)
+    assert said.audit == "complete"
+    assert offsets == list(range(10))
 
 
 @pytest.mark.parametrize(

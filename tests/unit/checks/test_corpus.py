@@ -1,9 +1,9 @@
 """Every check against known histories: what it must pass, what it must find, and where it must stay in doubt.
 
 A corpus file is ``tests/corpus/<check>/<verdict>[_<name>].yaml`` with ``lines`` as in ``history_builder``, and
-optionally ``facts``, ``limits`` (durations with a unit), ``torn`` journals, and what must come out: ``findings`` (type,
-the value that an operation of it names, part of its message, who is ``at_fault`` and who ``paid``), ``reason`` (part of
-one), ``measures``.
+optionally ``facts``, ``limits`` (durations with a unit, or ``off``), ``torn`` journals, and what must come out:
+``findings`` (type, the value that an operation of it names, part of its message, who is ``at_fault`` and who ``paid``),
+``reason`` (part of one), ``measures``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from support.corpus_limits import limits_of
 from support.history_builder import HistoryBuilder, facts
 from support.history_builder import _value as value_of
 
-from harness.checks.base import CHECKS, unit_of
+from harness.checks.base import CHECKS
 from harness.checks.judge import judge_all
 from harness.history.read import History
 from harness.verdict import CheckResult, Verdict
@@ -45,12 +46,7 @@ class Case:
         return HistoryBuilder(facts(**self.facts)).lines(self.lines.splitlines()).history(torn=self.torn)
 
     def judge(self) -> CheckResult:
-        limits = CHECKS.get(self.check).limits
-        given = {}
-        for metric, limit in self.limits.items():
-            unit = unit_of(limits, metric) if isinstance(limit, str) else None
-            given[metric] = unit.parse(limit) if unit is not None else limit
-        return judge_all(self.history(), {self.check: limits(**given)})[0]
+        return judge_all(self.history(), {self.check: limits_of(self.check, self.limits)})[0]
 
 
 @functools.cache

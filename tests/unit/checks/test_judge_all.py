@@ -13,6 +13,7 @@ from harness.checks.base import CHECKS, FINDINGS_MAX, capped, metric_name, metri
 from harness.checks.duplicates import DuplicatesLimits
 from harness.checks.judge import judge_all
 from harness.checks.latency import LatencyLimits, percentiles
+from harness.checks.log import LogLimits
 from harness.checks.loss import LossLimits
 from harness.checks.stall import StallLimits
 from harness.checks.throughput import ThroughputLimits
@@ -37,7 +38,20 @@ def test_expected_checks_come_first_and_all_others_follow() -> None:
     )
     assert [(result.check, result.expected) for result in results[:2]] == [("order", True), ("loss", True)]
     assert sorted(result.check for result in results) == list(CHECKS.names())
-    assert not any(result.expected for result in results[2:])
+    assert [result.check for result in results[2:] if result.expected] == ["log"]
+
+
+def test_log_counts_although_nothing_names_it_and_once_where_it_is_named() -> None:
+    history = HistoryBuilder().lines(LOSSY).history()
+    assert [result.check for result in judge_all(history, {}) if result.expected] == ["log"]
+    named = judge_all(history, {"log": LogLimits(messages_max=3)})
+    assert [result.check for result in named].count("log") == 1
+    assert [(limit.metric, limit.limit) for limit in named[0].limits] == [
+        ("messages_max", 3),
+        ("gone_max", 0),
+        ("corrupted_max", 0),
+        ("diverged_max", 0),
+    ]
 
 
 def test_named_checks_without_limits_get_the_defaults() -> None:
@@ -57,10 +71,12 @@ def test_the_pause_limit_is_derived_with_its_formula() -> None:
     )
 
 
-def test_a_scenario_limit_displaces_the_derived_one() -> None:
+def test_a_scenario_limit_replaces_its_own_default_alone() -> None:
     builder = HistoryBuilder(facts(pause_ns_derived=3 * MS, pause_formula="x")).lines(LOSSY)
-    (limit,) = judge_all(builder.history(), {"stall": StallLimits(collateral_ns_max=5)})[0].limits
-    assert (limit.metric, limit.origin) == ("collateral_max", "scenario")
+    limits = judge_all(builder.history(), {"stall": StallLimits(collateral_ns_max=5)})[0].limits
+    assert [(limit.metric, limit.origin) for limit in limits] == [("pause_max", "x"), ("collateral_max", "scenario")]
+    (limit,) = judge_all(builder.history(), {"stall": StallLimits(pause_ns_max=5)})[0].limits
+    assert (limit.limit, limit.origin) == (5, "scenario")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +144,8 @@ def test_findings_are_capped_and_the_rest_counted() -> None:
 
 def test_metrics_are_named_as_in_scenarios() -> None:
     assert [metric_name(StallLimits, metric) for metric in metrics(StallLimits)] == [
-        *("pause_max", "fault_max", "owner_max", "collateral_max", "rebalance_max", "unexplained_max"),
+        *("pause_max", "fault_max", "lock_max", "owner_max", "pending_max", "transaction_max", "coordinator_max"),
+        *("collateral_max", "rebalance_max", "unowned_max", "unexplained_max"),
     ]
     assert metric_name(ThroughputLimits, "processed_per_s_min") == "processed_min"
     assert metric_name(DuplicatesLimits, "ratio_max") == "ratio_max"

@@ -133,6 +133,65 @@ def test_single_deliveries_say_what_the_broker_said(journal: Journal) -> None:
     assert recorder.deliver_each([(3, 9, 1, 42, 0, -1)]) == 2
 
 
+def test_a_delayed_send_says_when_it_is_due(journal: Journal) -> None:
+    sends = SendRecorder(journal)
+    sends.add(1, 0, 2)
+    sends.add(1, 1, 2, delay_ns=5_000)
+    sends.add(1, 2, 2)
+    assert sends.record() == 0
+    sends.add(1, 3, 2)
+    assert sends.record() == 3
+    rows = _on_disk(journal)
+    assert rows["seq"].tolist() == [0, 1, 2, 3]
+    assert set(rows["kind"].tolist()) == {RecordKind.SEND}
+    assert rows["offset"].tolist() == [-1, rows["t"][1] + 5_000, -1, -1]
+
+
+def test_a_delivery_says_which_thread_handles_it_where_that_is_recorded(journal: Journal, tmp_path: Path) -> None:
+    recorder = DeliveryRecorder(journal, threads=True)
+    recorder.deliver_each([(0, 0, 0, 0, 1, -1)])
+    other = threading.Thread(target=lambda: recorder.deliver_each([(0, 1, 0, 1, 1, -1)]))
+    other.start()
+    other.join()
+    recorder.deliver(_batch((0, 2)))
+    assert _on_disk(journal)["outcome"].tolist() == [1, 2, 1]
+    quiet = DeliveryRecorder(plain := Journal(tmp_path / "w2.1.journal", {"worker": "w2"}))
+    quiet.deliver_each([(0, 0, 0, 0, 1, -1)])
+    assert _on_disk(plain)["outcome"].tolist() == [0]
+    plain.close()
+
+
+def test_a_handler_that_failed_is_on_disk_and_neither_processed_nor_acknowledged(journal: Journal) -> None:
+    recorder = DeliveryRecorder(journal, acknowledged=True)
+    batch = recorder.deliver(_batch((0, 5), (0, 6), (0, 7)))
+    recorder.processed(batch.first, 1)
+    recorder.failed(batch.first + 1, 1)
+    rows = _on_disk(journal)[-1]
+    assert (rows["kind"], rows["outcome"], rows["ref"]) == (RecordKind.PROCESSED, Outcome.FAIL, batch.first + 1)
+    steps: list[Callable[[], None]] = [
+        lambda: recorder.processed(batch.first + 1, 1),
+        lambda: recorder.failed(batch.first + 1, 1),
+        lambda: recorder.give_back(batch.first + 1),
+        lambda: recorder.acknowledge(batch.first + 1, 1),
+    ]
+    for step in steps:
+        with pytest.raises(RecordingError):
+            step()
+    recorder.processed(batch.first + 2, 1)
+    with pytest.raises(RecordingError, match="behind all that was delivered"):
+        recorder.begin_commit({0: 8})
+
+
+def test_what_failed_is_acknowledged_on_purpose_alone(journal: Journal) -> None:
+    recorder = DeliveryRecorder(journal, acknowledged=True, early=True)
+    recorder.deliver_each([(0, n, 0, n, 1, -1) for n in range(2)])
+    recorder.failed(0, 2)
+    recorder.acknowledge(0, 2)
+    recorder.acknowledged(0, 2, Outcome.OK, confirmed=False)
+    with pytest.raises(RecordingError):
+        recorder.acknowledge(0, 1)
+
+
 def test_a_delivery_is_acknowledged_once_and_after_its_handler(journal: Journal) -> None:
     recorder = DeliveryRecorder(journal, acknowledged=True)
     recorder.deliver_each([(0, n, 0, n, 1, -1) for n in range(3)])
@@ -173,6 +232,25 @@ def test_who_acknowledges_early_on_purpose_may_but_not_before_delivery(journal: 
     recorder.acknowledged(0, 1, Outcome.OK, confirmed=False)
     recorder.processed(0, 1)
     assert _kinds(journal) == [RecordKind.DELIVERED, RecordKind.ACKED, RecordKind.PROCESSED]
+
+
+def test_what_an_aborted_transaction_did_is_taken_back_and_not_committed_behind(journal: Journal) -> None:
+    recorder = DeliveryRecorder(journal)
+    batch = recorder.deliver(_batch((0, 5), (1, 9), (0, 6)))
+    recorder.processed(batch.first, batch.size)
+    recorder.begin_commit({0: 7, 1: 10})
+    recorder.take_back(batch, {0: 5, 1: 9})
+    row = _on_disk(journal)[-1]
+    assert (row["kind"], row["outcome"], row["ref"], row["count"]) == (RecordKind.PROCESSED, Outcome.FAIL, 0, 3)
+    for partition, position in ((0, 7), (0, 6), (1, 10)):
+        with pytest.raises(RecordingError, match="behind all that was delivered"):
+            recorder.begin_commit({partition: position})
+    recorder.begin_commit({0: 5})
+    again = recorder.deliver(_batch((0, 5), (0, 6)))
+    recorder.processed(again.first, again.size)
+    recorder.begin_commit({0: 7})
+    with pytest.raises(RecordingError):
+        recorder.begin_commit({1: 10})
 
 
 def test_a_position_is_committed_only_when_all_below_it_is_processed(journal: Journal) -> None:
@@ -319,7 +397,7 @@ def test_what_is_over_is_forgotten_and_refused_all_the_same() -> None:
     assert len(state._flags) == 21
 
 
-RECORDERS = {"SendRecorder", "DeliveryRecorder"}
+RECORDERS = {"SendRecorder", "DeliveryRecorder", "TransactionRecorder"}
 THIRD_PARTY = ROOT / "tests" / "third_party" / "tinylog_chaos"
 WRITING = {"Journal", "RECORD", "RECORD_DTYPE", "RecordKind"}
 

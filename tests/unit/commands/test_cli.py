@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness import commands
 from harness.commands import cli as command_line
 from harness.commands.cli import COMMANDS, _run_guarded, cli
 from harness.errors import ExitCode, NothingSelectedError, StartError, UsageError
+from harness.history.read import History
 
 VALID = """
 version: 1
@@ -121,9 +123,16 @@ def test_the_entry_point_exits_with_the_code() -> None:
 
 def test_every_command_has_a_file_of_its_own_name() -> None:
     files = {module.name for module in pkgutil.iter_modules(commands.__path__)}
-    assert files - {"cli", "options", "fault_list", "printing", "suite_merge", "suite_options", "suite_session"} == set(
-        COMMANDS
-    )
+    assert files - {
+        "cli",
+        "completion",
+        "options",
+        "fault_list",
+        "printing",
+        "suite_merge",
+        "suite_options",
+        "suite_session",
+    } == set(COMMANDS)
     assert list(COMMANDS) == sorted(COMMANDS)
     for name in COMMANDS:
         command = cli.get_command(click.Context(cli), name)
@@ -141,3 +150,74 @@ def test_a_command_loads_what_it_needs_and_no_other_command() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "['checks'] []"
+
+
+RECORDED = Path(__file__).parents[2] / "corpus" / "recorded"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--key", "3"), "--key needs --seq"),
+        (("--seq", "3"), "--seq needs --key"),
+        (("--explain", "stall.1", "--key", "3", "--seq", "1"), "two questions"),
+        (("--explain", "stall.1", "--write"), "leave it out"),
+        (("--explain", "stal.1"), "did you mean 'stall.1'?"),
+        (("--key", "3", "--seq", "1:x"), "write 204, or 1:204"),
+        (("--key", "-3", "--seq", "1"), "-3 is not in the range"),
+        (("--key", "3", "--seq", "9999"), "the nearest is"),
+    ],
+)
+def test_what_check_cannot_explain_is_refused_with_what_to_write(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _code("check", str(RECORDED / "collateral-stall"), *words) == ExitCode.USAGE
+    assert said in capsys.readouterr().err
+
+
+def test_check_explains_a_finding_and_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    run_dir = str(RECORDED / "collateral-stall")
+    assert _code("check", run_dir, "--explain", "stall.1") == ExitCode.PASS
+    heading, _, *lines = capsys.readouterr().out.splitlines()
+    assert heading.startswith("stall.1 collateral-pause: partition 3 had 331 messages waiting")
+    (first, last) = (line for line in lines if line.startswith("*"))
+    assert first.split()[1:4] == ["+2.799s", "c1.1", "#653"]
+    assert "key 3, seq 29, partition 3, offset 145, owner c1.1, epoch 7 (since +16.012s)" in last
+    assert _code("check", run_dir, "--key", "3", "--seq", "29", "--json") == ExitCode.PASS
+    steps = json.loads(capsys.readouterr().out)
+    assert [step["what"].split(":")[0].split(",")[0] for step in steps] == [
+        *("sent", "acknowledged by the broker", "delivered", "processed", "position 171 committed", "stored"),
+    ]
+
+
+@pytest.mark.parametrize("words", [("--explain", "stall.1"), ("--key", "3", "--seq", "29")])
+def test_what_check_explains_is_read_once(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    load = History.load
+
+    def counted(run_dir: Path) -> History:
+        read.append(run_dir)
+        return load(run_dir)
+
+    monkeypatch.setattr(History, "load", counted)
+    assert _code("check", str(RECORDED / "collateral-stall"), *words) == ExitCode.PASS
+    assert len(read) == 1
+
+
+def test_check_ends_with_8_when_the_verdict_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / "leader-kill", run_dir)
+    assert _code("check", str(run_dir)) == ExitCode.PASS
+    (run_dir / "result.json").write_text("{", encoding="utf-8")
+    assert _code("check", str(run_dir)) == ExitCode.DIFFERS
+    assert "it cannot be read" in capsys.readouterr().err
+    (run_dir / "result.json").unlink()
+    assert _code("check", str(run_dir)) == ExitCode.PASS
+    shutil.copyfile(RECORDED / "leader-kill" / "result.json", run_dir / "result.json")
+    (run_dir / "history" / "audit.1.journal").unlink()
+    assert _code("check", str(run_dir)) == ExitCode.DIFFERS
+    assert 'verdict: "pass" → "inconclusive"' in capsys.readouterr().err
+    assert _code("check", str(run_dir), "--write") == ExitCode.DIFFERS
+    assert _code("check", str(run_dir)) == ExitCode.INCONCLUSIVE
+    assert _code("check", str(run_dir), "--key", "0", "--seq", "0") == ExitCode.INCONCLUSIVE
+    assert "history/audit.1.journal is missing" in capsys.readouterr().err

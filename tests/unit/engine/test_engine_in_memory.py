@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 from support.in_memory import MemoryParts, memory_plan
+from support.in_memory_run import KILL, engine_of, judged
 from support.in_memory_runtime import MemoryCluster
 
 from harness.engine.engine import Engine
 from harness.engine.rundir import new_run_id
-from harness.errors import HarnessError
-from harness.history.events import AuthorityEvent, FaultEvent, HeadersEvent
+from harness.history.events import AuthorityEvent, FaultEvent, HeadersEvent, ProofEvent
 from harness.history.read import History
-from harness.judging.judge import judge
 from harness.progress import Event, Listener, PhaseStarted
 from harness.result import RunResult
 from harness.verdict import Verdict
-
-KILL = """
-  - kill: {}
-    on: {node: n1}
-    at: 200ms
-    for: 400ms"""
 
 
 @pytest.fixture(autouse=True)
 def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
-
-
-def engine_of(tmp_path: Path, parts: MemoryParts, faults: str = "[]", told: Listener = lambda _: None) -> Engine:
-    item = memory_plan(faults)
-    return Engine(item.plan, item.source, tmp_path, new_run_id(), "process", told, parts)
-
-
-def judged(engine: Engine, faults: str = "[]") -> RunResult:
-    """Run an engine to its end and judge what it recorded."""
-    with contextlib.suppress(HarnessError):
-        asyncio.run(engine.run())
-    return judge(memory_plan(faults).plan, engine.run_dir, engine.record, "")
 
 
 def verdict_of(result: RunResult, check: str) -> Verdict:
@@ -53,6 +35,8 @@ def test_a_run_without_faults_passes(tmp_path: Path) -> None:
     result = judged(engine_of(tmp_path, parts))
     assert result.verdict is Verdict.PASS, (result.headline, result.blocking)
     assert all(not worker.pid for worker in parts.workers)
+    partitions = str(memory_plan().plan.workload.partitions)
+    assert [dict(worker.spec.env) for worker in parts.workers] == [{"MEMORY_PARTITIONS": partitions}] * 2
     assert [monitor.ended for monitor in parts.monitors] == [True]
 
 
@@ -104,6 +88,47 @@ def test_a_node_that_dies_by_itself_is_a_problem(tmp_path: Path) -> None:
     assert engine.record.problems[0] == "node n1 exited unexpectedly (exit status 139)"
     assert result.verdict is Verdict.INCONCLUSIVE
     assert any("n1 exited unexpectedly" in reason for reason in result.blocking)
+
+
+def engine_with_gateways(tmp_path: Path, parts: MemoryParts, told: Listener = lambda _: None) -> Engine:
+    """Return an engine of a plan whose clients reach the node through a gateway."""
+    item = memory_plan()
+    topology = item.plan.topology
+    links = tuple(dataclasses.replace(link, gateway=True) for link in topology.links)
+    plan = dataclasses.replace(item.plan, topology=dataclasses.replace(topology, links=links))
+    return Engine(plan, item.source, tmp_path, new_run_id(), "process", told, parts)
+
+
+def test_workers_begin_at_a_gateway_that_lives_as_long_as_the_run(tmp_path: Path) -> None:
+    parts = MemoryParts()
+    seen: set[int] = set()
+    engine = engine_with_gateways(
+        tmp_path, parts, lambda event: seen.update(gateway.pid for gateway in parts.gateways[:1])
+    )
+    result = judged(engine)
+    assert result.verdict is Verdict.PASS, (result.headline, result.blocking)
+    (gateway,) = parts.gateways
+    assert os.getpid() in seen
+    assert gateway.pid == 0
+    ((listen, _),) = gateway.spec["paths"]
+    assert {worker.spec.addresses for worker in parts.workers} == {(listen,)}
+    assert result.usage is not None
+    assert result.usage.cpu_ns["services"] > 0
+    (proof, *_) = History.load(engine.run_dir.path).of_kind(ProofEvent)
+    assert "gateway" in proof.detail
+
+
+def test_a_run_whose_gateway_dies_is_broken_off(tmp_path: Path) -> None:
+    parts = MemoryParts()
+
+    def told(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.phase == "faults":
+            parts.gateways[0].die(1)
+
+    engine = engine_with_gateways(tmp_path, parts, told)
+    result = judged(engine)
+    assert engine.record.problems[0] == "the gateway of zone clients died (exit status 1)"
+    assert result.verdict is Verdict.INCONCLUSIVE
 
 
 def test_an_interrupted_run_leaves_nothing_running(tmp_path: Path) -> None:

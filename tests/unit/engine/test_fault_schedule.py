@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import pytest
 
+from harness.clock import monotonic_ns
 from harness.engine import deployment
 from harness.engine import fault_schedule as timeline
 from harness.engine import target_lookup as targets
 from harness.errors import ControlError, StartError
 from harness.faults.base import Evidence, FaultContext, Sample
 from harness.faults.kit.evidence import broken_off, interrupted, sentence
+from harness.faults.kit.interference import Interference
 from harness.faults.kit.lifetime import FaultSpan
 from harness.faults.kit.link_evidence import shut, still_reachable
 from harness.history.events import EvidenceEvent, ProofEvent
@@ -81,7 +83,8 @@ def context(*samples: Sample) -> FaultContext:
         del until_ns
         return [sample for sample in samples if sample.start_ns >= since_ns]
 
-    return cast("FaultContext", SimpleNamespace(probes=SimpleNamespace(samples=since)))
+    probes, planned = SimpleNamespace(samples=since), SimpleNamespace(id="partition-1")
+    return cast("FaultContext", SimpleNamespace(planned=planned, probes=probes, links={}, interference=Interference()))
 
 
 def trip(end_ms: int, broken: Break = Break.NONE) -> Sample:
@@ -106,10 +109,10 @@ def test_a_late_monitor_does_not_hide_that_a_link_is_shut() -> None:
 
 def test_one_late_answer_does_not_make_a_link_cut_off() -> None:
     good = tuple(trip(100 * at) for at in range(1, 5))
-    assert judged(still_reachable(context(*good, trip(1500, Break.SILENT)), "a->n1", ACTING))
-    assert not judged(still_reachable(context(*CUTS, trip(1500, Break.SILENT)), "a->n1", ACTING))
-    assert not judged(still_reachable(context(*good, trip(9000, Break.SILENT)), "a->n1", ACTING))
-    assert not judged(still_reachable(context(), "a->n1", ACTING))
+    assert judged(*still_reachable(context(*good, trip(1500, Break.SILENT)), "a->n1", ACTING))
+    assert not judged(*still_reachable(context(*CUTS, trip(1500, Break.SILENT)), "a->n1", ACTING))
+    assert not judged(*still_reachable(context(*good, trip(9000, Break.SILENT)), "a->n1", ACTING))
+    assert not judged(*still_reachable(context(), "a->n1", ACTING))
 
 
 def test_silence_is_no_reset() -> None:
@@ -151,7 +154,7 @@ class Unhealed:
     async def healing(self) -> tuple[Evidence, ...]:
         self.looks += 1
         if self.looks == 6:
-            self._line.active.clear()  # the other fault is healed
+            self._line._interference.end("kill-2", monotonic_ns())  # the other fault is healed
         proven = self.looks >= 7
         return (sentence("healing", "n2->n1", "a fake probe", proven, "as told", "it is told so"),)
 
@@ -174,7 +177,7 @@ def test_healing_of_a_link_is_waited_for_while_another_fault_keeps_its_end_down(
             listener=lambda _: None,
             healing_s=0.25,
         )
-        line.active["kill-2"] = frozenset({expected})
+        line._interference.begin("kill-2", (expected,), monotonic_ns(), down=True)
         planned = SimpleNamespace(id="latency-1")
         await line._prove_healing(cast("Any", planned), cast("Any", Unhealed(line)), ("n2->n1",))
 
@@ -202,6 +205,7 @@ def test_only_a_connection_that_stays_bypasses_its_link(
         workers={"c0": None},
         _late=set(),
         _parts=SimpleNamespace(proof_s=0.2),
+        _gateways=SimpleNamespace(of_zones={}),
         _bypasses=lambda: next(script, last),
         _events=SimpleNamespace(write=proofs.append),
     )
@@ -222,10 +226,13 @@ def test_what_exits_unexpectedly_is_called_what_it_is(name: str, what: str) -> N
         topology=SimpleNamespace(service_names=("names",)),
         node_state=lambda *state: states.append(state),
         _trouble=troubles.append,
+        _closing=False,
+        died=[],
     )
     deployment.Deployment._node_died(cast("Any", fake), name, 1)
     assert states == [(name, "died")]
     assert troubles == [f"{what} exited unexpectedly (exit status 1)"]
+    assert fake.died == [name]
 
 
 def test_a_service_is_up_before_what_needs_it_is_started() -> None:
@@ -245,6 +252,7 @@ def test_a_service_is_up_before_what_needs_it_is_started() -> None:
         links={},
         disks=SimpleNamespace(create=note("disks")),
         runtime=SimpleNamespace(start_proxies=note("proxies")),
+        _gateways=SimpleNamespace(start=note("gateways")),
         admin=SimpleNamespace(create_topic=note("topic")),
         prove_no_bypass=note("proof"),
         _late=frozenset(),
@@ -260,7 +268,7 @@ def test_a_service_is_up_before_what_needs_it_is_started() -> None:
     )
     asyncio.run(deployment.Deployment.up(cast("Any", fake)))
     assert acts == [
-        *("disks", "proxies", "start names", "up names"),
+        *("disks", "proxies", "gateways", "start names", "up names"),
         *("start n1", "start n2", "up n1", "up n2"),
         *("monitor", "topic", "settled", "proof"),
     ]

@@ -13,7 +13,7 @@ from support.topologies import NODES, SERVICE, with_service
 
 from harness.brokers.base import Addresses
 from harness.engine.target_lookup import resolve_targets
-from harness.engine.topology import PATIENCE_S, draw_links, monitor_targets, worker_specs
+from harness.engine.topology import PATIENCE_S, draw_links, draw_ports, gateway_specs, monitor_targets, worker_specs
 from harness.faults.base import FAULTS
 from harness.runtime.base import Link
 from harness.runtime.kernel.ports import Ports
@@ -53,6 +53,23 @@ def drawn(given: Plan) -> dict[str, Link]:
         return draw_links(given.topology, OWN, ports, HOSTS)
     finally:
         ports.release()
+
+
+def test_a_port_that_a_member_fixes_lies_as_far_from_its_first_as_it_says() -> None:
+    ports, member = Ports(), Member(name="n1", ports=("data", "fast", "copy"), asked=("data",), apart={"fast": -2})
+    try:
+        found = draw_ports(member, ports)
+        assert list(found) == ["data", "fast", "copy"]
+        assert found["fast"] == found["data"] - 2
+        assert set(found.values()) == set(ports._held)
+    finally:
+        ports.release()
+
+
+def test_what_lies_apart_is_a_port_besides_the_first() -> None:
+    for apart in ({"data": 1}, {"none": 1}):
+        with pytest.raises(ValueError, match="n1 lacks a port that lies apart"):
+            Topology(nodes=(Member(name="n1", ports=("data",), asked=("data",), apart=apart),))
 
 
 def test_a_channel_listens_on_a_port_drawn_free_or_on_the_members_own_at_the_pairs_address() -> None:
@@ -98,6 +115,43 @@ def test_workers_are_given_the_links_of_their_zone_at_which_clients_begin() -> N
     assert specs["c1"].addresses == (links["far->directory"].address,)
     assert specs["c0"].addresses == specs["p0"].addresses == (links["clients->directory"].address,)
     assert {spec.broker for spec in specs.values()} == {"depot"}
+
+
+def with_gateways() -> Plan:
+    """Return the plan with a gateway of each zone in front of the directory."""
+    given = plan()
+    links = tuple(
+        replace(link, gateway=link.role == "client" and link.target == SERVICE) for link in given.topology.links
+    )
+    return replace(given, topology=replace(given.topology, links=links))
+
+
+def test_workers_begin_at_the_gateway_of_their_zone_and_the_monitor_looks_at_the_link_behind_it() -> None:
+    given = with_gateways()
+    links = drawn(given)
+    specs = {spec.worker: spec for spec in worker_specs(given, links, Path("history"))}
+    assert specs["c1"].addresses == (links["far->directory"].gateway,)
+    assert specs["c0"].addresses == (links["clients->directory"].gateway,)
+    assert len({link.gateway for link in links.values()}) == 3  # two, and none
+    targets = monitor_targets(given, Addresses(ports=OWN, links=links))
+    found = {str(target["name"]): target["address"] for target in targets}
+    assert found["far->directory"] == links["far->directory"].channels[0].address != links["far->directory"].gateway
+
+
+def test_a_gateway_knows_where_its_zone_reaches_each_port_that_the_broker_may_tell() -> None:
+    given = with_gateways()
+    links = drawn(given)
+    specs = {spec.zone: spec for spec in gateway_specs(given, Addresses(ports=OWN, links=links))}
+    assert set(specs) == {"clients", "far"}
+    far = specs["far"]
+    assert far.broker == "depot"
+    assert far.paths == ((links["far->directory"].gateway, links["far->directory"].address),)
+    assert far.addresses == {
+        1002: links["far->left"].address,
+        2002: links["far->right"].address,
+        3001: links["far->directory"].gateway,
+    }
+    assert gateway_specs(plan(), Addresses(ports=OWN, links=links)) == []
 
 
 def test_the_monitor_looks_at_client_links_nodes_and_services_past_every_link() -> None:

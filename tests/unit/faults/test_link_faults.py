@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -284,6 +285,15 @@ def test_slicer_shows_in_the_pauses_of_the_fewest_pieces(during_ms: int, proven:
     effect, healing = _carry_out("slicer", {"size_bytes": 512, "direction": "down"}, [], extra_probe)
     assert _proven(effect) == [proven]
     assert _proven(healing) == [True]
+
+
+@pytest.mark.parametrize(("short_ms", "proven"), [(25, True), (45, False)])
+def test_slicer_is_over_once_one_look_takes_less_than_its_pauses(short_ms: int, proven: bool) -> None:
+    """On a busy machine looks take long by themselves; one of 60 ms of pauses cannot take less than those."""
+    lengths = itertools.cycle([70, 90, short_ms, 80])
+    extra_probe = _phases(lambda start: _trip(start, 70 * MS), after=lambda start: _trip(start, next(lengths) * MS))
+    _, healing = _carry_out("slicer", {"size_bytes": 512, "direction": "down"}, [], extra_probe)
+    assert _proven(healing) == [proven]
 
 
 @pytest.mark.parametrize(

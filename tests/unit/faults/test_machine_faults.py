@@ -53,7 +53,7 @@ class FakeDisk:
         return self.room - sum(self.ballast.values())
 
     def fill(self, holder: str, leave_bytes: int) -> None:
-        self.ballast[holder] = self.free_bytes() - leave_bytes
+        self.ballast[holder] = self.ballast.get(holder, 0) + self.free_bytes() - leave_bytes
 
     def free(self, holder: str) -> None:
         self.ballast.pop(holder, None)
@@ -251,6 +251,25 @@ def test_a_node_that_a_full_disk_has_ended_is_started_again(tmp_path: Path) -> N
     found, said = _carried_out("disk_full", node, meanwhile=lambda node: setattr(node, "runs", False))
     assert all(found.values()), found
     assert said == ["n1 stopped", "n1 started", "n1 ready"]
+
+
+def test_room_that_a_dead_node_gives_back_late_is_taken_too(tmp_path: Path) -> None:
+    node = FakeNode(tmp_path)
+
+    def dies(node: FakeNode) -> None:
+        node.runs = False
+        node.disk.room += 8 * MIB  # what it had open and deleted
+
+    found, _ = _carried_out("disk_full", node, meanwhile=dies)
+    assert all(found.values()), found
+
+
+def test_a_living_node_that_makes_room_is_not_on_a_full_disk(tmp_path: Path) -> None:
+    node = FakeNode(tmp_path)
+    found, _ = _carried_out(
+        "disk_full", node, meanwhile=lambda node: setattr(node.disk, "room", node.disk.room + 8 * MIB)
+    )
+    assert found["effect: file system"] is False
 
 
 def test_a_disk_with_room_is_not_believed_full(tmp_path: Path) -> None:

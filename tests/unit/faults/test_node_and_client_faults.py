@@ -15,6 +15,7 @@ from support.fault_context import fault_context
 from support.in_process import scenario
 
 from harness.brokers.base import Leadership
+from harness.engine.rundir import new_run_id
 from harness.errors import AbilityError, ControlError, RefusedError, ScenarioError, StartError
 from harness.faults.base import FAULTS, Evidence, Fault, FaultContext, Sample
 from harness.faults.kit import node_life as lifecycle
@@ -568,7 +569,7 @@ async def _becomes(process: SupervisedProcess, states: str) -> str:
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
-    return Ledger("run-a", tmp_path)
+    return Ledger(new_run_id(), tmp_path)
 
 
 def _with_node(

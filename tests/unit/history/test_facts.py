@@ -11,6 +11,7 @@ import pytest
 from support.history_builder import facts
 
 from harness.history.facts import VERSION, Acknowledged, Facts, GroupFacts, Settling
+from harness.history.old_facts import _LATER_THAN_3, _LATER_THAN_3_OF_ACKNOWLEDGED
 from harness.history.read import History, HistoryError
 from harness.history.record import Journal
 
@@ -32,6 +33,8 @@ OLD: dict[str, Any] = {
     "allowed": ["this"],
 }
 """As the version before wrote them."""
+
+"""What version 3 had not."""
 
 
 def _load(tmp_path: Path, content: object) -> Facts:
@@ -103,10 +106,139 @@ def test_facts_written_before_groups_are_read(tmp_path: Path) -> None:
     )
 
 
+def test_version_3_said_nothing_of_what_is_removed_refused_and_given_up(tmp_path: Path) -> None:
+    content = _of_version_3(tmp_path, removals={}, attempts_max=3, first_offset=1, starts_at="latest", reads_copy=True)[
+        1
+    ]
+    assert _load(tmp_path, content) == facts()
+    assert _load(tmp_path, content).removals is None
+    assert _load(tmp_path, content).retention
+    with pytest.raises(ValueError, match=r"without .*attempts_max, .*removals"):
+        _load(tmp_path, content | {"version": VERSION})
+    with pytest.raises(ValueError, match="it has attempts_max, which its version had not"):
+        _load(tmp_path, content | {"attempts_max": 3})
+
+
+@pytest.mark.parametrize(
+    ("removals", "at_the_beginning", "inside"),
+    [
+        (None, True, False),
+        ({}, False, False),
+        ({"settled": True}, False, True),
+        ({"compacted": True}, False, True),
+        ({"age_ns_max": 5}, True, False),
+        ({"count_max": 5}, True, False),
+        ({"bytes_max": 5}, True, False),
+        ({"per_partition_max": 5}, True, True),
+        ({"of_copy": True}, False, False),
+    ],
+)
+def test_where_a_broker_may_remove_messages_is_said_by_its_limits(
+    removals: dict[str, Any] | None, at_the_beginning: bool, inside: bool
+) -> None:
+    found = facts(removals=removals)
+    assert (found.retention, found.removes_inside) == (at_the_beginning, inside)
+
+
+def test_what_a_broker_removes_is_a_part_of_the_facts(tmp_path: Path) -> None:
+    written = facts(removals={"settled": True, "age_ns_max": 5}, attempts_max=3, first_offset=10_000)
+    assert written.removals is not None
+    assert written.removals.of_oldest
+    written.save(tmp_path / "facts.json")
+    assert Facts.load(tmp_path / "facts.json") == written
+
+
+def _of_version_3(tmp_path: Path, **given: Any) -> tuple[Facts, dict[str, Any]]:
+    """Return facts, and their file as version 3 wrote it."""
+    written = facts(**given)
+    written.save(tmp_path / "facts.json")
+    content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    for name in _LATER_THAN_3:
+        del content[name]
+    if content["settling"]["acknowledged"] is not None:
+        for name in _LATER_THAN_3_OF_ACKNOWLEDGED:
+            del content["settling"]["acknowledged"][name]
+    return written, content | {"version": 3}
+
+
+def test_version_3_said_nothing_of_acceptance_and_of_the_length_of_the_plan(tmp_path: Path) -> None:
+    written, content = _of_version_3(tmp_path)
+    assert _load(tmp_path, content) == written
+    with pytest.raises(ValueError, match="accept_ns_derived"):
+        _load(tmp_path, content | {"version": VERSION})
+    with pytest.raises(ValueError, match="it has planned_end_ns, which its version had not"):
+        _load(tmp_path, content | {"planned_end_ns": 5})
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_earlier_versions_said_only_among_what_is_allowed_that_sends_have_no_answers(
+    tmp_path: Path, version: int
+) -> None:
+    allowed = ["acks none: sends are never acknowledged, so no message counts as lost"]
+    content = _of_version_3(tmp_path, allowed=allowed)[1]
+    if version == 1:
+        content = {key: OLD[key] for key in ("partitions", "nodes", "worker_zones", "links")} | {"allowed": allowed}
+    assert not _load(tmp_path, content).sends_acknowledged
+    assert _load(tmp_path, content | {"allowed": ["that"]}).sends_acknowledged
+
+
+def test_version_2_said_nothing_of_locks_threads_and_dead_letters(tmp_path: Path) -> None:
+    written, content = _of_version_3(tmp_path, group={"session_timeout_ns": 6})
+    for name in ("threads_per_partition", "dead_letters", "delay_early_ns"):
+        del content[name]
+    for name in ("notice_ns", "lock_ns"):
+        del content["group"][name]
+    assert _load(tmp_path, content | {"version": 2}) == written
+    with pytest.raises(ValueError, match=r"without .*dead_letters"):
+        _load(tmp_path, content | {"version": VERSION})
+    assert _load(tmp_path, content | {"version": 2, "group": None}).group is None
+
+
+def test_version_3_said_nothing_of_transactions(tmp_path: Path) -> None:
+    content = _of_version_3(tmp_path, isolation="committed", outputs=True)[1]
+    known = _load(tmp_path, content)
+    assert (known.isolation, known.outputs, known.reads_uncommitted) == ("", False, False)
+    with pytest.raises(ValueError, match=r"without .*isolation.*outputs"):
+        _load(tmp_path, content | {"version": VERSION})
+    with pytest.raises(ValueError, match="it has isolation, which its version had not"):
+        _load(tmp_path, content | {"isolation": "committed"})
+
+
+@pytest.mark.parametrize(
+    ("isolation", "transaction_ns", "expected"),
+    [("uncommitted", 1, True), ("uncommitted", 0, False), ("committed", 1, False), ("", 1, False)],
+)
+def test_uncommitted_messages_are_read_where_there_are_transactions(
+    isolation: str, transaction_ns: int, expected: bool
+) -> None:
+    assert facts(isolation=isolation, transaction_ns=transaction_ns).reads_uncommitted is expected
+
+
+def test_until_version_3_a_log_may_have_done_anything_with_what_it_holds(tmp_path: Path) -> None:
+    content = _of_version_3(tmp_path, removals={}, one_log=True, fixed_partitions=True)[1]
+    assert _load(tmp_path, content) == facts()
+    with pytest.raises(ValueError, match=r"without .*fixed_partitions"):
+        _load(tmp_path, content | {"version": VERSION})
+
+
+def test_version_3_said_nothing_of_causes_isolation_and_what_is_pending(tmp_path: Path) -> None:
+    written, content = _of_version_3(tmp_path, group={"session_timeout_ns": 6})
+    assert _load(tmp_path, content) == written
+    by_position = content | {"settling": {"acknowledged": None, "positions": True, "when": "after"}}
+    assert _load(tmp_path, by_position).settling == Settling(positions=True)
+    allowed = ["this", "max_ack_pending above 1: a delivery that is lost comes again after its successors"]
+    assert _load(tmp_path, content | {"allowed": allowed}).late_redelivery == allowed[1]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (OLD | {"version": VERSION + 1}, "its version is 3, and this harness reads 1 to 2"),
+        (OLD | {"version": VERSION + 1}, f"its version is {VERSION + 1}, and this harness reads 1 to {VERSION}"),
+        (OLD | {"version": 3, "removal": ""}, "it has removal, which its version had not"),
+        (
+            OLD | {"version": 3, "settling": {"acknowledged": {"pending_max": 1}}},
+            "it has pending_max, which its version had not",
+        ),
         (OLD | {"group_protocol": "gossip"}, "'gossip'"),
         (OLD | {"version": VERSION}, "ack_policy"),
         (OLD | {"version": True}, "its version is True"),
@@ -123,6 +255,9 @@ def test_facts_written_before_groups_are_read(tmp_path: Path) -> None:
         (OLD | {"worker_zones": {"c0": ["clients"]}}, "worker_zones: ['clients'] is no str"),
         (OLD | {"links": {"clients->n1": ["clients"]}}, "links: ['clients'] has 1 items in place of 2"),
         (OLD | {"settling": {}}, "it has settling, which its version had not"),
+        (OLD | {"version": 2, "dead_letters": True}, "it has dead_letters, which its version had not"),
+        (OLD | {"version": 3, "removals": None}, "it has removals, which its version had not"),
+        (OLD | {"version": 2, "group": {"lock_ns": 5}}, "it has lock_ns, which its version had not"),
         ([], "list in place of an object"),
         (None, "NoneType in place of an object"),
     ],

@@ -97,7 +97,7 @@ def test_words_are_in_step_with_the_record_format() -> None:
 @pytest.mark.parametrize("torn", range(1, RECORD.size, 13))
 def test_a_torn_last_record_is_dropped_and_noted(run_dir: Path, torn: int) -> None:
     path = _journal(run_dir, "p0.1")
-    os.truncate(path, path.stat().st_size - torn)
+    os.truncate(path, path.stat().st_size - RECORD.size - torn)  # its END is gone, too
     history = History.load(run_dir)
     assert history.torn == {"p0.1"}
     assert "p0.1" in history.notes[0]
@@ -151,7 +151,7 @@ def test_a_damaged_header_is_refused(run_dir: Path) -> None:
 @pytest.mark.parametrize("kind", [0, 99])
 def test_an_unknown_kind_in_the_middle_is_refused(run_dir: Path, kind: int) -> None:
     _overwrite(_journal(run_dir, "p0.1"), HEADER_BYTES + RECORD.size, bytes([kind]))
-    assert f"record 1 of 5 is of unknown kind {kind}" in _refused(run_dir)
+    assert f"record 1 of 6 is of unknown kind {kind}" in _refused(run_dir)
 
 
 def test_clocks_of_different_boots_are_refused(run_dir: Path) -> None:

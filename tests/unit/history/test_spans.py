@@ -23,7 +23,7 @@ def test_an_outage_lasts_from_the_first_failed_round_trip_to_the_next_good_answe
         )
         .history()
     )
-    assert history.outages() == (
+    assert history.outages == (
         Outage(target="a->n1", start_ns=20 * MS, end_ns=130 * MS),
         Outage(target="a->n1", start_ns=160 * MS, end_ns=300 * MS),
     )
@@ -47,7 +47,7 @@ def test_one_late_answer_alone_is_told_apart() -> None:
         )
         .history()
     )
-    assert [(outage.start_ns // MS, outage.end_ns // MS, outage.lone) for outage in history.outages()] == [
+    assert [(outage.start_ns // MS, outage.end_ns // MS, outage.lone) for outage in history.outages] == [
         (100, 1200, True),
         (1300, 3400, False),
         (3400, 4900, False),
@@ -93,9 +93,15 @@ def test_a_fault_window_runs_from_apply_to_healed_with_targets_as_resolved() -> 
         )
         .history()
     )
-    kill, stall = history.fault_windows()
+    kill, stall = history.fault_windows
     assert (kill.id, kill.takes_node_down, kill.start_ns, kill.end_ns, kill.targets, kill.nodes) == (
         *("kill-1", True, 5 * MS, 9 * MS),
         *(("n2",), ("n2",)),
     )
     assert (stall.id, stall.end_ns) == ("stall-2", None)
+
+
+def test_outages_and_fault_windows_are_made_once() -> None:
+    history = HistoryBuilder().lines(["- 5 fault fault=kill-1 fault_kind=kill action=apply"]).history()
+    assert history.fault_windows is history.fault_windows
+    assert history.outages is history.outages

@@ -13,7 +13,7 @@ from harness.checks.loss import LossLimits
 from harness.checks.stall import StallLimits
 from harness.engine.engine import RunRecord
 from harness.history.read import History
-from harness.judging.weaknesses import blocking_reasons, machine_trouble
+from harness.judging.weaknesses import blocking_reasons, machine_trouble, planned_sends, weakening_reasons
 from harness.result import EvidenceItem, FaultResult, Lack
 from harness.verdict import Verdict
 
@@ -46,8 +46,12 @@ def fault(*evidence: EvidenceItem, healed: bool = True) -> FaultResult:
     )
 
 
-def history(*lines: str, sent: int = 150) -> History:
+def history(*lines: str, sent: int = 150, outcome: str = "ok") -> History:
     """Return a history of warm-up (0 to 300 ms), timeline (to 1,500 ms) and drain."""
+    sends = [
+        (f"p0.1 {10 * number} send 0/{number} p0", f"p0.1 {10 * number + 1} {outcome} 0/{number}")
+        for number in range(sent)
+    ]
     builder = HistoryBuilder().lines(
         [
             "- 0 phase phase=warmup",
@@ -55,7 +59,7 @@ def history(*lines: str, sent: int = 150) -> History:
             "- 1500 phase phase=drain",
             "- 1600 phase phase=audit",
             "- 1700 phase phase=end",
-            *(f"p0.1 {10 * number} send 0/{number} p0" for number in range(sent)),
+            *(line for pair in sends for line in pair),
             *lines,
         ]
     )
@@ -167,3 +171,37 @@ def test_a_limit_without_a_measure_has_no_doubt() -> None:
     builder = ResultBuilder(100, "acknowledged sends")
     result = builder.conclude("loss", LossLimits(messages_max=0))
     assert (result.verdict, result.doubt) == (Verdict.INCONCLUSIVE, "")
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "fail"])
+def test_sends_that_nobody_accepts_make_a_run_idle_unless_acceptance_fails(outcome: str) -> None:
+    idle = history(outcome=outcome)
+    said = "only 0 of 150 messages due were acknowledged (at least 25% needed)"
+    assert causes(idle) == {said: ""}
+    record = RunRecord(run_id="r", runtime="process", drain="")
+    found = blocking_reasons(PLAN, idle, record, (), machine_trouble(PLAN, idle), refused=True)
+    assert said not in [reason.sentence for reason in found]
+
+
+def test_sends_without_answers_and_transactions_aborted_on_purpose_are_no_idleness() -> None:
+    silent = history(outcome="unknown")
+    silent.facts = replace(silent.facts, sends_acknowledged=False)
+    aborted = history(outcome="fail")
+    aborted.facts = replace(aborted.facts, aborts_on_purpose=True)
+    assert causes(silent) == causes(aborted) == {}
+
+
+def test_a_schedule_that_was_not_reached_is_reported_with_what_was_planned_sent_and_accepted() -> None:
+    assert planned_sends(PLAN) == 150
+    short = history(sent=100)
+    said = list(weakening_reasons(PLAN, short, (), machine_trouble(PLAN, short)))
+    assert said == [
+        "the load was not reached: the producers sent 100 of 150 planned messages (66.7%), and 100 were accepted"
+    ]
+    refused = history(sent=100, outcome="fail")
+    assert next(iter(weakening_reasons(PLAN, refused, (), machine_trouble(PLAN, refused)))).endswith(
+        "and 0 were accepted"
+    )
+    for sent in (149, 150):
+        reached = history(sent=sent)
+        assert list(weakening_reasons(PLAN, reached, (), machine_trouble(PLAN, reached))) == []

@@ -1,4 +1,7 @@
-"""Runs recorded by an earlier version are judged as they were then: verdicts, measures and findings, wording apart."""
+"""Runs recorded by an earlier version are judged as they were then: verdicts, measures and findings, wording apart.
+
+They were recorded before there was a manifest, and each was given one later: without it, none passes.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ from support.recorded_runs import differing
 
 from harness.history.event_form import from_json, to_line
 from harness.history.facts import Facts
+from harness.history.manifest import MANIFEST, write_manifest
 from harness.history.read import RECORD_DTYPE
 from harness.history.record import HEADER_BYTES, RecordKind
+from harness.session.selection import replan
 from harness.session.session import check_again
 from harness.verdict import Verdict
 
@@ -33,6 +38,21 @@ def test_a_recorded_run_is_judged_as_it_was(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
+def test_a_run_directory_of_the_first_format_is_judged_and_never_passes(name: str, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / name, run_dir)
+    (run_dir / MANIFEST).unlink()
+    before = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
+    again = check_again(run_dir)
+    result = again.result
+    assert result.verdict is (Verdict.INCONCLUSIVE if before["verdict"] == "pass" else Verdict.FAIL)
+    assert result.blocking[0].startswith("the run directory has format 1, without manifest.json")
+    assert len(result.checks) > 5
+    assert again.verdict_differs  # of a canary, the outcome does
+    assert differing(run_dir) == []  # the manifest is all that it lacks
+
+
+@pytest.mark.parametrize("name", RUNS)
 def test_a_recorded_run_in_the_form_of_today_is_judged_as_it_was(name: str, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     shutil.copytree(RECORDED / name, run_dir)
@@ -40,6 +60,7 @@ def test_a_recorded_run_in_the_form_of_today_is_judged_as_it_was(name: str, tmp_
     for path in run_dir.glob("history/*.events.jsonl"):
         lines = path.read_bytes().splitlines()
         path.write_bytes(b"".join(to_line(from_json(json.loads(line))) for line in lines))
+    write_manifest(run_dir)
     assert differing(run_dir) == []
 
 
@@ -53,6 +74,7 @@ def test_what_a_run_took_of_the_machine_stays_as_it_was_measured(tmp_path: Path)
         used["wall_ns"] = len(name)
         content["usage"] = used | {"machine_busy": 0.5}
         (run_dir / name).write_text(json.dumps(content), encoding="utf-8")
+    write_manifest(run_dir)
     usage = check_again(run_dir)[0].usage
     assert usage is not None
     assert (usage.cpu_ns, usage.wall_ns, usage.machine_busy) == ({"nodes": 5, "harness": 3}, len("result.json"), 0.5)
@@ -72,6 +94,7 @@ def test_a_state_of_the_group_that_the_facts_do_not_name_forbids_a_pass(tmp_path
     shutil.copytree(RECORDED / "session-timeout", run_dir)
     for path in run_dir.glob("history/*.events.jsonl"):
         path.write_bytes(path.read_bytes().replace(b'"preparing_rebalance"', b'"shuffling"'))
+    write_manifest(run_dir)
     result = check_again(run_dir)[0]
     said = "the broker reported the group as shuffling, and the facts of the run do not say what that means"
     assert result.verdict is not Verdict.PASS
@@ -79,6 +102,9 @@ def test_a_state_of_the_group_that_the_facts_do_not_name_forbids_a_pass(tmp_path
     (rebalances,) = (check for check in result.checks if check.check == "rebalances")
     assert rebalances.verdict is not Verdict.PASS
     assert said in rebalances.reasons
+
+
+LEFT = "the run directory is not as its run left it: "
 
 
 def _written_by_workers(name: str) -> list[str]:
@@ -92,6 +118,8 @@ def test_a_run_that_lost_one_of_its_files_does_not_pass(file: str, tmp_path: Pat
     run_dir = tmp_path / "run"
     shutil.copytree(RECORDED / "leader-kill", run_dir)
     (run_dir / "history" / file).unlink()
+    assert check_again(run_dir)[0].blocking == (f"{LEFT}history/{file} is missing",)
+    write_manifest(run_dir)  # even were it not in the manifest
     result = check_again(run_dir)[0]
     assert result.verdict is not Verdict.PASS
     name, what = file.split(".", maxsplit=1)[0], "journal" if file.endswith(".journal") else "events"
@@ -106,9 +134,35 @@ def test_a_run_whose_engine_wrote_no_end_does_not_pass(tmp_path: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     for kept in range(0, len(lines), 3):
         path.write_bytes(b"".join(lines[:kept]))
+        write_manifest(run_dir)
         assert check_again(run_dir)[0].verdict is not Verdict.PASS, kept
     path.write_bytes(b"".join(lines[:-1]))
+    write_manifest(run_dir)
     assert check_again(run_dir)[0].blocking == ("the engine's events end before the run did",)
+
+
+@pytest.mark.parametrize(
+    ("must_fail", "outcome"),
+    [("[loss]", Verdict.FAIL), ("[log]", Verdict.FAIL), ("[loss, log]", Verdict.PASS)],
+)
+def test_a_canary_declares_a_check_that_counts_in_every_run(must_fail: str, outcome: Verdict, tmp_path: Path) -> None:
+    """Its stream is gone, so that loss and log fail."""
+    run_dir = tmp_path / "run"
+    shutil.copytree(RECORDED / "memory-restart", run_dir)
+    path = run_dir / "scenario.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("must_fail: [loss, log]", f"must_fail: {must_fail}"), "utf-8"
+    )
+    saved = json.loads((run_dir / "plan.json").read_text(encoding="utf-8"))
+    plan = replan(path.read_text(encoding="utf-8"), saved["file"], saved["variant"], saved["seed"])
+    (run_dir / "plan.json").write_text(json.dumps(saved | {"digest": plan.digest}), encoding="utf-8")
+    write_manifest(run_dir)
+    result = check_again(run_dir).result
+    assert {check.check for check in result.checks if check.expected and check.verdict is Verdict.FAIL} == {
+        "loss",
+        "log",
+    }
+    assert result.outcome is outcome
 
 
 def test_a_proof_that_failed_forbids_a_pass(tmp_path: Path) -> None:
@@ -119,6 +173,7 @@ def test_a_proof_that_failed_forbids_a_pass(tmp_path: Path) -> None:
     proof = max(index for index, line in enumerate(lines) if line["kind"] == "proof")
     lines[proof]["proven"] = False
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_manifest(run_dir)
     result = check_again(run_dir)[0]
     assert (result.verdict, result.blocking) == (
         Verdict.INCONCLUSIVE,
@@ -134,4 +189,5 @@ def test_a_changed_history_is_judged_otherwise(tmp_path: Path) -> None:
     content = path.read_bytes()
     records = np.frombuffer(content[HEADER_BYTES:], RECORD_DTYPE)
     path.write_bytes(content[:HEADER_BYTES] + records[records["kind"] != RecordKind.DELIVERED][:0].tobytes())
+    write_manifest(run_dir)
     assert any(line.startswith("checks[") for line in differing(run_dir))

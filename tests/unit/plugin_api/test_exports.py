@@ -14,34 +14,40 @@ EXPORTS = {
     "broker": """
         Acknowledged Addresses Admin BROKERS BROKER_SPECS BatchesEvent BoundBroker Broker BrokerAbility BrokerCosts
         BrokerSpec Build BuildContext BuildResult Cache CachedEntry Channel ChannelSpec Client Cluster ConnectionProbe
-        Content
-        ControlError CountingConnection DISTRIBUTIONS DistributionKind DownloadError Event Facts GoModule GroupEvent
+        Content Contents
+        ControlError CountingConnection DISTRIBUTIONS DeadLettersEvent DistributionKind DownloadError Event Facts Flag
+        GoModule GroupEvent
         GroupFacts GroupMember HarnessError HeadersEvent IMAGES ImageKind Installation JavaImage JavaLine JavaRange
         JavaSoftware
-        Journal Launch LeaderEvent Leadership Link LinkSpec LogExtent Member Need NodePorts NodeSpec
-        OfficialJavaImage OffsetsEvent PartitionState Plan PlannedFault Probe ProcessCost Progress PythonPackage
-        RECORD_DTYPE RecordKind Refusal RefusedError Settling StartError StaticImage Topology UnfitEnvironmentError
-        Workload decode decode_all format_ns mesh monotonic_ns require_version worker_names zones
+        Journal Launch LeaderEvent Leadership Link LinkSpec LockEvent LogExtent Member Need NodePorts NodeSpec
+        OfficialJavaImage OffsetsEvent OutputsEvent PartitionState Plan PlannedFault Probe ProcessCost Progress
+        PythonPackage
+        RECORD_DTYPE RecordKind Refusal RefusedError Removals ReplicaEvent Settling SpeaksFurther StartError StaticImage
+        Topology UnfitEnvironmentError Workload decode decode_all format_ns found_records mesh monotonic_ns read
+        read_all require_version worker_names zones
     """,
     "check": """
-        AssignEvent AuthorityEvent BlockedEvent Bytes CHECKS Check CheckResult DrainEvent Duration ErrorEvent Event
-        Finding Flag GroupEvent History LeaderEvent Limit LostEvent Measure Operation Outcome PhaseEvent PollingEvent
+        AssignEvent AuthorityEvent BlockedEvent Bytes CHECKS Check CheckResult DeadLettersEvent Default DrainEvent
+        Duration ErrorEvent Event Facts Finding Flag GroupEvent History LeaderEvent Limit LockEvent LostEvent
+        Measure Operation Outcome OutputsEvent PhaseEvent PollingEvent
         Rate Ratio RecordKind ResultBuilder RevokeEvent Verdict WorkerEvent capped excused format_ns has_limit
-        metric_name or_default plural
+        is_given metric_name or_default plural with_defaults
     """,
     "client": """
-        AssignEvent Batch BlockedEvent Bytes CLIENTS Control ControlError Counters DeliveryRecorder Duration
-        ErrorCollapse EventLog Generator Handler HarnessError LostEvent Outcome PollingEvent Rate Ratio RecordingError
-        Records ReferenceClient RevokeEvent SendRecorder Session StartError StatsEvent WorkerSpec decode decode_all
-        deliveries encode encode_all format_ns monotonic_ns positions
+        AssignEvent Batch BlockedEvent Bytes CLIENTS Contents Control ControlError Counters DeliveryRecorder Duration
+        ErrorCollapse EventLog GATEWAYS Gateway Generator Handler HarnessError LockEvent LostEvent Outcome PollingEvent
+        Rate Ratio RecordingError Records ReferenceClient RevokeEvent Rewriter SendRecorder Session StartError
+        StatsEvent TransactionRecorder WorkerSpec decode decode_all deliveries encode encode_all format_ns monotonic_ns
+        positions read read_all
     """,
     "fault": """
         BrokerAbility Bytes Cluster ControlError CpuUse Duration Evidence ExtraProbe FAULTS Fault FaultContext
         FaultKind FaultLeaders FaultPlace FaultSpan FaultSpec FaultTopic FaultWorker Freeze HarnessError
-        HealingFault Identity Link LinkFault LinkToxic MachineAbility MemoryUse NodeLife NodeLives NodesDown
-        OneOffFault Outages PlannedFault ProbeView ProxyControl Rate Ratio Refusal RunNode Sample SilentLinks
-        StartError Target WorkerExit Workload baseline format_ns interrupted median_ns monotonic_ns reachable
-        recovered sentence slowed
+        HealingFault Identity Interference Interfering Link LinkFault LinkToxic MachineAbility MemoryUse
+        NodeLife NodeLives NodesDown OneOffFault Outages PlannedFault ProbeView ProxyControl Rate Ratio Refusal
+        RunNode Sample SilentLinks
+        StartError Target TouchesOthers WorkerExit Workload baseline format_ns interrupted median_ns monotonic_ns
+        reachable recovered sentence slowed
     """,
 }
 

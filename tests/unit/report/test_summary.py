@@ -88,3 +88,13 @@ def test_runs_of_different_plans_are_no_repeats() -> None:
 def test_hostile_texts_do_not_steer_the_terminal() -> None:
     shown = _summary(samples.hostile(), samples.hostile())
     assert all(char.isprintable() or char == "\n" for char in shown)
+
+
+def test_a_run_that_its_race_passed_without_is_not_shown_and_no_failure() -> None:
+    failed, stream = samples.failing(), io.StringIO()
+    passed = replace(failed, outcome=Verdict.PASS, exit_code=0, run_id="other")
+    spared = {failed.run_id: "the race passed without this run"}
+    assert tally([failed, passed], spared) == {"NOT SHOWN": 1, "PASS": 1}
+    render_summary([failed, passed], Console(file=stream, width=160), ExitCode.PASS, (), spared)
+    assert "FAIL" not in stream.getvalue()
+    assert "the race passed without this run" in stream.getvalue()

@@ -18,6 +18,7 @@ from harness.errors import ExitCode
 from harness.report import format as values
 from harness.report import headline, phrases
 from harness.report import sanitize as plain
+from harness.report.badge import replay_command
 from harness.report.text import render_result
 from harness.result import EvidenceItem, RunResult
 from harness.units import format_ns
@@ -49,13 +50,14 @@ def test_the_order_is_verdict_violations_weaknesses_checks_faults_reproduce() ->
     shown = _shown(samples.failing())
     told = [
         "FAIL",
+        "Is it real",
+        "See it again",
         "What was violated",
         "What weakens",
         "Checks",
         "Faults",
         "Counts",
         "CPU seconds",
-        "Reproduce",
         "Run directory",
     ]
     places = [shown.index(one) for one in told]
@@ -97,7 +99,7 @@ def test_blocking_weaknesses_come_first_and_none_twice() -> None:
 @pytest.mark.parametrize("make", samples.ALL, ids=lambda make: make.__name__)
 def test_no_line_is_wider_than_the_console_but_those_to_be_copied(make: Callable[[], RunResult], width: int) -> None:
     result = make()
-    copied = {plain.clean(text) for text in (result.reproduce, result.run_dir)}
+    copied = {plain.clean(text) for text in (result.reproduce, result.run_dir, replay_command(result))}
     for line in _shown(result, width).splitlines():
         if line.strip() not in copied and "  journal " not in line:
             assert cell_len(line) <= width

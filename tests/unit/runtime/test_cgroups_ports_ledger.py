@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from harness.engine.rundir import new_run_id
 from harness.errors import AbilityError
 from harness.runtime.kernel import cgroup, procfs
 from harness.runtime.kernel.cgroup_cpu import CpuController, CpuGroup, find_controller
@@ -160,6 +161,28 @@ def test_a_port_that_somebody_listens_on_is_not_drawn() -> None:
         ports.release()
 
 
+def test_ports_that_must_lie_apart_are_drawn_and_held_together_or_not_at_all() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        taken = listener.getsockname()[1]
+        ports, others = Ports(), Ports()
+        offered = iter([taken + 2, taken - 1, 10_200])
+
+        class Offers:
+            """A fake source of randomness that offers ports whose neighbours are taken."""
+
+            def randrange(self, *_: int) -> int:
+                port: int = next(offered)
+                return port
+
+        ports._random = Offers()  # type: ignore[assignment]
+        assert ports.draw((-2, 1)) == 10_200
+        assert set(ports._held) == {10_198, 10_200, 10_201}
+        assert not any(others._hold(port) for port in ports._held)
+        ports.release()
+
+
 def _sleeper(run_id: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"],
@@ -175,8 +198,8 @@ def _begun(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_live_run_is_never_swept_and_a_dead_one_is(tmp_path: Path) -> None:
-    ledger = Ledger("run-a", tmp_path)
-    process = _sleeper("run-a")
+    ledger = Ledger(new_run_id(), tmp_path)
+    process = _sleeper(ledger.run_id)
     _begun(process)
     assert sweep() == ()
     assert process.poll() is None
@@ -186,14 +209,14 @@ def test_a_live_run_is_never_swept_and_a_dead_one_is(tmp_path: Path) -> None:
     assert process.poll() is None
     assert any(f"process {process.pid} " in item for item in listed.items)
     (swept,) = sweep()
-    assert swept.run_id == "run-a"
+    assert swept.run_id == ledger.run_id
     assert process.wait(5) == -9
     assert sweep() == ()
 
 
 def test_closing_a_ledger_ends_what_is_left_of_its_run_only(tmp_path: Path) -> None:
-    mine, other = Ledger("run-a", tmp_path), Ledger("run-b", tmp_path)
-    left, foreign = _sleeper("run-a"), _sleeper("run-b")
+    mine, other = Ledger(new_run_id(), tmp_path), Ledger(new_run_id(), tmp_path)
+    left, foreign = _sleeper(mine.run_id), _sleeper(other.run_id)
     _begun(left)
     _begun(foreign)
     assert len(mine.close()) == 1
@@ -204,12 +227,13 @@ def test_closing_a_ledger_ends_what_is_left_of_its_run_only(tmp_path: Path) -> N
 
 
 def test_a_process_without_the_mark_is_never_killed() -> None:
-    process = _sleeper("run-c")
+    own = new_run_id()
+    process = _sleeper(own)
     _begun(process)
-    assert not procfs.kill_marked("another", process.pid)
+    assert not procfs.kill_marked(new_run_id(), process.pid)
     assert process.poll() is None
     assert procfs.identity(process.pid) is not None
-    assert procfs.kill_marked("run-c", process.pid)
+    assert procfs.kill_marked(own, process.pid)
     process.wait(5)
     assert procfs.identity(process.pid) is None
 

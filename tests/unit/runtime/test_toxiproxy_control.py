@@ -50,7 +50,7 @@ class FakeToxiproxy:
 
     def get(self, path: str, **_: Any) -> FakeAnswer:
         """Answer GET."""
-        return self._answer(lambda: self._got(path.split("/")[2:]))
+        return self._answer(lambda: self._all() if path == "/proxies" else self._got(path.split("/")[2:]))
 
     def post(self, path: str, json: dict[str, Any], **_: Any) -> FakeAnswer:
         """Answer POST."""
@@ -74,6 +74,9 @@ class FakeToxiproxy:
         if key not in known:
             raise NotFound(key)
         return known[key]
+
+    def _all(self) -> Any:
+        return {name: {**body, "toxics": self._got([name, "toxics"])} for name, body in self.proxies.items()}
 
     def _got(self, words: list[str]) -> Any:
         if not words:
@@ -239,3 +242,57 @@ def test_a_call_waits_while_the_server_is_started_again(fake: FakeToxiproxy) -> 
 )
 def test_a_server_takes_half_of_the_cores(cores: float, threads: str) -> None:
     assert environment(cores)["GOMAXPROCS"] == threads
+
+
+def test_what_the_run_has_asked_for_differs_in_nothing(fake: FakeToxiproxy) -> None:
+    control = _control(fake)
+    control.create(_link(NAMES[0]))
+    control.create(_link(NAMES[1]))
+    control.add_toxic(NAMES[0], "slow-down", "latency", "downstream", {"latency": 40})
+    control.switch_off(NAMES[1], "partition-1")
+    assert control.differences() == []
+
+
+def test_each_thing_that_the_run_has_not_asked_for_is_named(fake: FakeToxiproxy) -> None:
+    control = _control(fake)
+    for name in NAMES:
+        control.create(_link(name))
+    control.add_toxic(NAMES[0], "slow-down", "latency", "downstream", {"latency": 40})
+    control.add_toxic(NAMES[0], "slow-up", "latency", "upstream", {"latency": 40})
+    stranger = {"name": "s", "type": "timeout", "stream": "upstream", "toxicity": 1.0, "attributes": {"timeout": 0}}
+    fake.toxics[NAMES[1], "s"] = stranger
+    fake.toxics[NAMES[0], "slow-down"] = {**fake.toxics[NAMES[0], "slow-down"], "attributes": {"latency": 41}}
+    del fake.toxics[NAMES[0], "slow-up"]
+    fake.proxies[NAMES[1]]["enabled"] = False
+    fake.proxies["relay"] = {"name": "relay", "listen": "0.0.0.0:9", "upstream": "example.org:80", "enabled": True}
+    del fake.proxies[NAMES[2]]
+    found = control.differences()
+    for words in (
+        ("proxy relay", "added"),
+        (f"proxy {NAMES[2]}", "removed"),
+        (f"proxy {NAMES[1]}", "changed"),
+        ("toxic s (timeout)", NAMES[1]),
+        ("toxic slow-down", "41"),
+        ("toxic slow-up", "removed"),
+    ):
+        assert sum(all(word in sentence for word in words) for sentence in found) == 1, (words, found)
+    assert len(found) == 6
+
+
+def test_a_toxic_that_a_healed_fault_has_left_is_named(fake: FakeToxiproxy) -> None:
+    control = _control(fake)
+    control.create(_link(NAMES[0]))
+    control.add_toxic(NAMES[0], "slow-down", "latency", "downstream", {"latency": 40})
+    left = dict(fake.toxics)
+    control.remove_toxic(NAMES[0], "slow-down")
+    fake.toxics |= left
+    (sentence,) = control.differences()
+    assert "slow-down" in sentence
+
+
+def test_a_server_that_does_not_say_what_is_in_force_is_named(fake: FakeToxiproxy) -> None:
+    control = _control(fake)
+    control.create(_link(NAMES[0]))
+    fake.hangs = True
+    (sentence,) = control.differences()
+    assert "did not answer" in sentence

@@ -58,7 +58,7 @@ SYNTAX: dict[str, tuple[str, int, int, str]] = {
         1,
         "with its aliases expanded",
     ),
-    "huge": ("#" * 1_100_000, 1, 1, "more than 1048576"),
+    "huge": ("#" * 140_000, 1, 1, "more than 131072"),
 }
 
 

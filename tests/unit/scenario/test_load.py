@@ -41,6 +41,15 @@ def test_empty_sections_are_defaults(vocabulary: Vocabulary) -> None:
     assert only(HEAD + "broker: nats-2\n" + sections, vocabulary) == only(HEAD + "broker: nats-2", vocabulary)
 
 
+def test_must_fail_may_name_a_check_that_counts_in_every_run(vocabulary: Vocabulary) -> None:
+    text = HEAD + "broker: nats-2\nmust_fail: [loss, order]\n"
+    with pytest.raises(ScenarioError, match="must_fail names 'order', which expect does not"):
+        only(text, vocabulary)
+    variant = only(text, replace(vocabulary, always=("order",)))
+    assert variant.must_fail == ("loss", "order")
+    assert [item.check for item in variant.expect] == ["loss"]
+
+
 def test_every_kind_of_value_is_read(vocabulary: Vocabulary) -> None:
     variant = only(
         HEAD

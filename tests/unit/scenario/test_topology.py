@@ -174,6 +174,12 @@ def link(role: str, target: str = "b") -> LinkSpec:
         ((member("a"),), (link("x"),), "a->b leads to no member"),
         ((member("a"), member("b")), (link("y"),), "a->b needs a port y of b"),
         ((Member(name="a", ports=("x",), asked=("y",)),), (), "a needs a port for administration"),
+        ((member("a"), member("b")), (replace(link("x"), gateway=True),), "a->b cannot have a gateway"),
+        (
+            (member("b"),),
+            (replace(link("x"), role="client", gateway=True, channels=(ChannelSpec(role="x"),) * 2),),
+            "a->b cannot have a gateway",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_no_topology(
@@ -189,6 +195,13 @@ def test_a_mesh_links_every_zone_and_every_other_node_to_each_node() -> None:
     assert [found.name for found in made.peer_links()] == ["n1->n2", "n2->n1"]
     assert made.service_links() == ()
     assert [found.keeps for found in made.links] == [True] * 4 + [False] * 2
+
+
+def test_zones_have_a_gateway_where_one_of_their_links_has_one() -> None:
+    made = mesh(Cluster(nodes=2), Workload(consumers=2, zones={"far": ("c1",)}))
+    assert made.gateway_zones() == ()
+    links = tuple(replace(spec, gateway=spec.source == "far") for spec in made.links)
+    assert replace(made, links=links).gateway_zones() == ("far",)
 
 
 def test_every_pair_has_an_address_of_its_own() -> None:

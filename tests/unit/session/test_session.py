@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from support import report_samples as samples
 from support.in_memory import MemoryParts, memory_plan
+from support.in_memory_runtime import MemoryCluster
 
 from harness.brokers.base import BoundBroker
 from harness.engine.parts import Binaries
@@ -17,12 +21,14 @@ from harness.engine.rundir import RunDir
 from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, race_decided
 from harness.judging.judge import load_record
 from harness.progress import Event, Listener, Note, RunFinished
+from harness.report.text import render_result
 from harness.result import RunResult
 from harness.scenario.model import Attempts
 from harness.session import session
-from harness.session.races import runs_of
+from harness.session.program import program
+from harness.session.races import no_longer_needed, not_shown, runs_of
 from harness.session.selection import Selected, replan, select
-from harness.session.session import check_again, exit_code, reproduce_command
+from harness.session.session import check_again, exit_code, races_of, reproduce_command
 
 RACE = """
 version: 1
@@ -63,6 +69,15 @@ def test_the_runs_of_a_race_count_together(codes: list[int], expected: int, tmp_
     assert exit_code(_runs(item, codes), [item]) == expected
 
 
+@pytest.mark.parametrize(("codes", "spared"), [([0, 0, 1, 1], 2), ([0, 1, 1, 1], 0), ([0, 0, 6, 1], 1)])
+def test_what_a_passed_race_needs_no_more_of_is_red_in_no_report(codes: list[int], spared: int, tmp_path: Path) -> None:
+    race = _selected(tmp_path, RACE)[0]
+    results = [replace(run, run_id=str(number)) for number, run in enumerate(_runs(race, codes))]
+    said = not_shown(races_of(results, [race]), results)
+    assert list(said) == [run.run_id for run in results if run.exit_code == 1][:spared]
+    assert all("2 of 4" in sentence for sentence in said.values())
+
+
 def test_a_race_that_shows_often_enough_does_not_hide_another_violation(tmp_path: Path) -> None:
     race, other = _selected(tmp_path, RACE)
     other = replace(other, plan=replace(other.plan, attempts=None))
@@ -87,7 +102,7 @@ def test_a_path_that_is_missing_is_compared_with_scenarios_and_folders_alone(
 
 def test_the_reproduce_command_selects_the_same_plan(tmp_path: Path) -> None:
     for item in _selected(tmp_path, RACE):
-        words = reproduce_command(item.plan, "process").split()
+        words = reproduce_command(item.plan, "process", item.source).split()
         assert words[:2] == ["harness", "run"]
         seed = int(words[words.index("--seed") + 1])
         path, _, value = words[words.index("--variant") + 1].partition("=")
@@ -150,7 +165,7 @@ def test_a_race_takes_no_run_that_decides_nothing(
         run_one,
         lambda *_: None,
         told.append,
-        lambda index, so_far: session._no_longer_needed(plans, index, so_far, repeat, told.append),
+        lambda index, so_far: no_longer_needed(plans, index, so_far, repeat, told.append),
     )
     assert [result.digest for result in results].count(race.plan.digest) == made
     assert [result.digest for result in results].count("another") == repeat
@@ -222,7 +237,8 @@ def test_a_run_directory_that_is_full_is_the_environment_s_fault(reports: Path) 
     assert result.error == "the run directory cannot be written: No space left on device"
 
 
-PLAN, RECORD = '{"file": "f", "variant": {}, "seed": 1, "digest": "d"}', '{"run_id": "r", "runtime": "process"}'
+PLAN = '{"file": "f", "variant": {}, "seed": 1, "digest": "d"}'
+RECORD = '{"run_id": "r", "runtime": "process", "problems": [], "drain": "", "error": "", "exit_code": 0}'
 
 
 @pytest.mark.parametrize(
@@ -232,7 +248,11 @@ PLAN, RECORD = '{"file": "f", "variant": {}, "seed": 1, "digest": "d"}', '{"run_
         ('{"file"', RECORD, b"", "plan.json: Expecting ':' delimiter: line 1 column 8 (char 7)"),
         ("null", RECORD, b"", "plan.json: it is not a JSON object"),
         ('{"file": "f", "seed": 1}', RECORD, b"", "plan.json: it has no variant, digest"),
-        (PLAN, "{}", b"", "run.json: it has no run_id, runtime"),
+        (PLAN, "{}", b"", "run.json: it has no run_id, runtime, problems, drain, error, exit_code"),
+        (PLAN, RECORD.replace('"problems": [], ', ""), b"", "run.json: it has no problems"),
+        (PLAN, RECORD.replace("[]", "[5]"), b"", "run.json: it has another problems than the engine writes"),
+        (PLAN, RECORD.replace('""', "null", 1), b"", "run.json: it has another drain than the engine writes"),
+        (PLAN, RECORD.replace("0}", "6}"), b"", "run.json: it has another exit_code than the engine writes"),
         (PLAN, RECORD, None, "scenario.yaml: No such file or directory"),
         (PLAN, RECORD, b"title: \xff", "scenario.yaml: 'utf-8' codec can't decode byte 0xff in position 7: "),
     ],
@@ -259,3 +279,67 @@ def test_a_run_bears_what_judging_it_has_cost(reports: Path) -> None:
     assert result.usage.cpu_ns["harness"] > engine.cpu_ns["harness"] > 0
     assert result.usage.wall_ns > engine.wall_ns
     assert result.usage.memory_peak_bytes == engine.memory_peak_bytes > 0
+
+
+def test_no_run_is_begun_after_one_that_did_not_pass(tmp_path: Path) -> None:
+    items = [memory_plan(), memory_plan(examined_min=51)]
+    heard: list[Event] = []
+    results = session.run_all(
+        items,
+        repeat=2,
+        runtime="process",
+        reports=tmp_path,
+        listener=heard.append,
+        parts=MemoryParts(MemoryCluster(loses=frozenset({10, 11}))),
+        first_failure_ends=True,
+    )
+    assert [result.exit_code for result in results] == [1]
+    assert "-x: memory did not pass, so 3 runs are not made" in [str(getattr(event, "text", "")) for event in heard]
+
+
+def test_the_reproduce_command_says_what_was_set_and_survives_a_shell(tmp_path: Path) -> None:
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    (folder / "race.yaml").write_text(RACE, encoding="utf-8")
+    (item,) = select([folder], wanted={"workload.rate": "10/s"}, settings={"cluster": "{nodes: 3}"})
+    words = shlex.split(reproduce_command(item.plan, "process", item.source))
+    options = {word.partition("=")[0]: words[index - 1] for index, word in enumerate(words) if "=" in word}
+    assert options == {"workload.rate": "--variant", "cluster": "--set"}
+    (again,) = select(
+        [Path(words[2])], wanted={"workload.rate": "10/s"}, settings={"cluster": "{nodes: 3}"}, seed=item.plan.seed
+    )
+    assert again.plan.digest == item.plan.digest
+
+
+def test_the_program_is_named_so_that_a_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "bin" / "harness"
+    own.parent.mkdir()
+    own.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program(str(own)) == ["bin/harness"]
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert program(str(own)) == ["harness"]
+    assert program("/x/harness/__main__.py") == ["python", "-m", "harness"]
+    assert program("/x/pytest") == ["harness"]
+
+
+class _Unfit(MemoryParts):
+    """A machine that lacks what a run needs."""
+
+    async def software(
+        self, bound: BoundBroker, runtime: str, listener: Listener, versions: dict[str, str]
+    ) -> Binaries:
+        raise UnfitEnvironmentError("there is no room", hint="make some")
+
+
+def test_why_the_machine_is_unfit_is_said_once_with_what_to_do(tmp_path: Path) -> None:
+    (result,) = session.run_all(
+        [memory_plan()], repeat=1, runtime="process", reports=tmp_path, listener=lambda _: None, parts=_Unfit()
+    )
+    assert result.exit_code == ExitCode.ENVIRONMENT
+    assert result.error == "there is no room\n  hint: make some"
+    stream = io.StringIO()
+    render_result(result, Console(file=stream, width=200))
+    shown = stream.getvalue()
+    assert (shown.count("there is no room"), shown.count("make some")) == (1, 1)

@@ -71,6 +71,11 @@ def test_what_two_names_select_is_run_once() -> None:
     assert _keys("gate", "slow", "quick") == [*_keys("gate"), f"{THREE}@auto#1", f"{THREE}@auto#2"]
 
 
+def test_a_suite_of_many_names_has_a_short_one() -> None:
+    assert choose(Wish(names=("gate", "slow", "quick"))).name == "gate+slow+quick"
+    assert choose(Wish(names=("gate", "slow", "quick", ONE, "gate", THREE))).name == "gate+slow+quick+2 more"
+
+
 def test_a_suite_of_the_file_comes_before_a_tag() -> None:
     Path("suites.yaml").write_text(SUITES, encoding="utf-8")
     both = choose(Wish(names=("smoke", "slow")))

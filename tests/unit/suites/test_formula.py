@@ -158,6 +158,10 @@ def test_ports_are_those_of_members_and_proxies() -> None:
     plan = plan_of()
     # Three nodes with three ports each, three links from clients and six between nodes, and Toxiproxy's own.
     assert formula(plan, "process").ports == 9 + 3 + 6 + 1
+    links = tuple(replace(link, gateway=link.role == "client") for link in plan.topology.links)
+    led = replace(plan, topology=replace(plan.topology, links=links))
+    assert formula(led, "process").ports == 9 + 3 + 6 + 1 + 3
+    assert formula(led, "process").memory_bytes > formula(plan, "process").memory_bytes
 
 
 def test_a_broker_that_says_nothing_of_its_costs_is_taken_for_a_java_server() -> None:

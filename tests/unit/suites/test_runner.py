@@ -132,7 +132,7 @@ def test_every_event_of_a_run_that_was_made_again_says_how_it_ended(suite: Memor
 
 
 def test_the_page_of_a_canary_shows_its_twin_once_both_have_ended(suite: MemorySuite) -> None:
-    canary = selected("lossy", "loses", more="must_fail: [loss]")
+    canary = selected("lossy", "loses", more="must_fail: [loss, log]")
     result = suite.run([canary, selected("lossy-twin"), selected("one")])
     shown, twin, one = result.entries
     assert (shown.verdict, shown.outcome, result.exit_code) == (Verdict.FAIL, Verdict.PASS, ExitCode.PASS)

@@ -14,6 +14,7 @@ import pytest
 from harness.brokers.base import BROKERS
 from harness.clients.base import WorkerSpec
 from harness.distributions.base import Installation
+from harness.engine.rundir import new_run_id
 from harness.runtime.ledger import Ledger
 from harness.workload.environment import own_environment
 from harness.workload.launcher import Worker
@@ -26,8 +27,8 @@ os._exit(0)
 """
 
 
-def started_with(env: dict[str, str], tmp_path: Path, incarnations: int = 1) -> list[dict[str, Any]]:
-    """Start a worker, and return the environment of each of its processes."""
+def started_with(env: dict[str, str], tmp_path: Path, incarnations: int = 1, run_id: str = "") -> list[dict[str, Any]]:
+    """Start a worker of a run, and return the environment of each of its processes."""
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "sitecustomize.py").write_text(TELLS, encoding="utf-8")
     for folder in ("workers", "logs"):
@@ -44,7 +45,7 @@ def started_with(env: dict[str, str], tmp_path: Path, incarnations: int = 1) -> 
     )
 
     async def start() -> None:
-        ledger = Ledger("environment", tmp_path)
+        ledger = Ledger(run_id or new_run_id(), tmp_path)
         try:
             worker = Worker(spec, tmp_path, ledger, lambda *_: None)
             worker.expect_end()
@@ -62,10 +63,11 @@ def test_a_worker_gets_what_its_specification_carries(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("A_SECRET", "of the user")
     own = {"HOME": str(tmp_path / "home"), "LD_LIBRARY_PATH": "/a/library"}
-    (before, after) = started_with(own, tmp_path, incarnations=2)
+    run_id = new_run_id()
+    (before, after) = started_with(own, tmp_path, incarnations=2, run_id=run_id)
     for told in (before, after):
         assert {name: told[name] for name in own} == own  # HOME is inherited otherwise
-        assert told["HARNESS_RUN"].startswith("environment")
+        assert told["HARNESS_RUN"] == run_id
         assert "A_SECRET" not in told
     assert Path(own["HOME"]).is_dir()
     written = json.loads((tmp_path / "workers" / "c0.1.json").read_text(encoding="utf-8"))
@@ -80,8 +82,8 @@ def test_a_worker_inherits_its_home_where_nothing_else_is_said(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("kind", BROKERS.names())
-def test_without_another_client_library_a_worker_needs_no_variable(kind: str, tmp_path: Path) -> None:
-    assert BROKERS.get(kind).worker_environment(None, tmp_path) == {}
+def test_without_another_client_library_a_worker_needs_no_path(kind: str, tmp_path: Path) -> None:
+    assert set(BROKERS.get(kind).worker_environment(None, tmp_path)) <= {"HOME"}
 
 
 def test_another_version_of_the_client_is_found_before_the_installed_one(tmp_path: Path) -> None:
@@ -91,14 +93,15 @@ def test_another_version_of_the_client_is_found_before_the_installed_one(tmp_pat
 
 
 def test_what_the_harness_finds_its_own_processes_find(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = {"OPENBLAS_NUM_THREADS": "1"}
+    one = {"OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
     monkeypatch.setenv("PYTHONPATH", "/plug-ins")
     assert own_environment({"PYTHONPATH": "/library", "A": "b"}) == one | {"PYTHONPATH": "/library:/plug-ins", "A": "b"}
     assert own_environment({}) == one | {"PYTHONPATH": "/plug-ins"}
     monkeypatch.delenv("PYTHONPATH")
     assert own_environment({"PYTHONPATH": "/library"}) == one | {"PYTHONPATH": "/library"}
     assert own_environment({}) == one
-    assert own_environment({"OPENBLAS_NUM_THREADS": "4"}) == {"OPENBLAS_NUM_THREADS": "4"}, "a worker's own wish counts"
+    wish = {"OPENBLAS_NUM_THREADS": "4"}
+    assert own_environment(wish) == one | wish, "a worker's own wish counts"
 
 
 @pytest.mark.parametrize("role", ["worker", "monitor"])

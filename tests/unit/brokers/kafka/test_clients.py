@@ -18,12 +18,16 @@ from harness.brokers.kafka.commits import Commits
 from harness.brokers.kafka.errors import error_text
 from harness.brokers.kafka.options import TOPIC, ConsumerOptions, ProducerOptions
 from harness.brokers.kafka.producer import KafkaProducer
+from harness.checks.analysis.inversions import in_epochs
+from harness.checks.analysis.redelivery import find_redeliveries
 from harness.clients.base import Control, Counters, ErrorCollapse, Session, WorkerSpec
 from harness.clients.recording import DeliveryRecorder, deliveries
 from harness.errors import StartError
 from harness.history.facts import Facts, Settling
+from harness.history.files import read_journal
 from harness.history.read import History
 from harness.history.record import EventLog, Flag, Journal, Outcome, RecordKind
+from harness.history.transactions import NEVER_NS
 
 PARTITIONS = 4
 COUNT = 400
@@ -175,20 +179,96 @@ def test_without_acknowledgements_nothing_is_said_to_be_safe(mock: str, topic: s
 
 def test_a_transaction_that_is_aborted_failed_for_certain(mock: str, topic: str, tmp_path: Path) -> None:
     del topic
-    outcomes = produced(tmp_path, mock, ProducerOptions(transaction=50, abort_every=4)).index.sends.outcome
+    index = produced(tmp_path, mock, ProducerOptions(transaction=50, abort_every=4)).index
+    outcomes, transactions = index.sends.outcome, index.transactions
     assert np.count_nonzero(outcomes == Outcome.FAIL) == COUNT // 4
     assert np.count_nonzero(outcomes == Outcome.OK) == COUNT - COUNT // 4
+    # The journal says what belongs together, and what the producer asked for before the cluster heard of it.
+    assert np.bincount(transactions.of_send).tolist() == [50] * (COUNT // 50)
+    assert transactions.outcome.tolist() == [Outcome.OK, Outcome.OK, Outcome.OK, Outcome.FAIL] * 2
+    assert (outcomes == transactions.outcome[transactions.of_send]).all()
+    assert ((transactions.commit_asked == NEVER_NS) == (transactions.outcome == Outcome.FAIL)).all()
+    assert ((transactions.abort_asked == NEVER_NS) == (transactions.outcome == Outcome.OK)).all()
+    last = [int(index.sends.t[transactions.of_send == number].max()) for number in range(COUNT // 50)]
+    asked = np.minimum(transactions.commit_asked, transactions.abort_asked)
+    assert (np.array(last) <= asked).all()
+    assert (transactions.t <= asked).all()
+    assert (asked <= transactions.ended).all()
 
 
-def test_a_committed_message_of_unknown_offset_is_committed_and_a_refused_one_failed(mock: str, tmp_path: Path) -> None:
+def test_a_worker_reads_processes_and_writes_in_transactions(
+    mock: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.brokers.kafka.output.TOPIC", topic)
+    monkeypatch.setattr("harness.brokers.kafka.output.OUTPUT_TOPIC", f"{topic}-output")
+    Producer({"bootstrap.servers": mock}).list_topics(f"{topic}-output", timeout=5)  # which creates it
+    options = ConsumerOptions(transactional=True, abort_every=3, poll=50)
+
+    async def work() -> None:
+        sends = session(tmp_path, "p0", mock, ProducerOptions(), messages_max=COUNT)
+        sends.control.go.set()
+        await KafkaClient().produce(sends)
+        sends.journal.close()
+        takes = session(tmp_path, "c0", mock, options)
+        consuming = asyncio.create_task(KafkaClient().consume(takes))
+        async with asyncio.timeout(30):
+            while not _all_committed(takes.journal.path):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        takes.control.leave()
+        takes.control.stop.set()
+        await consuming
+        takes.journal.close()
+
+    asyncio.run(work())
+    Facts(partitions=PARTITIONS, nodes=("n1",), worker_zones={}, settling=Settling(positions=True)).save(
+        tmp_path / "facts.json"
+    )
+    history = History.load(tmp_path)
+    index, transactions = history.index, history.index.transactions
+    held = transactions.outcome[transactions.of_delivery]
+    assert (transactions.of_delivery >= 0).all()
+    assert set(transactions.outcome.tolist()) == {Outcome.OK, Outcome.FAIL}
+    # What an aborted one held is not processed, is read again, and is neither disorder nor an illegal redelivery.
+    assert ((index.deliveries.t_processed >= 0) == (held == Outcome.OK)).all()
+    assert index.processed.all()
+    assert np.bincount(index.deliveries.value[held == Outcome.OK]).tolist() == [1] * COUNT
+    assert index.deliveries.value.size > COUNT
+    assert not in_epochs(history).late.size
+    assert not find_redeliveries(history).illegal.any()
+    # Positions are committed with their transaction, and asked for in the journal before.
+    assert set(index.commits.outcome.tolist()) == {Outcome.OK}
+    asked = transactions.commit_asked[transactions.outcome == Outcome.OK]
+    assert len(set(index.commits.begun.tolist())) <= asked.size
+    assert (index.commits.t >= asked.min()).all()
+
+
+def _all_committed(path: Path) -> bool:
+    """Return whether the positions in a journal, as far as it is on disk, are behind all ``COUNT`` messages."""
+    view = read_journal(path, [], [])
+    if view is None:
+        return False
+    commits = view.select(RecordKind.COMMIT)
+    good = commits[commits["outcome"] == Outcome.OK]
+    return sum(int(good["offset"][good["partition"] == index].max(initial=0)) for index in range(PARTITIONS)) >= COUNT
+
+
+@pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.UNKNOWN])
+def test_a_message_of_unknown_offset_shares_the_outcome_and_a_refused_one_failed(
+    outcome: Outcome, mock: str, tmp_path: Path
+) -> None:
     options = ProducerOptions(transaction=10)
     given = session(tmp_path, "p0", mock, options)
     producer = KafkaProducer(given, options, {"bootstrap.servers": mock}, logging.getLogger("test"))
+    producer._recorded.begin(0)
     producer._sends.record_all(np.arange(3), np.zeros(3, np.int64), np.zeros(3, np.int64))
-    producer._stored = {0: 7, 1: -1}  # 1: a retry that the broker knew already; 2 has no report at all
-    producer._settle_transaction([0, 1, 2], Outcome.OK)
+    producer._recorded.committing(3)
+    producer._stored = {0: 7, 1: -1}  # 1: a retry that the broker knew already
+    producer._refused = {2}
+    producer._settle_transaction([0, 1, 2], outcome)
     given.journal.close()
-    assert (given.counters.acknowledged, given.counters.failed) == (2, 1)
+    ok = outcome is Outcome.OK
+    assert (given.counters.acknowledged, given.counters.unknown, given.counters.failed) == (2 * ok, 2 * (not ok), 1)
+    assert not producer._refused
 
 
 def test_errors_collapse_whatever_lengths_they_tell() -> None:

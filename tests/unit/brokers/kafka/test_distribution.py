@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.pip_report import PIP_REPORT
+from support.stand_in_python import python_is
 
 from harness.brokers.kafka.distribution import KAFKA as SOFTWARE
-from harness.distributions import jars, startup_archive
+from harness.distributions import jars, java_software, startup_archive
 from harness.distributions.base import DISTRIBUTIONS, Distribution, Installation, ensure, ensure_cached, resolve
 from harness.distributions.cache import Cache
 from harness.distributions.fetch import fetch
@@ -110,6 +112,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     (maven / "mvn").write_text(FAKE_MVN, encoding="utf-8")
     for program in (java / "java", maven / "mvn"):
         program.chmod(0o755)
+    monkeypatch.setattr(java_software, "verify_jars", lambda *_: None)  # these jars are stand-ins
     world = World(tmp_path)
     world.steer("java/bin/version", "25.0.2")
     world.steer("java/bin/says", "4.1.1 (Commit:abc)")
@@ -286,6 +289,9 @@ FAKE_JGO = {
     "    return types.SimpleNamespace(repositories={'central': 'users own'})\n",
     "maven.py": """
 import pathlib, types
+class Component:
+    def __init__(self, version):
+        self.version = version
 class MavenContext:
     def __init__(self, repo_cache, remote_repos, timeout):
         assert remote_repos == {'central': 'users own'}
@@ -302,7 +308,8 @@ class MavenContext:
         return types.SimpleNamespace(scope=scope, artifact=types.SimpleNamespace(artifactId=artifact, resolve=fetch))
     def resolve(self, asked):
         more = [('slf4j-api', 'compile'), ('slf4j-reload4j', 'runtime'), ('junit', 'test')]
-        return asked, [self.dependency(f'{name}-1.7.36.jar', name, scope) for name, scope in more]
+        version = Component('[1.7.36]').version
+        return asked, [self.dependency(f'{name}-{version}.jar', name, scope) for name, scope in more]
     def project(self, group, artifact):
         return types.SimpleNamespace(update=lambda: None, metadata=types.SimpleNamespace(versions=['4.1.7', '3.6.0']))
 """,
@@ -319,12 +326,14 @@ def jgo(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     python = world.root / "python"
     python.write_text(
         "#!/bin/sh\n# A stand-in for pip, made by test_distributions_kafka.py.\n"
+        '[ "$1" = -P ] && shift\n'
         f'if [ "$1 $2" != "-m pip" ]; then exec {sys.executable} "$@"; fi\n'
-        f'if [ "$3" = install ]; then echo "$@" >> {world.root}/pip-called; cp -r {world.root}/wheel/. "$5"; fi\n',
+        f'if [ "$3" = install ]; then echo "$@" >> {world.root}/pip-called; cp -r {world.root}/wheel/. "$5"; '
+        f'echo {PIP_REPORT} > "$PIP_REPORT"; fi\n',
         encoding="utf-8",
     )
     python.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(python))
+    python_is(python, monkeypatch)
     return world
 
 

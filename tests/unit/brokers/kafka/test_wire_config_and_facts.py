@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +19,6 @@ from harness.brokers.kafka.admin import KafkaAdmin
 from harness.brokers.kafka.config import server_properties
 from harness.brokers.kafka.probe import KafkaProbe
 from harness.brokers.kafka.wire import ProtocolError, Wire, WireReader, Writer
-from harness.clients.payload import decode, decode_all, encode, encode_all
 from harness.distributions.base import Installation
 from harness.engine.topology import draw_links
 from harness.errors import ScenarioError
@@ -54,19 +52,6 @@ def plan(options: str = "protocol: classic", **changes: str) -> Plan:
     for old, new in changes.items():
         text = text.replace(old, new)
     return make_plan(variants(load_text(text, "t.yaml", vocabulary()))[0], None)
-
-
-@given(st.lists(st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**62)), max_size=20), st.integers(1, 90))
-def test_payloads_in_bulk_are_those_one_by_one(values: list[tuple[int, int]], size: int) -> None:
-    keys, seqs = (np.array([value[place] for value in values], np.int64) for place in (0, 1))
-    bodies = encode_all(keys, seqs, size)
-    assert bodies == [encode(key, seq, size) for key, seq in values]
-    assert [tuple(map(int, pair)) for pair in zip(*decode_all(bodies), strict=True)] == values
-
-
-@given(st.lists(st.binary(max_size=40) | st.builds(encode, st.integers(0, 9), st.integers(0, 9), st.just(40))))
-def test_foreign_payloads_in_bulk_are_read_as_one_by_one(bodies: list[bytes]) -> None:
-    assert [tuple(map(int, pair)) for pair in zip(*decode_all(bodies), strict=True)] == [decode(b) for b in bodies]
 
 
 @given(st.integers(0, 2**32 - 1), st.text(max_size=300))
@@ -249,6 +234,10 @@ def test_the_broker_sets_the_time_outs_of_the_consumer_protocol(
             {},
             "transaction needs idempotent: true",
         ),
+        ("transactional: true, commit: async", {}, "commits positions with the transaction, so commit: async is none"),
+        ("transactional: true, handler_in: worker", {}, "transactional: true needs handler_in: loop"),
+        ("abort_every: 3", {}, "abort_every needs transactional: true"),
+        ("transactional: true, abort_every: 1", {}, "aborts every transaction"),
     ],
 )
 def test_what_does_not_fit_is_refused(options: str, changes: dict[str, str], said: str) -> None:
@@ -274,6 +263,30 @@ def test_the_facts_follow_from_options_and_faults() -> None:
     # session 4 s + 2 rounds x (heartbeat 0.5 s + poll_wait 0.1 s)
     assert killed.pause_ns_derived - quiet.pause_ns_derived == 5_200_000_000
     assert "session_timeout 4s" in killed.pause_formula
+
+
+def test_what_transactions_make_true_follows_from_the_options() -> None:
+    from harness.brokers.base import BROKERS
+
+    broker = BROKERS.get("kafka")
+    plain, dirty, writing = (
+        broker.bind(plan(options))
+        for options in (
+            "protocol: classic",
+            "isolation: read_uncommitted}\n  producer: {transaction: 5",
+            "transactional: true, transaction_timeout: 4s",
+        )
+    )
+    assert [bound.facts.isolation for bound in (plain, dirty, writing)] == ["committed", "uncommitted", "committed"]
+    assert [bound.facts.outputs for bound in (plain, dirty, writing)] == [False, False, True]
+    assert any("messages of open and aborted transactions are delivered" in said for said in dirty.facts.allowed)
+    assert any("processed again by its worker" in said for said in writing.facts.allowed)
+    # A member that waits for the end of its transaction keeps a rebalance of two rounds waiting.
+    longer = writing.facts.causes_ns_derived["collateral"] - plain.facts.causes_ns_derived["collateral"]
+    assert longer == 2 * 4_000_000_000
+    assert "transaction_timeout 4s" in writing.facts.causes_formulas["collateral"]
+    assert writing.leave_ns - plain.leave_ns == 10 * 4_000_000_000
+    assert [bound.admin_options["outputs"] for bound in (plain, writing)] == [False, True]
 
 
 def test_a_range_assignor_is_eager_and_says_so() -> None:

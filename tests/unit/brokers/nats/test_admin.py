@@ -8,15 +8,18 @@ import json
 import socketserver
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import nats.errors
 import nats.js.errors
 import pytest
+from nats.js import api
 
 from harness.brokers.nats import admin as nats_admin
 from harness.brokers.nats import view as nats_view
 from harness.brokers.nats.admin import NatsAdmin
+from harness.brokers.nats.options import durable
 from harness.brokers.nats.view import NatsView
 from harness.errors import ControlError, StartError
 from harness.history.events import LeaderEvent
@@ -81,6 +84,39 @@ def test_a_request_that_is_not_answered_is_no_word_of_a_stream_without_a_leader(
 def test_an_order_that_is_refused_is_a_control_error(answer: Exception) -> None:
     with pytest.raises(ControlError, match="did not step down"):
         asyncio.run(FakeCluster(answer, "n1", "n1", "n1").move_leader(0))
+
+
+MIRROR = {"mirror": {"name": "chaos"}}
+SOURCES = {"sources": [{"name": "chaos", "lag": 4}]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "uncopied"),
+    [
+        ({"last_seq": 9, "first_seq": 1, "messages": 9}, {"last_seq": 9} | MIRROR, 0),
+        ({"last_seq": 9, "first_seq": 1, "messages": 9}, {"last_seq": 6} | MIRROR, 3),
+        # A mirror whose origin has been emptied since is behind by its sequences, too.
+        ({"last_seq": 9, "first_seq": 10, "messages": 0}, {"last_seq": 6} | MIRROR, 3),
+        # A stream of sources counts from 1, whatever the first sequence of its origin.
+        ({"last_seq": 509, "first_seq": 500, "messages": 10, "begin": 500}, {"last_seq": 10} | SOURCES, 0),
+        ({"last_seq": 509, "first_seq": 500, "messages": 10, "begin": 500}, {"last_seq": 7} | SOURCES, 3),
+        # What the origin has removed by itself may never come: the server's word on the lag decides.
+        ({"last_seq": 509, "first_seq": 503, "messages": 7, "begin": 500}, {"last_seq": 7} | SOURCES, 4),
+        ({"last_seq": 509, "first_seq": 510, "messages": 0, "begin": 500}, {"last_seq": 7} | SOURCES, 4),
+        ({"last_seq": 499, "first_seq": 500, "messages": 0, "begin": 500}, {"last_seq": 0} | SOURCES, 0),
+    ],
+)
+def test_what_a_copy_has_never_had_is_pending(first: dict[str, int], second: dict[str, Any], uncopied: int) -> None:
+    class Told(NatsAdmin):
+        async def _order(self, api_subject: str, body: Any = None) -> dict[str, Any]:
+            del body
+            if api_subject == "STREAM.INFO.chaos":
+                return {"config": {"first_seq": first.get("begin", 0)}, "state": first}
+            kinds = {key: value for key, value in second.items() if key != "last_seq"}
+            return {"state": {"last_seq": second["last_seq"]}} | kinds
+
+    assert asyncio.run(Told(PORTS, 1, consumed="chaos-copy")._uncopied()) == uncopied
+    assert asyncio.run(Told(PORTS, 1)._uncopied()) == 0
 
 
 def test_no_suitable_peers_is_an_answer_for_now() -> None:
@@ -171,3 +207,42 @@ def test_a_connection_without_an_answer_is_given_up_and_closed(server: FakeServe
         assert await asyncio.to_thread(server.ended.acquire, timeout=5), "nothing is left open"
 
     asyncio.run(run())
+
+
+class FakeStream:
+    """A JetStream context that has some durable consumers, and a stream or not."""
+
+    def __init__(self, *durables: str, stream: bool = True) -> None:
+        self._durables, self._stream = durables, stream
+
+    async def get_last_msg(self, _stream: str, _subject: str) -> Any:
+        if not self._stream:
+            raise nats.js.errors.NotFoundError(code=404, err_code=10059, description="stream not found")
+        return api.RawStreamMsg(seq=7)
+
+    async def consumer_info(self, _stream: str, name: str, **_: float) -> Any:
+        if name not in self._durables:
+            raise nats.js.errors.NotFoundError(code=404, err_code=10014, description="consumer not found")
+        return SimpleNamespace(delivered=SimpleNamespace(stream_seq=7), num_pending=0, num_ack_pending=0)
+
+
+class FakeJetStream(NatsAdmin):
+    """An administration over such a context."""
+
+    def __init__(self, context: FakeStream) -> None:
+        super().__init__(PORTS, 2)
+        self._context = context
+
+    async def _jetstream(self) -> Any:
+        return self._context
+
+
+def test_a_durable_consumer_that_does_not_exist_is_not_a_stream_that_does_not_exist() -> None:
+    states = asyncio.run(FakeJetStream(FakeStream(durable(1))).partitions())
+    assert states is not None
+    assert [(state.partition, state.consumer_gone, state.drained) for state in states] == [
+        (0, True, False),
+        (1, False, True),
+    ]
+    assert states[0].end_offset == 7
+    assert asyncio.run(FakeJetStream(FakeStream(stream=False)).partitions()) is None

@@ -23,6 +23,7 @@ class FakeMessage:
 
     reply = "$JS.ACK.chaos.partition-0.1.517.88.1699999999999999999.4"
     data = encode(0, 7, 64)
+    headers: dict[str, str] | None = None
 
     async def ack(self) -> None:
         """Do nothing."""

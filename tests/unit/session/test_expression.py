@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness.suites.expression import ExpressionError, Field, Value, parse
+from harness.session.expression import ExpressionError, Field, Value, parse
 
 FIELDS = {
     "tag": Field(kind="words", known=frozenset({"gate", "slow"})),
