@@ -5,6 +5,8 @@ Sorts tests by the CPU time they take (``by_cost``), and has Hypothesis ready fo
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 from support import by_cost, first_draws, tier_plugin
@@ -12,6 +14,13 @@ from support import by_cost, first_draws, tier_plugin
 # No test's verdict rests on the speed of the machine; what fails is printed with its seed.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("any machine")
+
+
+# Whoever starts pytest may ignore signals (nohup, a shell's background): what tests send would be ignored, too, by the
+# harness that inherits it.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 class _AtOnce:

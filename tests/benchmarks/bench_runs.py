@@ -29,7 +29,7 @@ faults:
 expect:
   loss: {{messages_max: 0}}
 """
-_ENTRY = "  - latency: {{delay: 5ms}}\n    on: {{link: client-broker}}\n    at: {at}ms\n    for: 250ms"
+_ENTRY = "  - latency: {{delay: 5ms}}\n    on: {{link: client-broker}}\n    at: {at}ms\n    for: 480ms"
 
 
 def rows() -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from harness.brokers.base import BROKERS, Addresses, Admin
 from harness.clients.base import WorkerSpec
 from harness.clock import monotonic_ns
 from harness.distributions.base import Installation, ensure, resolve
+from harness.engine.topology import draw_ports
 from harness.history.facts import Facts
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
@@ -31,6 +32,7 @@ _SCENARIO = """
 version: 1
 title: A benchmark
 broker: {broker}
+cluster: {cluster}
 workload: {{partitions: {partitions}}}
 expect: {{loss: {{messages_max: 0}}}}
 """
@@ -38,22 +40,25 @@ expect: {{loss: {{messages_max: 0}}}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """One bare node, without proxies.
+    """One bare node with the services that it needs, without proxies.
 
     Attributes:
         folder: Scratch.
         plan: One node, as many partitions as asked for.
         installation: The broker's software.
-        node, admin: Not started yet.
-        address: What clients dial: the node itself.
+        services, node, admin: Not started yet.
+        ports: Node or service → role → port.
+        address: What clients dial first: the node itself, or a service.
         ledger: Of everything that is started.
     """
 
     folder: Path
     plan: Plan
     installation: Installation
+    services: tuple[ProcessNode, ...]
     node: ProcessNode
     admin: Admin
+    ports: Mapping[str, Mapping[str, int]]
     address: str
     ledger: Ledger
 
@@ -66,43 +71,64 @@ class Bench:
         return directory
 
     async def up(self) -> float:
-        """Start the node; return the seconds until it said that it is ready."""
+        """Start services and node; return the seconds until the last one said that it is ready."""
         began = monotonic_ns()
-        await self.node.start()
-        while await self.admin.node_ready("n1"):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        for node in (*self.services, self.node):
+            await node.start()
+            while await self.admin.node_ready(node.spec.name):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
         return (monotonic_ns() - began) / 1e9
+
+    def worker_environment(self, library: Installation, worker: str) -> Mapping[str, str]:
+        """Return the environment of a worker that uses a library from the cache; makes its folder."""
+        home = self.folder / "homes" / worker
+        home.mkdir(parents=True, exist_ok=True)
+        return BROKERS.get(self.plan.broker_kind).worker_environment(library, home)
 
 
 @contextlib.asynccontextmanager
-async def bench(broker: str, partitions: int) -> AsyncIterator[Bench]:
-    """Lay out a node and take everything down in the end."""
+async def bench(broker: str, partitions: int, cluster: str = "{}") -> AsyncIterator[Bench]:
+    """Lay out a node and take everything down in the end; ``cluster``: its options, as YAML."""
     distribution = resolve(broker)
     installation = ensure(distribution, lambda text: print(text, file=sys.stderr))
     plan = make_plan(
-        variants(load_text(_SCENARIO.format(broker=broker, partitions=partitions), "bench.yaml", vocabulary()))[0]
+        variants(
+            load_text(
+                _SCENARIO.format(broker=broker, partitions=partitions, cluster=cluster), "bench.yaml", vocabulary()
+            )
+        )[0]
     )
     kind = BROKERS.get(distribution.kind)
     with tempfile.TemporaryDirectory() as folder:
         ledger, ports = Ledger(f"bench-{monotonic_ns()}", Path(folder)), Ports()
-        (member,), (link,) = plan.topology.members, plan.topology.client_links("clients")
-        drawn = {role: ports.draw() for role in member.ports}
-        bound = kind.bind(plan).at(Addresses(ports={member.name: drawn}))
-        (spec,) = bound.node_specs(installation, Path(folder))
+        drawn = {member.name: draw_ports(member, ports) for member in plan.topology.members}
+        (entry,) = (link for link in plan.topology.links if link.role == "client" and link.entry)
+        bound = kind.bind(plan).at(Addresses(ports=drawn))
+        specs = {spec.name: spec for spec in bound.node_specs(installation, Path(folder))}
+        *services, node = (
+            ProcessNode(
+                specs[name], ledger, Path(folder) / f"{name}.log", lambda _: None, cpu=None, memory=None, disk=None
+            )
+            for wave in plan.topology.waves()
+            for name in wave
+        )
         made = Bench(
             folder=Path(folder),
             plan=plan,
             installation=installation,
-            node=ProcessNode(spec, ledger, Path(folder) / "n1.log", lambda _: None, cpu=None, memory=None, disk=None),
+            services=tuple(services),
+            node=node,
             admin=bound.admin(),
-            address=f"127.0.0.1:{drawn[link.channels[0].role]}",
+            ports=drawn,
+            address=f"127.0.0.1:{drawn[entry.target][entry.channels[0].role]}",
             ledger=ledger,
         )
         try:
             yield made
         finally:
             await made.admin.close()
-            await made.node.kill()
+            for started in (made.node, *made.services):
+                await started.kill()
             ledger.close()
             ports.release()
 
@@ -130,9 +156,9 @@ async def work(spec: WorkerSpec, run_dir: Path, ledger: Ledger, count: int) -> N
     await worker.finish(20)
 
 
-async def program(*argv: str | Path) -> str:
-    """Run another program to its end and return what it printed."""
-    process = await asyncio.create_subprocess_exec(*map(str, argv), stdout=subprocess.PIPE)
+async def program(*argv: str | Path, env: Mapping[str, str] | None = None) -> str:
+    """Run another program to its end and return what it printed; ``env``: its environment, else this process's."""
+    process = await asyncio.create_subprocess_exec(*map(str, argv), stdout=subprocess.PIPE, env=env)
     out, _ = await process.communicate()
     return out.decode()
 

@@ -55,6 +55,10 @@ PROFILE = BrokerProfile(
         "kafka-coordinator-kill": Sabotage(
             settings=_LATE | {"cluster.config": {"offsets.topic.replication.factor": 1}}, check="latency"
         ),
+        # The limits are named in the gate, as nothing is promised to such readers.
+        "kafka-transactions": Sabotage(
+            settings={"workload.consumer.isolation": "read_uncommitted"}, check="transactions"
+        ),
         "kafka-coordinator-in-rebalance": Sabotage(
             settings={
                 "cluster.config": {"offsets.topic.replication.factor": 1},
@@ -68,6 +72,9 @@ PROFILE = BrokerProfile(
             check="latency",
         ),
         "kafka-members-cooperative": Sabotage(settings=_BEHIND | {"workload.consumer": _LOSING}, check="loss"),
+        "kafka-read-process-write": Sabotage(
+            settings=_BEHIND | {"workload.consumers": 4, "workload.consumer": _LOSING}, check="loss"
+        ),
         "kafka-members-kip848": Sabotage(
             settings=_BEHIND | {"workload.consumer": _LOSING | {"protocol": "consumer"}}, check="loss"
         ),

@@ -1,4 +1,4 @@
-"""Faults overlap on one node: each acts and heals with its own evidence; the node is back once the last is healed."""
+"""Faults overlap on one node, or on links and nodes next to each other: each acts and heals with its own evidence."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from harness.verdict import Verdict
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 RUNTIMES = ("process", "docker")
-Faults = tuple[tuple[str, str, str], ...]
-"""Fault, when, how long (nothing: it ends by itself); all on n1."""
+Faults = tuple[tuple[str, ...], ...]
+"""Fault, when, how long (nothing: it ends by itself), on what (left out: n1)."""
 TOGETHER: dict[str, Faults] = {
     # First: a broker that deletes its own data later has space again.
     "a power loss of a disk that is nearly full": (
@@ -30,6 +30,18 @@ TOGETHER: dict[str, Faults] = {
     "a power loss while it is down": (("stop: {}", "500ms", "2s"), ("power_loss: {down: 3s}", "1s", "")),
     "a disk that is full while it is down": (("kill: {}", "500ms", "4s"), ("disk_full: {}", "1s", "2s")),
     "a kill while it is frozen": (("pause: {}", "500ms", "3500ms"), ("kill: {}", "2s", "4s")),
+    "a partition next to a link that is cut": (
+        ("partition: {}", "500ms", "4s"),
+        ("disconnect: {}", "1s", "2s", "{link: clients->n2}"),
+    ),
+    "a partition of a node and a kill behind it": (
+        ("partition: {}", "500ms", "5s"),
+        ("kill: {}", "2500ms", "1s", "{node: n3}"),
+    ),
+    "a black hole in front of a node that restarts": (
+        ("blackhole: {}", "500ms", "5s", "{link: clients->n1}"),
+        ("restart: {signal: KILL, down: 500ms}", "2s", ""),
+    ),
     "frozen and slow": (("pause: {}", "1s", "2s"), ("cpu: {limit: 0.3cores, burn: true}", "500ms", "5s")),
 }
 
@@ -41,12 +53,13 @@ WINDOW_MS = 8000
 
 
 def _text(*groups: Faults) -> str:
-    """Return a scenario with all groups on n1 of three, one group after the other."""
+    """Return a scenario with all groups on a cluster of three, one group after the other."""
     faults = ""
     for number, group in enumerate(groups):
-        for fault, start, span in group:
+        for fault, start, span, *on in group:
             at = milliseconds(start) + number * WINDOW_MS
-            faults += f"  - {fault}\n    on: {{node: n1}}\n    at: {at}ms\n" + (f"    for: {span}\n" if span else "")
+            where = on[0] if on else "{node: n1}"
+            faults += f"  - {fault}\n    on: {where}\n    at: {at}ms\n" + (f"    for: {span}\n" if span else "")
     duration = f"{len(groups) * WINDOW_MS}ms"
     text = scenario("kill: {}", cluster="{nodes: 3, replicas: 3}", duration=duration, payload="4KiB")
     head, _, rest = text.partition("faults:\n")
@@ -54,7 +67,7 @@ def _text(*groups: Faults) -> str:
 
 
 def _possible(faults: Faults, runtime: str) -> None:
-    require_for_faults((fault.partition(":")[0] for fault, _, _ in faults), runtime)
+    require_for_faults((fault.partition(":")[0] for fault, *_ in faults), runtime)
 
 
 def _assert_all_proven(result: RunResult, count: int) -> None:
@@ -64,13 +77,15 @@ def _assert_all_proven(result: RunResult, count: int) -> None:
     assert result.verdict is Verdict.PASS, result.headline
 
 
+@pytest.mark.rotates(2)
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_faults_that_overlap_on_a_node_are_each_proven(runtime: str, tmp_path: Path) -> None:
+def test_faults_that_overlap_are_each_proven(runtime: str, tmp_path: Path) -> None:
     require_for_faults((), runtime)
     groups = [faults for name, faults in TOGETHER.items() if name != MEASURES and not _lacking(faults, runtime)]
     _assert_all_proven(run_decided(_text(*groups), tmp_path, runtime), sum(map(len, groups)))
 
 
+@pytest.mark.rotates(2)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_node_that_is_slow_and_frozen_is_both_with_evidence(runtime: str, tmp_path: Path) -> None:
     faults = TOGETHER[MEASURES]
@@ -87,7 +102,7 @@ def test_this_machine_can_do_all_of_them(name: str, runtime: str) -> None:
 
 def _lacking(faults: Faults, runtime: str) -> str:
     """Return why this machine cannot do a group; empty when it can."""
-    kinds = {fault.partition(":")[0] for fault, _, _ in faults}
+    kinds = {fault.partition(":")[0] for fault, *_ in faults}
     lacking = (why_not(ability, runtime) for kind in kinds for ability in FAULTS.get(kind).machine)
     return next((why for why in lacking if why), "")
 

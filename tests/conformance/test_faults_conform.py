@@ -1,8 +1,8 @@
 """Every registered fault acts and heals with evidence on a real broker; without its effect it is never believed.
 
-Of each broker, in each runtime, a few runs of many faults hold the whole table of ``support/fault_cases.py``: first
-acting, then with every effect taken away. What never shares a run, and each fault alone on a cluster, is in
-``test_faults_alone.py``.
+Of each broker, a few runs of many faults hold the whole table of ``support/fault_cases.py``: first acting, then with
+every effect taken away. Four CI runs have all of them, in both runtimes. What never shares a run, and each fault alone
+on a cluster, is in ``test_faults_alone.py``.
 
 ``HARNESS_CONFORMANCE`` names the brokers (default: every one that has a profile in ``tests/brokers/``),
 ``HARNESS_RUNTIMES`` the runtimes (default ``process,docker``). What a broker cannot do it must refuse.
@@ -10,7 +10,6 @@ acting, then with every effect taken away. What never shares a run, and each fau
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 from pathlib import Path
@@ -48,10 +47,16 @@ FAST = ("links", "process")
 
 
 def _runs(*, tiers: bool = True, quick: bool = False) -> list[Any]:
-    """Return every run of many faults; with ``tiers``, one of each broker is of the tier ``fast``."""
-    found = []
-    for broker, runtime in itertools.product(WANTED, RUNTIMES):
-        for pack in packs(broker, quick=quick):
+    """Return every run of many faults; with ``tiers``, one of each broker is of the tier ``fast``.
+
+    Each run stands in the list once in one runtime, and after all others in the other one: so each part of a rotation
+    has runs of every broker, in both runtimes.
+    """
+    found: list[Any] = []
+    every = [(broker, pack) for broker in WANTED for pack in packs(broker, quick=quick)]
+    for turn in range(len(RUNTIMES)):
+        for number, (broker, pack) in enumerate(every):
+            runtime = RUNTIMES[(number + turn) % len(RUNTIMES)]
             fast = (pytest.mark.tier("fast"),) if tiers and (pack.name, runtime) == FAST else ()
             marks = (*cost_marks(pack.text(), runtime), *fast)
             found.append(pytest.param(broker, pack.name, runtime, id=f"{broker}-{pack.name}-{runtime}", marks=marks))
@@ -86,9 +91,10 @@ def _pack(broker: str, name: str, runtime: str, *, quick: bool = False) -> Pack:
 
 
 def _asked(pack: Pack) -> dict[str, Case]:
-    return {act.id: cases()[act.name] for act in pack.acts}
+    return {act.id: cases()[act.name].of(pack.broker) for act in pack.acts}
 
 
+@pytest.mark.rotates(4)
 @pytest.mark.parametrize(("broker", "name", "runtime"), _runs())
 def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tmp_path: Path) -> None:
     pack = _pack(broker, name, runtime)
@@ -97,6 +103,7 @@ def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tm
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.rotates(4)
 @pytest.mark.parametrize(("broker", "name", "runtime"), _runs(quick=True))
 def test_without_its_effect_none_is_believed(
     broker: str, name: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -129,12 +136,13 @@ def test_exactly_those_without_their_effect_are_not_believed(
 @pytest.mark.parametrize("name", sorted(name for name, case in cases().items() if case.needs))
 def test_what_a_broker_cannot_do_is_refused_before_anything_starts(name: str, broker: str, tmp_path: Path) -> None:
     case = cases()[name]
-    if case.able(broker):
+    lacking = case.lacks(broker)
+    if lacking is None:
         path = tmp_path / "scenario.yaml"
         path.write_text(case.text(broker), encoding="utf-8")
         assert select([path])
         return
-    able = ", ".join(kind for kind, spec in BROKER_SPECS.items() if case.needs in spec.abilities)
+    able = ", ".join(kind for kind, spec in BROKER_SPECS.items() if lacking in spec.abilities)
     refusal = rf"scenario\.yaml:\d+:\d+: .*{profiles()[broker].alias} does not .*known: {able}"
     with pytest.raises(ScenarioError, match=refusal):
         run_text(case.text(broker), tmp_path)

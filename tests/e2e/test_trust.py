@@ -7,30 +7,17 @@ import os
 import re
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.cli_runner import Cli, ours
 from support.in_process import run_text, scenario
+from support.live_runs import QUIET, finished, kill, only, started
 
 from harness.history.read import History
 from harness.runtime.toxiproxy.control import ToxiproxyControl
 from harness.verdict import Verdict
-
-QUIET = """
-version: 1
-title: Nothing happens to it
-seed: 4
-broker: nats-2
-cluster: {nodes: %(nodes)d}
-workload: {producers: 1, consumers: 1, partitions: 2, keys: 8, rate: 100/s, warmup: 1s, \
-duration: %(seconds)ds, drain: 15s}
-expect:
-  loss: {messages_max: 0}
-"""
 
 
 def test_a_misspelled_toxic_attribute_is_refused_by_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +47,7 @@ def test_a_misspelled_toxic_attribute_is_not_believed_without_read_back(
         accepted.append(self._call("post", f"/proxies/{link}/toxics", json=body))
 
     monkeypatch.setattr(ToxiproxyControl, "add_toxic", misspelled)
-    result, _ = run_text(scenario("latency: {delay: 400ms}", "{link: client-broker}"), tmp_path)
+    result, _ = run_text(scenario("latency: {delay: 400ms}", "{link: client-broker}", "for: 3s"), tmp_path)
     assert accepted, "the server refused the misspelled attribute: this test has lost its subject"
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "effect on clients->n1" in " ".join(result.blocking)
@@ -77,7 +64,7 @@ def test_a_consumer_killed_between_delivery_and_the_end_of_its_handler(
     text = scenario("client_block: {}", "{worker: c0}", span="for: 2500ms", consumer=consumer)
     kill = "  - client_kill: {}\n    on: {worker: c0}\n    at: 2s\n    for: 1s\n"
     result, _ = run_text(text.replace("expect:\n", f"{kill}expect:\n"), tmp_path)
-    held, again = _held_and_again(_only(tmp_path / "reports"))
+    held, again = _held_and_again(only(tmp_path / "reports"))
     assert held, "a consumer whose handler is blocked holds a message"
     (loss,) = [check for check in result.checks if check.check == "loss"]
     if ack_when == "after":
@@ -113,33 +100,35 @@ def _held_and_again(run_dir: Path) -> tuple[set[tuple[int, int]], set[tuple[int,
 
 
 def test_a_worker_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 10})
-    _kill(run_id, "c0.1.json")
-    code, result = _finished(process)
+    process, run_id = started(cli, QUIET % {"nodes": 1, "seconds": 10})
+    kill(run_id, "c0.1.json")
+    code, result = finished(process)
     assert code == 6
     assert any("worker c0 exited unexpectedly" in reason for reason in result["blocking"])
 
 
 def test_a_node_that_dies_by_itself_is_named_and_never_green(cli: Cli) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 10})
-    _kill(run_id, "nats.conf")
-    code, result = _finished(process)
+    process, run_id = started(cli, QUIET % {"nodes": 1, "seconds": 10})
+    kill(run_id, "nats.conf")
+    code, result = finished(process)
     assert code == 6
     assert any("node n1 exited unexpectedly" in reason for reason in result["blocking"])
+    assert "something outside the run killed it" in result["error"]
+    assert "audit" not in result["timings_ns"]
 
 
 def test_a_monitor_that_dies_makes_the_run_inconclusive(cli: Cli) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 10})
-    _kill(run_id, "monitor.1.json")
-    code, result = _finished(process)
+    process, run_id = started(cli, QUIET % {"nodes": 1, "seconds": 10})
+    kill(run_id, "monitor.1.json")
+    code, result = finished(process)
     assert code == 6
     assert any("monitor" in reason for reason in result["blocking"])
 
 
 def test_toxiproxy_dying_ends_the_run(cli: Cli) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 20})
-    _kill(run_id, "-host")
-    code, result = _finished(process)
+    process, run_id = started(cli, QUIET % {"nodes": 1, "seconds": 20})
+    kill(run_id, "-host")
+    code, result = finished(process)
     assert code == 7
     assert "Toxiproxy died" in result["error"]
     assert not ours({run_id})
@@ -147,12 +136,12 @@ def test_toxiproxy_dying_ends_the_run(cli: Cli) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly_and_keeps_what_was_recorded(cli: Cli, number: signal.Signals) -> None:
-    process, run_id = _started(cli, QUIET % {"nodes": 1, "seconds": 20})
+    process, run_id = started(cli, QUIET % {"nodes": 1, "seconds": 20})
     process.send_signal(number)
-    code, result = _finished(process)
+    code, result = finished(process)
     assert code == 2
     assert result["counts"]["sent"] > 0
-    run_dir = _only(cli.reports)
+    run_dir = only(cli.reports)
     assert (run_dir / "report.html").exists()
     assert not ours({run_id})
     assert not list((cli.home / "state" / "runs").iterdir())
@@ -163,16 +152,16 @@ def test_a_violation_proven_before_the_interruption_stands(cli: Cli) -> None:
     text = (Path(__file__).parents[2] / "scenarios" / "canary" / "no-message-ids.yaml").read_text(encoding="utf-8")
     text = re.sub(r"must_fail: .*", "", text).replace("loss: {messages_max: 0, examined_min: 800}", "loss: {}")
     text = text.replace("examined_min: 800", "examined_min: 1").replace("duration: 7s", "duration: 17s")
-    process, _ = _started(cli, text, until=lambda: _second_copy(cli.reports))
+    process, _ = started(cli, text, until=lambda: _second_copy(cli.reports))
     process.send_signal(signal.SIGINT)
-    code, result = _finished(process)
+    code, result = finished(process)
     assert code == 1, result["headline"]
 
 
 def test_check_judges_again_and_agrees(cli: Cli) -> None:
     code, result, _ = cli.run_scenario(QUIET % {"nodes": 1, "seconds": 2})
     assert code == 0, result["headline"]
-    again = cli.run("check", _only(cli.reports), "--json")
+    again = cli.run("check", only(cli.reports), "--json")
     assert again.returncode == 0
     assert "agrees" in again.stderr
     assert json.loads(again.stdout)["checks"] == result["checks"]
@@ -180,12 +169,13 @@ def test_check_judges_again_and_agrees(cli: Cli) -> None:
 
 def test_a_truncated_journal_is_noticed_when_judged_again(cli: Cli) -> None:
     cli.run_scenario(QUIET % {"nodes": 1, "seconds": 2})
-    run_dir = _only(cli.reports)
+    run_dir = only(cli.reports)
     journal = run_dir / "history" / "c0.1.journal"
     os.truncate(journal, journal.stat().st_size - 48 * 40 - 7)
     again = cli.run("check", run_dir)
-    assert again.returncode in {1, 6}, again.stdout
+    assert again.returncode == 8, again.stdout
     assert "differs" in again.stderr
+    assert "history/c0.1.journal has" in again.stdout.replace("\n", " ")
 
 
 def test_a_broker_that_does_not_start_explains_itself(cli: Cli) -> None:
@@ -195,10 +185,13 @@ def test_a_broker_that_does_not_start_explains_itself(cli: Cli) -> None:
     assert "max_mem" in result["error"]
 
 
-def test_a_version_that_does_not_exist_is_refused(cli: Cli) -> None:
-    code, result, _ = cli.run_scenario((QUIET % {"nodes": 1, "seconds": 2}).replace("nats-2", "nats-2.99.0"))
-    assert code == 7
-    assert "2.99.0" in result["error"]
+def test_a_version_that_does_not_exist_is_refused_before_anything_is_started(cli: Cli) -> None:
+    good = cli.write(QUIET % {"nodes": 1, "seconds": 2}, "a.yaml")
+    bad = cli.write((QUIET % {"nodes": 1, "seconds": 2}).replace("nats-2", "nats-2.99.0"), "b.yaml")
+    done = cli.run("run", good, bad, "--reports", cli.reports)
+    assert done.returncode == 4
+    assert "there is no nats-server 2.99.0; the nearest released versions are 2." in done.stderr.replace("\n", " ")
+    assert not cli.reports.exists()
 
 
 def test_a_full_disk_is_never_green(cli: Cli) -> None:
@@ -218,28 +211,6 @@ def test_a_full_disk_is_never_green(cli: Cli) -> None:
         subprocess.run(["umount", "-l", str(small)], check=True)
 
 
-def _started(cli: Cli, text: str, until: Callable[[], bool] | None = None) -> tuple[subprocess.Popen[str], str]:
-    """Start a run and wait until messages flow (or ``until``); return the process and the run's id."""
-    process = cli.start("run", cli.write(text), "--reports", cli.reports, "--json")
-    deadline = time.monotonic() + 60
-    while not (until or (lambda: _flows(cli.reports)))():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "the run did not get going"
-        time.sleep(0.05)
-    return process, _only(cli.reports).name[:22]
-
-
-def _finished(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
-    out, err = process.communicate(timeout=200)
-    assert "Traceback" not in err, err
-    result: dict[str, Any] = json.loads(out)["results"][0]
-    return process.returncode, result
-
-
-def _flows(reports: Path) -> bool:
-    return any(path.stat().st_size > 4096 + 48 * 200 for path in reports.glob("*/history/c0.1.journal"))
-
-
 def _second_copy(reports: Path) -> bool:
     """Tell whether the consumers have been given more distinct offsets than there are values."""
     for run_dir in reports.glob("*"):
@@ -250,16 +221,3 @@ def _second_copy(reports: Path) -> bool:
         if len(set(deliveries.offset[known].tolist())) > len(set(deliveries.value[known].tolist())):
             return True
     return False
-
-
-def _only(reports: Path) -> Path:
-    (run_dir,) = reports.iterdir()
-    return run_dir
-
-
-def _kill(run_id: str, word: str) -> None:
-    """SIGKILL the one process of a run whose command line contains ``word``."""
-    (pid,) = [
-        pid for pid in ours({run_id}) if word in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-    ]
-    os.kill(pid, signal.SIGKILL)

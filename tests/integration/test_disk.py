@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.required_abilities import skip_or_fail
 
+from harness.engine.rundir import new_run_id
 from harness.errors import AbilityError, StartError
 from harness.runtime.kernel.disk import FILESYSTEMS, LoopDisk, require_disk
 from harness.runtime.kernel.mounts import loop_devices, mounts
@@ -32,7 +33,7 @@ def filesystem(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def disk(filesystem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopDisk]:
     monkeypatch.setenv("HARNESS_STATE_DIR", str(tmp_path / "state"))
-    ledger = Ledger("disk-test", tmp_path)
+    ledger = Ledger(new_run_id(), tmp_path)
     made = LoopDisk(tmp_path / "disk.img", tmp_path / "data", filesystem, 512 * MIB, ledger)
     try:
         made.create()
@@ -127,7 +128,7 @@ import os, signal
 from pathlib import Path
 from harness.runtime.kernel.disk import LoopDisk
 from harness.runtime.ledger import Ledger
-ledger = Ledger("dead", Path({str(tmp_path)!r}))
+ledger = Ledger({new_run_id()!r}, Path({str(tmp_path)!r}))
 disk = LoopDisk(Path({str(image)!r}), Path({str(point)!r}), {filesystem!r}, {512 * MIB}, ledger)
 disk.create()
 disk.cut()

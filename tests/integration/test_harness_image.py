@@ -65,7 +65,7 @@ def test_it_is_built_once_and_holds_what_the_repository_holds_now(client: Client
 def test_a_scenario_passes_in_it(image: str, tmp_path: Path) -> None:
     done = _run(image, "run", "scenarios/gate/latency.yaml", reports=tmp_path / "reports")
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    (run_dir,) = (tmp_path / "reports").iterdir()
+    (run_dir,) = (path for path in (tmp_path / "reports").iterdir() if path.is_dir())
     assert (run_dir / "result.json").stat().st_uid == USER
     result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
     assert (result["verdict"], result["runtime"]) == ("pass", "process")
@@ -102,6 +102,6 @@ def test_the_pods_of_the_job_share_its_suite(image: str) -> None:
 def test_what_it_cannot_do_is_refused_with_the_reason(image: str, tmp_path: Path, scenario: str, says: str) -> None:
     done = _run(image, "run", f"scenarios/gate/{scenario}.yaml", reports=tmp_path / "reports")
     assert done.returncode == 7
-    (run_dir,) = (tmp_path / "reports").iterdir()
+    (run_dir,) = (path for path in (tmp_path / "reports").iterdir() if path.is_dir())
     blocking = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))["blocking"]
     assert any(re.search(says, reason) for reason in blocking), blocking

@@ -147,7 +147,7 @@ faults:
     on: {{node: n1}}
     at: 1s
     for: 500ms
-expect: {{loss: {{messages_max: 0}}}}
+expect: {{loss: {{messages_max: 0}}, acceptance: off}}
 """
 
 

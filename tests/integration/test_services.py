@@ -51,8 +51,8 @@ def topology(cluster: Cluster, workload: Workload) -> Topology:
 class ServedAdmin(NatsAdmin):
     """Administration that also knows whether the service is ready."""
 
-    def __init__(self, ports: NodePorts, partitions: int) -> None:
-        super().__init__({"n1": ports["n1"]}, partitions)
+    def __init__(self, ports: NodePorts, partitions: int, **options: Any) -> None:
+        super().__init__({"n1": ports["n1"]}, partitions, **options)
         self.service = NatsAdmin({"names": ports["names"]}, partitions)
 
     async def node_ready(self, node: str) -> str:

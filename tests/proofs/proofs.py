@@ -55,6 +55,18 @@ PROOFS = (
         command=("pytest", "-n", "3", *_EVERY, "tests/conformance/test_faults_alone.py"),
     ),
     Proof(
+        name="the checks",
+        shows="100,000 valid runs without a finding; each mutation 1,000 times, found and named, by no other check",
+        command=("proofs.checks",),
+        environment={"PYTHONPATH": "tests"},
+    ),
+    Proof(
+        name="mutants",
+        shows="of 200 source mutants of checks and history, drawn by the commit, the fast tests notice 95 % at least",
+        command=("proofs.mutants",),
+        environment={"PYTHONPATH": "tests"},
+    ),
+    Proof(
         name="kills",
         shows="50 random SIGKILLs of the harness leave nothing, and no live run is harmed",
         command=("pytest", "-p", "no:cacheprovider", "tests/e2e/test_kill.py"),
@@ -64,6 +76,19 @@ PROOFS = (
         name="a thousand runs",
         shows="a suite of 1,000 runs of the broker in memory: memory, store and page stay bounded",
         command=("pytest", *_EVERY, "tests/e2e/test_thousand_runs.py"),
+    ),
+    Proof(
+        name="damaged run directories",
+        shows="2,000 run directories with a file cut, changed, removed, added or exchanged: none is judged better",
+        command=("pytest", "-p", "no:cacheprovider", "tests/property/test_damaged_run_directories.py"),
+        environment={"HARNESS_MUTATIONS": "2000"},
+    ),
+    Proof(
+        name="hostile inputs",
+        shows="20,000 scenarios, run directories and ledgers, damaged or made up: no traceback, none takes more than 2 "
+        "s of CPU time or 1 GiB, every error has its place",
+        command=("pytest", "-p", "no:cacheprovider", "--timeout", "10800", "tests/property/test_fuzz.py"),
+        environment={"HARNESS_FUZZ": "6700"},
     ),
     Proof(
         name="a planted regression",

@@ -29,7 +29,7 @@ class Proof:
     Attributes:
         name: Unique; the first column of the table.
         shows: What has been shown when it passes.
-        command: Its words; ``harness`` and ``pytest`` are those of this Python.
+        command: Its words; ``harness``, ``pytest`` and modules of ``proofs`` are those of this Python.
         environment: Variables in addition to this process's.
         resume: Words that are added when it was broken off before; empty: it begins again.
     """
@@ -44,11 +44,13 @@ class Proof:
         """Return the command line as it is started."""
         modules = {"harness": "harness.commands.cli", "pytest": "pytest"}
         first, *others = self.command
-        return [sys.executable, "-m", modules[first], *others] if first in modules else list(self.command)
+        module = first if first.startswith("proofs.") else modules.get(first)
+        return [sys.executable, "-m", module, *others] if module is not None else list(self.command)
 
     def shown(self) -> str:
         """Return the command line as a person types it."""
-        return " ".join([*(f"{name}={value}" for name, value in self.environment.items()), *self.command])
+        command = ["python -m", *self.command] if self.command[0].startswith("proofs.") else list(self.command)
+        return " ".join([*(f"{name}={value}" for name, value in self.environment.items()), *command])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

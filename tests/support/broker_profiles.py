@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ class BrokerProfile:
     Attributes:
         alias: The distribution that tests run.
         quick_consumer: Options of a consumer that notices soon what is lost, as YAML.
+        copies: Nodes of a cluster on which everything has copies.
+        peers: The links between these nodes.
+        cluster: Further keys of every cluster, as YAML (``topic: {flush: sync}``).
         node_memory: A limit above what a node holds when it has just started, and below that with some
             seconds of page cache.
         down: How long a node that lost its power stays away, so that it comes back as one that was missed.
@@ -52,6 +56,9 @@ class BrokerProfile:
 
     alias: str
     quick_consumer: str
+    copies: int = 3
+    peers: tuple[str, ...] = tuple(f"n{source}->n{target}" for source, target in permutations((1, 2, 3), 2))
+    cluster: str = ""
     node_memory: str
     down: str
     duration_with_restart: str = ""

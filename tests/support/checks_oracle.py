@@ -9,13 +9,18 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
+from support.disturbance_oracle import disturbed
+from support.log_oracle import word_of, words_meant
+
 from harness.history.events import (
     AssignEvent,
     AuthorityEvent,
     BatchesEvent,
-    DrainEvent,
+    DeadLettersEvent,
     HeadersEvent,
+    LockEvent,
     OwnershipEvent,
+    PhaseEvent,
     WorkerEvent,
 )
 from harness.history.read import History
@@ -34,6 +39,9 @@ class Send:
     outcome: int = Outcome.UNKNOWN
     t_done: int = -1
     offset: int = -1
+    due: int = -1
+    producer: str = ""
+    order: When = (0, 0, 0)
 
 
 @dataclass
@@ -46,6 +54,7 @@ class Delivery:
     attempt: int
     redelivered: bool
     processed: bool = False
+    failed: bool = False
     t_processed: int = -1
     acked: int = 0
     t_acked: int = -1
@@ -70,6 +79,7 @@ class Plain:
     sends: dict[Value, Send] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
     stored: list[tuple[Value, int, int]] = field(default_factory=list)
+    dead: set[Value] = field(default_factory=set)
     history: Any = None
 
     def first(self, value: Value) -> Delivery | None:
@@ -91,7 +101,7 @@ def plain(history: History) -> Plain:
             ref, count = int(record["ref"]), int(record["count"])
             partition, offset, flags = int(record["partition"]), int(record["offset"]), int(record["flags"])
             if kind == RecordKind.SEND:
-                sends.append(Send(value, t, partition))
+                sends.append(Send(value, t, partition, due=offset, producer=view.worker, order=(t, position, ordinal)))
                 found.sends[value] = sends[-1]
             elif kind == RecordKind.SENT:
                 for send in sends[ref : ref + count]:
@@ -102,7 +112,7 @@ def plain(history: History) -> Plain:
                 deliveries.append(Delivery(value, (t, position, ordinal), view.name, partition, offset, count, again))
             elif kind == RecordKind.PROCESSED:
                 for delivery in deliveries[ref : ref + count]:
-                    delivery.processed = outcome == Outcome.OK
+                    delivery.processed, delivery.failed = outcome == Outcome.OK, outcome != Outcome.OK
                     delivery.t_processed = t if delivery.processed else -1
             elif kind == RecordKind.ACKED:
                 for delivery in deliveries[ref : ref + count]:
@@ -115,6 +125,8 @@ def plain(history: History) -> Plain:
                 latest[partition] = t
             elif kind == RecordKind.STORED:
                 found.stored.append((value, partition, offset))
+            elif kind == RecordKind.DEAD_LETTER:
+                found.dead.add(value)
         found.deliveries += deliveries
     return found
 
@@ -150,44 +162,85 @@ def missing(run: Plain) -> dict[Value, str]:
 
 
 def _place(run: Plain, send: Send, deliveries: list[Delivery]) -> str:
-    drained = exists_not = audited = False
-    first = last = -1
-    for event in run.history.events:
-        if not isinstance(event, DrainEvent | AuthorityEvent) or event.partition not in {send.partition, -1}:
-            continue
-        if isinstance(event, DrainEvent):
-            drained = event.proven and not event.ack_pending
-        else:
-            exists_not = not event.exists
-            audited = event.audit == "complete"
-            first, last = event.first_offset, event.last_offset
+    if send.value in run.dead:
+        return "dead_letter"
+    facts, settling = run.history.facts, run.history.facts.settling
+    home = next((partition for value, partition, _ in run.stored if value == send.value), send.partition)
+    mine, there, meant = word_of(run.history, send.partition), word_of(run.history, home), words_meant(run, send)
     stored = any(value == send.value for value, _, _ in run.stored)
-    trimmed = send.offset >= 0 and send.offset < first
-    absent = not stored and (exists_not or (last >= 0 and send.offset > last) or (audited and (drained or not trimmed)))
-    if deliveries:
-        settling = run.history.facts.settling
-        acked = settling.acknowledged is not None and any(d.acked == Outcome.OK for d in deliveries)
-        if settling.positions:
-            acked = acked or any(
-                _ok(c) and c.partition == d.partition and c.position > d.offset for c in run.commits for d in deliveries
-            )
-        if drained or acked or settling.on_delivery:
-            return "abandoned"
-        return "lost" if absent else "unproven"
-    if absent:
-        return "lost"
-    if drained:
-        return "skipped" if stored else "missing"
-    return "unproven"
+    drained = there.drained and send.t_done <= there.drained_ns
+    begins = 1 if facts.one_log else 0
+    removed = send.offset < mine.first if send.offset >= 0 else max(word.first for word in meant) > begins
+    trimmed = facts.retention and removed
+    read = all(word.audited for word in meant) and (drained or not trimmed)
+    told = (read or 0 <= mine.last < send.offset) and send.t_done <= mine.audited_ns
+    absent = not stored and (told or all(word.gone for word in meant))
+    place = "lost" if absent else "unproven"
+    if deliveries and (drained or there.consumer_gone or settling.on_delivery or _given_up(run, deliveries)):
+        place = "abandoned"
+    if not deliveries and not absent and (drained or there.consumer_gone):
+        place = "consumer_gone" if there.consumer_gone else "skipped" if stored else "missing"
+    if not deliveries and send.due >= 0 and send.due + facts.detection_bound_ns > there.drained_ns:
+        return "unproven"
+    return "unproven" if _unrecorded(run, place, deliveries) else place
+
+
+def _given_up(run: Plain, deliveries: list[Delivery]) -> bool:
+    """Tell whether the broker will not deliver again: by a confirmed acknowledgement, or by the position at the end."""
+    settling, end = run.history.facts.settling, run.history.span.end_ns + 1
+    acked = settling.acknowledged is not None and any(d.acked == Outcome.OK and d.confirmed for d in deliveries)
+    return acked or (
+        settling.positions and any(0 <= d.offset < in_force(run, d.partition, end, end)[0] for d in deliveries)
+    )
+
+
+def _unrecorded(run: Plain, place: str, deliveries: list[Delivery]) -> bool:
+    """Tell whether what is missing may have happened without a record of it."""
+    history, settling = run.history, run.history.facts.settling
+    torn = {view.name for view in history.journals if view.role == "consumer"} & history.torn
+    if not deliveries:
+        early = settling.on_delivery or settling.when == "before"
+        return bool(torn) and early and place in {"skipped", "missing"}
+    if any(d.journal in torn for d in deliveries):
+        return True
+    if not any(isinstance(event, AuthorityEvent) for event in history.events) and any(
+        not d.processed and not d.failed and not _over(run, d.journal) for d in deliveries
+    ):
+        return True
+    read = {event.read for event in history.of_kind(DeadLettersEvent)}
+    return place == "abandoned" and history.facts.dead_letters and read != {"complete"}
+
+
+def _over(run: Plain, journal: str) -> bool:
+    worker, _, incarnation = journal.rpartition(".")
+    return any(
+        isinstance(event, WorkerEvent)
+        and event.worker == worker
+        and event.incarnation in {0, int(incarnation)}
+        and event.state in {"killed", "died", "finished"}
+        for event in run.history.events
+    )
+
+
+def early(run: Plain) -> set[Value]:
+    """Return the values that came before they were due."""
+    found = set()
+    for send in run.sends.values():
+        mine = run.first(send.value)
+        if mine is not None and send.due >= 0 and send.outcome != Outcome.FAIL:
+            found |= {send.value} if mine.when[0] < send.due - run.history.facts.delay_early_ns else set()
+    return found
 
 
 def late_in_key(run: Plain) -> set[Value]:
     late = set()
     for send in run.ok():
         mine = run.first(send.value)
-        if mine is None:
+        if mine is None or send.due >= 0:
             continue
         for other in run.sends.values():
+            if other.due >= 0:
+                continue
             if other.value[0] != send.value[0] or other.value[1] <= send.value[1] or other.outcome == Outcome.FAIL:
                 continue
             theirs = run.first(other.value)
@@ -216,17 +269,84 @@ def late_in_epoch(run: Plain) -> set[tuple[str, int]]:
         for theirs in tries:
             if (theirs.journal, theirs.partition) != (mine.journal, mine.partition):
                 continue
-            if theirs.when >= mine.when or theirs.offset <= mine.offset:
+            same = theirs.offset == mine.offset and _by_position_alone(run)
+            if theirs.when >= mine.when or (theirs.offset <= mine.offset and not same):
                 continue
             if _epoch(run, theirs) == _epoch(run, mine):
                 late.add((mine.journal, mine.when[2]))
     return late
 
 
+def _by_position_alone(run: Plain) -> bool:
+    settling = run.history.facts.settling
+    return bool(settling.positions and settling.acknowledged is None)
+
+
+def skipped(run: Plain) -> tuple[set[tuple[str, int, int]], int]:
+    """Return (journal, ordinal of the delivery behind, offset) of what owners passed over, and how many more may be."""
+    found: set[tuple[str, int, int]] = set()
+    doubtful = 0
+    if not run.history.facts.settling.positions:
+        return found, doubtful
+    for mine in run.deliveries:
+        if mine.offset < 0:
+            continue
+        epoch = [d for d in run.deliveries if _same(d, mine) and _epoch(run, d) == _epoch(run, mine) and d.offset >= 0]
+        before = [d.offset for d in epoch if d.when < mine.when]
+        if not before or mine.offset <= max(before):
+            continue
+        for offset in range(max(before) + 1, mine.offset):
+            if offset in {d.offset for d in epoch}:
+                continue
+            proven, possible = _held(run, mine.partition, offset, mine.when[0], starting=False)
+            if proven:
+                found.add((mine.journal, mine.when[2], offset))
+            doubtful += possible and not proven
+    return found, doubtful
+
+
+def _held(run: Plain, partition: int, offset: int, t: int, *, starting: bool) -> tuple[bool, bool]:
+    """Return whether a log held a message at a place at a time, for certain and possibly."""
+    if any((p, o) == (partition, offset) for _, p, o in run.stored):
+        return True, True
+    given = [d for d in run.deliveries if (d.partition, d.offset) == (partition, offset)]
+    if any(d.when[0] >= t for d in given):
+        return True, True
+    told = [s for s in run.ok() if (s.partition, s.offset) == (partition, offset) and not _elsewhere(run, s)]
+    if not given and not told:
+        return False, False
+    word = next((e for e in reversed(run.history.of_kind(AuthorityEvent)) if e.partition in {partition, -1}), None)
+    removal = bool(run.history.facts.removal)
+    phases = run.history.of_kind(PhaseEvent)
+    ended = any(event.phase == "end" for event in phases)
+    if word is not None and not word.exists:
+        return False, False
+    if word is not None and word.first_offset >= 0 and offset < word.first_offset:
+        return False, not (removal or starting)
+    if word is not None and word.audit == "complete":
+        return False, any(
+            journal.role == "audit" and journal.name in run.history.torn for journal in run.history.journals
+        )
+    sure = word is not None and word.first_offset >= 0
+    silent = not ended if starting else bool(phases) and word is None
+    return sure or not (removal or silent), True
+
+
+def _elsewhere(run: Plain, send: Send) -> bool:
+    stored = next(((p, o) for value, p, o in run.stored if value == send.value), None)
+    first = run.first(send.value)
+    seen = [stored] if stored is not None else []
+    seen += [(first.partition, first.offset)] if first is not None and first.offset >= 0 else []
+    return any(place != (send.partition, send.offset) for place in seen)
+
+
 def _epoch(run: Plain, delivery: Delivery) -> Cut | None:
     """Return (index of the event that began the delivery's epoch, whether it was an assignment), None before any."""
     found = None
+    regained = _regained(run, delivery)
     for index, event in enumerate(run.history.events):
+        if index in regained and event.t <= delivery.when[0]:
+            found = index, found[1] if found is not None else not _tells(run, delivery.journal)
         if not isinstance(event, OwnershipEvent) or delivery.partition not in (event.partitions or ()):
             continue
         if f"{event.worker}.{event.incarnation}" != delivery.journal:
@@ -235,6 +355,25 @@ def _epoch(run: Plain, delivery: Delivery) -> Cut | None:
         if event.t < delivery.when[0] or (assigned and event.t == delivery.when[0]):
             found = index, assigned
     return found
+
+
+def _regained(run: Plain, delivery: Delivery) -> set[int]:
+    """Return the indices of the events by which the delivery's lock was granted again."""
+    life = run.history.facts.group.lock_ns if run.history.facts.group is not None else 0
+    grants = []
+    renewed = -1
+    for index, event in enumerate(run.history.events):
+        if not isinstance(event, LockEvent) or delivery.partition not in event.partitions:
+            continue
+        if f"{event.worker}.{event.incarnation}" != delivery.journal:
+            continue
+        if event.state != "held":
+            renewed = -1
+            continue
+        if renewed < 0 or (life and event.asked_ns >= renewed + life):
+            grants.append(index)
+        renewed = event.asked_ns
+    return set(grants[1:])
 
 
 def _tells(run: Plain, journal: str) -> bool:
@@ -302,11 +441,10 @@ def wrong_starts(run: Plain) -> tuple[set[tuple[str, int]], set[tuple[str, int]]
         if before or not (epoch[1] if epoch is not None else not _tells(run, mine.journal)):
             continue
         lowest, highest = _bounds(run, mine)
-        known = {send.offset for send in run.ok() if send.partition == mine.partition and send.offset >= 0}
-        known |= {offset for _, partition, offset in run.stored if partition == mine.partition}
         if mine.offset < lowest:
             low.add((mine.journal, mine.when[2]))
-        if any(max(highest, 0) <= offset < mine.offset for offset in known):
+        between = range(max(highest, 0), mine.offset)
+        if any(_held(run, mine.partition, offset, mine.when[0], starting=True)[0] for offset in between):
             high.add((mine.journal, mine.when[2]))
     return low, high
 
@@ -386,12 +524,37 @@ def _taken(commit: Commit, mine: list[tuple[int, str, int, int, str]], spans: li
     return all(any(start <= moment < end for start, end in forbidden) for moment in asked)
 
 
-def late_in_log(run: Plain) -> set[Value]:
+def late_in_log(run: Plain, *, overlapping: bool = False) -> set[Value]:
+    return _late_in_key_of_log(run) | _late_of_producer(run, overlapping=overlapping)
+
+
+def _late_of_producer(run: Plain, *, overlapping: bool) -> set[Value]:
+    place = {}
+    for send in run.sends.values():
+        seen = [send.offset] if send.offset >= 0 else []
+        stored = next(((p, o) for value, p, o in run.stored if value == send.value), None)
+        seen += [stored[1]] if stored is not None and stored[0] == send.partition else []
+        first = run.first(send.value)
+        seen += [first.offset] if first is not None and first.partition == send.partition else []
+        seen = [offset for offset in seen if offset >= 0]
+        if seen and send.due < 0 and send.outcome != Outcome.FAIL:
+            place[send.value] = min(seen)
+    return {
+        mine.value
+        for mine in run.ok()
+        for other in run.sends.values()
+        if mine.value in place and other.value in place and place[mine.value] > place[other.value]
+        if (mine.producer, mine.partition) == (other.producer, other.partition)
+        if (other.order > mine.order if overlapping else other.t > mine.t_done)
+    }
+
+
+def _late_in_key_of_log(run: Plain) -> set[Value]:
     place = {}
     for send in run.ok():
         first_copy = next((offset for value, _, offset in run.stored if value == send.value), -1)
         known = [offset for offset in (send.offset, first_copy) if offset >= 0]
-        if known:
+        if known and send.due < 0:
             place[send.value] = min(known)
     return {a for a in place for b in place if a[0] == b[0] and a[1] < b[1] and place[a] > place[b]}
 
@@ -407,7 +570,8 @@ def pauses(run: Plain, floor: int, end: int) -> set[tuple[int, int, int]]:
     partitions = {d.partition for d in run.deliveries} | {s.partition for s in run.sends.values()}
     found = set()
     for partition in partitions:
-        got = sorted((d for d in run.deliveries if d.partition == partition), key=lambda d: d.when)
+        # The same message again is no progress, nor is one that no producer sent.
+        got = sorted((d for d in run.deliveries if d.partition == partition and d is firsts.get(d.value)), key=_by_when)
         marks = [(0, (-1, -1, -1)), *((d.when[0], d.when) for d in got), (end, (end, 1 << 30, 0))]
         for (before, _), (after, when) in itertools.pairwise(marks):
             waiting = []
@@ -415,15 +579,19 @@ def pauses(run: Plain, floor: int, end: int) -> set[tuple[int, int, int]]:
                 first = firsts[send.value]
                 if first is None:
                     if send.partition == partition and send.value not in gone:
-                        waiting.append(send.t_done)
+                        waiting.append(max(send.t_done, send.due))
                 elif first.partition == partition and first.when >= when:
-                    waiting.append(send.t_done)
+                    waiting.append(max(send.t_done, send.due))
             if waiting:
                 stop = min(after, end)
                 start = min(max(before, min(waiting)), stop)
                 if stop - start > floor:
                     found.add((partition, start, stop))
     return found
+
+
+def _by_when(delivery: Delivery) -> When:
+    return delivery.when
 
 
 def copies(run: Plain) -> int:
@@ -504,11 +672,48 @@ def illegal_redeliveries(run: Plain) -> set[tuple[str, int]]:
         for theirs in run.deliveries:
             if (theirs.value, theirs.partition, theirs.offset) != (mine.value, mine.partition, mine.offset):
                 continue
-            in_time = theirs.t_acked - theirs.when[0] <= acknowledged.wait_ns
+            in_time = theirs.t_acked - _sent_to_consumer(run, theirs) <= acknowledged.wait_ns
             binding = theirs.confirmed and theirs.acked == Outcome.OK and in_time
             if theirs.when < mine.when and binding and theirs.t_acked < mine.when[0] and mine.value in run.sends:
-                found.add((mine.journal, mine.when[2]))
+                found |= set() if _disturbed(run, theirs, mine) else {(mine.journal, mine.when[2])}
     return found
+
+
+def _disturbed(run: Plain, earlier: Delivery, later: Delivery) -> bool:
+    """Tell whether something may have undone an acknowledgement before the message came again."""
+    workers = {delivery.journal.rpartition(".")[0] for delivery in (earlier, later)}
+    span = earlier.t_acked, later.when[0]
+    return any(disturbed(run.history, earlier.partition, worker, *span) for worker in workers)
+
+
+def _sent_to_consumer(run: Plain, delivery: Delivery) -> int:
+    """Return the earliest time at which the broker can have sent a delivery."""
+    earliest = _started(run, delivery.journal)
+    if delivery.value in run.sends:
+        earliest = max(earliest, run.sends[delivery.value].t)
+    asked = run.history.facts.settling.acknowledged.asked_max
+    before = [d for d in run.deliveries if _same(d, delivery) and d.when[2] < delivery.when[2]]
+    if asked and len(before) >= asked:
+        earliest = max(earliest, before[-asked].when[0])
+    return min(earliest, delivery.when[0])
+
+
+def doubtful_redeliveries(run: Plain) -> set[tuple[str, int]]:
+    """Return (journal, ordinal) of deliveries that an unconfirmed acknowledgement alone may forbid."""
+    acknowledged = run.history.facts.settling.acknowledged
+    assert acknowledged is not None
+    found = set()
+    for mine in run.deliveries:
+        for theirs in run.deliveries:
+            if (theirs.value, theirs.partition, theirs.offset) != (mine.value, mine.partition, mine.offset):
+                continue
+            in_time = theirs.t_acked - _sent_to_consumer(run, theirs) <= acknowledged.wait_ns
+            bound = not theirs.confirmed and theirs.acked == Outcome.OK and in_time
+            if run.history.facts.group is not None:
+                bound = bound and _same(mine, theirs) and _epoch(run, mine) == _epoch(run, theirs)
+            if theirs.when < mine.when and bound and theirs.t_acked < mine.when[0] and mine.value in run.sends:
+                found |= set() if _disturbed(run, theirs, mine) else {(mine.journal, mine.when[2])}
+    return found - illegal_redeliveries(run)
 
 
 def first_processed(run: Plain) -> dict[Value, int]:

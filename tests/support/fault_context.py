@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 from harness.faults.base import FaultContext
+from harness.faults.kit.interference import Interference
 from harness.faults.kit.outages import Outages
 from harness.scenario.model import PlannedFault
 
@@ -43,5 +44,6 @@ def fault_context(planned: PlannedFault, **given: Any) -> FaultContext:
         "probe_names": lambda link: (link,),
         "journal": lambda _: None,
         "outages": Outages(),
+        "interference": Interference(),
     }
     return FaultContext(planned=planned, **fields | given)

@@ -4,14 +4,23 @@ A line is ``<journal> <ms> <operation> <value> [<arguments>]``; a value is ``key
 ``key/n'incarnation`` (from 1):
 
     p0.1 10 send 0/0 p0         SEND of key 0's first message to partition 0, at 10 ms
+    p0.1 10 send 0/0 p0 +500    SEND of a message that is due 500 ms later
     p0.1 12 ok 0/0 @5           its SENT with outcome ok and offset 5; also: fail, unknown
-    c0.1 20 got 0/0 p0 @5 #1    DELIVERED, delivery attempt 1; ``again`` sets the flag REDELIVERED
+    c0.1 20 got 0/0 p0 @5 #1    DELIVERED, delivery attempt 1; ``again`` sets the flag REDELIVERED, ``t2`` the thread,
+                                ``intact`` and ``corrupted`` (also of stored, replica, dead) what was seen of the body;
+                                ``?`` in place of a value is a body that does not name one
     c0.1 21 done 0/0            PROCESSED ok of the latest delivery of the value in this journal; also: failed
     c0.1 22 ack 0/0 confirmed   ACKED ok; also: ack-unknown, ack-fail
     c0.1 22 commit p0 @5 ~20    COMMIT ok, confirmed, of position 5, begun at 20 ms (without ``~``: not said when);
                                 ``fail`` and ``unknown`` are other outcomes
     c0.1 23 poll 3 1500         POLL: 3 polls since the last one, at most 1,500 ms between two of them
+    p0.1 10 begin               a transaction begins: of what this journal sends (a journal without sends: of what it
+                                is given) until its end; then: commit-asked, abort-asked, committed, aborted,
+                                ended (of unknown outcome)
     audit.1 90 stored 0/0 p0 @5 STORED
+    audit.1 90 replica 0/0 p0 @5 n2   REPLICA, found on the second of the facts' nodes
+    audit.1 90 output 0/0 p0 @5 OUTPUT
+    audit.1 90 dead 0/0 p0 @0   DEAD_LETTER
     monitor.1 100 tick 100      TICK, 100 ms after the one before
     monitor.1 50 probe a->n1 fail 20   PROBE cut at 50 ms, begun 20 ms before; ``silent``: it had no answer in time
     - 0 phase phase=warmup      an event; the fields are JSON values, or strings
@@ -30,7 +39,7 @@ from harness.history.event_form import from_json
 from harness.history.events import Event
 from harness.history.facts import Facts
 from harness.history.read import RECORD_DTYPE, History, JournalView
-from harness.history.record import SEQ_BITS, Break, Flag, Outcome, RecordKind
+from harness.history.record import SEQ_BITS, Break, Flag, Outcome, RecordKind, TransactionStep
 
 MS = 1_000_000
 ROLES = {"p": "producer", "c": "consumer", "a": "audit", "m": "monitor"}
@@ -55,6 +64,26 @@ _COMPLETIONS = {
     "ack-fail": RecordKind.ACKED,
     "ack-unknown": RecordKind.ACKED,
 }
+
+_OPERATIONS = {
+    "send": RecordKind.SEND,
+    "got": RecordKind.DELIVERED,
+    "stored": RecordKind.STORED,
+    "dead": RecordKind.DEAD_LETTER,
+    "replica": RecordKind.REPLICA,
+    "output": RecordKind.OUTPUT,
+}
+
+_STEPS = {
+    "begin": (TransactionStep.BEGUN, Outcome.NONE),
+    "commit-asked": (TransactionStep.COMMITTING, Outcome.NONE),
+    "abort-asked": (TransactionStep.ABORTING, Outcome.NONE),
+    "committed": (TransactionStep.ENDED, Outcome.OK),
+    "aborted": (TransactionStep.ENDED, Outcome.FAIL),
+    "ended": (TransactionStep.ENDED, Outcome.UNKNOWN),
+}
+
+_FLAGS = {"again": Flag.REDELIVERED, "intact": Flag.INTACT, "corrupted": Flag.CORRUPTED}
 
 Record = tuple[int, int, int, int, int, int, int, int, int, int]
 
@@ -97,8 +126,10 @@ class _Page:
     sends: dict[tuple[int, int], int] = field(default_factory=dict)
     deliveries: dict[tuple[int, int], int] = field(default_factory=dict)
     targets: dict[str, int] = field(default_factory=dict)
+    sent: int = 0
     delivered: int = 0
     started: int = 0
+    begun: int = 0
 
 
 class HistoryBuilder:
@@ -148,6 +179,8 @@ class HistoryBuilder:
         elif operation == "poll":
             longest = round(float(rest[1]) * MS)
             page.records.append(_record(RecordKind.POLL, t, count=int(rest[0]), offset=longest))
+        elif operation in _STEPS:
+            self._step(page, t, *_STEPS[operation])
         elif operation == "commit":
             self._commit(page, t, rest)
         elif operation == "probe":
@@ -178,10 +211,19 @@ class HistoryBuilder:
             )
         )
 
+    def _step(self, page: _Page, t: int, step: TransactionStep, outcome: Outcome) -> None:
+        held = page.sent or page.delivered
+        if step is TransactionStep.BEGUN:
+            page.begun = held
+        page.records.append(
+            _record(RecordKind.TRANSACTION, t, outcome=outcome, key=step, ref=page.begun, count=held - page.begun)
+        )
+
     def _operation(self, page: _Page, t: int, operation: str, value: tuple[int, int], words: list[str]) -> None:
-        kind = {"send": RecordKind.SEND, "got": RecordKind.DELIVERED, "stored": RecordKind.STORED}[operation]
+        kind = _OPERATIONS[operation]
         if kind is RecordKind.SEND:
-            page.sends[value] = len(page.sends)
+            page.sends[value] = page.sent
+            page.sent += 1
         elif kind is RecordKind.DELIVERED:
             page.deliveries[value] = page.delivered
             page.delivered += 1
@@ -189,12 +231,14 @@ class HistoryBuilder:
             _record(
                 kind,
                 t,
-                flags=Flag.REDELIVERED if "again" in words else 0,
+                outcome=_argument(words, "t", 0) if kind is RecordKind.DELIVERED else 0,
+                flags=sum(flag for word, flag in _FLAGS.items() if word in words),
                 count=_argument(words, "#", 0 if kind is RecordKind.DELIVERED else 1),
                 key=value[0],
                 seq=value[1],
                 partition=_argument(words, "p", 0),
-                offset=_argument(words, "@", -1),
+                offset=t + delay * MS if (delay := _argument(words, "+", 0)) else _argument(words, "@", -1),
+                ref=_argument(words, "n", 0) - 1 if kind is RecordKind.REPLICA else -1,
             )
         )
 
@@ -231,6 +275,8 @@ def _record(
 
 
 def _value(text: str) -> tuple[int, int]:
+    if text == "?":
+        return -1, -1
     place, _, incarnation = text.partition("'")
     key, n = place.split("/")
     return int(key), int(n) + ((int(incarnation or 1) - 1) << SEQ_BITS)

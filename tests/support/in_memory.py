@@ -15,12 +15,12 @@ from typing import Any
 
 from support.in_memory_clients import MemoryLog
 from support.in_memory_runtime import MemoryCluster, MemoryRuntime
-from support.in_memory_workers import MemoryMonitor, MemoryWorker
+from support.in_memory_workers import MemoryGateway, MemoryMonitor, MemoryWorker
 
 from harness.brokers.base import Addresses, Admin, BoundBroker, Launch, LogExtent, NodePorts, PartitionState, Probe
 from harness.clients.base import WorkerSpec
-from harness.clients.payload import decode
-from harness.clock import monotonic_ns
+from harness.clients.batches import found_records
+from harness.clients.payload import read_all
 from harness.distributions.base import Installation
 from harness.engine.bypass import Processes
 from harness.engine.parts import Binaries, Site, WorkerChange
@@ -68,7 +68,7 @@ title: In memory
 seed: 1
 broker: memory-1
 cluster: {nodes: 1}
-workload: {producers: 1, consumers: 1, partitions: 2, keys: 4, rate: 100/s, warmup: 300ms, duration: 1200ms, drain: 1s}
+workload: {producers: 1, consumers: 1, partitions: 2, keys: 4, rate: 100/s, warmup: 300ms, duration: 1200ms, drain: 9s}
 faults: %s
 expect:
   loss: {messages_max: 0, examined_min: %d}
@@ -129,9 +129,8 @@ class MemoryAdmin:
     async def audit(self, journal: Journal) -> Sequence[LogExtent]:
         found = []
         for index, log in enumerate(self._cluster.logs):
-            for offset, body in enumerate(log.messages):
-                key, seq = decode(body)
-                journal.add(RecordKind.STORED, t=monotonic_ns(), key=key, seq=seq, partition=index, offset=offset)
+            contents = read_all(log.messages)
+            journal.extend(found_records(RecordKind.STORED, contents, index, range(len(log.messages))))
             last = len(log.messages) - 1
             found.append(
                 LogExtent(
@@ -178,7 +177,15 @@ class MemoryBroker:
             detection_bound_ns=_S,
             pause_ns_derived=2 * _S,
         )
-        return BoundBroker(broker=self, plan=plan, facts=facts, settle_ns=_S // 5, leave_ns=_S // 5, admin_options={})
+        return BoundBroker(
+            broker=self,
+            plan=plan,
+            facts=facts,
+            settle_ns=_S // 5,
+            leave_ns=_S // 5,
+            admin_options={},
+            client_environment={"MEMORY_PARTITIONS": str(plan.workload.partitions)},
+        )
 
     def worker_environment(self, library: Installation | None, folder: Path) -> Mapping[str, str]:
         return {}
@@ -201,7 +208,7 @@ class MemoryParts:
 
     Attributes:
         cluster: The fake cluster, to misbehave as a test wants.
-        workers, monitors, runtimes: What was made, for tests to look at.
+        workers, monitors, gateways, runtimes: What was made, for tests to look at.
     """
 
     proof_s = 1.0
@@ -211,6 +218,7 @@ class MemoryParts:
         self.cluster = cluster or MemoryCluster()
         self.workers: list[MemoryWorker] = []
         self.monitors: list[MemoryMonitor] = []
+        self.gateways: list[MemoryGateway] = []
         self.runtimes: list[MemoryRuntime] = []
 
     def broker(self, kind: str) -> MemoryBroker:
@@ -242,6 +250,10 @@ class MemoryParts:
     def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> MemoryMonitor:
         self.monitors.append(MemoryMonitor(self.cluster))
         return self.monitors[-1]
+
+    def gateway(self, zone: str, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> MemoryGateway:
+        self.gateways.append(MemoryGateway(zone, on_death))
+        return self.gateways[-1]
 
     def bypasses(self, topology: Topology, addresses: Addresses, processes: Processes) -> tuple[list[str], set[str]]:
         return [], set(processes.workers)

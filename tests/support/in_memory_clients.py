@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.clients.base import Session
 from harness.clients.generator import Generator
-from harness.clients.payload import decode, encode
+from harness.clients.payload import encode, read
 from harness.clients.recording import DeliveryRecorder, SendRecorder
 from harness.clock import monotonic_ns
 from harness.history.events import AssignEvent, RevokeEvent
@@ -70,8 +70,8 @@ async def consume(session: Session, logs: Sequence[MemoryLog], serves: Callable[
         for partition in spec.owned:
             log = logs[partition]
             while serves() and log.position < len(log.messages):
-                key, seq = decode(log.messages[log.position])
-                ordinal = recorder.deliver_each([(key, seq, partition, log.position, 1, -1)])
+                key, seq, intact = read(log.messages[log.position])
+                ordinal = recorder.deliver_each([(key, seq, partition, log.position, 1, -1)], [intact])
                 counters.delivered += 1
                 recorder.processed(ordinal, 1)
                 counters.processed += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,15 +21,19 @@ class MemoryCluster:
         logs: Of each partition.
         serves: The node runs and is not frozen.
         loses: Sequence numbers of messages that it acknowledges and throws away.
+        lie: What a client of it lies about once (``in_memory_liars``); empty for honest ones.
         blind: The monitor's round trips succeed whatever becomes of the node.
         node: As the runtime has made it.
+        strangers: How its proxies differ from what the run has asked for.
     """
 
     logs: list[MemoryLog] = field(default_factory=list)
     serves: bool = False
     loses: frozenset[int] = frozenset()
+    lie: str = ""
     blind: bool = False
     node: MemoryNode | None = None
+    strangers: tuple[str, ...] = ()
 
 
 class MemoryNode:
@@ -53,6 +57,10 @@ class MemoryNode:
     def pid(self) -> int:
         return os.getpid() if self._runs else 0
 
+    @property
+    def held(self) -> bool:
+        return bool(self._pauses)
+
     async def start(self) -> None:
         self._starts, self._runs, self.returncode = self._starts + 1, True, None
         self._changed()
@@ -63,10 +71,10 @@ class MemoryNode:
     async def kill(self) -> None:
         self._end(-9)
 
-    def die(self) -> None:
+    def die(self, code: int = 139) -> None:
         """End by itself."""
-        self._end(139)
-        self._on_death(139)
+        self._end(code)
+        self._on_death(code)
 
     def alive(self) -> bool:
         return self._runs
@@ -119,7 +127,17 @@ class MemoryNode:
 
 
 class NoProxies:
-    """Links of the fake are names: nothing can be done to them."""
+    """Links of the fake are names: nothing can be done to them.
+
+    Args:
+        differences: What the fake server has that the run has not asked for.
+    """
+
+    def __init__(self, differences: Sequence[str] = ()) -> None:
+        self._differences = differences
+
+    def differences(self) -> Sequence[str]:
+        return self._differences
 
     def add_toxic(self, link: str, name: str, kind: str, stream: str, attributes: Mapping[str, int]) -> None:
         raise NotImplementedError
@@ -153,7 +171,7 @@ class MemoryRuntime:
 
     @property
     def control(self) -> ProxyControl:
-        return NoProxies()
+        return NoProxies(self._cluster.strangers)
 
     def peer_host(self, node: str) -> str:
         return self.bind

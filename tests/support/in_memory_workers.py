@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from support import in_memory_liars as liars
 from support.in_memory_clients import consume, produce
 from support.in_memory_runtime import MemoryCluster
 
@@ -28,6 +29,7 @@ class MemoryWorker:
     """A worker that is a task; fulfils ``RunWorker``."""
 
     holds_loop = False
+    held = False
     cpu_ns = 0
 
     def __init__(self, spec: WorkerSpec, cluster: MemoryCluster, on_change: WorkerChange) -> None:
@@ -134,6 +136,8 @@ class MemoryWorker:
 
     async def kill(self) -> None:
         if self._task is not None:
+            assert self._session is not None
+            self._session.journal._open = False  # as SIGKILL leaves it: without its end record
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
@@ -166,7 +170,10 @@ class MemoryWorker:
             session.ready.set()
             await session.control.go.wait()
             cluster = self._cluster
-            if self.spec.role == "producer":
+            if cluster.lie:
+                lying = liars.produce if self.spec.role == "producer" else liars.consume
+                await lying(session, cluster.logs, lambda: cluster.serves, cluster.lie)
+            elif self.spec.role == "producer":
                 await produce(session, cluster.logs, lambda: cluster.serves, cluster.loses)
             else:
                 await consume(session, cluster.logs, lambda: cluster.serves)
@@ -179,7 +186,9 @@ class MemoryWorker:
 class MemoryMonitor:
     """Looks at the fake cluster and journals what the real monitor would."""
 
+    name = "monitor"
     pid = 0
+    heard = 0
     cpu_ns = 0
 
     def __init__(self, cluster: MemoryCluster) -> None:
@@ -231,3 +240,25 @@ class MemoryMonitor:
         finally:
             journal.close()
             events.close()
+
+
+class MemoryGateway:
+    """A gateway that passes nothing on: the fake's workers dial no address."""
+
+    cpu_ns = 1
+
+    @property
+    def heard(self) -> int:
+        return monotonic_ns()
+
+    def __init__(self, zone: str, on_death: Callable[[int], None]) -> None:
+        self.name = f"gateway-{zone}"
+        self.pid = 0
+        self.spec: Mapping[str, Any] = {}
+        self.die = on_death
+
+    async def start(self, spec: Mapping[str, Any]) -> None:
+        self.spec, self.pid = spec, os.getpid()
+
+    async def end(self) -> None:
+        self.pid = 0

@@ -50,7 +50,7 @@ tags: [{tags}]
 broker: memory-1
 cluster: {{nodes: 1}}
 workload:
-  {{producers: 1, consumers: 1, partitions: 2, keys: 4, rate: 100/s, warmup: 100ms, duration: {duration}, drain: 1s}}
+  {{producers: 1, consumers: 1, partitions: 2, keys: 4, rate: 100/s, warmup: 100ms, duration: {duration}, drain: 9s}}
 expect:
   loss: {{messages_max: 0, examined_min: 5}}
 {more}

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.history.manifest import MANIFEST, write_manifest
 from harness.report.serialize import to_json
 from harness.session.session import check_again
 
@@ -39,37 +41,43 @@ _WORDS = frozenset(
 _OF_THE_JUDGEMENT = frozenset({"run_dir", "reproduce", "judge", "beyond_declared", "harness", "usage"})
 """Keys that say where, how fast, by which release and with what use of the machine a run was judged."""
 
-_LATER = frozenset({"meaning", "epoch_copies", "blocking_causes", "machine", "doubt", "lacks"})
-"""Keys of pictures, measures and causes that the recorded results do not have yet."""
-
-_LATER_LIMITS = frozenset({"epoch_copies_max"})
-"""Limits likewise."""
-
 
 def differing(run_dir: Path) -> list[str]:
-    """Return where a run is judged otherwise than its ``result.json`` says, one line each, wording apart."""
+    """Return where a run is judged otherwise than its ``result.json`` says, one line each, wording apart.
+
+    A run directory of an earlier format has no manifest, without which nothing passes: a copy of it is given one.
+    """
+    if not (run_dir / MANIFEST).exists():
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / run_dir.name
+            trim(run_dir, copy)
+            return differing(copy)
     before = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
     after = json.loads(to_json(check_again(run_dir)[0]))
     return list(_compare("", _judged(before), _judged(after)))
 
 
 def trim(run_dir: Path, to: Path) -> None:
-    """Copy what judging reads of a run directory."""
+    """Copy what judging reads of a run directory, with a manifest of what is there."""
     to.mkdir(parents=True)
     for name in READ:
         shutil.copyfile(run_dir / name, to / name)
     result = json.loads((to / "result.json").read_text(encoding="utf-8")) | {"run_dir": to.name}
     (to / "result.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
     shutil.copytree(run_dir / "history", to / "history")
+    if (run_dir / MANIFEST).exists():
+        shutil.copyfile(run_dir / MANIFEST, to / MANIFEST)
+    else:
+        write_manifest(to)
 
 
 def _judged(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {key: _judged(item) for key, item in value.items() if key not in _WORDS | _OF_THE_JUDGEMENT | _LATER}
+        kept = {key: _judged(item) for key, item in value.items() if key not in _WORDS | _OF_THE_JUDGEMENT}
         # Sentences, of which only the number can be compared.
         return kept | {key: len(value[key]) for key in ("blocking",) if key in value}
     if isinstance(value, list):
-        return [_judged(item) for item in value if not (isinstance(item, dict) and item.get("metric") in _LATER_LIMITS)]
+        return [_judged(item) for item in value]
     return value
 
 

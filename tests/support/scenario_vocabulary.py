@@ -352,4 +352,5 @@ def vocabulary() -> Vocabulary:
             "stall": StallLimits,
             "latency": LatencyLimits,
         },
+        standing=frozenset({"stall"}),
     )

@@ -10,26 +10,28 @@ from harness.clients.base import Control, Counters, ErrorCollapse, Session, Work
 from harness.history.record import EventLog, Journal
 
 
-def made(folder: Path, **options: Any) -> Session:
-    """Return the session of consumer c0, which writes into ``folder``."""
+def made(
+    folder: Path, worker: str = "c0", addresses: tuple[str, ...] = (), partitions: int = 1, **options: Any
+) -> Session:
+    """Return the session of a consumer, which writes into ``folder``."""
     spec = WorkerSpec(
-        worker="c0",
+        worker=worker,
         incarnation=1,
         role="consumer",
         broker="nats",
         history_dir="",
-        addresses=(),
-        partitions=1,
+        addresses=addresses,
+        partitions=partitions,
         owned=(0,),
         options=options,
     )
-    events = EventLog(folder / "c0.1.events.jsonl", "c0")
+    events = EventLog(folder / f"{worker}.1.events.jsonl", worker)
     return Session(
         spec=spec,
         control=Control(go=asyncio.Event(), stop_sending=asyncio.Event(), stop=asyncio.Event()),
         counters=Counters(),
-        journal=Journal(folder / "c0.1.journal", {"worker": "c0", "incarnation": 1, "role": "consumer"}),
+        journal=Journal(folder / f"{worker}.1.journal", {"worker": worker, "incarnation": 1, "role": "consumer"}),
         events=events,
-        errors=ErrorCollapse(events, "c0"),
+        errors=ErrorCollapse(events, worker),
         ready=asyncio.Event(),
     )

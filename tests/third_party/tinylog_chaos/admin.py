@@ -18,8 +18,8 @@ from harness.plugin_api.broker import (
     Plan,
     RecordKind,
     StartError,
-    decode,
-    monotonic_ns,
+    found_records,
+    read_all,
 )
 from tinylog_chaos.protocol import Connection
 
@@ -98,11 +98,9 @@ class TinylogAdmin:
                 while messages := (await self._call("read", partition=index, offset=offset, most=_READ_MOST))[
                     "messages"
                 ]:
-                    for place, body in messages:
-                        key, seq = decode(body.encode("ascii"))
-                        journal.add(
-                            RecordKind.STORED, t=monotonic_ns(), key=key, seq=seq, partition=index, offset=place
-                        )
+                    contents = read_all([body.encode() for _, body in messages])
+                    offsets = [place for place, _ in messages]
+                    journal.extend(found_records(RecordKind.STORED, contents, index, offsets))
                     journal.flush()
                     offset, count = messages[-1][0] + 1, count + len(messages)
                 audit = "complete" if count == state["count"] else "partial"

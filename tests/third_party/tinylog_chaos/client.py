@@ -19,9 +19,9 @@ from harness.plugin_api.client import (
     SendRecorder,
     Session,
     StartError,
-    decode,
     encode,
     monotonic_ns,
+    read,
 )
 from tinylog_chaos.options import ConnectionOptions, ConsumerOptions, ProducerOptions
 from tinylog_chaos.protocol import Connection, RefusedRequestError
@@ -195,8 +195,9 @@ class _Consumer:
 
     async def _handle(self, messages: list[tuple[int, str]]) -> None:
         session = self._session
-        places = [(*decode(body.encode("ascii")), offset) for offset, body in messages]
-        first = self._recorder.deliver_each([(key, seq, self._partition, offset, 0, -1) for key, seq, offset in places])
+        found = [(*read(body.encode()), offset) for offset, body in messages]
+        rows = [(key, seq, self._partition, offset, 0, -1) for key, seq, _, offset in found]
+        first = self._recorder.deliver_each(rows, [intact for _, _, intact, _ in found])
         session.counters.delivered += len(messages)
         for ordinal, (offset, _) in enumerate(messages, first):
             if self._handler.due_ns():
