@@ -7,21 +7,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-run
 READY_DEV := $(VENV)/.ready-dev
-# Runs of brokers share the cores by their costs (tests/support/slots.py), so three tests go on at a time. The shipped scenarios
-# run side by side in one suite of their own.
-BROKERS := -n 3 --dist worksteal --durations=10 tests/integration tests/conformance tests/e2e --ignore tests/e2e/test_scenarios.py
+# Runs of brokers share the cores by their costs (tests/support/slots.py), so that five tests may go on at a time: most of them
+# wait more than they work. The shipped scenarios run side by side in one suite of their own.
+BROKERS := -n 5 --dist worksteal --durations=10 tests/integration tests/conformance tests/e2e --ignore tests/e2e/test_scenarios.py
 SCENARIOS := -n 0 --durations=5 tests/e2e/test_scenarios.py
 LOCK := --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --quiet
 TOUR := scenarios/gate/latency.yaml scenarios/canary/memory-restart.yaml \
-	scenarios/canary/collateral-stall.yaml scenarios/canary/collateral-stall-twin.yaml
+	scenarios/canary/collateral-stall.yaml scenarios/canary/collateral-stall-twin.yaml \
+	scenarios/canary/rocketmq-concurrent.yaml scenarios/canary/rocketmq-concurrent-twin.yaml
 
-.PHONY: help run test test-ci unit lint images bench prove lock clean
+.PHONY: help run test test-ci unit lint images bench prove mutants lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: $(READY) ## Run four scenarios on real brokers (NATS and Kafka)
-	@echo "== tour: a gate (must pass), two canaries (must fail) and the twin of the second (must pass); reports are written to reports/"
+run: $(READY) ## Run six scenarios on real brokers (NATS, Kafka and RocketMQ)
+	@echo "== tour: a gate (must pass), three canaries (must fail) and the twins of two (must pass); reports are written to reports/"
 	$(BIN)/harness run --runtime process $(TOUR)
 
 # All stages of a tier run even when one fails; a failure is reported at the end.
@@ -64,6 +65,9 @@ bench: $(READY_DEV) ## Run the benchmarks (ratios, measured in turn in one run)
 
 prove: $(READY_DEV) ## Make the long proofs (hours; resumed when broken off), or one: make prove PROOF="kills"
 	$(BIN)/python tests/proofs/prove.py $(if $(PROOF),"$(PROOF)")
+
+mutants: $(READY_DEV) ## Do the fast tests notice small changes of the checks? A sample, drawn by the commit (an hour)
+	PYTHONPATH=tests $(BIN)/python -m proofs.mutants $(MUTANTS)
 
 lock: $(VENV)/bin/pip ## Resolve the dependencies again and write the two lock files
 	$(BIN)/pip install --quiet uv
