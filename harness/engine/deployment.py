@@ -22,7 +22,14 @@ from harness.engine.gateways import Gateways
 from harness.engine.parts import Binaries, Parts, RunWorker, Site
 from harness.engine.probes import JournalProbes
 from harness.engine.rundir import RunDir
-from harness.engine.topology import draw_links, draw_ports, gateway_specs, monitor_targets, worker_specs
+from harness.engine.topology import (
+    draw_controls,
+    draw_links,
+    draw_ports,
+    gateway_specs,
+    monitor_targets,
+    worker_specs,
+)
 from harness.engine.watch import Watch, Watched
 from harness.errors import StartError
 from harness.history.events import NodeEvent, ProofEvent, StandstillEvent, WorkerEvent
@@ -91,6 +98,7 @@ class Deployment:
         self.runtime = parts.runtime(runtime, binaries, site, ledger, ports, abilities)
         peer_hosts = {member.name: self.runtime.peer_host(member.name) for member in members}
         self.links = draw_links(self.topology, drawn, ports, peer_hosts)
+        self.controls = draw_controls(plan, self.links, ports)
         self._addresses = Addresses(ports=drawn, links=self.links, bind=self.runtime.bind)
         self._bound = bound.at(self._addresses)
         self.disks = Disks(disk_spec(plan.cluster, abilities), ledger)
@@ -102,7 +110,7 @@ class Deployment:
         gateways = gateway_specs(plan, self._addresses)
         self._gateways = Gateways(gateways, parts, run_dir.path, ledger, self._links_died)
         self._monitor = parts.monitor(run_dir.path, ledger, self._monitor_died)
-        self._monitor_targets = monitor_targets(plan, self._addresses)
+        self._monitor_targets = monitor_targets(plan, self._addresses, self.controls)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
         self.probes = JournalProbes(run_dir.history / "monitor.1.journal", names_of_targets)
         self.admin: Admin = self._bound.admin()
@@ -112,9 +120,8 @@ class Deployment:
     async def up(self) -> None:
         """Start everything and wait until it is ready; raises StartError (definite)."""
         await self.disks.create()
-        proxies = self.runtime.start_proxies(
-            self.links.values(), self._run_dir.logs, self._toxiproxy_died, self._trouble
-        )
+        paths = (*self.links.values(), *self.controls.values())
+        proxies = self.runtime.start_proxies(paths, self._run_dir.logs, self._toxiproxy_died, self._trouble)
         await asyncio.gather(proxies, self._gateways.start())
         *services, nodes = self.topology.waves()
         for wave in services:

@@ -273,10 +273,15 @@ class FaultSchedule:
             leaders=deployment.admin if isinstance(deployment.admin, FaultLeaders) else None,
             cores=self._cores,
             probe_names=lambda link: tuple(channel.name for channel in deployment.links[link].channels),
+            control_name=self._control_name,
             journal=self._events.write,
             outages=self._outages,
             interference=self._interference,
         )
+
+    def _control_name(self, link: str) -> str:
+        control = self._deployment.controls.get(self._deployment.links[link].node)
+        return control.name if control is not None else ""
 
     def _changed(
         self, planned: PlannedFault, action: str, targets: tuple[str, ...], detail: str, planned_ns: int = 0

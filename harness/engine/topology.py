@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.brokers.base import Addresses, NodePorts
 from harness.clients.base import WorkerSpec
 from harness.clients.gateway import GatewaySpec
-from harness.faults.base import FAULTS, extra_probe_name
+from harness.faults.base import CONTROL, FAULTS, extra_probe_name, needs_control
 from harness.runtime.base import Channel, Link
 from harness.runtime.kernel.ports import Ports
 from harness.scenario.members import zones
@@ -56,6 +56,33 @@ def draw_links(
         )
         for spec in topology.links
     }
+
+
+def draw_controls(plan: Plan, links: Mapping[str, Link], ports: Ports) -> dict[str, Link]:
+    """Return node or service → its control path, which no fault touches and only the monitor uses; none where the
+    evidence of no fault takes one.
+
+    It is a proxy like that of the first client link to the node, on a port drawn free.
+
+    Args:
+        plan: Of the run.
+        links: Of the run.
+        ports: Where free ones are drawn.
+    """
+    if not needs_control(plan.timeline):
+        return {}
+    first: dict[str, Link] = {}
+    for link in links.values():
+        if link.role == "client":
+            first.setdefault(link.node, link)
+    found = {}
+    for node, link in first.items():
+        name = f"{CONTROL}->{node}"
+        channel = dataclasses.replace(link.channels[0], name=name, host=_LOOPBACK, port=ports.draw())
+        found[node] = dataclasses.replace(
+            link, name=name, source=CONTROL, role=CONTROL, channels=(channel,), gateway=""
+        )
+    return found
 
 
 def _channel(
@@ -146,11 +173,17 @@ def gateway_specs(plan: Plan, addresses: Addresses) -> list[GatewaySpec]:
     return specs
 
 
-def monitor_targets(plan: Plan, addresses: Addresses) -> list[dict[str, object]]:
+def monitor_targets(plan: Plan, addresses: Addresses, controls: Mapping[str, Link]) -> list[dict[str, object]]:
     """Return what the monitor looks at.
 
     It probes client links, nodes and services, and the links that start from nodes where a fault of the plan acts on
-    them; and has a look of its own for each fault whose evidence takes one.
+    them; and has a look of its own for each fault whose evidence takes one, also through control paths where it is
+    compared with them.
+
+    Args:
+        plan: Of the run.
+        addresses: Of the run.
+        controls: Node → its control path.
     """
     topology, links = plan.topology, addresses.links
     targets: list[dict[str, object]] = [
@@ -168,8 +201,12 @@ def monitor_targets(plan: Plan, addresses: Addresses) -> list[dict[str, object]]
             for link in others
             for channel in link.channels
         ]
+    targets += [
+        {"name": control.name, "address": control.address, "keep": control.keeps, "mode": CONTROL}
+        for control in controls.values()
+    ]
     for fault in plan.timeline:
-        targets += _extra_probes(fault, topology, links)
+        targets += _extra_probes(fault, topology, links, controls)
     return targets
 
 
@@ -182,24 +219,31 @@ def _acts_on(fault: PlannedFault, others: set[str]) -> bool:
     )
 
 
-def _extra_probes(fault: PlannedFault, topology: Topology, links: Mapping[str, Link]) -> list[dict[str, object]]:
-    """Return the looks that serve one fault, at every link that it may act on."""
-    wanted = FAULTS.get(fault.kind).extra_probe
+def _extra_probes(
+    fault: PlannedFault, topology: Topology, links: Mapping[str, Link], controls: Mapping[str, Link]
+) -> list[dict[str, object]]:
+    """Return the looks that serve one fault, at every link that it may act on, and at the control paths to the same
+    nodes.
+    """
+    kind = FAULTS.get(fault.kind)
+    wanted = kind.extra_probe
     if wanted is None:
         return []
     group = topology.client_links() if fault.on.link == "client-broker" else topology.peer_links()
-    names = fault.targets or tuple(link.name for link in group)
+    looked_at = [links[name] for name in fault.targets or tuple(link.name for link in group)]
+    if kind.control:
+        looked_at += [controls[node] for node in dict.fromkeys(link.node for link in looked_at) if node in controls]
     return [
         {
             "name": extra_probe_name(channel.name, fault.id),
             "address": channel.address,
-            "keep": links[name].keeps,
+            "keep": link.keeps,
             "protocol": channel.protocol,
             "timeout_s": PATIENCE_S,
             **dataclasses.asdict(wanted(fault.options)),
         }
-        for name in names
+        for link in looked_at
         # Where a probe keeps no connection, there is none to wait on.
-        if wanted(fault.options).mode != "slow" or links[name].keeps
-        for channel in links[name].channels
+        if wanted(fault.options).mode != "slow" or link.keeps
+        for channel in link.channels
     ]

@@ -48,11 +48,19 @@ class Bandwidth(LinkToxic[BandwidthOptions]):
         """Judge whether data comes through as fast as the limit says, and came through much faster before."""
         limit = self.options.rate_bytes_per_s
         before, during = self._rate(channel, self.span.before), self._rate(channel, self.span.during)
-        proven = before is not None and during is not None and before >= _SLOWER * limit and during <= _OVER * limit
+        fast = before is not None and before >= _SLOWER * limit
         observed = f"before {_format_rate(before)}, during {_format_rate(during)}"
         required = f"at most {_OVER:g} × {BYTE_RATE.brief(limit)}, and at least {_SLOWER} × as much before"
         slow = during is None or during <= _OVER * limit
         lacks = self._lack(channel, self.span.before, self.span.during) if slow else ""
+        if control := self.context.control_name(link):
+            # A machine that slows down carries less, too, but not through this link alone.
+            beside = self._rate(control, self.span.during)
+            fast = fast and beside is not None and beside >= _SLOWER * limit
+            lacks = lacks or (self._lack(control, self.span.during) if slow else "")
+            observed += f", meanwhile through {control} {_format_rate(beside)}"
+            required += f", and meanwhile through {control}"
+        proven = fast and during is not None and during <= _OVER * limit
         yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required, lacks)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
@@ -105,6 +113,7 @@ FAULTS.register("bandwidth")(
             options=BandwidthOptions, acts_on="link", validate=_validate, needs_on_peers=(BrokerAbility.PEER_BULK,)
         ),
         make=Bandwidth,
+        control=True,
         describe=_describe,
         extra_probe=_extra_probe,
     )

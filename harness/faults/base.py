@@ -7,7 +7,7 @@ from probes that know nothing of how it was applied. Knows no broker kind, no ch
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -74,6 +74,11 @@ class Sample:
 ProbeMode = Literal["slow", "bulk", "close"]
 """What the monitor looks at for one fault alone: a round trip that may take as long as it takes, one with much data, or
 the end of a connection.
+"""
+
+CONTROL = "control"
+"""Mode of the usual round trip through a control path, and the source by which that path is named (see
+``FaultKind.control``).
 """
 
 
@@ -214,6 +219,8 @@ class FaultContext:
         leaders: Who leads what; None for brokers that cannot hand leadership over.
         cores: Node → cores that it used on average in warm-up.
         probe_names: Link → the targets by which the monitor probes it, one for each of its channels.
+        control_name: Link → the target by which the monitor probes the control path to the same node; empty where the
+            run has none.
         journal: Journals an event.
         outages: Which faults hold which node down; one for all faults of the run.
         interference: What every fault does to which node or link, and when; one for all faults of the run.
@@ -236,6 +243,7 @@ class FaultContext:
     leaders: FaultLeaders | None
     cores: Mapping[str, float]
     probe_names: Callable[[str], tuple[str, ...]]
+    control_name: Callable[[str], str]
     journal: Callable[[Event], None]
     outages: Outages
     interference: Interference
@@ -283,6 +291,9 @@ class FaultKind:
         describe: Options → a few words (``50ms ± 15ms both ways``).
         extra_probe: Options → the look of the monitor's that its evidence takes in addition to the usual round trips;
             None = none.
+        control: Its evidence is a time that grows, as it does on a machine that slows down. So it is compared with what
+            takes the same way at the same time through a control path: a proxy to the same node, in the same Toxiproxy,
+            that no fault touches.
         links_of_nodes: It acts on the links of its nodes: those between nodes are probed, too.
         measures_machine: Options → whether its evidence measures the machine itself (how a node shares CPUs or memory
             with others), so that only light runs may go on next to it; None = it does not.
@@ -296,9 +307,15 @@ class FaultKind:
     describe: Callable[[Any], str]
     machine: tuple[MachineAbility, ...] = ()
     extra_probe: Callable[[Any], ExtraProbe] | None = None
+    control: bool = False
     links_of_nodes: bool = False
     measures_machine: Callable[[Any], bool] | None = None
     extra_cores: Callable[[Any], float] | None = None
 
 
 FAULTS: Registry[FaultKind] = Registry("fault", "harness.faults", "broker_chaos_harness.faults")
+
+
+def needs_control(timeline: Iterable[PlannedFault]) -> bool:
+    """Return whether the evidence of any of these faults takes control paths."""
+    return any(FAULTS.get(fault.kind).control for fault in timeline)

@@ -11,6 +11,7 @@ from typing import Literal
 from harness.clock import NS_PER_MS
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
+from harness.faults.kit.slowness import slowed
 from harness.faults.kit.toxics import STREAMS, WAYS, Direction, LinkToxic
 from harness.history.events import DrawEvent
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
@@ -73,7 +74,9 @@ class Latency(LinkToxic[LatencyOptions]):
         """Judge whether round trips have grown by the least delay that the options promise."""
         least = max(1, self.options.delay_ns - self.options.jitter_ns) * len(self.streams)
         since_ns = self.span.acting_ns or self.span.applied_ns
-        yield evidence.slowed(self.context, link, since_ns, self.span.heal_ns, least * 9 // 10, channel)
+        names = (channel, self.context.control_name(link))
+        words = f"round trip through {channel}"
+        yield slowed(self.context, link, names, since_ns, self.span.heal_ns, least * 9 // 10, words)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether round trips are as short as before."""
@@ -130,6 +133,7 @@ FAULTS.register("latency")(
             proof_ns=lambda options: evidence.slowed_for_ns(options.delay_ns * len(STREAMS[options.direction])),
         ),
         make=Latency,
+        control=True,
         describe=_describe,
     )
 )

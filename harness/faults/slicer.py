@@ -10,6 +10,7 @@ from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, Faul
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
 from harness.faults.kit.link_evidence import lack, length_ns, shortest_ns
+from harness.faults.kit.slowness import slowed
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
 from harness.result import Lack
 from harness.scenario.abilities import BrokerAbility
@@ -53,13 +54,10 @@ class Slicer(LinkToxic[SlicerOptions]):
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether much data takes longer by the pauses between its pieces."""
-        before, during = self._length(channel, self.span.before), self._length(channel, self.span.during)
         least = added_ns(self.options) * len(self.streams) * 4 // 5
-        proven = before is not None and during is not None and during - before >= least
-        observed = f"before {evidence.format_median(before)}, during {evidence.format_median(during)}"
-        required = f"at least {format_ns(least)} longer than before"
-        lacks = self._lack(channel, self.span.before, self.span.during) if during is None or during >= least else ""
-        yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required, lacks)
+        names = (self.extra_probe(channel), self.control_extra_probe(link))
+        since_ns = self.span.acting_ns or self.span.applied_ns
+        yield slowed(self.context, link, names, since_ns, self.span.heal_ns, least, self._probe(channel))
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether much data takes as long as before, or one look so short that it cannot have been in pieces."""
@@ -132,6 +130,7 @@ FAULTS.register("slicer")(
             needs_on_peers=(BrokerAbility.PEER_GUESTS,),
         ),
         make=Slicer,
+        control=True,
         describe=_describe,
         extra_probe=_extra_probe,
     )

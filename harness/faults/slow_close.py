@@ -10,6 +10,7 @@ from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, Faul
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
 from harness.faults.kit.link_evidence import lack, length_ns
+from harness.faults.kit.slowness import slowed
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic
 from harness.result import Lack
 from harness.scenario.plugins import FaultSpec
@@ -38,13 +39,10 @@ class SlowClose(LinkToxic[SlowCloseOptions]):
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether a connection that is ended on one side ends that much later on the other."""
-        before, during = self._length(channel, self.span.before), self._length(channel, self.span.during)
         least = self.options.delay_ns * len(self.streams) * 9 // 10
-        proven = before is not None and during is not None and during - before >= least
-        observed = f"before {_format_length(before)}, during {_format_length(during)}"
-        required = f"at least {format_ns(least)} longer than before"
-        lacks = self._lack(channel, self.span.before, self.span.during) if during is None or during >= least else ""
-        yield evidence.sentence("effect", link, _probe(channel), proven, observed, required, lacks)
+        names = (self.extra_probe(channel), self.control_extra_probe(link))
+        since_ns = self.span.acting_ns or self.span.applied_ns
+        yield slowed(self.context, link, names, since_ns, self.span.heal_ns, least, _probe(channel))
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether it ends at once again."""
@@ -75,6 +73,7 @@ FAULTS.register("slow_close")(
         summary="Delay the end of connections through links.",
         spec=FaultSpec(options=SlowCloseOptions, acts_on="link"),
         make=SlowClose,
+        control=True,
         describe=lambda options: f"ends {format_ns(options.delay_ns)} late {WAYS[options.direction]}",
         extra_probe=lambda _: ExtraProbe(mode="close"),
     )

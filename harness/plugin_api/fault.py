@@ -18,13 +18,14 @@ from harness.faults.base import (
     Sample,
     TouchesOthers,
 )
-from harness.faults.kit.evidence import baseline, interrupted, median_ns, reachable, recovered, sentence, slowed
+from harness.faults.kit.evidence import baseline, interrupted, median_ns, reachable, recovered, sentence
 from harness.faults.kit.freeze import Freeze
 from harness.faults.kit.interference import Interference, Interfering
 from harness.faults.kit.lifetime import FaultSpan, HealingFault, OneOffFault
 from harness.faults.kit.node_life import NodeLife, NodeLives, NodesDown
 from harness.faults.kit.outages import Outages
 from harness.faults.kit.silence import SilentLinks
+from harness.faults.kit.slowness import longer, slowed
 from harness.faults.kit.toxics import LinkFault, LinkToxic
 from harness.faults.kit.worker_exit import WorkerExit
 from harness.runtime.abilities import MachineAbility
@@ -87,6 +88,7 @@ __all__ = [
     "baseline",
     "format_ns",
     "interrupted",
+    "longer",
     "median_ns",
     "monotonic_ns",
     "reachable",

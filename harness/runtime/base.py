@@ -68,7 +68,8 @@ class Link:
         name: ``clients->n1`` (client zone → node) or ``n1->n2`` (node → node).
         source: Zone or node it starts from.
         node: Node or service it leads to.
-        role: ``client`` (from a client zone), ``peer`` (from node to node) or ``service`` (from a node to a service).
+        role: ``client`` (from a client zone), ``peer`` (from node to node), ``service`` (from a node to a service) or
+            ``control`` (the monitor's own, which no fault touches).
         channels: At least one; the first bears the link's name.
         keeps: A probe may keep a connection through it.
         gateway: Of a client link: where the gateway in front of it listens; empty without one.

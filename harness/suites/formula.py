@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.clock import NS_PER_S
-from harness.faults.base import FAULTS
+from harness.faults.base import FAULTS, needs_control
 from harness.runtime.abilities import MachineAbility
 from harness.scenario.model import DiskSpec, Plan
 from harness.scenario.plan import canonical, declared_ns
@@ -102,7 +102,7 @@ def formula(plan: Plan, runtime: str) -> Cost:
         memory_bytes=_memory_bytes(plan, costs, containers=containers),
         wall_ns=wall_ns,
         disk_bytes=_disk_bytes(plan),
-        ports=_ports(plan.topology),
+        ports=_ports(plan),
         measures_machine=any(
             kind.measures_machine is not None and kind.measures_machine(fault.options)
             for fault in plan.timeline
@@ -221,7 +221,11 @@ def _disk(plan: Plan) -> DiskSpec | None:
     return plan.cluster.disk or (DiskSpec() if MachineAbility.DISK in needed else None)
 
 
-def _ports(topology: Topology) -> int:
-    """Return on how many ports a run listens: its members, the proxies of its links, gateways, and Toxiproxy's own."""
+def _ports(plan: Plan) -> int:
+    """Return on how many ports a run listens: its members, the proxies of its links and control paths, gateways, and
+    Toxiproxy's own.
+    """
+    topology = plan.topology
     members = sum(len(member.ports) for member in topology.members)
+    members += len(topology.members) * needs_control(plan.timeline)
     return members + sum(len(link.channels) + link.gateway for link in topology.links) + _PROXY_PORTS

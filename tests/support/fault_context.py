@@ -42,6 +42,7 @@ def fault_context(planned: PlannedFault, **given: Any) -> FaultContext:
         "leaders": None,
         "cores": {},
         "probe_names": lambda link: (link,),
+        "control_name": lambda _: "",
         "journal": lambda _: None,
         "outages": Outages(),
         "interference": Interference(),

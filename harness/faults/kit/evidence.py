@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import statistics
 from collections.abc import Sequence
 
@@ -22,8 +21,6 @@ ANSWER_NS = NS_PER_S
 """For so long it waits for the answer."""
 SILENCE_NS = PROBE_NS + ANSWER_NS
 """A target must be silent for so long for one round trip, begun in it, to fail."""
-_MANY = 10
-"""Fewer round trips have no parts to compare."""
 _UNDER_WAY_NS = 2 * NS_PER_S
 """Longer than a probe waits for its answer."""
 
@@ -45,20 +42,6 @@ def slowed_for_ns(added_ns: int) -> int:
     return PROBE_NS + (SAMPLES_MIN - 1) * max(PROBE_NS, added_ns) + added_ns
 
 
-def _risen_for_most(earlier: Sequence[Sample], later: Sequence[Sample], least_ns: int) -> bool:
-    """Return whether nine in ten round trips take at least what is added, and two in five took at most half of it
-    before.
-
-    What else a machine does makes some round trips longer, and moves a median. The gap between the two parts keeps a
-    machine that is as busy before as during the fault from looking like it by chance.
-    """
-    before = sorted(sample.length_ns for sample in earlier if sample.ok)
-    during = sorted(sample.length_ns for sample in later if sample.ok)
-    if min(len(before), len(during)) < _MANY:
-        return False
-    return _risen(before[math.ceil(len(before) * 2 / 5) - 1], during[len(during) // 10], least_ns)
-
-
 def lack(*looks: Sequence[Sample], least: int = SAMPLES_MIN) -> Lack:
     """Return ``round trips`` when one of the looks has fewer than ``least`` and none of them failed; else nothing.
 
@@ -71,41 +54,6 @@ def lack(*looks: Sequence[Sample], least: int = SAMPLES_MIN) -> Lack:
 def baseline(context: FaultContext, target: str, applied_ns: int) -> Sequence[Sample]:
     """Return the target's round trips of the last seconds before the fault."""
     return context.probes.samples(target, applied_ns - BASELINE_NS, applied_ns)
-
-
-def slowed(
-    context: FaultContext, target: str, applied_ns: int, until_ns: int | None, least_ns: int, through: str = ""
-) -> Evidence:
-    """Judge whether round trips got longer by at least ``least_ns``; ``through``: the channel of the link, by its
-    probe.
-
-    On a busy machine those before it may be long as well. Then the short ones decide: all of them take at least as long
-    as what is added, where one took at most half of it before; or nine in ten do, where two in five did before. Not all
-    do where another fault changes the same link: Toxiproxy then lets through at once what is under way.
-    """
-    earlier = baseline(context, through or target, applied_ns)
-    later = context.probes.samples(through or target, applied_ns, until_ns)
-    before, during = median_ns(earlier), median_ns(later)
-    least_before, least_during = shortest_ns(earlier), shortest_ns(later)
-    grown = before is not None and during is not None and during - before >= least_ns
-    moved = _risen(least_before, least_during, least_ns) or _risen_for_most(earlier, later, least_ns)
-    added, half = format_ns(least_ns), format_ns(least_ns // 2)
-    proven, not_slow = grown or moved, during is not None and during < least_ns
-    return Evidence(
-        stage="effect",
-        target=target,
-        probe=_round_trip(through or "the link"),
-        proven=proven,
-        lacks="" if proven or not_slow else lack(earlier, later),
-        observed=f"before {format_median(before, least_before)}, during {format_median(during, least_during)}",
-        required=f"median round trip ≥ {added} above baseline (or: every round trip ≥ {added}, baseline had one ≤ "
-        f"{half}; or: nine in ten ≥ {added}, two in five of the baseline ≤ {half}, of {_MANY} or more each)",
-    )
-
-
-def _risen(before_ns: int | None, during_ns: int | None, least_ns: int) -> bool:
-    """Return whether what took at most half of what is added takes at least all of it."""
-    return before_ns is not None and during_ns is not None and before_ns <= least_ns // 2 < least_ns <= during_ns
 
 
 def recovered(

@@ -28,7 +28,8 @@ _LATE_NS = NS_PER_S
 def silent(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:
     """Judge whether nothing comes through, without an error: round trips get no answer, none succeeds, none is cut.
 
-    What another fault cut meanwhile, or a node that it took down left unanswered, shows nothing.
+    What another fault cut meanwhile, or a node that it took down left unanswered, shows nothing. Nor does silence while
+    the node does not answer past every link either: then the machine or the node is silent, and not the link.
     """
     name = through or target
     looks = context.probes.samples(name, span.acting_ns - _LONGEST_NS, span.heal_ns)
@@ -38,15 +39,27 @@ def silent(context: FaultContext, target: str, span: FaultSpan, through: str) ->
         s for s in found if s.start_ns >= span.acting_ns or (s.broken is Break.SILENT and s.end_ns > span.acting_ns)
     ]
     silences = sum(sample.broken is Break.SILENT for sample in ended)
+    deaf = _node_is_silent(context, target, span)
     return Evidence(
         lacks="round trips" if span.acting_ns and not ended else "",
         stage="effect",
         target=target,
         probe=f"round trip through {name}",
-        proven=bool(span.acting_ns) and silences > 0 and silences == len(ended),
-        observed=_tally(ended) + _left_out(looks, found, apart.others(context, target)),
+        proven=bool(span.acting_ns) and silences > 0 and silences == len(ended) and not deaf,
+        observed=_tally(ended) + _left_out(looks, found, apart.others(context, target)) + deaf,
         required="at least one times out; none succeeds, and none sees its connection closed",
     )
+
+
+def _node_is_silent(context: FaultContext, link: str, span: FaultSpan) -> str:
+    """Return, for a sentence, that a link's node answered none of the monitor's own round trips while the fault acted;
+    empty when it answered one, or when another fault had it down.
+    """
+    node = context.links[link].node if link in context.links else ""
+    if not node or any(other.target == node and other.down for other in apart.others(context, link)):
+        return ""
+    answered = any(sample.ok for sample in context.probes.samples(node, span.acting_ns, span.heal_ns))
+    return "" if answered else f"; {node} itself answered no round trip"
 
 
 def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:

@@ -73,6 +73,11 @@ class LinkFault(HealingFault[OptionsT]):
         """Return the name of this fault's own probe of a channel."""
         return extra_probe_name(channel, self.id)
 
+    def control_extra_probe(self, link: str) -> str:
+        """Return the name of this fault's own probe of the control path to a link's node; empty without one."""
+        control = self.context.control_name(link)
+        return extra_probe_name(control, self.id) if control else ""
+
     def keeps_connections(self) -> bool:
         """Return whether probes keep their connections through these links: they cannot through links between nodes."""
         links = self.context.links

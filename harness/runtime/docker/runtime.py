@@ -164,12 +164,13 @@ class DockerRuntime:
 
 
 def _home(link: Link) -> str:
-    """Return which pod carries a link: that of the node it starts from, or of the node that clients reach by it.
+    """Return which pod carries a link: that of the node it starts from, or of the node that clients, or the monitor by
+    a control path, reach by it.
 
     A client link that listens at the node's own port cannot be in the node's pod; its client zone then has one.
     """
     own = any(channel.upstream.endswith(f":{channel.port}") for channel in link.channels)
-    return link.source if link.role != "client" or own else link.node
+    return link.node if link.role not in {"peer", "service"} and not own else link.source
 
 
 def _pod(node: str) -> str:

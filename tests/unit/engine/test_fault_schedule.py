@@ -250,6 +250,7 @@ def test_a_service_is_up_before_what_needs_it_is_started() -> None:
         nodes={name: name for name in ("n1", "n2", "names")},
         workers={},
         links={},
+        controls={},
         disks=SimpleNamespace(create=note("disks")),
         runtime=SimpleNamespace(start_proxies=note("proxies")),
         _gateways=SimpleNamespace(start=note("gateways")),

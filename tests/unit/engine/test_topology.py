@@ -13,7 +13,15 @@ from support.topologies import NODES, SERVICE, with_service
 
 from harness.brokers.base import Addresses
 from harness.engine.target_lookup import resolve_targets
-from harness.engine.topology import PATIENCE_S, draw_links, draw_ports, gateway_specs, monitor_targets, worker_specs
+from harness.engine.topology import (
+    PATIENCE_S,
+    draw_controls,
+    draw_links,
+    draw_ports,
+    gateway_specs,
+    monitor_targets,
+    worker_specs,
+)
 from harness.faults.base import FAULTS
 from harness.runtime.base import Link
 from harness.runtime.kernel.ports import Ports
@@ -133,7 +141,7 @@ def test_workers_begin_at_the_gateway_of_their_zone_and_the_monitor_looks_at_the
     assert specs["c1"].addresses == (links["far->directory"].gateway,)
     assert specs["c0"].addresses == (links["clients->directory"].gateway,)
     assert len({link.gateway for link in links.values()}) == 3  # two, and none
-    targets = monitor_targets(given, Addresses(ports=OWN, links=links))
+    targets = monitor_targets(given, Addresses(ports=OWN, links=links), {})
     found = {str(target["name"]): target["address"] for target in targets}
     assert found["far->directory"] == links["far->directory"].channels[0].address != links["far->directory"].gateway
 
@@ -156,7 +164,9 @@ def test_a_gateway_knows_where_its_zone_reaches_each_port_that_the_broker_may_te
 
 def test_the_monitor_looks_at_client_links_nodes_and_services_past_every_link() -> None:
     given = plan()
-    found = {str(target["name"]): target for target in monitor_targets(given, Addresses(ports=OWN, links=drawn(given)))}
+    found = {
+        str(target["name"]): target for target in monitor_targets(given, Addresses(ports=OWN, links=drawn(given)), {})
+    }
     clients = {f"{zone}->{name}" for zone in ("clients", "far") for name in (*NODES, SERVICE)}
     assert set(found) == clients | {*NODES, SERVICE}
     assert found["right"]["address"] == "127.0.0.1:2001"
@@ -166,7 +176,9 @@ def test_the_monitor_looks_at_client_links_nodes_and_services_past_every_link() 
 @pytest.mark.parametrize("link", ["left->right", "left->directory"])
 def test_the_monitor_looks_at_what_starts_from_nodes_where_a_fault_acts_on_it(link: str) -> None:
     given = plan(link)
-    found = {str(target["name"]): target for target in monitor_targets(given, Addresses(ports=OWN, links=drawn(given)))}
+    found = {
+        str(target["name"]): target for target in monitor_targets(given, Addresses(ports=OWN, links=drawn(given)), {})
+    }
     assert {"left->right", "left->right.vote", "right->left", "left->directory", "right->directory"} <= set(found)
     assert not found["left->right.vote"]["keep"]
     assert found["left->directory"]["keep"]
@@ -186,7 +198,9 @@ def looked_at(kind: str, on: Target, targets: tuple[str, ...], **options: Any) -
         seed=1,
     )
     given = replace(given, timeline=(fault,))
-    return {str(target["name"]): target for target in monitor_targets(given, Addresses(ports=OWN, links=drawn(given)))}
+    return {
+        str(target["name"]): target for target in monitor_targets(given, Addresses(ports=OWN, links=drawn(given)), {})
+    }
 
 
 def test_a_fault_has_looks_of_its_own_at_every_channel_of_its_links() -> None:
@@ -241,3 +255,47 @@ def test_a_role_is_resolved_to_its_node_or_to_the_links_that_end_there(on: Targe
     cluster = SimpleNamespace(admin=SimpleNamespace(leader=role, coordinator=role), topology=plan().topology)
     found = asyncio.run(resolve_targets(cast("Any", SimpleNamespace(on=on)), cast("Any", cluster)))
     assert found == expected
+
+
+def test_where_evidence_is_compared_each_node_has_a_path_that_no_fault_touches() -> None:
+    given = plan("left->right")
+    links, ports = drawn(given), Ports()
+    try:
+        controls = draw_controls(given, links, ports)
+        assert draw_controls(plan(), links, ports) == {}
+    finally:
+        ports.release()
+    assert set(controls) == {*NODES, SERVICE}
+    assert {path.role for path in controls.values()} == {"control"}
+    assert controls["left"].upstream == links["clients->left"].upstream
+    free = {path.address for path in controls.values()}
+    assert len(free) == len(controls)
+    assert free.isdisjoint(channel.address for link in links.values() for channel in link.channels)
+    found = {
+        str(target["name"]): target
+        for target in monitor_targets(given, Addresses(ports=OWN, links=links), controls)
+        if str(target["name"]).startswith("control->")
+    }
+    assert set(found) == {f"control->{name}" for name in (*NODES, SERVICE)}
+    assert all(target["mode"] == "control" for target in found.values())
+
+
+def test_a_fault_that_is_compared_looks_at_the_control_paths_to_its_nodes_as_well() -> None:
+    given = plan("left->right")
+    fault = replace(
+        given.timeline[0],
+        id="f-1",
+        kind="bandwidth",
+        options=FAULTS.get("bandwidth").spec.options(rate_bytes_per_s=10_000),
+        targets=("left->right", "clients->right"),
+    )
+    given = replace(given, timeline=(fault,))
+    links, ports = drawn(given), Ports()
+    try:
+        controls = draw_controls(given, links, ports)
+    finally:
+        ports.release()
+    found = monitor_targets(given, Addresses(ports=OWN, links=links), controls)
+    own = [target for target in found if target["name"] == "control->right for f-1"]
+    assert [(look["mode"], look["address"]) for look in own] == [("bulk", controls["right"].address)]
+    assert not any(target["name"] == "control->left for f-1" for target in found)

@@ -15,6 +15,7 @@ from harness.faults.cpu import CpuOptions
 from harness.faults.kit import evidence, link_evidence
 from harness.faults.kit.interference import Interference
 from harness.faults.kit.lifetime import FaultSpan
+from harness.faults.kit.slowness import slowed
 from harness.history.record import Break
 from harness.runtime.base import CpuUse
 from harness.scenario.model import PlannedFault, Target
@@ -67,7 +68,7 @@ Look = Callable[[Any], Evidence]
 
 
 def _slowed(context: Any) -> Evidence:
-    return evidence.slowed(context, "a->n1", 10 * S, 20 * S, 90 * MS)
+    return slowed(context, "a->n1", ("a->n1", ""), 10 * S, 20 * S, 90 * MS, "round trip")
 
 
 def _recovered(context: Any) -> Evidence:

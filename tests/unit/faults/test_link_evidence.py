@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from support.fault_context import fault_context
 
-from harness.faults.base import FAULTS, Sample
+from harness.faults.base import FAULTS, Sample, extra_probe_name
 from harness.faults.kit import evidence
+from harness.faults.kit.slowness import slowed
 from harness.scenario.model import PlannedFault, Target
 
 S = 1_000_000_000
 CHANNELS = ("n1->n2", "n1->n2.controller")
+LINK, CONTROL_PATH = "clients->n1", "control->n1"
 
 
 class Probes:
@@ -178,12 +180,89 @@ def test_most_round_trips_tell_where_some_pass_without_the_delay(
     before: list[int], during: list[int], proven: bool
 ) -> None:
     context: Any = SimpleNamespace(probes=Looks(before, during))
-    assert evidence.slowed(context, "clients->n1", 10 * S, 20 * S, 54_000_000).proven is proven
+    assert slowed(context, LINK, (LINK, ""), 10 * S, 20 * S, 54_000_000, "round trip").proven is proven
 
 
 def evidence_of(probes: Busy, *, least_ms: int, direction_ms: int) -> tuple[bool, bool]:
     context: Any = SimpleNamespace(probes=probes)
     ms = 1_000_000
-    slowed = evidence.slowed(context, "clients->n1", 10 * S, 20 * S, least_ms * ms)
-    back = evidence.recovered(context, "clients->n1", 10 * S, 20 * S, 25 * ms, direction_ms * ms)
-    return slowed.proven, back.proven
+    longer = slowed(context, LINK, (LINK, ""), 10 * S, 20 * S, least_ms * ms, "round trip")
+    back = evidence.recovered(context, LINK, 10 * S, 20 * S, 25 * ms, direction_ms * ms)
+    return longer.proven, back.proven
+
+
+class ByName:
+    """Lengths, in ms, of the round trips of each target before 10 s and from then on."""
+
+    def __init__(self, **lengths: tuple[Sequence[int], Sequence[int]]) -> None:
+        self._lengths = lengths
+
+    def samples(self, target: str, since_ns: int, until_ns: int | None = None) -> Sequence[Sample]:
+        before, during = self._lengths.get(target, ((), ()))
+        return Looks(before, during).samples(target, since_ns, until_ns)
+
+
+@pytest.mark.parametrize(
+    ("link", "control", "proven", "lacks"),
+    [
+        ([129, 131, 128, 140], [101, 99, 120, 125], False, ""),  # the machine slowed down, and nothing else
+        ([129, 131, 128, 140], [129, 131, 128, 140], False, ""),
+        ([69, 75, 90, 110], [9, 15, 30, 50], True, ""),  # it slowed down, and the fault acts
+        ([69, 75, 90, 110], [25, 70, 80, 90], True, ""),  # medians do not tell; one was short without the fault
+        ([69, 75, 90, 110], [40, 70, 80, 90], False, ""),
+        ([129, 131, 128, 140], [30, 31], False, "round trips"),
+        ([129, 131, 128, 140], [], False, "round trips"),
+    ],
+)
+def test_what_takes_longer_through_the_control_path_as_well_is_the_machine_and_not_the_fault(
+    link: list[int], control: list[int], proven: bool, lacks: str
+) -> None:
+    """Like three Kafka nodes in containers: 30 ms before, and 129 ms during a latency without effect."""
+    usual = [20, 21, 18, 25]
+    probes = ByName(**{LINK: (usual, link), CONTROL_PATH: (usual, control)})
+    context: Any = SimpleNamespace(probes=probes)
+    found = slowed(context, LINK, (LINK, CONTROL_PATH), 10 * S, 20 * S, 54_000_000, "round trip")
+    assert (found.proven, found.lacks) == (proven, lacks), found
+    assert f"meanwhile through {CONTROL_PATH}" in found.observed
+    assert CONTROL_PATH in found.required
+
+
+def test_what_takes_two_looks_of_the_fault_is_compared_with_the_control_of_the_same_kind() -> None:
+    """A fault that is compared names its own look at the control path, not the usual round trip there."""
+    asked: list[str] = []
+
+    class Asked:
+        def samples(self, target: str, _: int, __: int | None = None) -> Sequence[Sample]:
+            asked.append(target)
+            return ()
+
+    for kind, options in (
+        ("latency", {"delay_ns": 50_000_000}),
+        ("slicer", {"size_bytes": 512}),
+        ("slow_close", {"delay_ns": 100_000_000}),
+        ("bandwidth", {"rate_bytes_per_s": 50_000}),
+    ):
+        asked.clear()
+        planned = PlannedFault(
+            id=f"{kind}-1",
+            kind=kind,
+            options=FAULTS.get(kind).spec.options(**options),
+            on=Target(link=LINK),
+            targets=(LINK,),
+            at_ns=0,
+            until_ns=10 * S,
+            seed=1,
+        )
+        context = fault_context(
+            planned, control=Control(), probes=Asked(), now_ns=lambda: 10 * S, control_name=lambda _: CONTROL_PATH
+        )
+
+        async def carried_out(context: Any = context, kind: str = kind) -> None:
+            fault = FAULTS.get(kind).make(context)
+            await fault.apply()
+            await fault.effect()
+
+        asyncio.run(carried_out())
+        own = CONTROL_PATH if kind == "latency" else extra_probe_name(CONTROL_PATH, f"{kind}-1")
+        assert own in asked, (kind, asked)
+        assert FAULTS.get(kind).control

@@ -27,6 +27,7 @@ MS = 1_000_000
 S = 1000 * MS
 BEGIN, END = 10 * S, 13 * S
 LINK = "clients->n1"
+PATH = "control->n1"
 
 Making = Callable[[int], Sample]
 
@@ -133,10 +134,26 @@ def _carry_out(
     trips: Sequence[Sample],
     extra_probe: Sequence[Sample] = (),
     control: Control | None = None,
+    beside: Sequence[Sample] | None = None,
+    node: Making = _trip,
 ) -> tuple[list[Evidence], list[Evidence]]:
-    """Return the evidence of effect, as it is looked at just before the end, and of healing."""
-    probes = Probes(**{LINK: trips, extra_probe_name(LINK, f"{kind}-1"): extra_probe})
-    context, now = _context(kind, options, probes, control or Control(), [_link(LINK, "client")], (LINK,))
+    """Return the evidence of effect, as it is looked at just before the end, and of healing.
+
+    Args:
+        beside: What the fault's own probe sees through the control path; None = there is none.
+        node: What the monitor sees of the node itself while the fault acts.
+    """
+    probes = Probes(
+        **{
+            LINK: trips,
+            "n1": _phases(node),
+            extra_probe_name(LINK, f"{kind}-1"): extra_probe,
+            PATH: _phases(_trip),
+            extra_probe_name(PATH, f"{kind}-1"): beside or (),
+        }
+    )
+    more = {} if beside is None else {"control_name": lambda _: PATH}
+    context, now = _context(kind, options, probes, control or Control(), [_link(LINK, "client")], (LINK,), **more)
 
     async def carried_out() -> tuple[list[Evidence], list[Evidence]]:
         fault = FAULTS.get(kind).make(context)
@@ -194,6 +211,32 @@ def test_a_connection_that_broke_meanwhile_is_no_stall() -> None:
     patient = [*WAITING, _trip(BEGIN + 100 * MS, S, Break.CUT)]
     effect, _ = _carry_out("stall", {}, _phases(_silent, every=S), patient)
     assert _proven(effect) == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["stall", "blackhole"])
+def test_silence_of_the_node_itself_is_not_that_of_the_link(kind: str) -> None:
+    patient = [*WAITING, _trip(BEGIN + 100 * MS, END - BEGIN)]
+    effect, _ = _carry_out(kind, {}, _phases(_silent, every=S), patient, node=_silent)
+    assert _proven(effect) == [False, True]
+    assert effect[0].observed.endswith("; n1 itself answered no round trip")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "during_ms"),
+    [
+        ("bandwidth", {"rate_bytes_per_s": 50_000, "direction": "down"}, 200),
+        ("slicer", {"size_bytes": 512, "direction": "down"}, 70),
+        ("slow_close", {"delay_ns": 100 * MS, "direction": "up"}, 110),
+    ],
+)
+def test_what_is_slow_through_the_control_path_as_well_proves_nothing(
+    kind: str, options: dict[str, Any], during_ms: int
+) -> None:
+    slow = _phases(lambda start: _trip(start, during_ms * MS))
+    for beside, proven in ((_phases(_trip), True), (slow, False), ([], False)):
+        effect, _ = _carry_out(kind, options, _phases(_trip), slow, beside=beside)
+        assert _proven(effect) == [proven], effect
+        assert effect[0].lacks == ("" if beside else "round trips")
 
 
 def test_what_is_held_flows_off_before_the_toxic_is_removed() -> None:
@@ -337,6 +380,7 @@ def _partition(
     """Return link → streams that got a toxic, and the evidence of effect where these links are silent: ``cut``."""
     control = Control()
     samples = {link.name: _phases(_silent, every=S) if cut(link) else _phases(_trip) for link in links}
+    samples |= {link.node: _phases(_trip) for link in links}
     context, now = _context("partition", options, Probes(**samples), control, links, (target,))
 
     async def carried_out() -> list[Evidence]:

@@ -46,8 +46,8 @@ EXPORTS = {
         HealingFault Identity Interference Interfering Link LinkFault LinkToxic MachineAbility MemoryUse
         NodeLife NodeLives NodesDown OneOffFault Outages PlannedFault ProbeView ProxyControl Rate Ratio Refusal
         RunNode Sample SilentLinks
-        StartError Target TouchesOthers WorkerExit Workload baseline format_ns interrupted median_ns monotonic_ns
-        reachable recovered sentence slowed
+        StartError Target TouchesOthers WorkerExit Workload baseline format_ns interrupted longer median_ns
+        monotonic_ns reachable recovered sentence slowed
     """,
 }
 

@@ -112,7 +112,7 @@ def test_the_monitor_asks_each_channel_in_its_own_protocol(tmp_path: Path) -> No
     faults = "[{latency: {delay: 5ms}, on: {link: broker-broker}, at: 1s, for: 4s}]"
     given = plan("{nodes: 2, replicas: 2}", faults=faults)
     launch, _ = launched(given, tmp_path)
-    targets = {str(target["name"]): target for target in monitor_targets(given, launch.addresses)}
+    targets = {str(target["name"]): target for target in monitor_targets(given, launch.addresses, {})}
     assert targets["n2->n1"]["protocol"] == "ha"
     assert targets["n2->n1.listen"]["protocol"] == ""
     assert isinstance(cast("RocketmqBroker", BROKERS.get("rocketmq")).further_probe("ha", "127.0.0.1:1"), HaProbe)
