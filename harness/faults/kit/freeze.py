@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 from typing import TypeVar
 
 from harness.faults.base import Evidence, FaultContext
@@ -13,6 +14,9 @@ from harness.runtime.base import Pausable
 OptionsT = TypeVar("OptionsT")
 STOPPED = "T"
 """The scheduler state of a process that SIGSTOP has frozen."""
+_POLL_S = 0.01
+_FROZEN_S = 2.0
+"""For so long, at the most, is it waited for that state."""
 
 
 class Freeze(HealingFault[OptionsT]):
@@ -35,9 +39,18 @@ class Freeze(HealingFault[OptionsT]):
         self.target(name).resume(self.id)
 
     async def start(self) -> None:
-        """Freeze them."""
+        """Freeze them, and wait until the scheduler says so: on a starved machine a process that waits for a CPU takes
+        its SIGSTOP only once it runs.
+        """
         for name in self.context.targets:
             self.pause(name)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _FROZEN_S
+        for name in self.context.targets:
+            while loop.time() < deadline:
+                if self._look(name):
+                    break
+                await asyncio.sleep(_POLL_S)
 
     async def stop(self) -> None:
         """Let them go on."""
@@ -48,13 +61,20 @@ class Freeze(HealingFault[OptionsT]):
         """Judge whether the scheduler says stopped while the fault acts; once it is healed, the last such answer
         stands.
         """
-        # What another fault has ended meanwhile is not resumed: it is frozen again as soon as it is started.
-        if not self.span.healed_ns and not self.context.outages.held(name):
-            self._seen[name] = self.target(name).state()
+        if not self.span.healed_ns:
+            self._look(name)
         state = self._seen.get(name, "")
         return evidence.sentence(
             "effect", name, "scheduler state", state == STOPPED, f"state {state or 'none'}", "state T"
         )
+
+    def _look(self, name: str) -> bool:
+        """Note what the scheduler says; return whether that is all there is to wait for."""
+        # What another fault has ended meanwhile is not resumed: it is frozen again as soon as it is started.
+        if self.context.outages.held(name):
+            return True
+        self._seen[name] = self.target(name).state()
+        return self._seen[name] in {"", STOPPED}
 
     def running(self, name: str) -> Evidence:
         """Judge whether the scheduler runs a target again."""

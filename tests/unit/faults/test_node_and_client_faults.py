@@ -252,6 +252,30 @@ class FreezingNode(Node):
         self.frozen = False
 
 
+def test_a_pause_waits_until_a_process_that_had_no_cpu_has_taken_its_signal() -> None:
+    """A look that came once in between, before the node was ended by another fault, saw state R."""
+    states = iter(["R", "R", "T"])
+
+    class Starved(FreezingNode):
+        """A node that waits for a CPU."""
+
+        def state(self) -> str:
+            """Return what the scheduler says."""
+            return next(states)
+
+    node, outages = Starved(), Outages()
+    found = context("pause", {}, ("n1",), node, outages=outages, node_state=lambda *_: None)
+
+    async def carried_out() -> Evidence:
+        fault = FAULTS.get("pause").make(found)
+        await fault.apply()
+        outages.hold("n1", "kill-2")
+        return (await fault.effect())[0]
+
+    shown = asyncio.run(carried_out())
+    assert (shown.proven, shown.observed) == (True, "state T")
+
+
 def test_a_pause_is_judged_by_what_it_froze_while_another_fault_has_ended_the_node() -> None:
     node, outages, states = FreezingNode(), Outages(), list[tuple[str, str]]()
     found = context("pause", {}, ("n1",), node, outages=outages, node_state=lambda *state: states.append(state))
