@@ -32,6 +32,8 @@ faults: []
 expect: {{loss: {{}}}}
 """
 PARTITIONS = 2
+ENDS_S = 180
+"""An audit that asks what does not answer ends by then, on the slowest machine."""
 COUNT = 40
 ALTERED = 17
 """Sequence of the message that a lying client sends with another body."""
