@@ -21,7 +21,7 @@ from harness.history.read import History
 from harness.history.record import Outcome, RecordKind
 from harness.verdict import CheckResult, Verdict
 
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = settings(max_examples=80, deadline=None)
 LIMIT_MS = 1_000
 
 

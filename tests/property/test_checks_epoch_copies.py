@@ -21,7 +21,7 @@ from harness.history.events import Event
 from harness.history.read import History, JournalView
 from harness.verdict import Verdict
 
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = settings(max_examples=80, deadline=None)
 KINDS = {PLAIN: "plain", EPOCH: "epoch", UNPROVEN: "unproven"}
 
 

@@ -18,7 +18,7 @@ from harness.checks.throughput import ThroughputLimits
 from harness.history.read import History
 from harness.verdict import CheckResult, Finding, Verdict
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=30, deadline=None)
 NOT_HERE = {"delays", "transactions"}
 """The checks that these histories give nothing to examine."""
 SESSION_MS = 1_000

@@ -21,7 +21,7 @@ from harness.checks.analysis.starts import judge_starts
 from harness.checks.analysis.unowned_work import outside, zombies
 from harness.history.read import History
 
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = settings(max_examples=100, deadline=None)
 END_MS = 400
 
 

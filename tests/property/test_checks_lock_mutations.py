@@ -20,7 +20,7 @@ from harness.checks.throughput import ThroughputLimits
 from harness.history.read import History
 from harness.verdict import CheckResult, Finding, Verdict
 
-EXAMPLES = settings(max_examples=40, deadline=None)
+EXAMPLES = settings(max_examples=25, deadline=None)
 LIFE_MS = 3_000
 END_MS = 9_000
 STEP_MS = 60

@@ -15,7 +15,7 @@ from harness.checks.analysis.threads import crowds
 from harness.history.events import LockEvent
 from harness.history.read import History
 
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = settings(max_examples=80, deadline=None)
 END_MS = 400
 SPREAD = 50
 

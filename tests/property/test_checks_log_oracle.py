@@ -23,7 +23,7 @@ from harness.history.read import History, JournalView
 from harness.history.record import RecordKind
 from harness.verdict import Verdict
 
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = settings(max_examples=80, deadline=None)
 
 _OUTCOMES = ("ok", "ok", "ok", "ok", "unknown", "fail", "")
 

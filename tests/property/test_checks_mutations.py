@@ -17,7 +17,7 @@ from harness.checks.throughput import ThroughputLimits
 from harness.history.read import History
 from harness.verdict import CheckResult, Verdict
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=30, deadline=None)
 PAUSE_MS = 1_000
 DELAYED = 7
 """Key of the delayed message, which is the last one of a run."""

@@ -23,7 +23,7 @@ from harness.checks.loss import LossCheck, LossLimits
 from harness.history.read import History
 from harness.history.record import SEQ_BITS, Outcome
 
-EXAMPLES = settings(max_examples=150, deadline=None)
+EXAMPLES = settings(max_examples=80, deadline=None)
 ASKED = [{"acknowledged": {"wait_ns": 60 * MS}}, {"acknowledged": {"wait_ns": 60 * MS, "asked_max": 2}}]
 
 

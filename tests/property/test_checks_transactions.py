@@ -17,7 +17,7 @@ from harness.checks.judge import judge_all
 from harness.history.read import History
 from harness.verdict import CheckResult, Verdict
 
-EXAMPLES = settings(max_examples=100, deadline=None)
+EXAMPLES = settings(max_examples=60, deadline=None)
 
 
 def messy(rng: random.Random) -> History:

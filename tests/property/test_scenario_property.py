@@ -20,7 +20,7 @@ from harness.scenario.quantity import exact
 from harness.units import BYTES, CORES, DURATION, RATE, RATIO, Unit
 
 VOCABULARY = words.vocabulary()
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SECOND = 1_000_000_000
 
 TITLES = st.text(
@@ -221,7 +221,7 @@ def must_not_crash(text: str) -> None:
         explain(make_plan(variant))
 
 
-@settings(QUICK, max_examples=400)
+@settings(QUICK, max_examples=150)
 @given(st.text(max_size=200) | st.text("{}[]:,-?!&*|>'\"%@`# \n\tab01.~<=", max_size=60))
 def test_no_text_crashes_the_loader(text: str) -> None:
     must_not_crash(text)
@@ -256,7 +256,7 @@ PIECES = [
 ]
 
 
-@settings(QUICK, max_examples=500)
+@settings(QUICK, max_examples=200)
 @given(
     st.sampled_from([BASE, *VALID_AND_NOT]),
     st.lists(st.tuples(st.integers(0, 1_000), st.integers(0, 12), st.sampled_from(PIECES)), min_size=1, max_size=4),
@@ -318,7 +318,7 @@ TREES = st.recursive(
 )
 
 
-@settings(QUICK, max_examples=400)
+@settings(QUICK, max_examples=150)
 @given(st.dictionaries(KEYS, TREES, max_size=9), st.booleans())
 def test_no_tree_of_known_words_crashes_the_loader(tree: dict[str, Any], based: bool) -> None:
     base = {"version": 1, "title": "T", "broker": "nats-2", "expect": {"loss": {}}} if based else {}

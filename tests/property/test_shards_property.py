@@ -14,7 +14,7 @@ from harness.suites.merge import Part, merge
 from harness.suites.shards import Share, shard_of, together
 
 OUT = Path("out")
-QUICK = settings(max_examples=100, deadline=None)
+QUICK = settings(max_examples=50, deadline=None)
 
 
 @st.composite
@@ -77,7 +77,7 @@ def test_a_race_stays_whole_and_a_canary_stays_with_its_twins(shares: list[Share
                 assert shard[share.key] == shard[other.key], (share.key, other.key)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(0, 10**6), st.data())
 def test_merging_is_a_join(count: int, total: int, seed: int, data: st.DataObject) -> None:
     """Shards merge to the whole in any order and grouping, each of them any number of times."""
