@@ -71,7 +71,9 @@ class KafkaView:
         return {index: names.get(counted.most_common(1)[0][0], "") for index, counted in votes.items()}
 
     async def leadership(self, partition: int) -> Leadership:
-        """Return who leads a partition by most nodes' metadata, and whether that node answers as its leader."""
+        """Return who leads a partition by most nodes' metadata, whether that node answers as its leader, and which
+        replicas are in sync by its own word: it decides that, and one that is cut off still counts itself.
+        """
         answers = await self._each(lambda wire: ask.metadata(wire, [self._topic]), patient=False)
         told = [
             found for answer in answers for found in answer.partitions.get(self._topic, ()) if found.index == partition
@@ -80,12 +82,15 @@ class KafkaView:
             return Leadership()
         leader = Counter(found.leader for found in told).most_common(1)[0][0]
         names = {node_id(name): name for name in self.addresses}
-        said = next(found for found in told if found.leader == leader)
+        said = Counter(found for found in told if found.leader == leader).most_common(1)[0][0]
         obeyed = False
         if leader in names:
+            wire = self.wires[names[leader]]
             with contextlib.suppress(*FAILURES):
+                own = (await ask.metadata(wire, [self._topic])).partitions.get(self._topic, ())
+                said = next((found for found in own if (found.index, found.leader) == (partition, leader)), said)
                 # Only the leader of a partition tells its log's end.
-                obeyed = partition in await ask.offsets(self.wires[names[leader]], self._topic, [partition], ask.LATEST)
+                obeyed = partition in await ask.offsets(wire, self._topic, [partition], ask.LATEST)
         return Leadership(
             leader=names.get(leader, ""),
             obeyed=obeyed,

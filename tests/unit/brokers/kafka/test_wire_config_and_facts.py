@@ -18,6 +18,8 @@ from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.admin import KafkaAdmin
 from harness.brokers.kafka.config import server_properties
 from harness.brokers.kafka.probe import KafkaProbe
+from harness.brokers.kafka.queries import Metadata, PartitionMetadata
+from harness.brokers.kafka.view import KafkaView
 from harness.brokers.kafka.wire import ProtocolError, Wire, WireReader, Writer
 from harness.distributions.base import Installation
 from harness.engine.topology import draw_links
@@ -361,6 +363,33 @@ def test_a_frozen_node_does_not_hold_up_what_the_others_know() -> None:
     leader, length = asyncio.run(run())
     assert leader == "n2"
     assert length < 0.6  # a request may take 1 s
+
+
+@pytest.mark.parametrize("silent", [(), ("n2",)])
+def test_which_replicas_are_in_sync_is_their_leaders_word(
+    silent: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that is cut off from the others, and is asked first, still counts itself."""
+    view = KafkaView(dict.fromkeys(("n1", "n2", "n3"), "127.0.0.1:1"), "classic")
+    names = {id(wire): name for name, wire in view.wires.items()}
+
+    async def metadata(wire: Wire, _: object) -> Metadata:
+        name = names[id(wire)]
+        if name in silent:
+            raise TimeoutError
+        in_sync = (1, 2, 3) if name == "n1" else (2, 3)
+        told = PartitionMetadata(index=0, leader=2, replicas=(1, 2, 3), in_sync=in_sync)
+        return Metadata(nodes=(1, 2, 3), partitions={"chaos": (told,)})
+
+    async def offsets(wire: Wire, *_: object) -> dict[int, int]:
+        return {} if names[id(wire)] in silent else {0: 5}
+
+    monkeypatch.setattr(ask, "metadata", metadata)
+    monkeypatch.setattr(ask, "offsets", offsets)
+    found = asyncio.run(view.leadership(0))
+    assert (found.leader, found.obeyed) == ("n2", not silent)
+    if not silent:
+        assert found.in_sync == ("n2", "n3")
 
 
 async def _silent() -> tuple[asyncio.Server, list[asyncio.StreamWriter], int]:
