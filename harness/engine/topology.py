@@ -226,7 +226,7 @@ def _extra_probes(
     nodes.
     """
     kind = FAULTS.get(fault.kind)
-    wanted = kind.extra_probe
+    wanted = kind.extra_probe(fault.options) if kind.extra_probe is not None else None
     if wanted is None:
         return []
     group = topology.client_links() if fault.on.link == "client-broker" else topology.peer_links()
@@ -240,10 +240,10 @@ def _extra_probes(
             "keep": link.keeps,
             "protocol": channel.protocol,
             "timeout_s": PATIENCE_S,
-            **dataclasses.asdict(wanted(fault.options)),
+            **dataclasses.asdict(wanted),
         }
         for link in looked_at
         # Where a probe keeps no connection, there is none to wait on.
-        if wanted(fault.options).mode != "slow" or link.keeps
+        if wanted.mode != "slow" or link.keeps
         for channel in link.channels
     ]

@@ -71,9 +71,9 @@ class Sample:
     received: int = 0
 
 
-ProbeMode = Literal["slow", "bulk", "close"]
-"""What the monitor looks at for one fault alone: a round trip that may take as long as it takes, one with much data, or
-the end of a connection.
+ProbeMode = Literal["slow", "patient", "bulk", "close"]
+"""What the monitor looks at for one fault alone: a round trip that may take as long as it takes, on kept connections
+alone (``slow``) or on any (``patient``), one with much data, or the end of a connection.
 """
 
 CONTROL = "control"
@@ -289,8 +289,8 @@ class FaultKind:
         make: Builds one for a run.
         machine: What the machine must be able to do; checked before a run starts.
         describe: Options → a few words (``50ms ± 15ms both ways``).
-        extra_probe: Options → the look of the monitor's that its evidence takes in addition to the usual round trips;
-            None = none.
+        extra_probe: Options → the look of the monitor's that its evidence takes in addition to the usual round trips,
+            or None where it takes none; None = never any.
         control: Its evidence is a time that grows, as it does on a machine that slows down. So it is compared with what
             takes the same way at the same time through a control path: a proxy to the same node, in the same Toxiproxy,
             that no fault touches.
@@ -306,7 +306,7 @@ class FaultKind:
     make: Callable[[FaultContext], Fault]
     describe: Callable[[Any], str]
     machine: tuple[MachineAbility, ...] = ()
-    extra_probe: Callable[[Any], ExtraProbe] | None = None
+    extra_probe: Callable[[Any], ExtraProbe | None] | None = None
     control: bool = False
     links_of_nodes: bool = False
     measures_machine: Callable[[Any], bool] | None = None

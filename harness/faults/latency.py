@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.clock import NS_PER_MS
-from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
+from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.slowness import slowed
 from harness.faults.kit.toxics import STREAMS, WAYS, Direction, LinkToxic
@@ -75,6 +75,8 @@ class Latency(LinkToxic[LatencyOptions]):
         least = max(1, self.options.delay_ns - self.options.jitter_ns) * len(self.streams)
         since_ns = self.span.acting_ns or self.span.applied_ns
         names = (channel, self.context.control_name(link))
+        if _extra_probe(self.options) is not None:
+            names = (self.extra_probe(channel), self.control_extra_probe(link))
         words = f"round trip through {channel}"
         yield slowed(self.context, link, names, since_ns, self.span.heal_ns, least * 9 // 10, words)
 
@@ -102,6 +104,12 @@ class Latency(LinkToxic[LatencyOptions]):
             delay_ns = attributes["latency"] * NS_PER_MS
             self.context.journal(DrawEvent(fault=self.id, step=step, delay_ns=delay_ns))
             await asyncio.sleep(max(0.0, began + (step + 1) * _STEP_S - loop.time()))
+
+
+def _extra_probe(options: LatencyOptions) -> ExtraProbe | None:
+    """Return a round trip that waits for as long as it takes, where the usual one might give up."""
+    longest = (options.delay_ns + options.jitter_ns) * len(STREAMS[options.direction])
+    return ExtraProbe(mode="patient") if longest > evidence.ANSWER_NS // 2 else None
 
 
 def _describe(options: LatencyOptions) -> str:
@@ -135,5 +143,6 @@ FAULTS.register("latency")(
         make=Latency,
         control=True,
         describe=_describe,
+        extra_probe=_extra_probe,
     )
 )

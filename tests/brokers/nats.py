@@ -17,7 +17,13 @@ PROFILE = BrokerProfile(
     client_library="nats",
     sabotages={
         "latency": Sabotage(
-            settings={"faults.0.latency": {"delay": "1500ms"}, "workload.producer": {"timeout": "8s"}}, check="latency"
+            settings={
+                "faults.0.latency": {"delay": "1500ms"},
+                "faults.0.for": "10s",
+                "workload.duration": "14s",
+                "workload.producer": {"timeout": "8s"},
+            },
+            check="latency",
         ),
         "cpu": Sabotage(
             settings={"faults.0.cpu.limit": "0.01cores", "faults.0.for": "9s", "workload.drain": "20s"}, check="latency"

@@ -35,7 +35,10 @@ PROFILE = BrokerProfile(
     jvm=True,
     client_library="rocketmq",
     sabotages={
-        "rocketmq-latency": Sabotage(settings={"faults.0.latency": {"delay": "1200ms"}}, check="latency"),
+        "rocketmq-latency": Sabotage(
+            settings={"faults.0.latency": {"delay": "1200ms"}, "faults.0.for": "8s", "workload.duration": "12s"},
+            check="latency",
+        ),
         "rocketmq-cpu": Sabotage(
             settings={"faults.0.cpu.limit": "0.02cores", "faults.0.for": "9s", "workload.drain": "75s"},
             check="latency",

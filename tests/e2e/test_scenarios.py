@@ -7,37 +7,20 @@ half runs in one CI run, the other half in the next one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
-from support.broker_profiles import profiles
 from support.required_abilities import skip_or_fail
+from support.shipped_scenarios import GATES, ROOT, SABOTAGES, SCENARIOS, sabotaged
 from support.suite_of_tests import SuiteRuns, Wanted, run_together, wanted_by
 
 from harness.errors import ExitCode
 from harness.runtime.docker import engine as docker_engine
-from harness.session.selection import select
 
-ROOT = Path(__file__).parents[2] / "scenarios"
-SCENARIOS = sorted(path.relative_to(ROOT) for folder in ("gate", "canary") for path in (ROOT / folder).glob("*.yaml"))
-CANARIES = [path for path in SCENARIOS if path.parent.name == "canary" and "-twin" not in path.stem]
-TWINS = [
-    (canary, twin) for canary in CANARIES for twin in SCENARIOS if re.fullmatch(rf"{canary.stem}-twin(-.+)?", twin.stem)
-]
-DIFFERS_MORE = {"session-timeout-twin-article", "collateral-stall-twin-kip848", "power-kafka-twin"}
-"""Twins that differ in more than one setting.
-
-The usual recommendation is a set of three; each protocol has its own assignors; copies take nodes.
-"""
-GATES = [path for path in SCENARIOS if path.parent.name == "gate"]
 FAST = {"latency", "kafka-latency", "rocketmq-latency", "memory-restart", "collateral-stall", "collateral-stall-twin"}
 """As processes these run each time: a gate on each broker, canaries, a twin."""
-
-SABOTAGES = {gate: sabotage for profile in profiles().values() for gate, sabotage in profile.sabotages.items()}
 
 
 def _both(scenario: Path, number: int) -> list[Any]:
@@ -86,7 +69,7 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
     usable = not docker_engine.unusable()
     wanted = [run for run in wanted_by(request.session.items) if usable or run.runtime != "docker"]
-    files = {run: _sabotaged(run.scenario, folder) if run.sabotaged else ROOT / run.scenario for run in wanted}
+    files = {run: sabotaged(run.scenario, folder) if run.sabotaged else ROOT / run.scenario for run in wanted}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_STATE_DIR", str(folder / "state"))
         yield run_together(files, folder, say)
@@ -131,67 +114,3 @@ def test_a_sabotaged_gate_fails(runs: SuiteRuns, wanted: Wanted) -> None:
     (entry,) = runs.entries(wanted)
     assert SABOTAGES[wanted.scenario.stem].check in entry.failed, (entry.headline, entry.blocking, entry.reason)
     assert entry.exit_code == ExitCode.VIOLATED, entry.headline
-
-
-def _sabotaged(gate: Path, folder: Path) -> Path:
-    """Write a gate with its settings spoilt; return the file."""
-    yaml = YAML()
-    document = yaml.load((ROOT / gate).read_text(encoding="utf-8"))
-    for path, value in SABOTAGES[gate.stem].settings.items():
-        _set(document, path.split("."), value)
-    target = folder / gate.name
-    with target.open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
-    return target
-
-
-def test_every_gate_is_sabotaged_and_states_minimum_counts(tmp_path: Path) -> None:
-    assert {gate.stem for gate in GATES} == set(SABOTAGES)
-    assert select([_sabotaged(gate, tmp_path) for gate in GATES]), (
-        "what is spoilt must be a valid scenario all the same"
-    )
-    for item in select([ROOT / "gate"]):
-        safety = [entry for entry in item.plan.expect if entry.check in {"loss", "order", "duplicates"}]
-        assert safety, item.plan.file
-        assert all(entry.limits.examined_min for entry in safety), item.plan.file
-
-
-def test_every_scenario_declares_at_most_25_seconds() -> None:
-    for item in select([ROOT / "gate", ROOT / "canary"]):
-        workload = item.plan.workload
-        assert workload.warmup_ns + workload.duration_ns <= 25_000_000_000, item.plan.file
-
-
-def test_every_canary_has_a_twin_and_every_twin_a_canary() -> None:
-    assert {canary for canary, _ in TWINS} == set(CANARIES)
-    assert {twin for _, twin in TWINS} | set(CANARIES) | set(GATES) == set(SCENARIOS)
-
-
-@pytest.mark.parametrize(("canary", "twin"), TWINS, ids=str)
-def test_a_twin_differs_in_one_setting(canary: Path, twin: Path) -> None:
-    settings = [_leaves(YAML().load((ROOT / path).read_text(encoding="utf-8"))) for path in (canary, twin)]
-    differing = {
-        path for path in settings[0].keys() | settings[1].keys() if settings[0].get(path) != settings[1].get(path)
-    }
-    told = {path for path in differing if path.split(".")[0] in {"title", "why", "tags", "must_fail", "attempts"}}
-    assert len(differing - told) == 1 or twin.stem in DIFFERS_MORE, differing - told
-
-
-def _set(document: Any, path: list[str], value: Any) -> None:
-    *parents, last = [int(word) if word.isdigit() else word for word in path]
-    for word in parents:
-        document = document[word]
-    document[last] = value
-
-
-def _leaves(node: Any, path: str = "") -> dict[str, str]:
-    if isinstance(node, dict):
-        items = node.items()
-    elif isinstance(node, list):
-        items = enumerate(node)  # type: ignore[assignment]
-    else:
-        return {path: str(node)}
-    found: dict[str, str] = {}
-    for key, value in items:
-        found |= _leaves(value, f"{path}.{key}" if path else str(key))
-    return found
