@@ -21,6 +21,8 @@ PROFILE = BrokerProfile(
                 "faults.0.latency": {"delay": "1500ms"},
                 "faults.0.for": "10s",
                 "workload.duration": "14s",
+                # A producer that waits for its answers sends no more: these must be more than a hundredth of all.
+                "workload.rate": "60/s",
                 "workload.producer": {"timeout": "8s"},
             },
             check="latency",
