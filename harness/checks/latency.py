@@ -16,7 +16,7 @@ import numpy as np
 from harness.checks.analysis import operations
 from harness.checks.analysis.windows import drain_end, phase, union
 from harness.checks.base import CHECKS, Measure, ResultBuilder, excused, metric_name, plural
-from harness.history.index import Int64
+from harness.history.index import Int64, Mask
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.units import Duration, format_ns
@@ -154,6 +154,7 @@ def _latencies(history: History, during: str) -> tuple[Int64, Int64]:
     index = history.index
     first = index.first_time[index.sends.value]
     chosen = (first >= 0) & (index.sends.outcome != Outcome.FAIL)
+    _once(history, chosen)
     if window is None:
         chosen[:] = False
     elif during != "all":
@@ -172,6 +173,7 @@ def _never_arrived(history: History, during: str) -> tuple[Int64, Int64]:
     sends, end = index.sends, drain_end(history)
     chosen = (sends.outcome == Outcome.OK) & (index.first_time[sends.value] < 0)
     chosen &= np.maximum(sends.t, sends.due) < end
+    _once(history, chosen)
     if window is None:
         chosen[:] = False
     elif during != "all":
@@ -180,6 +182,15 @@ def _never_arrived(history: History, during: str) -> tuple[Int64, Int64]:
     unsure = history.missing or any(view.role == "consumer" and view.name in history.torn for view in history.journals)
     waited = end - np.maximum(sends.t[rows], sends.due[rows])
     return rows, np.zeros(rows.size, np.int64) if unsure else waited
+
+
+def _once(history: History, chosen: Mask) -> None:
+    """Leave of each message that was sent several times the first of the chosen sends; changed in place."""
+    again = history.index.sent_again
+    again = again[chosen[again]]
+    _, first = np.unique(history.index.sends.value[again], return_index=True)
+    chosen[again] = False
+    chosen[again[first]] = True
 
 
 def _without_stalls(history: History, rows: Int64, latency: Int64) -> Int64:

@@ -194,7 +194,7 @@ def _vanished(history: History) -> int:
     values = np.flatnonzero((index.outcome_of == Outcome.OK) & index.processed & (index.stored_of < 0))
     rows = index.send_of[values]
     partition = index.sends.partition[rows].astype(np.int64)
-    removed = word.trimmed(history, partition, index.sends.offset[rows]) | removable(history)[values]
+    removed = word.trimmed(history, partition, index.sends.offset[rows]) | removable(history).possible[values]
     return int(np.count_nonzero(word.audited[partition] & ~removed))
 
 

@@ -49,8 +49,8 @@ class PhantomsCheck:
     )
     limits = PhantomsLimits
     findings: Mapping[str, str] = {
-        "phantom": "delivered or stored, but no producer sent it, or only after it had come",
-        "resurrected": "delivered or stored, though the broker said that its send definitely failed",
+        "phantom": "delivered, stored or a dead letter, but no producer sent it, or only after it had come",
+        "resurrected": "delivered, stored or a dead letter, though the broker said that its send definitely failed",
     }
 
     def defaults(self, facts: Facts, limits: PhantomsLimits) -> Mapping[str, Default]:
@@ -61,14 +61,21 @@ class PhantomsCheck:
     def judge(self, history: History, limits: PhantomsLimits) -> CheckResult:
         """Judge the guarantee; without a limit, none is allowed."""
         index = history.index
-        deliveries, stored = index.deliveries, index.stored
-        builder = ResultBuilder(deliveries.t.size + stored.offset.size, "messages delivered or stored")
+        deliveries, stored, dead = index.deliveries, index.stored, index.dead_letters
+        seen = deliveries.t.size + stored.offset.size + dead.offset.size
+        builder = ResultBuilder(seen, "messages delivered or stored")
         before = _before_their_sends(history)
-        rows = np.union1d(np.flatnonzero(alien(deliveries)), before), np.flatnonzero(alien(stored))
+        rows = (
+            np.union1d(np.flatnonzero(alien(deliveries)), before),
+            np.flatnonzero(alien(stored)),
+            # What was altered counts for the log's check, whatever it says.
+            np.flatnonzero(alien(dead) & ~dead.corrupted),
+        )
         phantoms = _distinct(history, *rows)
         # What a transaction took back and was read all the same is an aborted read: the check transactions judges it.
         failed = np.flatnonzero((index.outcome_of == Outcome.FAIL) & ~aborted_values(history))
-        failed = failed[(index.first_delivery[failed] >= 0) | (index.stored_of[failed] >= 0)]
+        appeared = (index.first_delivery[failed] >= 0) | (index.stored_of[failed] >= 0) | index.dead_lettered[failed]
+        failed = failed[appeared]
         # Who reads uncommitted messages is given those of aborted transactions: they failed, and came all the same.
         # Where journals name what was sent in transactions, none is left here.
         aborted = 0 if knows_of_sends(history) or not history.facts.reads_uncommitted else failed.size
@@ -105,27 +112,29 @@ def _before_their_sends(history: History) -> Int64:
     All journals of a run are of one clock, and a producer records a message before it sends it.
     """
     index = history.index
-    values = np.flatnonzero((index.send_of >= 0) & (index.first_delivery >= 0))
-    values = values[index.first_time[values] < index.sends.t[index.send_of[values]]]
+    values = np.flatnonzero((index.first_send >= 0) & (index.first_delivery >= 0))
+    values = values[index.first_time[values] < index.sends.t[index.first_send[values]]]
     rows = index.first_delivery[values]
     return rows[~index.deliveries.corrupted[rows]]
 
 
-def _distinct(history: History, delivered: Int64, stored: Int64) -> int:
+def _distinct(history: History, delivered: Int64, stored: Int64, dead: Int64) -> int:
     """Count the distinct (key, seq) of the phantoms in these rows."""
-    deliveries, found = history.index.deliveries, history.index.stored
-    key = np.concatenate([deliveries.key[delivered], found.key[stored]])
-    seq = np.concatenate([deliveries.seq[delivered], found.seq[stored]])
+    index = history.index
+    parts = (index.deliveries, delivered), (index.stored, stored), (index.dead_letters, dead)
+    key = np.concatenate([columns.key[rows] for columns, rows in parts])
+    seq = np.concatenate([columns.seq[rows] for columns, rows in parts])
     order = np.lexsort((seq, key))
     key, seq = key[order], seq[order]
     return int(np.count_nonzero((key[1:] != key[:-1]) | (seq[1:] != seq[:-1]))) + bool(key.size)
 
 
-def _phantom(history: History, delivered: Int64, stored: Int64, count: int, before: int) -> Finding:
+def _phantom(history: History, delivered: Int64, stored: Int64, dead: Int64, count: int, before: int) -> Finding:
     """Return the finding for messages that no producer had sent, ``before`` of which one sent later."""
     named: tuple[Operation, ...] = (
         *(operations.delivered(history, int(row)) for row in delivered[:OPERATIONS_MAX]),
         *(operations.stored(history, int(row)) for row in stored[:OPERATIONS_MAX]),
+        *(operations.dead_letter(history, int(row)) for row in dead[:OPERATIONS_MAX]),
     )[:OPERATIONS_MAX]
     first, later = named[0], f" ({before:,} of them were sent only after they had come)" if before else ""
     start, end = operations.span_of(history.index.deliveries.t[delivered].tolist())
@@ -154,8 +163,11 @@ def _resurrected(history: History, values: Int64) -> Finding:
         named.append(operations.sent(history, int(index.send_of[value])))
         if index.first_delivery[value] >= 0:
             named.append(operations.delivered(history, int(index.first_delivery[value])))
-        else:
+        elif index.stored_of[value] >= 0:
             named.append(operations.stored(history, int(index.stored_of[value])))
+        else:
+            row = int(np.flatnonzero(index.dead_letters.value == value)[0])
+            named.append(operations.dead_letter(history, row))
     start, end = operations.span_of(operation.t_ns for operation in named)
     return Finding(
         type="resurrected",

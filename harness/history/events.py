@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Literal
 from harness.history.batch_events import BatchesEvent, HeadersEvent
 from harness.history.event_base import UNSTAMPED, Event
 from harness.history.replica_events import ReplicaEvent
+from harness.history.standstill_events import StandstillEvent
 from harness.history.worker_events import (
     AssignEvent,
     BlockedEvent,
@@ -26,6 +27,7 @@ from harness.history.worker_events import (
     OffsetsEvent,
     OwnershipEvent,
     PollingEvent,
+    RecorderEvent,
     RevokeEvent,
     StatsEvent,
     WorkerEvent,
@@ -62,6 +64,7 @@ __all__ = [
     "PhaseEvent",
     "PollingEvent",
     "ProofEvent",
+    "RecorderEvent",
     "ReplicaEvent",
     "RevokeEvent",
     "StandstillEvent",
@@ -210,27 +213,6 @@ class MachineEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandstillEvent(Event):
-    """A part of the run did not run, and no fault of the plan did that; written as it begins, and once it is over.
-
-    Attributes:
-        part: A node, service, worker, gateway, ``monitor``, ``toxiproxy``… or ``harness``.
-        how: ``stopped`` (by a signal or a tracer), ``frozen`` (its control group), ``starved`` (it wanted a CPU and got
-            none), ``silent`` (it ran and reported nothing) or ``killed`` (SIGKILL).
-        since_ns, until_ns: From when until when it was seen so.
-        lasting: It is not over, as far as the writer knows. Another event of the same part and ``since_ns`` replaces
-            it.
-    """
-
-    kind: ClassVar[str] = "standstill"
-    part: str
-    how: Literal["stopped", "frozen", "starved", "silent", "killed"]
-    since_ns: int
-    until_ns: int
-    lasting: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainEvent(Event):
     """How far the consumers of a partition came, according to the broker; ``proven`` when nothing was left.
 
@@ -332,6 +314,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = {
     for known in (
         *(PhaseEvent, FaultEvent, EvidenceEvent, TriggerEvent, DrawEvent, NodeEvent, WorkerEvent, DeathEvent),
         *(AssignEvent, RevokeEvent, LostEvent, LockEvent, BlockedEvent, PollingEvent, ErrorEvent, StatsEvent),
+        RecorderEvent,
         *(GroupEvent, OffsetsEvent, LeaderEvent, ObserverEvent, MachineEvent, StandstillEvent),
         *(DrainEvent, GoneEvent, AuthorityEvent, DeadLettersEvent, OutputsEvent),
         *(BatchesEvent, HeadersEvent, ReplicaEvent, ProofEvent),

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from harness.history import typed
-from harness.history.old_facts import translate, translate_2, translate_3
+from harness.history.old_facts import translate, translate_2, translate_3, translate_4
 from harness.regular import read_regular_text
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the form of ``facts.json``; a file that names none has the form 1. Until version 2 it said nothing of locks, dead
 letters, delayed messages and threads; until version 3, nothing of the plan's length, of accepting sends, of what is
 pending at once, of isolation, outputs, open transactions, late redeliveries and removals, of what a log may do with
-what it holds, and of what is given up."""
+what it holds, and of what is given up; until version 4, nothing of how many bytes a message takes."""
 
 PARTITIONS_MAX: Final = 1_000_000
 """Far more than a scenario may have; checks take memory for each."""
@@ -104,6 +104,10 @@ class Removals:
         settled: A message is removed once it was settled: acknowledged by its consumers.
         count_max: The log keeps so many messages, the newest ones, over all partitions; 0 = no limit, here and below.
         bytes_max: It keeps so many bytes, over all partitions, or of each where logs are one to a partition.
+        message_bytes_min, message_bytes_max: One entry of the log takes no fewer and no more of these bytes; 0 = not
+            said.
+        names_in_bytes: The fewest are those of a message whose partition, key and sequence have one digit each; each
+            further digit takes one byte more, and nothing else differs.
         age_ns_max: It keeps a message for so long.
         per_partition_max: It keeps so many messages of each partition, the newest ones.
         compacted: It keeps the newest message of each key alone.
@@ -113,6 +117,9 @@ class Removals:
     settled: bool = False
     count_max: int = 0
     bytes_max: int = 0
+    message_bytes_min: int = 0
+    message_bytes_max: int = 0
+    names_in_bytes: bool = False
     age_ns_max: int = 0
     per_partition_max: int = 0
     compacted: bool = False
@@ -286,8 +293,9 @@ class Facts:
         if version == 1:
             facts = Facts.of(translate(content))
         else:
-            content = translate_2(content) if version == 2 else content
-            facts = typed.read(Facts, translate_3(content) if version < VERSION else content)
+            for before, translated in ((2, translate_2), (3, translate_3), (4, translate_4)):
+                content = translated(content) if version <= before else content
+            facts = typed.read(Facts, content)
         if not 1 <= facts.partitions <= PARTITIONS_MAX:
             raise ValueError(f"partitions: {facts.partitions} is not between 1 and {PARTITIONS_MAX:,}")
         return facts

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.history.answers import Answers, ToldAgain
 from harness.history.bodies import ToldPlaces
 from harness.history.columns import (
     PHANTOM,
@@ -33,7 +34,7 @@ from harness.history.columns import (
 )
 from harness.history.commits import CommitIndex, Positions, covered
 from harness.history.record import Flag, Outcome, RecordKind
-from harness.history.transactions import NO_TRANSACTION, TransactionIndex
+from harness.history.transactions import NEVER_NS, NO_TRANSACTION, TransactionIndex
 
 __all__ = ["PHANTOM", "Bytes", "CommitIndex", "Deliveries", "Index", "Int32", "Int64", "Mask", "Sends", "Stored"]
 
@@ -44,10 +45,12 @@ class Sends:
 
     Attributes:
         t: Before the send, monotonic ns.
-        outcome: What is known in the end: of the last SENT; ``UNKNOWN`` without one.
-        t_done: Time of that SENT, -1 without one.
+        outcome: What is known in the end: ok once it was acknowledged, else that of the last SENT; ``UNKNOWN`` without
+            one.
+        t_done: Time of that SENT (of the first acknowledgement), -1 without one.
         offset: As reported by the broker, -1 when not.
         duplicate: The broker said that it had the message already.
+        again: Further acknowledgements, which name other places.
         due: When a delayed message is due, monotonic ns; -1 for one that is not delayed.
         value: Dense value id.
         journal: Index of the journal in the history.
@@ -63,6 +66,7 @@ class Sends:
     t_done: Int64
     offset: Int64
     duplicate: Mask
+    again: ToldAgain
     due: Int64
     journal: NDArray[np.int16]
     ordinal: Int32
@@ -164,8 +168,12 @@ class Index:
         self.keys = ids.first
 
     @staticmethod
-    def build(parts: Sequence[Part]) -> Index:
+    def build(parts: Sequence[Part], whole: Sequence[bool] = ()) -> Index:
         """Build the index of journals given in the history's order.
+
+        Args:
+            parts: The journals.
+            whole: Of each, whether its worker has ended and nothing of it is missing; without any, none is.
 
         Raises:
             ValueError: When a completion refers to operations that the journal does not hold.
@@ -174,17 +182,18 @@ class Index:
         (key, partition), seq = place_in(sent.word(Word.PLACE)), sent.word(Word.SEQ)
         ids = ValueIds(key, seq)
         value = ids.of_sends(key, seq)
-        outcome, done, offset, duplicate = _send_completions(parts, sent)
+        answers = Answers.of(parts, sent)
         sends = Sends(
             t=sent.word(Word.T),
             key=key,
             seq=seq,
             partition=partition,
             value=value,
-            outcome=outcome,
-            t_done=done,
-            offset=offset,
-            duplicate=duplicate,
+            outcome=answers.outcome,
+            t_done=answers.t_done,
+            offset=answers.offset,
+            duplicate=answers.duplicate,
+            again=answers.again,
             due=sent.word(Word.OFFSET),
             journal=sent.journal,
             ordinal=sent.ordinal,
@@ -192,11 +201,11 @@ class Index:
         unsent: Mask = np.ones(ids.count, np.bool_)
         unsent[value] = False
         holes = unsent if unsent.any() else None
-        told = ToldPlaces(partition, offset, outcome == Outcome.FAIL, value, ids.count)
+        told = ToldPlaces(partition, answers.offset, answers.outcome == Outcome.FAIL, value, ids.count)
         delivered = Columns(parts, RecordKind.DELIVERED)
         transactions = TransactionIndex.build(parts, sent.bounds, delivered.bounds)
         deliveries = _deliveries(parts, delivered, ids, holes, told)
-        _take_back(deliveries, transactions)
+        _take_back(deliveries, transactions, np.array(whole or [False] * len(parts), np.bool_))
         return Index(
             sends,
             deliveries,
@@ -211,14 +220,42 @@ class Index:
 
     @functools.cached_property
     def send_of(self) -> Int64:
-        """Row in ``sends`` of each value, -1 for an id without a send; of a value sent twice, an acknowledged one."""
+        """Row in ``sends`` of each value, -1 for an id without a send; of a value sent several times, the one that was
+        acknowledged first, else the last one.
+        """
+        sends, rows = self.sends, self._last_send
+        if self.sent_again.size:
+            rows = rows.copy()
+            # What was acknowledged is owed from then on, whatever became of sending it again.
+            again = self.sent_again[sends.outcome[self.sent_again] == Outcome.OK]
+            again = again[np.argsort(-sends.t_done[again], kind="stable")]
+            rows[sends.value[again]] = again
+        return rows
+
+    @functools.cached_property
+    def sent_again(self) -> Int64:
+        """Rows in ``sends`` of every value that was sent more than once, in order of time."""
         sends = self.sends
+        if np.count_nonzero(self._last_send >= 0) == sends.value.size:
+            return np.empty(0, np.int64)
+        _, rows = self._last_rows(sends.value)
+        return rows[np.argsort(sends.t[rows], kind="stable")]
+
+    @functools.cached_property
+    def _last_send(self) -> Int64:
+        """Row in ``sends`` of each value, -1 for an id without a send; of one sent several times, the last one."""
         rows = np.full(self.values, -1, np.int64)
-        rows[sends.value] = np.arange(sends.value.size)
-        if np.count_nonzero(rows >= 0) < sends.value.size:
-            # What was acknowledged is owed, whatever became of sending it again.
-            acknowledged = np.flatnonzero(sends.outcome == Outcome.OK)
-            rows[sends.value[acknowledged]] = acknowledged
+        rows[self.sends.value] = np.arange(self.sends.value.size)
+        return rows
+
+    @functools.cached_property
+    def first_send(self) -> Int64:
+        """Row in ``sends`` by which each value was sent first, -1 for an id without a send."""
+        rows = self.send_of
+        if self.sent_again.size:
+            rows = rows.copy()
+            backwards = self.sent_again[::-1]
+            rows[self.sends.value[backwards]] = backwards
         return rows
 
     @functools.cached_property
@@ -229,9 +266,13 @@ class Index:
 
     @functools.cached_property
     def due_of(self) -> Int64:
-        """When each value is due, -1 for one that is not delayed."""
+        """When each value is due, -1 for one that is not delayed; of one sent several times, when it was due first."""
         table = np.full(self.values, -1, np.int64)
         table[self.sends.value] = self.sends.due
+        again = self.sent_again[::-1]
+        if again.size and (self.sends.due >= 0).any():
+            again = again[np.argsort(-self.sends.due[again], kind="stable")]
+            table[self.sends.value[again]] = self.sends.due[again]
         return table
 
     @functools.cached_property
@@ -341,36 +382,21 @@ def _stored(
     )
 
 
-def _send_completions(parts: Sequence[Part], sent: Columns) -> tuple[Bytes, Int64, Int64, Mask]:
-    """Return (outcome, t_done, offset, duplicate) of every SEND; the last SENT decides."""
-    outcome = np.full(sent.size, Outcome.UNKNOWN, np.uint8)
-    done = np.full(sent.size, -1, np.int64)
-    offset = np.full(sent.size, -1, np.int64)
-    duplicate = np.zeros(sent.size, np.bool_)
-    for part, low, high in zip(parts, sent.bounds, sent.bounds[1:], strict=False):
-        completions = Completions(part, RecordKind.SENT, high - low)
-        if not completions.size:
-            continue
-        here, at = slice(low, high), completions.at
-        said = outcome_in(completions.head)
-        said[said == Outcome.NONE] = Outcome.UNKNOWN
-        outcome[here][at] = completions.spread(said)
-        done[here][at] = completions.spread(completions.each(Word.T))
-        # The offset is that of the first of the range: the others need not be its neighbours.
-        offset[here][completions.first] = completions.each(Word.OFFSET)
-        duplicate[here][at] = completions.spread(flag_in(completions.head, Flag.DUPLICATE))
-    return outcome, done, offset, duplicate
-
-
-def _take_back(deliveries: Deliveries, transactions: TransactionIndex) -> None:
-    """Let the handlers of what was read in aborted transactions count as failed: what they did was taken back."""
+def _take_back(deliveries: Deliveries, transactions: TransactionIndex, whole: Mask) -> None:
+    """Let the handlers of what was read in transactions that came to nothing count as failed: what they did was taken
+    back. Of a transaction that may still be committed they have not ended yet.
+    """
     if not transactions.t.size:
         return
     number = transactions.of_delivery
     (rows,) = np.nonzero(number != NO_TRANSACTION)
-    rows = rows[transactions.aborted[number[rows]]]
-    rows = rows[deliveries.t_processed[rows] >= 0]
-    deliveries.t_processed[rows], deliveries.failed[rows] = -1, True
+    number = number[rows]
+    unasked = (transactions.commit_asked == NEVER_NS) & (transactions.ended < 0)
+    open_ = unasked & transactions.last & ~whole[transactions.journal]
+    void = transactions.aborted | (unasked & ~open_)
+    taken = (void | open_)[number] & (deliveries.t_processed[rows] >= 0)
+    rows, number = rows[taken], number[taken]
+    deliveries.t_processed[rows], deliveries.failed[rows] = -1, void[number]
 
 
 def _deliveries(

@@ -1,7 +1,7 @@
 """Facts as earlier versions wrote them, translated into the present form.
 
 Owns what those forms meant. In the first (a ``facts.json`` without ``version``), which protocol of a group had which
-states, and how deliveries were settled; in the second and third, what they left unsaid. Must never be asked about the
+states, and how deliveries were settled; in the later ones, what they left unsaid. Must never be asked about the
 present form.
 """
 
@@ -64,6 +64,12 @@ _LATER_THAN_3: Final[Mapping[str, Any]] = {
 
 _LATER_THAN_3_OF_ACKNOWLEDGED: Final[Mapping[str, Any]] = {"pending_max": 0, "asked_max": 0}
 
+_LATER_OF_REMOVALS: Final[Mapping[str, Any]] = {
+    "message_bytes_min": 0,
+    "message_bytes_max": 0,
+    "names_in_bytes": False,
+}
+
 _LATE: Final = "max_ack_pending above 1: "
 
 _NO_ANSWERS: Final = "acks none: sends are never acknowledged"
@@ -87,10 +93,10 @@ def _with(old: Mapping[str, Any], unsaid: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def translate_3(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the present form of facts of version 3, which said among ``allowed`` alone that sends have no answers.
+    """Return facts of version 3 in the form of 4, which said among ``allowed`` alone that sends have no answers.
 
     Raises:
-        ValueError: It has a field that only the present form has.
+        ValueError: It has a field that only a later form has.
     """
     new = dict(old)
     settling = old.get("settling")
@@ -98,6 +104,16 @@ def translate_3(old: Mapping[str, Any]) -> dict[str, Any]:
         new["settling"] = {**settling, "acknowledged": _with(acknowledged, _LATER_THAN_3_OF_ACKNOWLEDGED)}
     unsaid = {"sends_acknowledged": _answered(old), "late_redelivery": _late_redelivery(old)}
     return _with(new, {**_LATER_THAN_3, **unsaid})
+
+
+def translate_4(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present form of facts of version 4, which did not say how many bytes a message takes.
+
+    Raises:
+        ValueError: It has a field that only the present form has.
+    """
+    removals = old.get("removals")
+    return {**old, "removals": _with(removals, _LATER_OF_REMOVALS)} if isinstance(removals, Mapping) else dict(old)
 
 
 def _late_redelivery(old: Mapping[str, Any]) -> str:

@@ -42,6 +42,7 @@ from harness.history.spans import (
 
 __all__ = ["RECORD_DTYPE", "History", "HistoryError", "JournalView"]
 
+_OVER = frozenset({"killed", "died", "finished"})
 _NO_TIME = -1
 """What a record has for a time that is not known."""
 
@@ -206,10 +207,19 @@ class History:
             self.lock_spans,
         )
 
+    def _whole(self) -> list[bool]:
+        """Return by journal whether its worker has ended and nothing of it is missing."""
+        ended = {(event.worker, event.incarnation) for event in self.of_kind(WorkerEvent) if event.state in _OVER}
+        return [
+            # Early histories do not say which incarnation of a worker ended.
+            view.name not in self.torn and bool({(view.worker, view.incarnation), (view.worker, 0)} & ended)
+            for view in self.journals
+        ]
+
     @functools.cached_property
     def index(self) -> Index:
         """Columns over all journals; raises HistoryError when completions refer to nothing."""
         try:
-            return Index.build([(view.name, view.kinds, view.records) for view in self.journals])
+            return Index.build([(view.name, view.kinds, view.records) for view in self.journals], self._whole())
         except ValueError as error:
             raise HistoryError(str(error)) from error

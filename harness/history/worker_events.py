@@ -112,6 +112,34 @@ class LockEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecorderEvent(Event):
+    """What recording the lines of an application's incarnation came to.
+
+    Attributes:
+        worker, incarnation: Whose.
+        lines: Lines that came, all of them.
+        rejected: Of these, those that were malformed or out of turn: nothing of them counts.
+        torn: Connections that ended in the middle of a line.
+        connections: That the application made.
+        timed: Lines whose delay is known, as the application said when it wrote them.
+        median_ns, longest_ns: From the writing of such a line to its reading.
+        cpu_ns: CPU time of the recorder.
+    """
+
+    kind: ClassVar[str] = "recorder"
+    worker: str
+    incarnation: int
+    lines: int
+    rejected: int
+    torn: int
+    connections: int
+    timed: int
+    median_ns: int
+    longest_ns: int
+    cpu_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedEvent(Event):
     """A handler has held a consumer's poll loop for longer than a second."""
 

@@ -17,7 +17,7 @@ from support.run_dirs import RUNS, WORDS, make_run
 from harness.errors import ExitCode, UnfitEnvironmentError, UsageError
 from harness.history.manifest import MANIFEST
 from harness.result import RunResult
-from harness.session.session import JudgedAgain, check_again
+from harness.session.check_again import JudgedAgain, check_again
 from harness.verdict import Verdict
 
 RECORDED = Path(__file__).parents[1] / "corpus" / "recorded"

@@ -22,9 +22,9 @@ from support.run_dirs import WORDS, make_run
 
 from harness.errors import HarnessError, ScenarioError
 from harness.runtime.ledger import sweep
+from harness.session.check_again import check_again
 from harness.session.planned import facts_of, limits_of
 from harness.session.selection import select
-from harness.session.session import check_again
 
 COUNT = int(os.environ.get("HARNESS_FUZZ", "60"))
 FIRST = int(os.environ.get("HARNESS_FUZZ_FIRST", "0"))

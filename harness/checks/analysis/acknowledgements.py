@@ -94,7 +94,9 @@ class Acknowledgements:
         earliest = np.array([int(view.header.get("mono_ns", 0)) for view in history.journals], np.int64)
         found = earliest[deliveries.journal[rows]]
         value = deliveries.value[rows]
-        row = np.where(value >= 0, index.send_of[np.maximum(value, 0)], -1) if index.values else np.full(rows.size, -1)
+        row = (
+            np.where(value >= 0, index.first_send[np.maximum(value, 0)], -1) if index.values else np.full(rows.size, -1)
+        )
         if sends.t.size:
             found = np.where(row >= 0, np.maximum(found, sends.t[np.maximum(row, 0)]), found)
         acknowledged = history.facts.settling.acknowledged

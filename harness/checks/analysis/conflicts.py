@@ -25,8 +25,8 @@ class Conflicts:
         number: Of the place, ascending from 0.
         partition, offset: Of the place; partition 0 where one log holds all of them.
         value: The message.
-        kind: Of its operation: 0 = stored, 1 = delivered, 2 = acknowledged.
-        row: Of ``stored``, ``deliveries`` or ``sends``.
+        kind: Of its operation: 0 = stored, 1 = delivered, 2 = acknowledged, 3 = acknowledged once more.
+        row: Of ``stored``, ``deliveries`` or (of both acknowledged ones) ``sends``.
     """
 
     number: Int64
@@ -62,6 +62,7 @@ def find_conflicts(history: History) -> Conflicts:
         _Lying.of(index.stored, np.True_),
         _Lying.of(index.deliveries, np.True_),
         _Lying.of(index.sends, index.sends.outcome == Outcome.OK),
+        _Lying.again(index.sends),
     ]
     places = _numbered(groups, one_log=history.facts.one_log)
     size = max((int(place.max()) + 1 for place in places if place.size), default=0)
@@ -97,6 +98,14 @@ class _Lying:
             return _Lying(columns.partition, columns.offset, columns.value, None)
         rows = np.flatnonzero(chosen)
         return _Lying(columns.partition[rows], columns.offset[rows], columns.value[rows], rows)
+
+    @staticmethod
+    def again(sends: Sends) -> _Lying:
+        """Return the further places that acknowledgements named."""
+        rows = sends.again.send
+        known = sends.partition[rows] >= 0
+        rows = rows[known]
+        return _Lying(sends.partition[rows], sends.again.offset[known], sends.value[rows], rows)
 
     def rows(self, at: Int64) -> Int64:
         """Return the rows of some of them."""

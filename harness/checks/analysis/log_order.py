@@ -42,8 +42,7 @@ def _of_keys(history: History) -> Inversions:
     """
     index = history.index
     sends, stored = index.sends, index.stored
-    told = np.full(index.values, -1, np.int64)
-    told[sends.value] = sends.offset
+    told = np.where(index.send_of >= 0, sends.offset[index.send_of], -1) if sends.t.size else index.send_of
     if stored.value.size:
         audited = stored.offset[index.stored_of]
         audited[index.stored_of < 0] = -1
@@ -69,9 +68,12 @@ def _of_producers(history: History, *, overlapping: bool) -> Inversions:
 
     The later one may be of unknown outcome, when its place is known. Delayed messages stand apart.
     """
-    sends = history.index.sends
+    index, sends = history.index, history.index.sends
     place = _places(history)
-    rows = np.flatnonzero((place >= 0) & (sends.outcome != Outcome.FAIL) & (sends.due < 0))
+    counts = (place >= 0) & (sends.outcome != Outcome.FAIL) & (sends.due < 0)
+    # Of what was sent several times any attempt may have taken the place; it was not sent later than the first time.
+    counts[index.sent_again] &= index.first_send[sends.value[index.sent_again]] == index.sent_again
+    rows = np.flatnonzero(counts)
     workers = sorted({view.worker for view in history.journals})
     worker = np.array([workers.index(view.worker) for view in history.journals], np.int64)
     # A partition may be unknown, which is -1.
@@ -90,7 +92,8 @@ def _of_producers(history: History, *, overlapping: bool) -> Inversions:
         again = np.isin(group, np.unique(group[1:][unsorted]))
         some = np.flatnonzero(again)
         rows[some] = rows[some[np.lexsort((sends.t[rows[some]], group[some]))]]
-    known = np.where(sends.outcome[rows] == Outcome.OK, sends.t_done[rows], -1)
+    decisive = index.send_of[sends.value[rows]]
+    known = np.where(sends.outcome[decisive] == Outcome.OK, sends.t_done[decisive], -1)
     late, early = _behind_later(group, sends.t[rows], known, place[rows], overlapping=overlapping)
     return _of_sends(history, rows[late], rows[early])
 
@@ -140,6 +143,8 @@ def _places(history: History) -> Int64:
     index = history.index
     sends = index.sends
     found = sends.offset.copy()
+    again = index.sent_again
+    found[again] = sends.offset[index.send_of[sends.value[again]]]
     for places, first in ((index.stored, index.stored_of), (index.deliveries, index.first_delivery)):
         if not places.value.size:
             continue

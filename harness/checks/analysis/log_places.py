@@ -5,6 +5,7 @@ How far each is proven is said in ``promises`` and ``conflicts``. Must never jud
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -56,7 +57,7 @@ def _broken(history: History, broken: Promises, kind: Promise) -> list[Finding]:
         values = broken.value[here]
         sends = index.send_of[values]
         first = operations.sent(history, int(sends[0]))
-        told = f", at offset {first.offset}" if first.offset >= 0 else ""
+        told = f", at offset {broken.offset[here[0]]}" if broken.offset[here[0]] >= 0 else ""
         start = int(index.sends.t[sends].min())
         found.append(
             Finding(
@@ -67,7 +68,7 @@ def _broken(history: History, broken: Promises, kind: Promise) -> list[Finding]:
                     f"{operations.message_name(first.key, first.seq)}, acknowledged{told}, sent at "
                     f"{operations.when(history, first.t_ns)}{_found_at(history, kind, int(broken.seen[here[0]]))}"
                 ),
-                operations=_named(history, sends, broken.seen[here]),
+                operations=_named(history, sends, broken.offset[here], broken.seen[here]),
                 start_ns=start,
                 end_ns=max(start, int(index.sends.t_done[sends].max())),
                 partition=partition,
@@ -106,11 +107,11 @@ def _seen(history: History, seen: int) -> Operation | None:
     return operations.delivered(history, seen) if seen >= 0 else operations.stored(history, -2 - seen)
 
 
-def _named(history: History, sends: Int64, seen: Int64) -> tuple[Operation, ...]:
-    """Return the first few sends, each with where its message was seen."""
+def _named(history: History, sends: Int64, told: Int64, seen: Int64) -> tuple[Operation, ...]:
+    """Return the first few sends with the places that were named, each with where its message was seen."""
     named: list[Operation] = []
-    for send, at in zip(sends.tolist(), seen.tolist(), strict=True):
-        named.append(operations.sent(history, send))
+    for send, offset, at in zip(sends.tolist(), told.tolist(), seen.tolist(), strict=True):
+        named.append(replace(operations.sent(history, send), offset=offset))
         if (operation := _seen(history, at)) is not None:
             named.append(operation)
         if len(named) >= OPERATIONS_MAX:
@@ -118,7 +119,7 @@ def _named(history: History, sends: Int64, seen: Int64) -> tuple[Operation, ...]
     return tuple(named[:OPERATIONS_MAX])
 
 
-_LYING: Final = ("stored", "delivered", "acknowledged, sent")
+_LYING: Final = ("stored", "delivered", "acknowledged, sent", "acknowledged once more, sent")
 
 
 def _conflicting(history: History, conflicts: Conflicts) -> list[Finding]:
@@ -154,8 +155,8 @@ def _conflicting(history: History, conflicts: Conflicts) -> list[Finding]:
 
 
 def _lying(history: History, conflicts: Conflicts, at: int) -> Operation:
-    operation = (operations.stored, operations.delivered, operations.sent)[conflicts.kind[at]]
-    return operation(history, int(conflicts.row[at]))
+    name = (operations.stored, operations.delivered, operations.sent, operations.sent)[conflicts.kind[at]]
+    return replace(name(history, int(conflicts.row[at])), offset=int(conflicts.offset[at]))
 
 
 def _reasons(history: History, broken: Promises) -> list[str]:

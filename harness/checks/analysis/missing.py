@@ -79,7 +79,7 @@ def classify(history: History) -> Missing:
     absent = (offset > last) & (last >= 0)
     perhaps = word.perhaps_trimmed(history, home_log, offset)
     trimmed = word.trimmed(history, partition, offset) | perhaps
-    settled, outlived = removals.settled(history)[values], removals.outlived(history)[values]
+    settled, outlived = removals.settled(history)[values], removals.outlived(history).possible[values]
     explained = settled | outlived
     if facts.removals is not None:
         explained |= perhaps

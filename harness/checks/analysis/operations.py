@@ -108,6 +108,8 @@ def span_of(times: Iterable[int]) -> tuple[int, int]:
 
 def message_name(key: int, seq: int) -> str:
     """Return how a value is called in a sentence: key, sequence and, after a restart, the producer's incarnation."""
+    if key < 0:
+        return "a message that its body does not name"
     incarnation, n = seq >> SEQ_BITS, seq & ((1 << SEQ_BITS) - 1)
     again = f" of the producer's incarnation {incarnation + 1}" if incarnation > 0 else ""
     return f"key {key} seq {n}{again}"

@@ -60,6 +60,10 @@ def find_pauses(history: History, floor_ns: int) -> Pauses:
     known = (first >= 0) & (sends.outcome == Outcome.OK)
     # A delayed message waits from when it is due.
     waiting[first[known]] = index.waits_from[known]
+    if index.sent_again.size:
+        # What was sent several times waits from its first acknowledgement.
+        again = index.sent_again[known[index.sent_again]]
+        np.minimum.at(waiting, first[again], index.waits_from[again])
     waiting, times = waiting[rows], deliveries.t[rows]
 
     never = _never_delivered(history)
@@ -101,7 +105,8 @@ def waiting_count(history: History, partition: int, start_ns: int, end_ns: int) 
     index = history.index
     sends = index.sends
     rows = np.flatnonzero((sends.partition == partition) & (sends.outcome == Outcome.OK) & (index.waits_from < end_ns))
-    first = index.first_time[sends.value[rows]]
+    values = np.unique(sends.value[rows])
+    first = index.first_time[values]
     arrived = (first >= 0) & (first <= start_ns)
     return int(np.count_nonzero(~arrived))
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from harness.checks.analysis.in_hand import torn_consumers
 from harness.checks.analysis.log_word import LogWord, meant
-from harness.checks.analysis.removals import removable
+from harness.checks.analysis.removals import outlived_at, settled
+from harness.checks.analysis.told_again import PlacePromises, decisive, told_again
+from harness.checks.analysis.transactions import aborted_values
 from harness.history.index import Deliveries, Int64, Mask, Stored
 from harness.history.read import History
 from harness.history.record import Outcome
@@ -50,28 +52,62 @@ class Promises:
 
 
 def broken_promises(history: History) -> Promises:
-    """Return the acknowledged messages that do not lie where they were said to, or are not proven to."""
-    values = _doubtful(history)
+    """Return the acknowledged messages that do not lie where they were said to, or are not proven to.
+
+    A message to which several places were named counts once, by the promise that is broken worst.
+    """
+    further = list(told_again(history))
+    alone = np.ones(history.index.values, np.bool_)
+    for told in further:
+        alone[told.value] = False
+    found = [_judge(history, told, alone) for told in (decisive(history, _doubtful(history)), *further)]
+    if len(found) == 1:
+        return found[0]
+    merged = Promises(*(np.concatenate(columns) for columns in zip(*map(_columns, found), strict=True)))
+    worst = np.lexsort((np.where(merged.kept == Promise.UNPROVEN, len(Promise), merged.kept), merged.value))
+    fresh = np.append(True, np.diff(merged.value[worst]) != 0)[: worst.size]
+    return Promises(*(column[worst[fresh]] for column in _columns(merged)))
+
+
+def _columns(found: Promises) -> tuple[Int64, ...]:
+    return found.value, found.kept, found.partition, found.offset, found.seen
+
+
+def _judge(history: History, promised: PlacePromises, alone: Mask) -> Promises:
+    """Return which of these promises are broken, or are not proven to be kept.
+
+    Args:
+        history: Of the messages.
+        promised: No message twice.
+        alone: By value: one place was named to it. Else it may lie at another one as well.
+    """
+    values, partition, told = promised.value, promised.partition, promised.offset
     index, word, facts = history.index, LogWord(history), history.facts
-    send = index.send_of[values]
-    partition = index.sends.partition[send].astype(np.int64)
-    # An offset of an unknown partition is no place.
-    told, fixed = np.where(partition >= 0, index.sends.offset[send], -1), facts.fixed_partitions & (partition >= 0)
+    fixed = facts.fixed_partitions & (partition >= 0)
     log, hand = (_Sights(values, index.values, seen, partition, told) for seen in (index.stored, index.deliveries))
-    absent, gone, beyond = _absent(history, word, values, partition, told)
+    absent, gone, beyond = _absent(history, word, promised)
     # Where the acknowledgement names no place, that of a delivery shows whether it may have been removed since.
-    place = np.where(told >= 0, told, hand.lowest_here)
+    place = np.where(told >= 0, told, hand.furthest_here)
     trimmed = word.trimmed(history, partition, place) & ~gone
     # What was seen elsewhere, or lay behind the end, is no matter of what the configuration removes.
-    elsewhere = log.any | (hand.any & ~hand.unheard & ~hand.fits(told, fixed))
-    trimmed |= removable(history)[values] & ~gone & ~beyond & ~elsewhere
+    elsewhere = (log.any | (hand.any & ~hand.unheard & ~hand.fits(told, fixed))) & alone[values]
+    taken, left = settled(history)[values], outlived_at(history, values, promised.send, place)
+    here = ~gone & ~beyond & ~elsewhere
+    trimmed |= (taken | left.certain) & here
     perhaps_trimmed = word.perhaps_trimmed(history, meant(history, partition, told), place) & ~gone & ~beyond
+    perhaps_trimmed |= left.possible & here
     asked = word.asked[partition]
-    drained = _drained(history, word, partition, index.sends.t_done[send])
+    # Consumers that were given it at one of several places may have passed over the other ones.
+    drained = _drained(history, word, partition, promised.t_done) & alone[values]
+    elsewhere_alone = (told >= 0) & (log.any | hand.any) & ~(log.there | hand.there | hand.unheard)
+    # What a consumer was given before the log was read lay there.
+    read = word.audited[partition] & (index.first_time[values] <= word.audited_ns[partition])
+    lost_sight = hand.here & read & ~log.any & ~trimmed & ~perhaps_trimmed
     kept = np.select(
         [
             index.outcome_of[values] != Outcome.OK,
             log.fits(told, fixed) | trimmed,
+            absent & log.any & left.possible & here,
             absent & log.any,
             absent & hand.away & ~hand.here & ~word.audited[-1] & ~gone,
             absent & perhaps_trimmed,
@@ -82,8 +118,9 @@ def broken_promises(history: History) -> Promises:
         ],
         [
             # Of unknown outcome: its place may have been that of an attempt that came to nothing.
-            np.where((log.any | hand.any) & ~(log.there | hand.there | hand.unheard), Promise.UNPROVEN, Promise.KEPT),
+            np.where(elsewhere_alone | lost_sight, Promise.UNPROVEN, Promise.KEPT),
             Promise.KEPT,
+            Promise.UNPROVEN,
             np.where(log.here, Promise.MISPLACED, Promise.MISROUTED),
             Promise.MISROUTED,
             Promise.UNPROVEN,
@@ -108,7 +145,7 @@ class _Sights:
         any: At any known place.
         unheard: Somewhere: its consumer did not hear where.
         first: Row of the first operation at a known place, -1 = none.
-        lowest_here: Lowest offset in its partition, -1 = none.
+        furthest_here: Highest offset in its partition, -1 = none.
     """
 
     def __init__(self, values: Int64, count: int, seen: Stored | Deliveries, partition: Int64, told: Int64) -> None:
@@ -129,9 +166,8 @@ class _Sights:
         self.unheard = any_of(~known)
         self.first = np.full(values.size, -1, np.int64)
         self.first[at[known][::-1]] = rows[known][::-1]
-        lowest = np.full(values.size, np.iinfo(np.int64).max)
-        np.minimum.at(lowest, at[mine & known], offset[mine & known])
-        self.lowest_here = np.where(self.here, lowest, -1)
+        self.furthest_here = np.full(values.size, -1, np.int64)
+        np.maximum.at(self.furthest_here, at[mine & known], offset[mine & known])
 
     def fits(self, told: Int64, fixed: Mask) -> Mask:
         """Return which messages were seen where they may lie: of some the partition is ``fixed``."""
@@ -154,17 +190,24 @@ def _doubtful(history: History) -> Int64:
         given = (first >= 0) & (deliveries.partition[first] == partition) & (deliveries.offset[first] >= 0)
         plain |= given & ((told < 0) | (deliveries.offset[first] == told)) & ~asked[partition]
     open_ended = np.flatnonzero((sends.outcome == Outcome.UNKNOWN) & (sends.offset >= 0))
-    return np.union1d(values[~plain], sends.value[open_ended])
+    return np.union1d(np.union1d(values[~plain], sends.value[open_ended]), _seen_and_gone(history))
 
 
-def _absent(history: History, word: LogWord, values: Int64, partition: Int64, told: Int64) -> tuple[Mask, Mask, Mask]:
+def _seen_and_gone(history: History) -> Int64:
+    """Return the values of unknown outcome that consumers were given and that the audit did not find, ascending."""
+    index = history.index
+    gone = (index.outcome_of == Outcome.UNKNOWN) & (index.first_delivery >= 0) & (index.stored_of < 0)
+    return np.flatnonzero(gone & ~aborted_values(history))
+
+
+def _absent(history: History, word: LogWord, promised: PlacePromises) -> tuple[Mask, Mask, Mask]:
     """Return of which messages nothing lies where it was not found: the log was read, is gone, or ends before.
 
     Returns:
         (any of these, the log is gone, it ends before).
     """
-    where, index = meant(history, partition, told), history.index
-    done, due = index.sends.t_done[index.send_of[values]], index.due_of[values]
+    partition, told = promised.partition, promised.offset
+    where, done, due = meant(history, partition, told), promised.t_done, history.index.due_of[promised.value]
     # What came after the audit had begun, or was held back by then, it need not have found.
     in_time = done <= word.audited_ns[where]
     in_time &= (due < 0) | (due + history.facts.detection_bound_ns <= word.audited_ns[where])

@@ -6,7 +6,7 @@ old, settled or superseded enough. What does not cover a message leaves it unexp
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,28 @@ from harness.history.index import Int64, Mask
 from harness.history.read import History
 from harness.history.record import Outcome
 
+_TENS: Final = 10 ** np.arange(1, 19, dtype=np.int64)
+"""Numbers from which on there is a digit more."""
+
 _CUT_SHORT: Final = frozenset({"killed", "died"})
 
 
-def removable(history: History) -> Mask:
-    """Return, for each value, whether the configuration explains that it is absent from a complete audit."""
-    return settled(history) | outlived(history)
+class Removable(NamedTuple):
+    """Of which values the configuration explains that they are absent from a complete audit.
+
+    Attributes:
+        certain: It explains it.
+        possible: It does, or may: when a message was stored, and how many bytes it takes, is known within bounds.
+    """
+
+    certain: Mask
+    possible: Mask
+
+
+def removable(history: History) -> Removable:
+    """Return which values the configuration explains away, and which it may."""
+    taken, left = settled(history), outlived(history)
+    return Removable(taken | left.certain, taken | left.possible)
 
 
 def settled(history: History) -> Mask:
@@ -58,20 +74,38 @@ def cut_short(history: History) -> Mask:
     )
 
 
-def outlived(history: History) -> Mask:
+def outlived(history: History) -> Removable:
     """Return which values limits of age, number or size, or compaction, may have removed, processed or not."""
-    index, removals = history.index, history.facts.removals
-    explained: Mask = np.zeros(index.values, np.bool_)
-    if removals is None or not (removals.of_oldest or removals.compacted):
-        return explained
-    rows = np.flatnonzero(index.send_of >= 0)
-    sends = index.send_of[rows]
-    partition, offset = index.sends.partition[sends].astype(np.int64), _place(history, rows)
-    if removals.of_oldest:
-        explained[rows] |= _outlived(history, removals, partition, offset, index.sends.t[sends])
-    if removals.compacted:
-        explained[rows] |= _superseded(history, rows, partition, offset)
-    return explained
+    index = history.index
+    certain, possible = (np.zeros(index.values, np.bool_) for _ in range(2))
+    values = np.flatnonzero(index.send_of >= 0) if _removes(history) else np.empty(0, np.int64)
+    certain[values], possible[values] = outlived_at(history, values, index.send_of[values], _place(history, values))
+    return Removable(certain, possible)
+
+
+def outlived_at(history: History, values: Int64, sends: Int64, offset: Int64) -> Removable:
+    """Return which of these messages limits or compaction may have removed from a place; arrays as given.
+
+    Args:
+        history: Of the messages.
+        values: Of the messages.
+        sends: Row of the send of each.
+        offset: Of the place, in the partition that the send names; -1 = not known.
+    """
+    removals = history.facts.removals
+    certain, possible = (np.zeros(values.size, np.bool_) for _ in range(2))
+    partition = history.index.sends.partition[sends].astype(np.int64)
+    if removals is not None and removals.of_oldest:
+        certain, possible = _outlived(history, removals, partition, offset, sends)
+    if removals is not None and removals.compacted:
+        superseded = _superseded(history, values, partition, offset)
+        certain, possible = certain | superseded, possible | superseded
+    return Removable(certain, possible)
+
+
+def _removes(history: History) -> bool:
+    removals = history.facts.removals
+    return removals is not None and (removals.of_oldest or removals.compacted)
 
 
 def passed_over(history: History, values: Int64) -> Mask:
@@ -110,7 +144,7 @@ def _place(history: History, values: Int64) -> Int64:
     return np.where((offset < 0) & here, index.deliveries.offset[first], offset)
 
 
-def _outlived(history: History, removals: Removals, partition: Int64, offset: Int64, sent_ns: Int64) -> Mask:
+def _outlived(history: History, removals: Removals, partition: Int64, offset: Int64, sends: Int64) -> Removable:
     """Return whether limits of age, number or size may have removed what lay at these places."""
     size = max(history.facts.partitions, int(partition.max(initial=0)) + 1)
     first, last = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
@@ -121,17 +155,61 @@ def _outlived(history: History, removals: Removals, partition: Int64, offset: In
         first[here] = event.first_offset if event.first_offset >= 0 else event.last_offset + 1
         last[here], audited_ns[here] = event.last_offset, event.t
     newer = last[partition] - offset
-    old = np.zeros(partition.size, np.bool_)
+    old, perhaps = (np.zeros(partition.size, np.bool_) for _ in range(2))
     if removals.age_ns_max:
-        old |= sent_ns + removals.age_ns_max <= audited_ns[partition]
+        # It was stored between its send and its acknowledgement.
+        sent, done = history.index.sends.t[sends], history.index.sends.t_done[sends]
+        perhaps |= sent + removals.age_ns_max <= audited_ns[partition]
+        old |= (done >= 0) & (done + removals.age_ns_max <= audited_ns[partition])
     if removals.count_max:
+        perhaps |= newer >= removals.count_max
+    # Where messages are removed between others, what is newer by number need not have been there at once.
+    if removals.count_max and not removals.inside:
         old |= newer >= removals.count_max
     if removals.bytes_max:
-        old |= newer > 0
-    explained = old & (offset < first[partition])
+        outgrown, may_be = _outgrown(history, removals, offset, last[partition])
+        perhaps |= may_be
+        old |= outgrown & (not removals.inside)
+    head = (offset < first[partition]) & (offset >= 0) & (partition >= 0)
+    of_partition = np.zeros(partition.size, np.bool_)
     if removals.per_partition_max:
-        explained |= _beyond(history, size, partition, offset, removals.per_partition_max)
-    return explained & (offset >= 0) & (partition >= 0)
+        of_partition = _beyond(history, size, partition, offset, removals.per_partition_max)
+        of_partition &= (offset >= 0) & (partition >= 0)
+    return Removable(old & head | of_partition, perhaps & head | of_partition)
+
+
+def _outgrown(history: History, removals: Removals, offset: Int64, last: Int64) -> tuple[Mask, Mask]:
+    """Return what lay at places with more behind them than a limit of size allows: for certain, and perhaps.
+
+    A broker removes no more than what exceeds the limit, so what is left exceeds it with the message itself. Where logs
+    are one to a partition, brokers keep at least as much as the limit.
+
+    Args:
+        history: Of the messages.
+        removals: With a limit of size.
+        offset: Of the places.
+        last: Ends of their logs.
+    """
+    newer, limit = last - offset, removals.bytes_max
+    least, most = removals.message_bytes_min, removals.message_bytes_max
+    if not least or not most:
+        return np.zeros(offset.size, np.bool_), newer > 0
+    inside = (offset >= 0) & (newer > 0)
+    if not (removals.names_in_bytes and history.facts.one_log and inside.any()):
+        return inside & (newer * least >= limit), inside & ((newer + 1) * most > limit)
+    low, end = int(offset[inside].min()), int(last[inside].max())
+    found = []
+    for other in (least, most):
+        sizes = np.full(end - low + 1, other, np.int64)
+        for columns in (history.index.sends, history.index.stored):
+            known = (columns.offset >= low) & (columns.offset <= end)
+            named = (columns.key[known], columns.seq[known], columns.partition[known])
+            sizes[columns.offset[known] - low] = least + sum(
+                np.searchsorted(_TENS, part, side="right") for part in named
+            )
+        with_itself = np.cumsum(sizes[::-1])[::-1]
+        found.append(inside & (with_itself[np.clip(offset, low, end) - low] > limit))
+    return found[0], found[1]
 
 
 def _beyond(history: History, size: int, partition: Int64, offset: Int64, kept: int) -> Mask:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.checks.analysis.log_word import LogWord
-from harness.history.index import Int64, Mask
+from harness.history.index import Deliveries, Int64, Mask, Stored
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.history.transactions import NEVER_NS, NO_TRANSACTION, TransactionIndex
@@ -50,6 +51,8 @@ def seen(history: History) -> Seen:
     values = sends.value[members]
     first = index.first_time[values]
     delivered, stored = first >= 0, index.stored_of[values] >= 0
+    other, doubtful_send = (table[members] for table in _of_another_send(history))
+    delivered, stored = delivered & ~other[:, 0], stored & ~other[:, 1]
     # An audit that reads uncommitted messages finds those of every transaction, which shows nothing.
     told = stored & (history.facts.isolation != "uncommitted")
     unsure = torn_off(history)[number]
@@ -57,12 +60,12 @@ def seen(history: History) -> Seen:
     never = asked == NEVER_NS
     early = ~aborted & ((delivered & (first < asked)) | (told & never))
     doubtful = early & never & unsure
-    hidden = ~delivered & ~stored & _surely_absent(history, members)
+    hidden = ~delivered & ~stored & ~other.any(axis=1) & _surely_absent(history, members, number)
     whole = ~aborted & (~never | unsure)
     size = transactions.t.size
     there, lies, unseen, gone = (
         np.bincount(number[whole & chosen], minlength=size) > 0
-        for chosen in (delivered | stored, stored, ~delivered & ~stored, hidden)
+        for chosen in (delivered | stored, stored & ~doubtful_send, ~delivered & ~stored, hidden)
     )
     torn = lies & gone
     visible = np.zeros(sends.t.size, np.bool_)
@@ -79,6 +82,48 @@ def seen(history: History) -> Seen:
     )
 
 
+def _of_another_send(history: History) -> tuple[NDArray[np.bool_], Mask]:
+    """Return of which sends what was delivered first, and what the audit found, is put down to another send of the same
+    message, and of which ones it may be another one's.
+
+    It is put down to sends by which it may be visible: to those whose answers name its place, where there are such.
+    Where it may be visible by none, to the last one before.
+
+    Returns:
+        (a matrix with two columns and one row for each send, a mask of the sends).
+    """
+    index, transactions = history.index, history.index.transactions
+    sends, again = index.sends, index.sent_again
+    found, doubtful = np.zeros((sends.t.size, 2), np.bool_), np.zeros(sends.t.size, np.bool_)
+    if not again.size:
+        return found, doubtful
+    number = transactions.of_send[again]
+    inside = number != NO_TRANSACTION
+    asked = np.where(inside, transactions.commit_asked[number], sends.t[again])
+    void = np.where(inside, transactions.aborted[number], sends.outcome[again] == Outcome.FAIL)
+    order = np.argsort(sends.value[again], kind="stable")  # in order of time within each message
+    for rows in np.split(order, np.flatnonzero(np.diff(sends.value[again[order]])) + 1):
+        value = sends.value[again[rows[0]]]
+        for column, (seen, until) in enumerate(
+            (
+                (_place_of(index.deliveries, index.first_delivery[value]), index.first_time[value]),
+                (_place_of(index.stored, index.stored_of[value]), NEVER_NS - 1),
+            )
+        ):
+            legal = rows[~void[rows] & (asked[rows] <= until)]
+            told = legal[(sends.partition[again[legal]] == seen[0]) & (sends.offset[again[legal]] == seen[1])]
+            before = rows[sends.t[again[rows]] <= until]
+            kept = told if told.size and seen[1] >= 0 else legal if legal.size else before[-1:]
+            found[again[np.setdiff1d(rows, kept)], column] = True
+            doubtful[again[kept]] |= not told.size and legal.size > 1
+    return found, doubtful
+
+
+def _place_of(columns: Deliveries | Stored, row: int) -> tuple[int, int]:
+    """Return partition and offset of a record, -1 where there is none."""
+    return (int(columns.partition[row]), int(columns.offset[row])) if row >= 0 else (-1, -1)
+
+
 def never_asked(transactions: TransactionIndex) -> Mask:
     """Return of which transactions no record says that their commit was asked for."""
     found: Mask = transactions.commit_asked == NEVER_NS
@@ -93,19 +138,24 @@ def torn_off(history: History) -> Mask:
     return found
 
 
-def _surely_absent(history: History, rows: Int64) -> Mask:
-    """Return which of these sends a complete audit would have found if a reader could: nothing was removed before."""
+def _surely_absent(history: History, rows: Int64, number: Int64) -> Mask:
+    """Return which of these sends a complete audit would have found if a reader could: nothing was removed before, and
+    their transactions (``number``) were over when it began.
+    """
     sends, word, removals = history.index.sends, LogWord(history), history.facts.removals
     partition, offset = sends.partition[rows], sends.offset[rows]
     if removals is not None and removals.compacted:
         return np.zeros(rows.size, np.bool_)
     first = word.first_offset[partition]
+    transactions = history.index.transactions
+    over = np.where(transactions.ended >= 0, transactions.ended, transactions.commit_asked)[number]
     found: Mask = word.audited[partition] & ~word.gone[partition] & ((first <= 0) | (offset >= first))
+    found &= over <= word.audited_ns[partition]
     return found
 
 
 def aborted_values(history: History) -> Mask:
-    """Return by value whether it was sent in a transaction that was aborted.
+    """Return by value whether it was sent in transactions alone that were aborted.
 
     What a reader saw of it is an aborted read, which the check ``transactions`` judges.
     """
@@ -113,8 +163,10 @@ def aborted_values(history: History) -> Mask:
     if not transactions.t.size:
         return np.broadcast_to(np.False_, index.values)
     table = np.zeros(index.values, np.bool_)
-    inside = np.flatnonzero(transactions.of_send != NO_TRANSACTION)
-    table[index.sends.value[inside]] = transactions.aborted[transactions.of_send[inside]]
+    inside = transactions.of_send != NO_TRANSACTION
+    aborted = inside & transactions.aborted[transactions.of_send]
+    table[index.sends.value[aborted]] = True
+    table[index.sends.value[~aborted]] = False  # by another send of it
     return table
 
 

@@ -34,12 +34,13 @@ def zombies(history: History) -> tuple[list[tuple[int, str]], int]:
     """Return (row of ``commits``, why) of each zombie commit, and how many commits straddle a change of hands.
 
     A confirmed commit is a zombie's when through all the time in which it may have taken effect its incarnation did not
-    own the partition any more, or another one was assigned it later, or the broker did not count its worker as a
-    member.
+    own the partition any more, or never had, or another one was assigned it later, or the broker did not count its
+    worker as a member.
     """
     commits = history.index.commits
     absent = group.absences(history, proven=True)
     owners = by_partition(history)
+    assigned = {tenure.journal for tenures in owners.values() for tenure in tenures}
     found: list[tuple[int, str]] = []
     straddling = 0
     ok = np.flatnonzero(commits.outcome == Outcome.OK)
@@ -52,6 +53,8 @@ def zombies(history: History) -> tuple[list[tuple[int, str]], int]:
             ownership_spans = owners.get(partition, [])
             own = [tenure for tenure in ownership_spans if tenure.journal == view.name]
             if not own:
+                # Whose assignments are recorded commits what it was assigned; of others nothing is known.
+                found += [(int(row), "though it never owned it") for row in rows if view.name in assigned]
                 continue
             reasons = (
                 ("after it was revoked or lost", _surrendered(own)),

@@ -26,6 +26,7 @@ from harness.verdict import CheckResult, Verdict
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 FILES = sorted(CORPUS.glob("*/*.yaml"))
+_FINDING_KEYS = {"type", "names", "says", "at_fault", "paid"}
 _KEYS = {"title", "facts", "limits", "torn", "findings", "reason", "measures", "lines"}
 
 
@@ -74,6 +75,7 @@ def test_findings_are_exactly_those_declared(path: Path) -> None:
     assert sorted(finding.type for finding in result.findings) == expected
     assert {finding.type for finding in result.findings} <= CHECKS.get(result.check).findings.keys()
     for wanted in case(path).findings:
+        assert not wanted.keys() - _FINDING_KEYS, f"nothing looks at {wanted.keys() - _FINDING_KEYS}"
         found = next(finding for finding in result.findings if finding.type == wanted["type"])
         assert found.metric in {limit.metric for limit in result.limits} | {"copies_max", "illegal_redeliveries_max"}
         if "names" in wanted:
