@@ -13,6 +13,7 @@ from harness.clients.base import Counters, WorkerStats
 from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind, FaultWorker
 from harness.faults.kit import evidence
+from harness.faults.kit.handlers import of_reference_consumers
 from harness.faults.kit.lifetime import HealingFault
 from harness.scenario.plugins import FaultSpec
 from harness.units import format_ns
@@ -34,11 +35,13 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
     def __init__(self, context: FaultContext) -> None:
         super().__init__(context)
         self._last: dict[str, Evidence] = {}
+        self._held: dict[str, int] = {}
 
     async def start(self) -> None:
         """Hold them."""
         length = self.context.planned.until_ns - self.context.planned.at_ns + _SPARE_NS
         for name in self.context.targets:
+            self._held[name] = max((report.counters.held for report in self.context.workers[name].reports), default=0)
             self.context.workers[name].block_handler(length)
 
     async def stop(self) -> None:
@@ -47,7 +50,9 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
             self.context.workers[name].block_handler(0)
 
     async def effect(self) -> tuple[Evidence, ...]:
-        """Judge whether the worker's counters stop, with a message in hand, while its process runs and reports."""
+        """Judge whether the worker's counters stop, with a message in hand whose handler waits by order, while its
+        process runs and reports. What a machine is too slow to do stops counters, too; it makes no handler wait.
+        """
         for name in self.context.targets:
             if not self.span.healed_ns:
                 self._last[name] = self._judge_block(name)
@@ -63,18 +68,20 @@ class ClientBlock(HealingFault[ClientBlockOptions]):
         state = worker.state()
         still_ns = _unchanged_ns(worker, reports)
         fresh = bool(reports) and now - reports[-1].t < _FRESH_NS
-        held = _in_hand(worker, reports[-1].counters) if reports else 0
+        in_hand = _in_hand(worker, reports[-1].counters) if reports else 0
+        waits = bool(reports) and reports[-1].counters.held > self._held.get(name, 0)
         what = "polls and processed messages" if worker.holds_loop else "processed messages"
         counts = f" ({_format_counters(reports[-1].counters)})" if reports else ""
         return evidence.sentence(
             "effect",
             name,
             "the worker's counters",
-            still_ns >= _STILL_NS and fresh and held > 0 and state not in {"", "T", "Z"},
-            f"{what} unchanged for {format_ns(still_ns)}{counts}, {held} in hand; process state {state or 'none'}, "
+            still_ns >= _STILL_NS and fresh and in_hand > 0 and waits and state not in {"", "T", "Z"},
+            f"{what} unchanged for {format_ns(still_ns)}{counts}, {in_hand} in hand, "
+            f"{'a handler waits' if waits else 'no handler waits'}; process state {state or 'none'}, "
             f"{'reports' if fresh else 'does not report'}",
-            f"{what} unchanged for at least {format_ns(_STILL_NS)} with a message in hand, while the process runs and "
-            "reports",
+            f"{what} unchanged for at least {format_ns(_STILL_NS)} with a message in hand, a handler waits by order, "
+            "and the process runs and reports",
         )
 
     def _judge_end(self, name: str) -> Evidence:
@@ -123,7 +130,9 @@ FAULTS.register("client_block")(
     FaultKind(
         name="client_block",
         summary="Block the handler of consumers; the rest of the process continues.",
-        spec=FaultSpec(options=ClientBlockOptions, acts_on="consumer", holds_handler=True),
+        spec=FaultSpec(
+            options=ClientBlockOptions, acts_on="consumer", validate=of_reference_consumers, holds_handler=True
+        ),
         make=ClientBlock,
         describe=lambda _: "handler blocked",
     )

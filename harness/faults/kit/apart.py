@@ -33,6 +33,16 @@ def that_show_silence(samples: Sequence[Sample], spans: Sequence[Interfering]) -
     return [item for item in samples if item.ok or not _explained(item, down if _silent(item) else spans)]
 
 
+def that_show_a_cut(samples: Sequence[Sample], spans: Sequence[Interfering]) -> list[Sample]:
+    """Return the round trips that show whether a link is cut by itself.
+
+    Those left out failed while another fault had a node at an end down: its end cuts connections, too. One that was
+    refused counts all the same, because a proxy takes connections whatever its node does.
+    """
+    down = [span for span in spans if span.down]
+    return [item for item in samples if item.ok or item.broken is Break.REFUSED or not _explained(item, down)]
+
+
 def names(spans: Sequence[Interfering]) -> str:
     """Return the ids of the faults, each once, as a list for a sentence."""
     return ", ".join(dict.fromkeys(span.fault for span in spans))

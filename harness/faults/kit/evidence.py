@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample, Stage
+from harness.faults.kit import apart
 from harness.faults.kit.lifetime import BASELINE_NS
 from harness.history.record import Break
 from harness.result import Lack
@@ -92,11 +93,13 @@ def interrupted(
     context: FaultContext, target: str, since_ns: int, until_ns: int | None, through: str = "", *, cut: bool = False
 ) -> Evidence:
     """Judge whether at least one round trip failed; with ``cut`` by the end of its connection: silence
-    does not count.
+    does not count, nor does what ended while another fault had a node at the link's ends down.
     """
     # The one that was under way when it struck is struck as well, and may be the only one in a short fault.
     known = context.probes.samples(through or target, since_ns - _UNDER_WAY_NS, until_ns)
     samples = [sample for sample in known if sample.end_ns > since_ns]
+    if cut:
+        samples = apart.that_show_a_cut(samples, apart.others(context, target))
     failed = sum(not sample.ok and not (cut and sample.broken is Break.SILENT) for sample in samples)
     return Evidence(
         stage="effect",

@@ -63,9 +63,13 @@ def _node_is_silent(context: FaultContext, link: str, span: FaultSpan) -> str:
 
 
 def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> Evidence:
-    """Judge whether no round trip succeeds, and connections are cut or refused."""
-    name = through or target
-    ended = context.probes.samples(name, span.acting_ns, span.heal_ns) if span.acting_ns else []
+    """Judge whether no round trip succeeds, and connections are cut or refused.
+
+    What was cut while another fault had the node down shows nothing.
+    """
+    name, spans = through or target, apart.others(context, target)
+    found = context.probes.samples(name, span.acting_ns, span.heal_ns) if span.acting_ns else []
+    ended = apart.that_show_a_cut(found, spans)
     failed = sum(sample.broken in (Break.CUT, Break.REFUSED) for sample in ended)
     return Evidence(
         lacks="round trips" if span.acting_ns and failed == len(ended) < evidence.SAMPLES_MIN else "",
@@ -74,7 +78,7 @@ def shut(context: FaultContext, target: str, span: FaultSpan, through: str) -> E
         probe=f"round trip through {name}",
         # A late monitor may take a refusal for silence.
         proven=failed >= evidence.SAMPLES_MIN and not any(sample.ok for sample in ended),
-        observed=_tally(ended),
+        observed=_tally(ended) + _left_out(found, ended, spans),
         required=f"none succeeds, and {evidence.SAMPLES_MIN} at least are cut or refused",
     )
 

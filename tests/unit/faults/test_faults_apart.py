@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pytest
 from support.fault_context import fault_context
 
 from harness.faults.base import FAULTS, Evidence, Sample, TouchesOthers, extra_probe_name
@@ -76,6 +77,12 @@ class Control:
         """Accept."""
 
     def remove_toxic(self, *_: Any) -> None:
+        """Accept."""
+
+    def switch_off(self, *_: Any) -> None:
+        """Accept."""
+
+    def switch_on(self, *_: Any) -> None:
         """Accept."""
 
 
@@ -218,3 +225,20 @@ def test_a_starved_node_excuses_no_missing_connection_at_the_end() -> None:
     told = {LINK: _trips(SILENT), extra_probe_name(LINK, "blackhole-1"): [*WAITING]}
     _, healing = _carry_out("blackhole", LINK, told, _others(("cpu-2", "n1", BEGIN - S, END + S, False)))
     assert _unproven(healing) == [f"{LINK}: no round trip was waiting"]
+
+
+@pytest.mark.parametrize("kind", ["disconnect", "reset"])
+def test_connections_that_end_with_their_node_prove_no_fault_of_the_link(kind: str) -> None:
+    told = {LINK: _trips(_while(BEGIN, END, Break.CUT))}
+    kill = _others(("kill-2", "n1", BEGIN - S, END + S, True))
+    effect, _ = _carry_out(kind, LINK, told, kill)
+    assert _unproven(effect), "the link may have done nothing"
+    for interference in (Interference(), _others(("cpu-2", "n1", BEGIN - S, END + S, False))):
+        effect, _ = _carry_out(kind, LINK, told, interference)
+        assert not _unproven(effect)
+
+
+def test_a_link_that_is_shut_refuses_connections_whatever_its_node_does() -> None:
+    told = {LINK: _trips(_while(BEGIN, END, Break.REFUSED))}
+    effect, _ = _carry_out("disconnect", LINK, told, _others(("kill-2", "n1", BEGIN - S, END + S, True)))
+    assert not _unproven(effect)
