@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.options import EXIT_CODES
+from harness.commands.printing import printed, reported
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from harness.judging.life import Step
-    from harness.session.session import JudgedAgain
+    from harness.session.check_again import JudgedAgain
 
 
 def _sequence_number(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -54,7 +55,7 @@ def check(run_dir: Path, *, as_json: bool, write: bool, finding: str | None, key
     from harness.report.serialize import to_json  # noqa: PLC0415
     from harness.report.terminal import consoles  # noqa: PLC0415
     from harness.report.text import render_result  # noqa: PLC0415
-    from harness.session.session import check_again  # noqa: PLC0415
+    from harness.session.check_again import check_again  # noqa: PLC0415
 
     _refuse_mixtures(write=write, finding=finding, key=key, seq=seq)
     again = check_again(run_dir)
@@ -62,17 +63,21 @@ def check(run_dir: Path, *, as_json: bool, write: bool, finding: str | None, key
     if finding is not None or key is not None:
         return _explain(run_dir, again, finding, (key, seq), as_json=as_json)
     _, console = consoles()
-    if as_json:
-        click.echo(to_json(result))
-    else:
-        render_result(result, console)
+
+    def show() -> None:
+        if as_json:
+            click.echo(to_json(result))
+        else:
+            render_result(result, console)
+
+    code = printed(ExitCode.DIFFERS if again.verdict_differs else result.exit_code, show)
     if write:
-        write_all(result, run_dir)
+        code = reported(code, lambda: write_all(result, run_dir))
     for line in again.differing:
         click.echo(f"differs from the earlier result.json: {line}", err=True)
     if again.compared and not again.differing:
         click.echo("agrees with the result.json of the run", err=True)
-    return ExitCode.DIFFERS if again.verdict_differs else result.exit_code
+    return code
 
 
 def _refuse_mixtures(*, write: bool, finding: str | None, key: int | None, seq: int | None) -> None:

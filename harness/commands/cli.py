@@ -6,6 +6,7 @@ needs.
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -19,7 +20,7 @@ from harness import __version__
 from harness.commands.options import EXIT_CODES
 from harness.commands.printing import printed, shown
 from harness.environment import settle
-from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError
+from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, is_machines
 from harness.streams import outlive_readers
 
 COMMANDS = (
@@ -112,8 +113,13 @@ def unsupported(platform: str, command: str) -> str:
 
 
 def _run_guarded(command: Callable[[], Any]) -> int:
+    """Run a command and return its exit code; what is still in a buffer belongs to its result."""
+    return printed(_outcome(command), lambda: None)
+
+
+def _outcome(command: Callable[[], Any]) -> int:
     try:
-        return printed(int(command() or 0), lambda: None)  # what is still in a buffer belongs to the result
+        return int(command() or 0)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
@@ -125,15 +131,37 @@ def _run_guarded(command: Callable[[], Any]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        if error.errno == errno.ENOENT and not error.filename and _is_nowhere():
+            click.echo("error: the working directory was removed\n  hint: change to one that exists", err=True)
+            return ExitCode.ENVIRONMENT
+        if not is_machines(error):
+            return _crashed(error)
+        what = f"{shown(error.filename)}: " if error.filename else ""
+        click.echo(f"error: {what}{error.strerror or 'the machine refused it'}", err=True)
+        return ExitCode.ENVIRONMENT
     except Exception as error:  # noqa: BLE001  the last line of defence: a crash must not look like a violation
-        click.echo(f"internal error: {error!r}", err=True)
-        if os.environ.get("HARNESS_DEBUG"):
-            import traceback  # noqa: PLC0415  costs as much as all the commands together
+        return _crashed(error)
 
-            traceback.print_exc()
-        else:
-            click.echo("  hint: set HARNESS_DEBUG=1 to see the traceback", err=True)
-        return ExitCode.INTERNAL
+
+def _is_nowhere() -> bool:
+    """Return whether the working directory of this process is gone."""
+    try:
+        os.getcwd()  # noqa: PTH109  the call itself is asked
+    except OSError:
+        return True
+    return False
+
+
+def _crashed(error: Exception) -> int:
+    click.echo(f"internal error: {error!r}", err=True)
+    if os.environ.get("HARNESS_DEBUG"):
+        import traceback  # noqa: PLC0415  costs as much as all the commands together
+
+        traceback.print_exc()
+    else:
+        click.echo("  hint: set HARNESS_DEBUG=1 to see the traceback", err=True)
+    return ExitCode.INTERNAL
 
 
 if __name__ == "__main__":

@@ -63,11 +63,13 @@ def _tags() -> set[str]:
 
 
 def _texts(folder: Path) -> Iterator[str]:
+    from harness.regular import read_regular_text  # noqa: PLC0415
+
     for count, path in enumerate(sorted(folder.rglob("*.y*ml"))):
         if count >= _FILES_MAX:
             return
         try:
-            yield path.read_text(encoding="utf-8")
+            yield read_regular_text(path)
         except (OSError, ValueError):
             continue
 

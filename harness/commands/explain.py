@@ -13,6 +13,8 @@ from harness.commands.options import pairs, paths_argument, seed_option, set_opt
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.scenario.model import Plan
     from harness.scenario.plugins import Vocabulary
 
@@ -37,10 +39,27 @@ def explain(paths: tuple[Path, ...], *, seed: int | None, settings: tuple[str, .
         words = vocabulary()
         click.echo(
             "\n\n".join(
-                explained(item.plan, always=_counting(item.plan, words)) + _derived(item.plan) for item in selected
+                explained(item.plan, always=_counting(item.plan, words))
+                + _application(item.plan, words)
+                + _derived(item.plan)
+                for item in selected
             )
         )
     return ExitCode.PASS
+
+
+def _application(plan: Plan, words: Vocabulary) -> str:
+    """Return how the plan's application is started; empty when it has none."""
+    from harness.scenario.application_fit import words_before  # noqa: PLC0415
+    from harness.scenario.explain import explain_application  # noqa: PLC0415
+    from harness.scenario.members import owned_partitions  # noqa: PLC0415
+
+    def known(worker: str) -> Mapping[str, str]:
+        owned = owned_partitions(plan.workload, int(worker[1:]))
+        return words_before(plan, words.brokers[plan.broker_kind], worker, owned)
+
+    text = explain_application(plan, known)
+    return f"\n{text}" if text else ""
 
 
 def _counting(plan: Plan, words: Vocabulary) -> list[str]:

@@ -20,6 +20,16 @@ trust_option = click.option(
     help="Let scenarios set keys of the brokers' configuration that reach outside the run: files, addresses, plug-ins "
     "(docs/security.md).",
 )
+isolate_option = click.option(
+    "--isolate",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    envvar="HARNESS_ISOLATE",
+    show_envvar=True,
+    help="Give each run of processes a network of its own, which no other user of this machine can reach. auto: where "
+    "the machine allows it. Containers are not isolated (docs/security.md).",
+)
 reports_option = click.option(
     "--reports",
     type=click.Path(path_type=Path),

@@ -14,8 +14,8 @@ import click
 from harness.errors import ExitCode, UnfitEnvironmentError, suite_exit_code
 
 
-def shown(error: Exception) -> str:
-    """Return what an error says, with nothing in it that could steer a terminal: it may quote what others wrote."""
+def shown(error: object) -> str:
+    """Return an error, or a name in it, without anything that steers a terminal: others may have written it."""
     from harness.report.sanitize import clean_lines  # noqa: PLC0415  only what goes wrong needs it
 
     return clean_lines(str(error))
@@ -32,8 +32,16 @@ def reported(code: int, write: Callable[[], None]) -> int:
         write()
     except UnfitEnvironmentError as error:
         click.echo(f"error: {shown(error)}", err=True)
-        return suite_exit_code([code, ExitCode.ENVIRONMENT])
+        return _with_environment(code)
     return int(code)
+
+
+def noted(write: Callable[[], None], warn: Callable[[str], None]) -> None:
+    """Write reports between runs: one that cannot be written ends no session, and the end reports it again."""
+    try:
+        write()
+    except UnfitEnvironmentError as error:
+        warn(error.message)
 
 
 def printed(code: int, show: Callable[[], None]) -> int:
@@ -49,8 +57,15 @@ def printed(code: int, show: Callable[[], None]) -> int:
     except OSError as error:
         click.echo(f"error: the result cannot be printed: {error.strerror}", err=True)
         _discard()
-        return suite_exit_code([code, ExitCode.ENVIRONMENT])
+        return _with_environment(code)
     return int(code)
+
+
+def _with_environment(code: int) -> int:
+    """Return the exit code of what ended with ``code`` and could not be written; a code of no run stands."""
+    if code in {ExitCode.USAGE, ExitCode.NOTHING_SELECTED, ExitCode.DIFFERS}:
+        return int(code)
+    return suite_exit_code([code, ExitCode.ENVIRONMENT])
 
 
 def _discard() -> None:

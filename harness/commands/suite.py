@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from harness.report.summary_file import SummaryFile
     from harness.suite_result import SuiteResult
     from harness.suites.choose import Wish
     from harness.suites.state import SuiteDir
@@ -68,19 +69,23 @@ def suite(
     `harness suite merge DIR…` makes one result of the shards of a suite (`harness suite merge --help`).
     """
     from harness.commands.suite_session import make_suite  # noqa: PLC0415  commands load only what they need
+    from harness.report.atomic import require_writable  # noqa: PLC0415
     from harness.report.suite_progress import SuiteProgress  # noqa: PLC0415
     from harness.report.terminal import consoles  # noqa: PLC0415
 
     # A suite that is resumed is compared, and not chosen again.
     wish = choosing.wish(names, (kept.baseline_text or "") if names else "")
     _require_one(wish, doing)
+    summary = None if doing.only_shown else summary_file(output)
+    if output.junit is not None and not doing.only_shown:
+        require_writable(output.junit)
     progress, out = consoles()
     with SuiteProgress(progress) as listener:
         made = make_suite(wish, doing, machine, kept, listener, out)
     if made is None:
         return ExitCode.PASS
     result, folder = made
-    code = write_reports(result, folder.path, output)
+    code = write_reports(result, folder.path, output, summary)
     return printed(code, lambda: _report(result, folder, None if output.as_json else out))
 
 
@@ -98,7 +103,7 @@ def _require_one(wish: Wish, doing: Doing) -> None:
             "--resume makes what a suite lacks as it was chosen: without names it takes no options that choose",
             hint="--trust, --cores, --memory, --costs, --junit and --json may be given",
         )
-    if not wish.names and (doing.only_list or doing.dry_run or doing.costs_file is not None):
+    if not wish.names and doing.only_shown:
         raise UsageError(
             "--list, --dry-run and --write-costs run nothing, and --resume without names runs what a suite lacks",
             hint="name what is to be shown, or leave --resume alone",
@@ -124,8 +129,22 @@ def _report(result: SuiteResult, folder: SuiteDir, out: Console | None) -> None:
         out.print(f"to make what is missing: harness suite --resume {shlex.quote(str(folder.path))}")
 
 
-def write_reports(result: SuiteResult, folder: Path, output: Output) -> int:
-    """Write what is read later of a suite, merged or run; return the exit code of the command."""
+def summary_file(output: Output) -> SummaryFile | None:
+    """Return the file that the summary becomes a part of, if one is wanted; raises UnfitEnvironmentError."""
+    from harness.report.summary_file import SummaryFile  # noqa: PLC0415  commands load only what they need
+
+    return SummaryFile(output.summary) if output.summary is not None else None
+
+
+def write_reports(result: SuiteResult, folder: Path, output: Output, summary: SummaryFile | None = None) -> int:
+    """Write what is read later of a suite, merged or run; return the exit code of the command.
+
+    Args:
+        result: Of the suite.
+        folder: Its own.
+        output: What is wanted.
+        summary: Where parts of it were written before; None = nowhere yet.
+    """
     from harness.report.suite_files import SuiteReports  # noqa: PLC0415
     from harness.report.suite_runs import read_run  # noqa: PLC0415
     from harness.session.ci import show_in_ci  # noqa: PLC0415
@@ -136,7 +155,7 @@ def write_reports(result: SuiteResult, folder: Path, output: Output) -> int:
             result,
             functools.partial(read_run, folder),
             annotations=output.annotations,
-            summary=output.summary,
+            summary=summary or summary_file(output),
             echo=functools.partial(click.echo, err=True),
             environ=os.environ,
         )

@@ -43,10 +43,10 @@ def merge(
     from harness.report.terminal import consoles  # noqa: PLC0415
     from harness.suites.merge_files import merge_folders  # noqa: PLC0415
 
+    output = Output(junit=junit, annotations=annotations, summary=summary, as_json=as_json)
     merged, folder = merge_folders(folders, out, copy=copy)
     for note in merged.notes:
         click.echo(note, err=True)
-    output = Output(junit=junit, annotations=annotations, summary=summary, as_json=as_json)
     code = write_reports(merged.suite, folder, output)
     for lack in merged.lacks:
         click.echo(f"error: {lack}", err=True)

@@ -18,6 +18,7 @@ from harness.commands.options import (
     annotations_option,
     baseline_option,
     baseline_optional_option,
+    isolate_option,
     pairs,
     reports_option,
     seed_option,
@@ -102,6 +103,11 @@ class Doing:
     costs_file: Path | None
     reports: Path
 
+    @property
+    def only_shown(self) -> bool:
+        """Whether nothing is run."""
+        return self.only_list or self.dry_run or self.costs_file is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -110,11 +116,13 @@ class Machine:
     Attributes:
         cores, memory: For all runs together, the latter as written; None = what there is.
         costs: File of costs, in place of those recorded here.
+        isolate: See ``engine/isolation.py``.
     """
 
     cores: float | None
     memory: str | None
     costs: Path | None
+    isolate: str
 
     @property
     def memory_bytes(self) -> int | None:
@@ -222,6 +230,7 @@ machine_options = _group(
     click.option("--cores", type=float, help="CPUs that all runs together may use.  [default: what there is, less 5%]"),
     click.option("--memory", metavar="SIZE", help="Memory that all runs together may use (4GiB)."),
     click.option("--costs", type=click.Path(path_type=Path), help="File of costs, in place of those recorded here."),
+    isolate_option,
 )
 output_options = _group(
     "output",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.suite_options import LAST, Doing, Kept, Machine
+from harness.engine.isolation import Isolation
 from harness.errors import UsageError
 from harness.suites.budget import machine_budget
 from harness.suites.choose import Choice, Wish, choose
@@ -51,7 +52,8 @@ def make_suite(
     book = CostBook(book_path(), given)
     budget = machine_budget(machine.cores, machine.memory_bytes, doing.reports)
     listener.say(budget.notes)
-    means = Means(budget=budget, costs=book, listener=listener, trusted=wish.trusted)
+    isolation = Isolation(machine.isolate)
+    means = Means(budget=budget, costs=book, listener=listener, trusted=wish.trusted, isolation=isolation)
     if not wish.names:
         named = doing.resumed or LAST
         folder = last_incomplete(doing.reports) if named == LAST else SuiteDir(Path(named))

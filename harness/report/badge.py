@@ -6,15 +6,17 @@ Every report shows it right after what broke. Must never know on what medium.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from harness.report.sanitize import clean
-from harness.result import LOAD_REACHED, RunResult
+from harness.result import CPU_SHORT, LOAD_REACHED, RunResult
 from harness.units import format_ns
 
 State = Literal["yes", "no", "unknown"]
 _DRAIN = "drain"
+_MARKS: Final[Mapping[State, str]] = {"yes": "", "no": "! ", "unknown": "? "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,13 @@ class BadgeItem:
 
 def badge(result: RunResult) -> tuple[BadgeItem, ...]:
     """Return what the verdict of a run rests on, always in the same order; what does not apply is left out."""
-    items = [_faults(result), _machine(result), _drain(result), _load(result)]
+    items = [_faults(result), _machine(result), _drain(result), _load(result), _attempts(result)]
     return tuple(item for item in items if item is not None)
 
 
 def badge_line(result: RunResult) -> str:
-    """Return the badge on one line: ``faults proven 2 of 2 · machine quiet · …``."""
-    return " · ".join(f"{'' if item.state == 'yes' else '! '}{item.text}" for item in badge(result))
+    """Return the badge on one line: ``faults proven 2 of 2 · machine quiet (…) · …``."""
+    return " · ".join(f"{_MARKS[item.state]}{item.text}" for item in badge(result))
 
 
 def replay_command(result: RunResult) -> str:
@@ -66,10 +68,15 @@ def _machine(result: RunResult) -> BadgeItem | None:
     seen = result.machine
     if seen is None:
         return BadgeItem("machine", "unknown", "machine not watched")
+    waited = f"processes waited for a CPU for {seen.cpu_short:.0%} of the run"
+    if seen.cpu_short < 0:
+        waited = "waiting for a CPU not measured"
     if seen.late_ns:
         times = "once" if seen.late_ticks == 1 else f"{seen.late_ticks} times"
-        return BadgeItem("machine", "no", f"machine stalled {times}, {format_ns(seen.late_ns)} in total")
-    return BadgeItem("machine", "yes", "machine quiet")
+        return BadgeItem("machine", "no", f"machine stalled {times}, {format_ns(seen.late_ns)} in total; {waited}")
+    if seen.cpu_short >= CPU_SHORT:
+        return BadgeItem("machine", "no", f"machine not quiet: no stall, but {waited}")
+    return BadgeItem("machine", "yes", f"machine quiet (no stall; {waited})")
 
 
 def _drain(result: RunResult) -> BadgeItem | None:
@@ -77,6 +84,21 @@ def _drain(result: RunResult) -> BadgeItem | None:
         return BadgeItem("drain", "no", "drain and audit not reached")
     open_ = [reason for reason in result.blocking if reason.startswith(("drain incomplete", "audit"))]
     return BadgeItem("drain", "no" if open_ else "yes", f"drain and audit {'not ' if open_ else ''}proven")
+
+
+def _attempts(result: RunResult) -> BadgeItem | None:
+    race = result.attempts
+    if race is None:
+        return None
+    needed = f"{race.at_least} of {race.runs} must show what is declared"
+    if not race.made:
+        return BadgeItem("attempts", "unknown", f"one of several attempts: {needed}")
+    so_far = f"{race.shown} of {race.made} so far showed what is declared"
+    text = f"attempt {race.made}: {so_far}, {race.at_least} of {race.runs} must"
+    if race.shown >= race.at_least:
+        return BadgeItem("attempts", "yes", text)
+    lost = race.made - race.shown > race.runs - race.at_least
+    return BadgeItem("attempts", "no" if lost else "unknown", text)
 
 
 def _load(result: RunResult) -> BadgeItem | None:

@@ -15,7 +15,7 @@ import numbers
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NoReturn, TypeVar
 
@@ -123,21 +123,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
-
-
-def differing(place: str, before: Any, after: Any) -> Iterator[str]:
-    """Yield where two values in JSON's own types disagree, one line each (``checks.loss.verdict: "pass" → "fail"``)."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        for name in sorted(before.keys() | after.keys()):
-            inner = f"{place}.{name}" if place else name
-            yield from differing(inner, before.get(name), after.get(name))
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for index, (left, right) in enumerate(zip(before, after, strict=True)):
-            yield from differing(f"{place}[{index}]", left, right)
-    elif isinstance(before, list) and isinstance(after, list):
-        yield f"{place}: {len(before)} entries → {len(after)}"
-    elif before != after:
-        yield f"{place}: {json.dumps(before)} → {json.dumps(after)}"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import HarnessError
+from harness.regular import read_regular_text
 from harness.report.atomic import write_atomic
 from harness.report.html import write_report
 from harness.report.junit import write_junit
@@ -56,12 +57,12 @@ def _read_twins(run_dir: Path) -> list[RunResult]:
     """Return the twins that a session put next to this run, as far as their results can still be read."""
     found: list[RunResult] = []
     try:
-        places = json.loads((run_dir / TWINS_FILE).read_text(encoding="utf-8"))["runs"]
+        places = json.loads(read_regular_text(run_dir / TWINS_FILE))["runs"]
     except (OSError, ValueError, KeyError, TypeError):
         return found
     for place in places if isinstance(places, list) else []:
         try:
-            found.append(from_json((run_dir / str(place) / RESULT_FILE).read_text(encoding="utf-8")))
+            found.append(from_json(read_regular_text(run_dir / str(place) / RESULT_FILE)))
         except (OSError, ValueError, HarnessError):
             continue  # moved or deleted since: the page does without it
     return found

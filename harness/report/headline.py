@@ -24,6 +24,7 @@ _ERROR_WORDS: Final[dict[int, str]] = {
     ExitCode.INTERRUPTED: "INTERRUPTED",
     ExitCode.INTERNAL: "INTERNAL ERROR",
     ExitCode.USAGE: "USAGE ERROR",
+    ExitCode.INCONCLUSIVE: "INCONCLUSIVE",
     ExitCode.ENVIRONMENT: "ENVIRONMENT ERROR",
 }
 

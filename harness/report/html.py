@@ -131,7 +131,7 @@ def _facts(result: RunResult) -> list[tuple[str, str]]:
     facts = [
         ("scenario", clean(result.scenario)),
         ("variant", phrases.variant_text(result)),
-        ("broker", f"{clean(result.broker)} on {clean(result.runtime)}"),
+        ("broker", f"{clean(result.broker)} on {clean(result.runtime)}{', isolated' if result.isolated else ''}"),
         ("exact version", _exact_version(result)),
         ("seed", str(result.seed)),
         ("started", clean(result.started_wall)),

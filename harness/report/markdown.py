@@ -1,4 +1,4 @@
-"""The summary of a suite in Markdown, for the summary page of a CI job.
+"""The summary of a suite, or of runs made one after another, in Markdown: for the summary page of a CI job.
 
 GitHub shows at most 1 MiB per step; what does not fit is left out from the end, and counted. Texts of scenarios and
 brokers are escaped, so that none of them can become markup. Must never know how a suite is run.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-from harness.errors import UnfitEnvironmentError
+from harness.errors import ExitCode
 from harness.report import suite_words as words
 from harness.report.annotations import ReadRun
+from harness.report.badge import badge_line
 from harness.report.baseline_text import baseline_lines
 from harness.report.sanitize import clean, clip
 from harness.report.suite_excerpt import Excerpt, excerpt
@@ -30,11 +30,18 @@ _TEXT_MAX: Final = 600
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~@:])")
 
 
-def suite_markdown(result: SuiteResult, read: ReadRun, *, bytes_max: int = BYTES_MAX) -> str:
-    """Return the summary; ``read`` is asked for the results of the most severe runs only."""
+def suite_markdown(result: SuiteResult, read: ReadRun, *, bytes_max: int = BYTES_MAX, missing: int = 0) -> str:
+    """Return the summary.
+
+    Args:
+        result: The suite.
+        read: Is asked for the results of the most severe runs only.
+        bytes_max: Inclusive.
+        missing: Runs that are not among the entries: the session goes on, or was broken off.
+    """
     kept: list[str] = []
     size, left = 0, 0
-    for part, optional in _parts(result, read):
+    for part, optional in _parts(result, read, missing):
         length = len(part.encode("utf-8", "backslashreplace"))
         if optional and size + length > bytes_max - _RESERVE:
             left += 1
@@ -46,24 +53,15 @@ def suite_markdown(result: SuiteResult, read: ReadRun, *, bytes_max: int = BYTES
     return "".join(kept)
 
 
-def append_summary(text: str, path: Path) -> None:
-    """Append the summary to a file, which is made when there is none; raises UnfitEnvironmentError."""
-    try:
-        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(f"{text}\n")
-    except OSError as error:
-        raise UnfitEnvironmentError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _parts(result: SuiteResult, read: ReadRun) -> Iterator[tuple[str, bool]]:
+def _parts(result: SuiteResult, read: ReadRun, missing: int) -> Iterator[tuple[str, bool]]:
     """Yield (Markdown, whether it may be left out), in the order of the page."""
     names = {key: _escaped(name) for key, name in words.labels(result.entries).items()}
-    said = words.suite_status(result)
+    word, sentence = _head(result, missing)
     shard = f", shard {_escaped(result.shard)}" if result.shard else ""
-    yield f"## {said.word}: {_escaped(clip(result.name, 200))}{shard}\n\n", False
+    yield f"## {word}: {_escaped(clip(result.name, 200))}{shard}\n\n", False
     counted = words.tally_text(result.entries) or "no runs"
     took = words.time_text(result.wall_ns)
-    yield f"{_escaped(said.sentence)}. {counted}; exit code {result.exit_code}, took {took}.\n", False
+    yield f"{_escaped(sentence)}. {counted}; exit code {result.exit_code}, took {took}.\n", False
     red = [pair for pair in words.by_severity(result.entries) if pair[0].state == "ended"]
     if red:
         yield "\n### What did not pass\n", False
@@ -87,14 +85,27 @@ def _parts(result: SuiteResult, read: ReadRun) -> Iterator[tuple[str, bool]]:
         yield f"\nMachine: {_escaped(machine)}.\n", True
 
 
+def _head(result: SuiteResult, missing: int) -> tuple[str, str]:
+    """Return the first word, and the sentence after it."""
+    said = words.suite_status(result)
+    if not missing:
+        return said.word, said.sentence
+    made = said.sentence if words.by_severity(result.entries) else f"{words.count(len(result.entries), 'run')} passed"
+    word = "NOT COMPLETE" if result.exit_code in {ExitCode.PASS, ExitCode.INTERRUPTED} else said.word
+    return word, f"{made}; {words.count(missing, 'run')} {'is' if missing == 1 else 'are'} not made"
+
+
 def _failure(entry: SuiteEntry, status: EntryStatus, name: str, run: RunResult | str) -> str:
+    """Return what broke, whether it is real, how to see it again, and the findings."""
     lines = [f"\n**{status.word}** {name}\n", f"{_escaped(clip(status.sentence, _TEXT_MAX))}\n"]
+    if isinstance(run, RunResult):
+        lines.append(f"Is it real: {_escaped(clip(badge_line(run), _TEXT_MAX))}\n")
+    if entry.reproduce:
+        lines.append(_code(entry.reproduce))
     if isinstance(run, RunResult):
         lines += _details(excerpt(run))
     elif run:
         lines.append(f"{_escaped(clip(run, _TEXT_MAX))}\n")
-    if entry.reproduce:
-        lines.append(_code(entry.reproduce))
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ import html
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +60,13 @@ class Canvas:
     def line(self, x1: float, y1: float, x2: float, y2: float, css: str) -> None:
         """Draw a straight line."""
         self._add(f'path d="M{_n(x1)} {_n(y1)}L{_n(x2)} {_n(y2)}"{_class(css)}', "path", "")
+
+    @contextmanager
+    def fixed(self) -> Iterator[None]:
+        """Draw what stands for no time (a legend): it stays where it is when the picture is zoomed."""
+        self._parts.append('<g class="fixed">')
+        yield
+        self._parts.append("</g>")
 
     def svg(self, label: str, behind: Canvas, *, role: str = "img", axis: TimeAxis | None = None) -> str:
         """Return the whole picture, ``behind`` underneath; one that holds links is a ``group``.

@@ -66,7 +66,8 @@ def draw_deliveries(canvas: Canvas, axis: TimeAxis, timeline: ReportTimeline, sh
     if not timeline.deliveries or timeline.bin_ns <= 0:
         return
     rows, hidden, bin_ns = _rows(timeline)
-    _draw_legend(canvas, shades.top_rate, hidden, {band.kind for row in rows for band in row.stalls})
+    with canvas.fixed():
+        _draw_legend(canvas, shades.top_rate, hidden, {band.kind for row in rows for band in row.stalls})
     height = 14.0 if len(rows) <= 16 else 9.0 if len(rows) <= 40 else 6.0
     moved = any(row.gaps or len({band.label for band in row.owners}) > 1 for row in rows)
     strip = 0.0 if not moved else 10.0 if len(rows) <= 16 else 3.0

@@ -49,7 +49,8 @@ def _draw_panel(canvas: Canvas, axis: TimeAxis, lines: list[Series], limits: lis
     shown = [limit for limit in limits if 0 < limit.limit <= top * _LIMIT_REACH]
     canvas.y += 16
     scale = value_axis([*values, *(limit.limit for limit in shown)], lines[0].unit, top=canvas.y + 8, height=_PANEL)
-    _draw_legend(canvas, lines, scale)
+    with canvas.fixed():
+        _draw_legend(canvas, lines, scale)
     for value, label in scale.ticks():
         y = scale.y(value)
         canvas.line(LEFT, y, WIDTH - RIGHT, y, "grid")
@@ -58,7 +59,8 @@ def _draw_panel(canvas: Canvas, axis: TimeAxis, lines: list[Series], limits: lis
         y = scale.y(limit.limit)
         canvas.line(LEFT, y, WIDTH - RIGHT, y, "limit")
         label = f"limit {limit.metric.removesuffix('_max')} {format_value(limit.limit, limit.unit)}"
-        canvas.text(LEFT + 6, y + 12, label, "limit-label")
+        with canvas.fixed():
+            canvas.text(LEFT + 6, y + 12, label, "limit-label")
     for index, series in enumerate(lines):
         canvas.path(_path(axis, scale, series), f"line l{index}")
     _draw_hovers(canvas, axis, lines, scale)

@@ -50,9 +50,10 @@ def timeline_svg(result: RunResult) -> str:
     canvas.y += 14
     _draw_tick_labels(canvas, scale.axis)
     middle = (LEFT + WIDTH - RIGHT) / 2
-    canvas.text(
-        middle, canvas.y + 10, "time after the start of the timeline; warm-up is negative", "note", anchor="middle"
-    )
+    with canvas.fixed():
+        canvas.text(
+            middle, canvas.y + 10, "time after the start of the timeline; warm-up is negative", "note", anchor="middle"
+        )
     canvas.y += 16
     label = (
         f"Timeline of the run: phases, {len(result.faults)} faults, deliveries per partition, rates, backlog, latency"

@@ -50,11 +50,6 @@ def comparable(result: RunResult) -> dict[str, Any]:
     }
 
 
-def differences(before: RunResult, after: RunResult) -> tuple[str, ...]:
-    """Return where two judgements of one history disagree, one line each (``checks.loss.verdict: "pass" → "fail"``)."""
-    return tuple(derived.differing("", comparable(before), comparable(after)))
-
-
 def verdict_differs(before: RunResult, after: RunResult) -> bool:
     """Return whether two judgements of one history end otherwise: as a whole, or in what one expected check says."""
     return _verdicts(before) != _verdicts(after)

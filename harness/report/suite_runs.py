@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.regular import read_regular_text
 from harness.report.files import RESULT_FILE
 from harness.report.sanitize import clean
 from harness.report.serialize import from_json
@@ -26,7 +27,7 @@ def read_run(folder: Path, entry: SuiteEntry) -> RunResult | str:
     """
     path = folder / entry.run_dir / RESULT_FILE
     try:
-        result = from_json(path.read_text(encoding="utf-8"))
+        result = from_json(read_regular_text(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return clean(f"the run's {RESULT_FILE} cannot be read: {reason}")

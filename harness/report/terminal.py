@@ -27,6 +27,8 @@ from harness.units import format_ns
 
 SNAPSHOT_LINE_S: Final = 2.0
 _NOTES_SHOWN: Final = 3
+_WIDTH_MIN: Final = 40
+"""Columns; a terminal that says it has fewer (``COLUMNS=1``) would get a letter a line."""
 
 
 def consoles(*, colour: bool = True) -> tuple[Console, Console]:
@@ -39,7 +41,10 @@ def consoles(*, colour: bool = True) -> tuple[Console, Console]:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     settings = {"highlight": False, "markup": False, "emoji": False, "no_color": None if colour else True}
-    return Console(stderr=True, **settings), Console(**settings)  # type: ignore[arg-type]
+    made = Console(stderr=True, **settings), Console(**settings)  # type: ignore[arg-type]
+    for console in made:
+        console.width = max(_WIDTH_MIN, console.width)
+    return made
 
 
 class TerminalListener(LiveConsole):

@@ -56,6 +56,10 @@ def render_result(result: RunResult, console: Console) -> None:
         console.print(Text("\nFaults", style="bold"))
         for fault in result.faults:
             _print_fault(fault, console)
+    if result.allowed:
+        console.print(Text("\nWhat this configuration allows", style="bold"))
+        for sentence in result.allowed[:_REASONS_MAX]:
+            _print_indented(console, Text(f"- {clip(clean(sentence), 600)}"), 2)
     if result.counts:
         told = (" ".join(values.named_value(name, value)) for name, value in result.counts.items())
         console.print(Text("\nCounts  ", style="bold") + Text(", ".join(told), style="not bold"))

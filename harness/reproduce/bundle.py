@@ -18,7 +18,7 @@ from harness.engine.rundir import RunDir
 from harness.errors import UnfitEnvironmentError
 from harness.report.files import RESULT_FILE
 from harness.scenario.plugins import Vocabulary
-from harness.session.session import saved_run
+from harness.session.check_again import saved_run
 
 NEEDED: Final = ("scenario.yaml", "plan.json", "run.json")
 """Without these there is nothing to replay."""

@@ -19,8 +19,8 @@ from harness.report.serialize import from_json
 from harness.result import RunResult
 from harness.scenario.config_keys import TRUST_HINT
 from harness.scenario.plugins import Vocabulary
+from harness.session.check_again import saved_run
 from harness.session.selection import Selected, needs_trust
-from harness.session.session import saved_run
 from harness.verdict import Verdict
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from harness import __version__
+from harness.engine.isolation import NEVER, Isolation
 from harness.engine.parts import MachineParts, Parts
 from harness.engine.runtimes import runtime_of
 from harness.errors import ExitCode, suite_exit_code
@@ -20,7 +21,9 @@ from harness.report.headline import violated
 from harness.reproduce.original import Original
 from harness.result import RunResult
 from harness.session.leftovers import sweep_notes
-from harness.session.session import in_turn, run_one
+from harness.session.preflight import require_fit
+from harness.session.session import Written, handed_over, in_turn, run_one
+from harness.session.signals import Signals
 from harness.verdict import Verdict
 
 _DECIDED: Final = frozenset({ExitCode.PASS, ExitCode.VIOLATED})
@@ -50,11 +53,22 @@ class Replayed:
 
     @property
     def exit_code(self) -> ExitCode:
-        """Of the runs, as of several runs of a session."""
-        return suite_exit_code(result.exit_code for result in self.results)
+        """Of the runs, as of several runs of a session; what was not made, since a signal came, did not pass."""
+        codes = [result.exit_code for result in self.results]
+        return suite_exit_code([*codes, ExitCode.INTERRUPTED] if len(codes) < self.asked else codes)
 
 
-def replay(original: Original, times: int, reports: Path, listener: Listener, parts: Parts | None = None) -> Replayed:
+def replay(
+    original: Original,
+    times: int,
+    reports: Path,
+    listener: Listener,
+    parts: Parts | None = None,
+    *,
+    signals: Signals | None = None,
+    written: Written = lambda _: None,
+    isolation: Isolation = NEVER,
+) -> Replayed:
     """Run the plan of a run again; a signal ends it after the run that it hit.
 
     Args:
@@ -63,22 +77,40 @@ def replay(original: Original, times: int, reports: Path, listener: Listener, pa
         reports: Where run directories are made.
         listener: Hears of progress.
         parts: What runs are put together from; None = this machine's, with the original's versions.
+        signals: Of the session, entered by the caller; None = none is heeded.
+        written: Called with the results so far, after every run.
+        isolation: As it was asked for.
 
     Raises:
-        UnfitEnvironmentError: The runtime is not to be had.
+        UnfitEnvironmentError: The runtime is not to be had, ``always`` isolation is not, or this machine lacks what
+            every run needs.
     """
+    require_fit(reports)
     for note in sweep_notes():
         listener(note)
     plan = original.selected.plan
     runtime = runtime_of(plan, original.runtime, listener)
     if original.harness and original.harness != __version__:
         listener(Note(text=f"harness {original.harness} made this run; this is {__version__}", warning=True))
+    heard = signals or Signals(lambda text: listener(Note(text=text, warning=True)))
     parts = parts or MachineParts(pinned=original.versions)
+    ready = isolation.settled([runtime], listener).prepared(listener)
     results = in_turn(
         [plan.scenario] * times,
-        lambda index: run_one(original.selected, runtime, reports, listener, parts, position=index + 1, total=times),
+        lambda index: run_one(
+            original.selected,
+            runtime,
+            reports,
+            listener,
+            parts,
+            position=index + 1,
+            total=times,
+            signals=heard,
+            isolation=ready,
+        ),
         lambda *_: None,
         listener,
+        ended=lambda made: handed_over(heard, written, made),
     )
     return counted(original, results, times)
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import Location
+from harness.regular import read_regular
 from harness.report.annotations import ReadRun, annotate, github_commands
-from harness.report.markdown import append_summary, suite_markdown
+from harness.report.markdown import suite_markdown
 from harness.report.suite_of_runs import suite_of
+from harness.report.summary_file import SummaryFile
 from harness.result import RunResult
 from harness.scenario.locations import locations, nearest_location
 from harness.session.selection import Selected
@@ -24,9 +26,10 @@ def show_in_ci(
     read: ReadRun,
     *,
     annotations: str,
-    summary: Path | None,
+    summary: SummaryFile | None,
     echo: Callable[[str], None],
     environ: Mapping[str, str],
+    missing: int = 0,
 ) -> None:
     """Print annotations and append the summary, as far as they are wanted.
 
@@ -34,9 +37,10 @@ def show_in_ci(
         suite: What came of the runs.
         read: Gives the result of a run.
         annotations: ``github``, ``none``, or ``auto``: where GitHub Actions runs this.
-        summary: File to append to; None for no summary.
+        summary: File that the summary becomes a part of; None for no summary.
         echo: Prints one line.
         environ: Of this process.
+        missing: Runs of the session that were not made.
 
     Raises:
         UnfitEnvironmentError: The summary cannot be written.
@@ -46,7 +50,7 @@ def show_in_ci(
         for line in github_commands(annotate(suite, read, Locator(Path(workspace) if workspace else None))):
             echo(line)
     if summary is not None:
-        append_summary(suite_markdown(suite, read), summary)
+        summary.write(suite_markdown(suite, read, missing=missing))
 
 
 def show_runs_in_ci(
@@ -55,22 +59,42 @@ def show_runs_in_ci(
     selected: Sequence[Selected],
     *,
     annotations: str,
-    summary: Path | None,
+    summary: SummaryFile | None,
     echo: Callable[[str], None],
     environ: Mapping[str, str],
+    missing: int = 0,
 ) -> None:
     """Do the same for runs that were made one after another; ``exit_code`` is that of the command."""
-    races = {item.plan.digest: item.plan.attempts for item in selected if item.plan.attempts is not None}
-    attempts = {digest: (race.runs, race.at_least) for digest, race in races.items()}
-    found = {result.run_id: result for result in results}
     show_in_ci(
-        suite_of(results, exit_code, attempts),
-        lambda entry: found[entry.run_id],
+        _suite_of(results, exit_code, selected),
+        _reader(results),
         annotations=annotations,
         summary=summary,
         echo=echo,
         environ=environ,
+        missing=missing,
     )
+
+
+def summarize_so_far(
+    results: Sequence[RunResult], exit_code: int, selected: Sequence[Selected], summary: SummaryFile, missing: int
+) -> None:
+    """Write the summary of the runs made so far, ``missing`` of which are still to be made; raises
+    UnfitEnvironmentError.
+    """
+    text = suite_markdown(_suite_of(results, exit_code, selected), _reader(results), missing=missing)
+    summary.write(text, last=False)
+
+
+def _suite_of(results: Sequence[RunResult], exit_code: int, selected: Sequence[Selected]) -> SuiteResult:
+    races = {item.plan.digest: item.plan.attempts for item in selected if item.plan.attempts is not None}
+    attempts = {digest: (race.runs, race.at_least) for digest, race in races.items()}
+    return suite_of(results, exit_code, attempts)
+
+
+def _reader(results: Sequence[RunResult]) -> ReadRun:
+    found = {result.run_id: result for result in results}
+    return lambda entry: found[entry.run_id]
 
 
 class Locator:
@@ -101,6 +125,6 @@ class Locator:
 
 def _read(file: str, shown: str) -> Mapping[str, Location]:
     try:
-        return locations(Path(file).read_text(encoding="utf-8-sig"), shown)
+        return locations(read_regular(Path(file)).decode("utf-8-sig"), shown)
     except (OSError, ValueError):
         return {}  # moved or deleted since: annotated at its first line

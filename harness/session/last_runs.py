@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import ExitCode, NothingSelectedError
+from harness.regular import read_regular_text
 from harness.report.atomic import write_atomic
 from harness.result import RunResult
 from harness.scenario.model import Plan
@@ -45,7 +46,7 @@ def read_last_runs(reports: Path) -> dict[str, LastRun]:
     try:
         if not path.is_file() or path.stat().st_size > _BYTES_MAX:
             return {}
-        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+        runs = json.loads(read_regular_text(path))["runs"]
         return {
             str(key): LastRun(exit_code=int(run["exit_code"]), runtime=str(run["runtime"]), seed=int(run["seed"]))
             for key, run in runs.items()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 from harness.errors import relative
+from harness.scenario.model import Plan
+from harness.session.selection import needs_trust, settings_of
 
 
 def program(started: str | None = None) -> list[str]:
@@ -25,3 +28,21 @@ def program(started: str | None = None) -> list[str]:
     if found is not None and Path(found).resolve() == own.resolve():
         return ["harness"]
     return [relative(own)]
+
+
+def reproduce_command(plan: Plan, runtime: str, source: str) -> str:
+    """Return the command line that runs the same plan again, quoted for a shell.
+
+    Args:
+        plan: The plan.
+        runtime: Where it ran.
+        source: The text of its scenario, which says what its matrix varies; the rest was set.
+    """
+    file = plan.file if not plan.file.startswith("-") else f"./{plan.file}"
+    words = [*program(), "run", file, "--seed", str(plan.seed), "--runtime", runtime]
+    settings = settings_of(source, plan.file, plan.variant)
+    for path, value in plan.variant.items():
+        words += ["--set" if path in settings else "--variant", f"{path}={value}"]
+    if needs_trust(plan):
+        words.append("--trust")
+    return shlex.join(words)

@@ -6,7 +6,7 @@ decided is one function for a session and a suite (``errors.race_decided``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import ExitCode, race_decided
@@ -74,6 +74,19 @@ def race_of(plan: Plan, results: Sequence[RunResult], repeat: int = 1) -> Race |
         shown=codes.count(ExitCode.PASS),
         code=race_decided(codes, runs=runs, at_least=attempts.at_least),
     )
+
+
+def not_made(plans: Iterable[Plan], results: Sequence[RunResult], repeat: int) -> int:
+    """Return how many runs a session of these plans lacks; what a race that is decided takes no more of does not
+    count.
+    """
+    lacking = 0
+    for plan in {plan.digest: plan for plan in plans}.values():
+        made = sum(result.digest == plan.digest for result in results)
+        race = race_of(plan, results, repeat)
+        if race is None or race.code is None or made < repeat:
+            lacking += max(0, runs_of(plan, repeat) - made)
+    return lacking
 
 
 def not_shown(races: Sequence[Race], results: Sequence[RunResult]) -> dict[str, str]:

@@ -5,8 +5,10 @@ Owns that plans are selected as they are written, and that what is set comes aft
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Final
 from harness.checks.base import CHECKS
 from harness.errors import NothingSelectedError, Problem, ScenarioError, UsageError, nearest
 from harness.faults.base import FAULTS
+from harness.regular import read_regular
+from harness.scenario.application import application_of
 from harness.scenario.characters import hostile_name
 from harness.scenario.expand import variants
 from harness.scenario.head import Head
@@ -34,6 +38,8 @@ _TAG: Final = re.compile(r"[^\s()'\",=!<>]+")
 _PLAN_FILE: Final = "plan.json"
 """What a run directory has next to its copy of the scenario."""
 _KEY: Final = re.compile(r"^[\"']?([A-Za-z_][\w-]*)[\"']?[ \t]*:", re.MULTILINE)
+_BYTES_MAX: Final = 2**20
+"""Of what is looked into; a scenario that is larger is refused anyway."""
 _OWN_KEYS: Final = frozenset(field.name for field in fields(Head)) - {"version"}
 """Top-level keys of scenarios that other documents hardly have all to themselves."""
 
@@ -60,18 +66,18 @@ def scenario_files(paths: Sequence[Path]) -> list[Path]:
     files that have no top-level key of a scenario. A file that is named is taken whatever it holds.
 
     Raises:
-        UsageError: A path does not exist, or a name holds what could steer a terminal.
+        UsageError: A path does not exist or cannot be reached, a folder cannot be searched, or a name
+            holds what could steer a terminal.
     """
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            files += _below(path)
-        elif path.exists():
-            files.append(path)
-        else:
-            siblings = path.parent.iterdir() if path.parent.is_dir() else []
-            known = [found.name for found in siblings if _is_alike(found, path)]
-            raise UsageError(f"no such scenario: {path}", hint=nearest(path.name, known))
+        mode = _mode(path)
+        if mode is None:
+            with contextlib.suppress(OSError):  # then nothing is offered in its place
+                known = [found.name for found in path.parent.iterdir() if _is_alike(found, path)]
+                raise UsageError(f"no such scenario: {path}", hint=nearest(path.name, known))
+            raise UsageError(f"no such scenario: {path}")
+        files += _below(path) if stat.S_ISDIR(mode) else [path]
     for file in files:
         if found := hostile_name(str(file)):
             raise UsageError(
@@ -80,9 +86,26 @@ def scenario_files(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
+def _mode(path: Path) -> int | None:
+    """Return the mode of what is at a path; None when there is nothing."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot reach {path}: {error.strerror}") from error
+
+
+def _unsearched(error: OSError) -> None:
+    """Refuse a folder that cannot be searched: its scenarios would be left out without a word."""
+    raise UsageError(
+        f"cannot search the folder {error.filename}: {error.strerror}", hint="name the folders that are meant"
+    ) from error
+
+
 def _below(folder: Path) -> list[Path]:
     found = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_unsearched):
         if _PLAN_FILE in names and "scenario.yaml" in names and Path(place) != folder:
             folders.clear()
             continue
@@ -94,7 +117,7 @@ def _below(folder: Path) -> list[Path]:
 def _may_be_scenario(path: Path) -> bool:
     """Return whether a file is a scenario, or one that is spoilt: only what is clearly something else is none."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, _BYTES_MAX).decode("utf-8-sig")
     except (OSError, ValueError):
         return True  # the loader says what is wrong with it
     keys = set(_KEY.findall(text))
@@ -308,6 +331,11 @@ def _require_known(wanted: Mapping[str, str], found: Sequence[Plan]) -> None:
 
 
 def needs_trust(plan: Plan) -> bool:
-    """Return whether a plan reaches outside its run, so that its scenario must be trusted."""
+    """Return whether a plan reaches outside its run, so that its scenario must be trusted.
+
+    One with an application does: it starts a program.
+    """
+    if application_of(plan.workload.consumer) is not None:
+        return True
     known = dict(BROKER_SPECS.items()).get(plan.broker_kind)
     return known is not None and known.config_keys is not None and known.config_keys.needs_trust(plan.cluster.config)

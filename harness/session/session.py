@@ -9,43 +9,43 @@ import asyncio
 import contextlib
 import errno
 import json
-import shlex
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from harness.engine.engine import Engine, RunRecord
+from harness.engine.isolation import NEVER, Isolation, run_threads
 from harness.engine.parts import Parts
 from harness.engine.rundir import RunDir, new_run_id
 from harness.engine.runtimes import runtimes_of
-from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError, relative, suite_exit_code
-from harness.history.read import History
-from harness.judging.judge import judge, judge_and_read, load_record, unjudged
+from harness.errors import ExitCode, HarnessError, is_machines, relative, suite_exit_code
+from harness.judging.judge import judge, unjudged
 from harness.progress import Listener, Note, RunFinished, RunStarted
-from harness.regular import read_regular_text
 from harness.report.files import write_all, write_with_twins
-from harness.report.serialize import differences, from_json, to_json, verdict_differs
+from harness.report.sanitize import clean
+from harness.report.serialize import to_json
 from harness.report.twins import is_twin, twins_of
-from harness.result import RunResult
-from harness.scenario.model import Plan
+from harness.result import AttemptCount, RunResult
+from harness.scenario.application import application_of
 from harness.scenario.plan import variant_label
-from harness.scenario.plugins import Vocabulary
 from harness.session.last_runs import LastRun, other_runtime
 from harness.session.leftovers import sweep_notes
 from harness.session.own_share import OwnShare
+from harness.session.own_thread import in_own_thread
 from harness.session.preflight import require_fit
-from harness.session.program import program
+from harness.session.program import reproduce_command
 from harness.session.races import Race, all_after_failure, codes_of, no_longer_needed, race_of, runs_of
-from harness.session.selection import Selected, needs_trust, replan, settings_of
+from harness.session.selection import Selected
 from harness.session.signals import Signals
 from harness.session.stopper import Stopper
 from harness.session.unfit import Unfit
 from harness.session.versions import refuse_missing_versions
 
-_THREADS = 64
+LastRuns = Mapping[str, LastRun]
+"""Of each plan; see ``last_runs.key_of``."""
+Written = Callable[[Sequence[RunResult]], None]
+"""Called with the results so far, after every run."""
 
 
 def run_all(
@@ -57,9 +57,10 @@ def run_all(
     listener: Listener,
     parts: Parts | None = None,
     first_failure_ends: bool = False,
-    last: Mapping[str, LastRun] | None = None,
+    last: LastRuns | None = None,
     signals: Signals | None = None,
-    written: Callable[[Sequence[RunResult]], None] = lambda _: None,
+    written: Written = lambda _: None,
+    isolation: Isolation = NEVER,
 ) -> list[RunResult]:
     """Run every plan ``repeat`` times (or as often as its ``attempts`` say, when that is more); return the results.
 
@@ -69,7 +70,7 @@ def run_all(
 
     ``runtime`` is ``process``, ``docker`` or ``auto`` (see ``engine/runtimes.py``); raises UnfitEnvironmentError when
     the one asked for is not to be had, or this machine lacks what every run needs, and UsageError when a plan names a
-    version that does not exist.
+    version that does not exist. ``isolation`` is as it was asked for.
     An interruption (of ``signals``, which the caller has entered) ends the session after the run it hit was taken down
     and judged; results so far are returned. ``written`` is called with them after every run.
     """
@@ -85,9 +86,12 @@ def run_all(
     where = runtimes_of(plans, runtime, listener)
     if runtime == "auto" and (changed := other_runtime(plans, where, last or {})):
         listener(Note(text=changed, warning=True))
-    return in_turn(
-        [item.plan.scenario for item in todo],
-        lambda index: run_one(
+    ready = isolation.settled(where, listener).prepared(listener)
+    codes: dict[str, list[int]] = {}
+
+    def one(index: int) -> RunResult:
+        earlier = codes.setdefault(plans[index].digest, [])
+        result = run_one(
             todo[index],
             where[index],
             reports,
@@ -96,7 +100,15 @@ def run_all(
             position=index + 1,
             total=len(todo),
             signals=heard,
-        ),
+            earlier=earlier,
+            isolation=ready,
+        )
+        earlier.append(result.exit_code)
+        return result
+
+    return in_turn(
+        [item.plan.scenario for item in todo],
+        one,
         write_with_twins,
         listener,
         lambda index, results: (
@@ -104,11 +116,11 @@ def run_all(
             if first_failure_ends
             else no_longer_needed(plans, index, results, repeat, listener)
         ),
-        lambda results: _written(heard, written, results),
+        lambda results: handed_over(heard, written, results),
     )
 
 
-def _written(signals: Signals, written: Callable[[Sequence[RunResult]], None], results: Sequence[RunResult]) -> bool:
+def handed_over(signals: Signals, written: Written, results: Sequence[RunResult]) -> bool:
     """Hand over the results so far; return whether the session is to end."""
     with signals.judging():
         written(results)
@@ -182,95 +194,6 @@ def races_of(results: Sequence[RunResult], selected: Sequence[Selected]) -> list
     return [race for race in found if race is not None and race.made]
 
 
-class JudgedAgain(NamedTuple):
-    """A run directory, judged again.
-
-    Attributes:
-        result: Of judging it now.
-        differing: Where it differs from the ``result.json`` that was there.
-        verdict_differs: Whether the verdict of the whole, or of an expected check, does.
-        compared: Whether there was one.
-        history: That it was judged by; None = it could not be read.
-    """
-
-    result: RunResult
-    differing: tuple[str, ...] = ()
-    verdict_differs: bool = False
-    compared: bool = False
-    history: History | None = None
-
-
-def check_again(path: Path, words: Vocabulary | None = None) -> JudgedAgain:
-    """Judge a run directory again.
-
-    Args:
-        path: Of the run directory.
-        words: What its scenario may name; None = everything registered.
-
-    Raises:
-        UnfitEnvironmentError: It is not a complete run directory, or its plan cannot be made again.
-    """
-    run_dir = RunDir(path)
-    plan, record = saved_run(run_dir, words)
-    command = reproduce_command(plan, record.runtime, run_dir.read_text("scenario.yaml"))
-    result, history = judge_and_read(plan, run_dir, record, command)
-    previous = path / "result.json"
-    if not previous.exists():
-        return JudgedAgain(result, history=history)
-    try:
-        before = from_json(read_regular_text(previous))
-    except (HarnessError, OSError, UnicodeDecodeError) as error:
-        said = str(error).splitlines()[0]
-        differing = (f"it cannot be read: {said}",)
-        return JudgedAgain(result, differing, verdict_differs=True, compared=True, history=history)
-    return JudgedAgain(
-        replace(result, usage=before.usage or result.usage),
-        differences(before, result),
-        verdict_differs(before, result),
-        compared=True,
-        history=history,
-    )
-
-
-def saved_run(run_dir: RunDir, words: Vocabulary | None = None) -> tuple[Plan, RunRecord]:
-    """Return the plan of a run, made again from its scenario, and the engine's record of it.
-
-    Raises:
-        UnfitEnvironmentError: It is not a complete run directory, or its plan cannot be made again.
-    """
-    saved = run_dir.read_json("plan.json", "file", "variant", "seed", "digest")
-    record = load_record(run_dir)
-    text = run_dir.read_text("scenario.yaml")
-    try:
-        plan = replan(text, saved["file"], saved["variant"], saved["seed"], words)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise run_dir.unfit("plan.json", f"no plan can be made of it ({error})") from error
-    if plan.digest != saved["digest"]:
-        raise UnfitEnvironmentError(
-            "scenario.yaml gives another plan than the one that was run",
-            hint="scenario.yaml was edited, or another version of the harness made this run",
-        )
-    return plan, record
-
-
-def reproduce_command(plan: Plan, runtime: str, source: str) -> str:
-    """Return the command line that runs the same plan again, quoted for a shell.
-
-    Args:
-        plan: The plan.
-        runtime: Where it ran.
-        source: The text of its scenario, which says what its matrix varies; the rest was set.
-    """
-    file = plan.file if not plan.file.startswith("-") else f"./{plan.file}"
-    words = [*program(), "run", file, "--seed", str(plan.seed), "--runtime", runtime]
-    settings = settings_of(source, plan.file, plan.variant)
-    for path, value in plan.variant.items():
-        words += ["--set" if path in settings else "--variant", f"{path}={value}"]
-    if needs_trust(plan):
-        words.append("--trust")
-    return shlex.join(words)
-
-
 def run_one(
     item: Selected,
     runtime: str,
@@ -282,6 +205,8 @@ def run_one(
     total: int = 1,
     stopper: Stopper | None = None,
     signals: Signals | None = None,
+    earlier: Sequence[int] | None = None,
+    isolation: Isolation = NEVER,
 ) -> RunResult:
     """Run one plan, judge it and write its reports; whatever happens to it, there is a result.
 
@@ -295,15 +220,28 @@ def run_one(
         total: Runs of the session.
         stopper: Ends it from another thread, as SIGINT does.
         signals: Of the session, entered by the caller; None = the run heeds them by itself.
+        earlier: Exit codes of the runs of this plan that the session made before; None = not known.
+        isolation: What it has come to for the session, prepared.
     """
     if signals is None:
         with Signals(lambda text: listener(Note(text=text, warning=True))) as own:
             return run_one(
-                item, runtime, reports, listener, parts, position=position, total=total, stopper=stopper, signals=own
+                item,
+                runtime,
+                reports,
+                listener,
+                parts,
+                position=position,
+                total=total,
+                stopper=stopper,
+                signals=own,
+                earlier=earlier,
+                isolation=isolation,
             )
     plan = item.plan
     share = OwnShare()
-    engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener, parts)
+    isolation = isolation.of(runtime, application=application_of(plan.workload.consumer) is not None)
+    engine = Engine(plan, item.source, reports, new_run_id(), runtime, listener, parts, isolation)
     workload = plan.workload
     listener(
         RunStarted(
@@ -317,34 +255,51 @@ def run_one(
         )
     )
     try:
-        asyncio.run(_interruptible(engine, stopper or Stopper(), signals))
+        _carry_out(engine, stopper or Stopper(), signals, own_thread=isolation.needs_thread)
     except (HarnessError, asyncio.CancelledError, KeyboardInterrupt):
         pass  # the record tells
     except Exception as error:  # noqa: BLE001  whatever it is, what was recorded is judged, and the crash is kept with it
         with contextlib.suppress(OSError):  # the disk is full
             (engine.run_dir.logs / "crash.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            engine.record.error = f"the run directory cannot be written: {error.strerror}"
+        if isinstance(error, OSError) and is_machines(error):
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            what = "the run directory cannot be written" if full or not error.filename else clean(str(error.filename))
+            engine.record.error = f"{what}: {error.strerror}"
             engine.record.exit_code = ExitCode.ENVIRONMENT
     share.engine_ended()
     with signals.judging():
         try:
-            return _judge(item, engine.run_dir, engine.record, share, listener)
+            return _judge(item, engine.run_dir, engine.record, share, listener, earlier)
         except KeyboardInterrupt:
             command = reproduce_command(plan, engine.record.runtime, item.source)
             return unjudged(plan, engine.run_dir, engine.record, command)
 
 
-def _judge(item: Selected, run_dir: RunDir, record: RunRecord, share: OwnShare, listener: Listener) -> RunResult:
+def _judge(
+    item: Selected,
+    run_dir: RunDir,
+    record: RunRecord,
+    share: OwnShare,
+    listener: Listener,
+    earlier: Sequence[int] | None,
+) -> RunResult:
     shown = RunDir(Path(relative(run_dir.path)))
     result = judge(item.plan, shown, record, reproduce_command(item.plan, record.runtime, item.source))
-    result = replace(result, usage=share.in_full(result.usage))
+    result = replace(result, usage=share.in_full(result.usage), attempts=_counted(result, earlier))
     try:
         write_all(result, run_dir.path)
     except (HarnessError, OSError) as error:
         listener(Note(text=f"the report could not be written: {error}", warning=True))
         result = replace(result, exit_code=result.exit_code or int(ExitCode.ENVIRONMENT), error=str(error))
     return result
+
+
+def _counted(result: RunResult, earlier: Sequence[int] | None) -> AttemptCount | None:
+    """Return how far the race of a run has come with it; None when its plan is none."""
+    if result.attempts is None or earlier is None:
+        return result.attempts
+    codes = [*earlier, result.exit_code]
+    return replace(result.attempts, made=len(codes), shown=codes.count(ExitCode.PASS))
 
 
 def _show_twins(
@@ -376,12 +331,20 @@ def _show_twins(
             )
 
 
+def _carry_out(engine: Engine, stopper: Stopper, signals: Signals, *, own_thread: bool) -> None:
+    def work() -> None:
+        asyncio.run(_interruptible(engine, stopper, signals))
+
+    if own_thread:
+        in_own_thread(work, stopper.ask)
+    else:
+        work()
+
+
 async def _interruptible(engine: Engine, stopper: Stopper, signals: Signals) -> None:
     """Run the engine; a signal or the stopper cancels it, and it then takes everything down before it returns."""
     loop = asyncio.get_running_loop()
-    # Calls to a server that hangs hold their threads for seconds; the default's few (six on two cores) would then be
-    # taken, and everything else that needs one would stop. ``asyncio.run`` shuts it down.
-    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="run"))
+    loop.set_default_executor(run_threads())
     running = asyncio.create_task(engine.run())
 
     def end() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import UsageError
+from harness.regular import read_regular_text
 from harness.report.suite_json import SUITE_FILE
 from harness.suite_result import SuiteResult
 
@@ -50,8 +51,10 @@ def require_agreeing(suite: SuiteResult, folder: Path) -> list[str]:
 
 def _said(file: Path) -> dict[str, object]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        content = json.loads(read_regular_text(file))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{file} must be a JSON object")

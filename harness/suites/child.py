@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.clock import monotonic_ns
+from harness.engine.isolation import Isolation, Networks
 from harness.engine.parts import Parts
 from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError
 from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunStarted, Snapshot
@@ -38,18 +39,27 @@ _TEXT_MAX: Final = 500
 Decide = Callable[[RunResult], Again | None]
 
 
-def main(parts: Parts | None = None, words: Vocabulary | None = None, decide: Decide = why_again) -> None:
+def main(
+    parts: Parts | None = None,
+    words: Vocabulary | None = None,
+    decide: Decide = why_again,
+    networks: Networks | None = None,
+) -> None:
     """Carry out the one run that stdin asks for; exits with 0 when its result was handed over.
 
     Args:
         parts: What the run is put together from; None = this machine's.
         words: What the scenario may say; None = what is registered.
         decide: Why a run may be made again; tests put their own in its place.
+        networks: What is asked of the kernel for isolation; None = of this machine's.
     """
     commands, answers = take_pipes()
     request = request_of(commands.next_line())
+    notes: list[Event] = []
     try:
         item = _selected(request, words)
+        # While there is one thread alone.
+        isolation = Isolation(request.isolate, networks or Networks()).prepared(notes.append)
     except HarnessError as error:
         answers.deliver(RunRefusal(message=error.message, exit_code=int(error.exit_code)))
         sys.exit(ExitCode.INTERNAL)
@@ -58,7 +68,11 @@ def main(parts: Parts | None = None, words: Vocabulary | None = None, decide: De
         sys.exit(ExitCode.INTERRUPTED)  # the suite ends, and nothing was started
     stopper, reporter, began_ns = Stopper(), _Reporter(answers), monotonic_ns()
     threading.Thread(target=_listen, args=(commands, stopper, reporter.down), daemon=True, name="commands").start()
-    result = run_one(item, request.runtime, Path(request.reports), reporter, parts, stopper=stopper)
+    for note in notes:
+        reporter(note)
+    result = run_one(
+        item, request.runtime, Path(request.reports), reporter, parts, stopper=stopper, isolation=isolation
+    )
     answers.deliver(RunAnswer(result=ended_of(result, decide(result), monotonic_ns() - began_ns)))
 
 

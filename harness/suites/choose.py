@@ -24,7 +24,7 @@ from harness.session.selection import (
     with_settings,
 )
 from harness.suites.config import CONFIG_FILE, Defined, Definition, read_config
-from harness.suites.item import SuiteItem, items_of
+from harness.suites.item import SuiteItem, firsts_of, repeated
 
 T = TypeVar("T")
 
@@ -207,22 +207,19 @@ def _items(
     runtime = wish.runtime or definition.runtime
     runtimes = ("process", "docker") if runtime == "both" else (runtime,)
     own = _own(meaning, found)
-    items = [
-        item
-        for item in items_of(found, runtimes, wish.repeat or definition.repeat)
-        if own(values_of(item.plan, item.runtime))
-    ]
+    items = [item for item in firsts_of(found, runtimes) if own(values_of(item.plan, item.runtime))]
     if not items:
         at = f"{meaning.defined.where_at or meaning.defined.at}: " if meaning.defined is not None else ""
         raise NothingSelectedError(
             f"{at}{meaning.name}: no scenario is selected",
             hint=f"of none of its {len(found)} plans is {definition.where!r} true",
         )
-    return [
+    left = [
         item
         for item in items
         if all(item.plan.variant.get(path) == value for path, value in wish.variant.items()) and asked(item)
     ]
+    return repeated(left, wish.repeat or definition.repeat)
 
 
 def _set(items: Iterable[SuiteItem], wish: Wish) -> dict[str, SuiteItem]:

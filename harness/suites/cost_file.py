@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError, nearest, relative
+from harness.regular import read_regular_text
 from harness.scenario.model import Plan
 from harness.suite_result import Cost
 from harness.suites.formula import cost_key
@@ -77,7 +78,7 @@ def read_costs(path: Path) -> GivenCosts:
     """
     shown = relative(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular_text(path))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"cannot read the file of costs {shown}: {why}") from error

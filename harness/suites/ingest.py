@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.errors import HarnessError, NothingSelectedError, UsageError, relative
+from harness.regular import read_regular_text
 from harness.report.serialize import from_json
 from harness.report.suite_json import SUITE_FILE
 from harness.report.suite_json import from_json as from_suite_json
@@ -86,9 +87,11 @@ def read_result(path: Path) -> RunResult:
         UsageError: It is damaged, or another version's.
     """
     try:
-        return from_json(path.read_text(encoding="utf-8"))
+        return from_json(read_regular_text(path))
     except UnicodeDecodeError as error:
         raise UsageError(f"{relative(path)} is not UTF-8 text") from error
+    except OSError as error:
+        raise UsageError(f"{relative(path)} cannot be read: {error.strerror}") from error
 
 
 def read_suite(folder: Path) -> SuiteResult:
@@ -99,11 +102,13 @@ def read_suite(folder: Path) -> SuiteResult:
     """
     path = folder / SUITE_FILE
     try:
-        return from_suite_json(path.read_text(encoding="utf-8"))
+        return from_suite_json(read_regular_text(path))
     except FileNotFoundError as error:
         raise UsageError(f"{relative(folder)} holds no {SUITE_FILE}", hint="name the folder of a suite") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{relative(path)} is not UTF-8 text") from error
+    except OSError as error:
+        raise UsageError(f"{relative(path)} cannot be read: {error.strerror}") from error
 
 
 def places_of(path: Path) -> dict[Path, SuitePlace]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
+from harness.errors import UsageError
 from harness.scenario.model import Plan
 from harness.scenario.plan import variant_label
 from harness.session.fields import posix_file
 from harness.session.races import runs_of
 from harness.session.selection import Selected
 from harness.suite_result import Cost, SuiteEntry
+
+RUNS_MAX: Final = 10_000
+"""Of a suite, whose result is one document; a run of the shortest takes 2 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +58,30 @@ def items_of(selected: Iterable[Selected], runtimes: Sequence[str], repeat: int)
     """Return every execution of plans, in each runtime ``repeat`` times, or as often as a race's attempts say.
 
     The larger number counts. A plan that was selected twice counts once.
+
+    Raises:
+        UsageError: There are more than ``RUNS_MAX``.
     """
+    return repeated(firsts_of(selected, runtimes), repeat)
+
+
+def firsts_of(selected: Iterable[Selected], runtimes: Sequence[str]) -> list[SuiteItem]:
+    """Return the first execution of each plan in each runtime."""
+    return [SuiteItem(selected=one, runtime=runtime, repetition=1) for one in selected for runtime in runtimes]
+
+
+def repeated(firsts: Sequence[SuiteItem], repeat: int) -> list[SuiteItem]:
+    """Return every execution of which these are the first; see ``items_of``."""
+    total = sum(runs_of(first.plan, repeat) for first in firsts)
+    if total > RUNS_MAX:
+        raise UsageError(
+            f"a suite has at most {RUNS_MAX:,} runs, and these are {total:,}", hint="repeat them less often"
+        )
     found: dict[str, SuiteItem] = {}
-    for one in selected:
-        for runtime in runtimes:
-            for repetition in range(1, runs_of(one.plan, repeat) + 1):
-                item = SuiteItem(selected=one, runtime=runtime, repetition=repetition)
-                found.setdefault(item.key, item)
+    for first in firsts:
+        for repetition in range(1, runs_of(first.plan, repeat) + 1):
+            item = replace(first, repetition=repetition)
+            found.setdefault(item.key, item)
     return list(found.values())
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import __version__
+from harness.engine.isolation import NEVER, Isolation
 from harness.engine.runtimes import runtimes_of
 from harness.errors import HarnessError, NothingSelectedError, UsageError, suite_exit_code
 from harness.progress import Event, Listener, Note, SuiteListener
@@ -50,6 +51,7 @@ class Means:
         store: The store's file, to which every run is added; None to keep none.
         baseline: What the suite is compared with once it is complete; None for nothing.
         trusted: Scenarios of a suite that is resumed may reach outside their runs.
+        isolation: As it was asked for.
     """
 
     budget: Budget
@@ -58,6 +60,7 @@ class Means:
     store: Path | None = None
     baseline: BaselineRequest | None = None
     trusted: bool = False
+    isolation: Isolation = NEVER
 
 
 def places_of(items: Sequence[SuiteItem], costs: Costs, listener: SuiteListener) -> list[Place]:
@@ -137,6 +140,9 @@ def resume(
 
 def _run(places: Sequence[Place], folder: SuiteDir, head: SuiteHead, rules: Rules, means: Means) -> SuiteResult:
     require_fit(folder.path)
+    runtimes = {place.runtime for place in places if place.state != "done"}
+    isolation = means.isolation.settled(runtimes, _notes_once(means.listener))
+    means = dataclasses.replace(means, isolation=isolation)
     with folder, _only_suite(means.listener):
         for note in sweep_notes():
             means.listener(note)
@@ -168,6 +174,7 @@ async def _run_kept(
         costs=means.costs,
         listener=means.listener,
         keep=keeper.keep if keeper is not None else None,
+        isolate=means.isolation.wanted,
     )
     result = _compared(result, folder, means)
     if keeper is not None and (why := await keeper.settle(result)):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import UnfitEnvironmentError, UsageError, nearest
+from harness.regular import read_regular_text
 from harness.report.atomic import write_atomic
 from harness.report.suite_json import SUITE_FILE, from_json, to_json
 from harness.suite_result import SuiteEntry, SuiteResult
@@ -67,9 +68,11 @@ def read_parts(folders: Sequence[Path]) -> list[Part]:
     parts = []
     for file in files.values():
         try:
-            parts.append(Part(folder=file.parent, suite=from_json(file.read_text(encoding="utf-8"))))
+            parts.append(Part(folder=file.parent, suite=from_json(read_regular_text(file))))
         except (UsageError, UnicodeDecodeError) as error:
             raise UsageError(f"{file}: {error}") from error
+        except OSError as error:
+            raise UsageError(f"{file}: it cannot be read: {error.strerror}") from error
     return parts
 
 

@@ -41,6 +41,7 @@ class RunRequest:
         digest: Of the plan, which the run makes again from the text.
         runtime: ``process`` or ``docker``.
         reports: Where its run directory is made.
+        isolate: What ``--isolate`` has come to on this machine.
     """
 
     text: str
@@ -50,6 +51,7 @@ class RunRequest:
     digest: str
     runtime: str
     reports: str
+    isolate: str = "never"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

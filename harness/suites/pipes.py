@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from collections import deque
 from collections.abc import Mapping
 
@@ -34,10 +35,11 @@ class CommandPipe:
 
 
 class AnswerPipe:
-    """Lines to the suite. Used by one thread."""
+    """Lines to the suite, of several threads: a signal is answered by another one than the run's."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._lock = threading.RLock()  # a signal may come while its thread writes
         self._waiting: deque[bytes] = deque(maxlen=_WAITING_MAX)
         os.set_blocking(fd, False)
 
@@ -47,20 +49,13 @@ class AnswerPipe:
         Lines of more than ``PROGRESS_MAX`` bytes are dropped, because a pipe may take a part of one.
         """
         text = line(message)
-        if len(text) > PROGRESS_MAX or (droppable and self._waiting):
+        if len(text) > PROGRESS_MAX:
             return
-        self._waiting.append(text)
-        while self._waiting:
-            try:
-                os.write(self._fd, self._waiting[0])
-            except BlockingIOError:
-                if droppable:
-                    self._waiting.pop()
+        with self._lock:
+            if droppable and self._waiting:
                 return
-            except OSError:  # the suite is gone
-                self._waiting.clear()
-                return
-            self._waiting.popleft()
+            self._waiting.append(text)
+            self._write(droppable=droppable)
 
     def deliver(self, message: object) -> None:
         """Write a line whole, however long the suite takes to read it; nothing when it is gone."""
@@ -74,6 +69,19 @@ class AnswerPipe:
                 continue
             except OSError:
                 return
+
+    def _write(self, *, droppable: bool) -> None:
+        while self._waiting:
+            try:
+                os.write(self._fd, self._waiting[0])
+            except BlockingIOError:
+                if droppable:
+                    self._waiting.pop()
+                return
+            except OSError:  # the suite is gone
+                self._waiting.clear()
+                return
+            self._waiting.popleft()
 
 
 def take_pipes() -> tuple[CommandPipe, AnswerPipe]:

@@ -53,6 +53,7 @@ async def run_suite(
     costs: Costs,
     listener: SuiteListener,
     keep: Keep | None = None,
+    isolate: str = "never",
 ) -> SuiteResult:
     """Make every run that waits; return the result of the suite, which ``suite.json`` holds as well.
 
@@ -67,12 +68,13 @@ async def run_suite(
         costs: Are written after each run.
         listener: Hears of progress.
         keep: Hears of each run that ended, and is waited for before the suite ends.
+        isolate: What ``--isolate`` has come to on this machine.
 
     Raises:
         UnfitEnvironmentError: ``suite.json`` cannot be written.
     """
     return await _Suite(
-        Places(places, rules.rounds, rules.repeat), folder, head, rules, budget, costs, listener, keep
+        Places(places, rules.rounds, rules.repeat), folder, head, rules, budget, costs, listener, keep, isolate
     ).run()
 
 
@@ -89,9 +91,11 @@ class _Suite:
         costs: Costs,
         listener: SuiteListener,
         keep: Keep | None,
+        isolate: str,
     ) -> None:
         self._places, self._folder, self._head, self._rules = places, folder, head, rules
         self._budget, self._costs, self._listener, self._keep = budget, costs, listener, keep
+        self._isolate = isolate
         self._running: dict[asyncio.Task[None], tuple[Place, RunProcess]] = {}
         self._changed = asyncio.Event()
         self._admission = Admission(self._changed.set)
@@ -156,6 +160,7 @@ class _Suite:
             digest=item.plan.digest,
             runtime=place.runtime,
             reports=str(self._folder.runs),
+            isolate=self._isolate,
         )
         log = self._folder.logs / f"{self._places.number(place)}{'-again' if again else ''}.log"
         process = RunProcess(

@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from harness.engine.rundir import new_run_id
 from harness.errors import HarnessError, UnfitEnvironmentError, UsageError, relative
+from harness.regular import read_regular_text
 from harness.report.atomic import write_atomic
 from harness.report.suite_json import SUITE_FILE, from_json, to_json
 from harness.suite_result import SuiteResult
@@ -74,7 +75,7 @@ class SuiteDir:
     def read(self) -> SuiteResult:
         """Return the result as it was last written; raises UsageError."""
         try:
-            return from_json((self.path / SUITE_FILE).read_text(encoding="utf-8"))
+            return from_json(read_regular_text(self.path / SUITE_FILE))
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise UsageError(f"{relative(self.path)} is no suite's directory: {SUITE_FILE}: {why}") from error
@@ -95,7 +96,7 @@ class SuiteDir:
     def read_rules(self) -> Rules:
         """Return the rules that were kept; raises UsageError."""
         try:
-            kept = json.loads((self.path / RULES_FILE).read_text(encoding="utf-8"))
+            kept = json.loads(read_regular_text(self.path / RULES_FILE))
             if kept.pop("version") != _VERSION:
                 raise ValueError("it is of another version")
             return Rules(**kept)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.regular import read_regular_text
 from harness.report.files import RESULT_FILE, write_with_twins
 from harness.report.serialize import from_json
 from harness.report.twins import is_twin, twins_of
@@ -51,7 +52,7 @@ def show_twins(members: Sequence[SuiteEntry], folder: Path) -> list[str]:
 
 
 def _read(folder: Path, entry: SuiteEntry) -> RunResult:
-    return from_json((folder / entry.run_dir / RESULT_FILE).read_text(encoding="utf-8"))
+    return from_json(read_regular_text(folder / entry.run_dir / RESULT_FILE))
 
 
 def _brief(entry: SuiteEntry) -> RunResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from click.testing import CliRunner
 from support import report_samples as samples
 from support.junit_page import parse_junit
 
-from harness.commands import completion
+from harness.commands import completion, run_session
 from harness.commands.cli import _run_guarded, cli
+from harness.commands.run import run
+from harness.commands.run_session import RunLine, run_line
 from harness.errors import ExitCode
 from harness.result import RunResult
 from harness.scenario.load import load_file
 from harness.session import kept_runs as kept
 from harness.session.selection import Selected
+from harness.session.session import Written
 from harness.session.vocabulary import vocabulary
 from harness.shipped import EDITOR_LINE, scenario_names, shipped
 from harness.verdict import Verdict
@@ -29,8 +33,13 @@ TEXT = (
 )
 
 
-def _code(*words: str, runs: _Runs | None = None) -> int:
-    return _run_guarded(lambda: cli.main(args=list(words), standalone_mode=False, obj=runs))
+def _code(*words: str) -> int:
+    return _run_guarded(lambda: cli.main(args=list(words), standalone_mode=False))
+
+
+def _ran(runs: _Runs, *words: str) -> int:
+    """Return the exit code of ``harness run`` with these words, its runs made by ``runs``."""
+    return _run_guarded(lambda: run_line(RunLine(**run.make_context("run", list(words)).params), runs))
 
 
 @pytest.fixture
@@ -47,54 +56,95 @@ class _Runs:
     def __init__(self, *codes: int) -> None:
         self.codes = list(codes)
         self.asked: list[str] = []
+        self.seen: list[str] = []
 
-    def __call__(self, selected: list[Selected], **settings: object) -> list[RunResult]:
-        results = []
+    def __call__(
+        self, selected: Sequence[Selected], *, written: Written = lambda _: None, **settings: object
+    ) -> list[RunResult]:
+        results: list[RunResult] = []
         for item in selected:
             code = self.codes.pop(0)
             plan = item.plan
             self.asked.append(", ".join(plan.variant.values()))
             made = samples.failing() if code == 1 else samples.passing()
             results.append(
-                replace(made, file=plan.file, variant=plan.variant, digest=plan.digest, exit_code=code, scenario="a")
+                replace(
+                    made,
+                    run_id=f"run-{len(results)}",
+                    file=plan.file,
+                    variant=plan.variant,
+                    digest=plan.digest,
+                    exit_code=code,
+                    scenario="a",
+                )
             )
+            written(results)
+            self.seen.append(Path("s.md").read_text(encoding="utf-8") if Path("s.md").exists() else "")
         return results
 
 
 def test_what_failed_is_run_again_by_last_failed(here: Path) -> None:
     runs = _Runs(0, 1, 0)
-    assert _code("run", "a.yaml", "-q", runs=runs) == ExitCode.VIOLATED
-    assert _code("run", "a.yaml", "--last-failed", "-q", runs=runs) == ExitCode.PASS
+    assert _ran(runs, "a.yaml", "-q") == ExitCode.VIOLATED
+    assert _ran(runs, "a.yaml", "--last-failed", "-q") == ExitCode.PASS
     assert runs.asked == ["10/s", "20/s", "20/s"]
-    assert _code("run", "a.yaml", "--last-failed", runs=runs) == ExitCode.NOTHING_SELECTED
+    assert _ran(runs, "a.yaml", "--last-failed") == ExitCode.NOTHING_SELECTED
 
 
 def test_a_junit_file_that_cannot_be_written_is_refused_before_the_first_run(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = _Runs()
-    assert _code("run", "a.yaml", "--junit", "missing/j.xml", runs=runs) == ExitCode.ENVIRONMENT
-    assert _code("run", "a.yaml", "--junit", "reports", runs=runs) == ExitCode.ENVIRONMENT
+    assert _ran(runs, "a.yaml", "--junit", "missing/j.xml") == ExitCode.ENVIRONMENT
+    assert _ran(runs, "a.yaml", "--junit", "reports") == ExitCode.ENVIRONMENT
     assert runs.asked == []
     said = capsys.readouterr().err
     assert "cannot write missing/j.xml" in said
     assert list(here.glob(".*.xml*")) == []
 
 
-def test_what_this_machine_cannot_run_is_counted_and_not_failed(here: Path) -> None:
+def test_the_summary_is_written_after_every_run_and_holds_no_more_than_one(here: Path) -> None:
+    (here / "s.md").write_text("# another step\n", encoding="utf-8")
+    runs = _Runs(0, 1)
+    assert _ran(runs, "a.yaml", "-q", "--summary", "s.md") == ExitCode.VIOLATED
+    first, _ = runs.seen
+    assert first.startswith("# another step\n## NOT COMPLETE: a\n\n1 run passed; 1 run is not made. ")
+    last = (here / "s.md").read_text(encoding="utf-8")
+    assert last.startswith("# another step\n## FAIL: a\n\n1 run of 2 did not pass. ")
+    assert last.count("\n## ") == 1
+
+
+def test_junit_is_written_once_a_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(run_session, "write_junit", lambda results, *_: written.append(len(results)))
+    assert _ran(_Runs(0, 0), "a.yaml", "-q", "--junit", "j.xml") == ExitCode.PASS
+    assert written == [1, 2]
+
+
+def test_one_report_that_cannot_be_written_costs_no_other(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Removing(_Runs):
+        def __call__(self, *args: object, **settings: object) -> list[RunResult]:
+            (here / "gone").rmdir()
+            return super().__call__(*args, **settings)  # type: ignore[arg-type]
+
+    (here / "gone").mkdir()
+    words = ("a.yaml", "-q", "--junit", "gone/j.xml", "--summary", "s.md")
+    assert _ran(Removing(0, 0), *words) == ExitCode.ENVIRONMENT
+    assert "cannot write gone/j.xml" in capsys.readouterr().err
+    assert "all 2 runs passed" in (here / "s.md").read_text(encoding="utf-8")
+    assert _ran(_Runs(), "a.yaml", "--last-failed") == ExitCode.NOTHING_SELECTED, "how they ended is kept"
+
+
+def test_what_this_machine_cannot_run_is_counted_and_not_failed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "b.yaml").write_text(
         TEXT.replace("cluster", "c").replace(
             "broker: nats-2\n", "broker: nats-2.12.8\ncluster: {image: 'nats:2.12.8'}\n"
         ),
         encoding="utf-8",
     )
-    done = CliRunner().invoke(
-        cli,
-        ["run", ".", "--skip-unfit", "--runtime", "process", "--json", "--junit", "j.xml"],
-        catch_exceptions=False,
-        obj=_Runs(0, 0),
-    )
-    found = json.loads(done.stdout)
+    words = (".", "--skip-unfit", "--runtime", "process", "--json", "--junit", "j.xml")
+    assert _ran(_Runs(0, 0), *words) == ExitCode.PASS
+    found = json.loads(capsys.readouterr().out)
     assert (found["exit_code"], len(found["results"]), len(found["skipped"])) == (0, 2, 2)
     assert "names the image" in found["skipped"][0]["reason"]
     root = parse_junit((here / "j.xml").read_text(encoding="utf-8"))
@@ -203,3 +253,16 @@ def test_why_a_run_did_not_complete_is_said_once() -> None:
     stream = StringIO()
     render_result(result, Console(file=stream, width=200))
     assert stream.getvalue().count(result.error.splitlines()[0]) == 1
+
+
+def test_copying_a_scenario_with_an_application_brings_its_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _code("copy", "applications/nats-application", "mine.yaml") == ExitCode.PASS
+    assert (tmp_path / "nats_consumer.py").read_text().startswith('"""A JetStream consumer')
+    assert not (tmp_path / "kafka_consumer.py").exists()
+    (tmp_path / "mine.yaml").unlink()
+    assert _code("copy", "applications/nats-application", "mine.yaml") == ExitCode.USAGE, "the program is there"
+    assert not (tmp_path / "mine.yaml").exists()
+    assert _code("copy", "applications/nats-application", "mine.yaml", "--force") == ExitCode.PASS

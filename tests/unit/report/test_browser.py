@@ -1,4 +1,4 @@
-"""The page of a run in a real browser, where there is one: what fits on a phone, and the cursor by keyboard."""
+"""The page of a run in a real browser, where there is one: what fits on a phone, the cursor by keyboard, and zoom."""
 
 from __future__ import annotations
 
@@ -37,11 +37,61 @@ document.documentElement.setAttribute("data-seen", JSON.stringify({
 """
 
 
-def _seen(page: str, folder: Path, width: int) -> dict[str, Any]:
+ZOOM = """
+var svg = document.querySelector("svg.timeline"), bar = document.querySelector(".zoom");
+function key(name) { svg.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true })); }
+function press(text) {
+  Array.prototype.filter.call(bar.querySelectorAll("button"), function (one) { return one.textContent === text; })[0]
+    .click();
+}
+function pointer(kind, x, target) {
+  var box = svg.getBoundingClientRect();
+  target.dispatchEvent(new PointerEvent(kind, {
+    clientX: box.left + x / svg.viewBox.baseVal.width * box.width, clientY: box.top + 40, bubbles: true,
+    pointerType: "mouse", button: 0
+  }));
+}
+function look() {
+  var visible = Array.prototype.filter.call(svg.querySelectorAll("*"), function (mark) {
+    return !mark.closest("[display=none]") && !mark.closest("clipPath");
+  });
+  function of(test) { return visible.filter(function (mark) { return mark.matches(test); }); }
+  var left = Number(svg.dataset.left), right = Number(svg.dataset.right);
+  return {
+    span: bar.querySelector("span").textContent,
+    fault: of("rect.fault").map(function (mark) { return Number(mark.getAttribute("width")); }),
+    ticks: of(".tick-label").map(function (mark) { return mark.textContent; }),
+    lanes: of("text.lane").length, headings: of("text.heading").length,
+    beyond: of("rect").filter(function (mark) {
+      var x = Number(mark.getAttribute("x"));
+      return x >= left - 1 && x + Number(mark.getAttribute("width")) > right + 1;
+    }).length,
+    told: document.querySelector(".readout").textContent, markup: svg.innerHTML.length
+  };
+}
+var before = svg.innerHTML, seen = { whole: look() };
+pointer("pointerdown", 400, svg); pointer("pointermove", 700, svg); pointer("pointerup", 700, window);
+seen.dragged = look();
+press("Later"); seen.later = look();
+press("Whole run"); seen.again = look();
+key("Home"); for (var i = 0; i < 120; i += 1) key("ArrowRight");
+key("+"); key("+"); seen.keys = look();
+for (i = 0; i < 400; i += 1) key("ArrowRight");
+seen.walked = look();
+for (i = 0; i < 40; i += 1) key("+");
+seen.closest = look();
+key("0"); seen.back = look();
+document.documentElement.setAttribute("data-seen", JSON.stringify({
+  page: document.documentElement.scrollWidth, seen: seen
+}));
+"""
+
+
+def _seen(page: str, folder: Path, width: int, probe: str = PROBE) -> dict[str, Any]:
     """Return what the probe saw in a page, shown in a frame of a width: a window cannot be as narrow as a phone."""
     probed, changed = re.subn(r"script-src &#39;sha256-[^&]*&#39;", "script-src &#39;unsafe-inline&#39;", page)
     assert changed == 1
-    (folder / "page.html").write_text(probed.replace("</body>", f"<script>{PROBE}</script></body>"), encoding="utf-8")
+    (folder / "page.html").write_text(probed.replace("</body>", f"<script>{probe}</script></body>"), encoding="utf-8")
     frame = folder / "frame.html"
     frame.write_text(
         f"<iframe id='f' src='page.html' style='width:{width}px;height:2000px;border:0'></iframe><script>"
@@ -71,3 +121,33 @@ def test_a_page_fits_and_its_cursor_reads_all_plots_by_keyboard(width: int, tmp_
     assert "kill-1" in seen["middle"]
     assert re.search(r"sent [\d,.]+", seen["middle"])
     assert seen["cursor"].startswith("M")
+
+
+def _span_s(seen: dict[str, Any]) -> float:
+    low, high = (float(text.replace("−", "-").rstrip("s")) for text in seen["span"].split(" to "))
+    return high - low
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_plots_are_zoomed_by_dragging_by_buttons_and_by_keys(width: int, tmp_path: Path) -> None:
+    """Names, legends and headings stay; what is beyond the span is gone; the whole run comes back as it was."""
+    found = _seen(render_report(samples.failing()), tmp_path, width, ZOOM)
+    assert found["page"] <= width
+    seen = found["seen"]
+    whole = seen["whole"]
+    assert whole["span"] == ""
+    run_s = _span_s(seen["dragged"]) * (1086 - 118) / 300
+    assert run_s == pytest.approx(45, rel=0.1), "300 of the picture's 968 pixels were chosen"
+    for name in ("dragged", "later", "keys", "walked", "closest"):
+        assert seen[name]["span"], name
+        assert (seen[name]["lanes"], seen[name]["headings"]) == (whole["lanes"], whole["headings"]), name
+        assert seen[name]["beyond"] == 0, name
+    assert max(seen["keys"]["fault"], default=0) > max(whole["fault"])
+    assert len(seen["dragged"]["ticks"]) >= 4
+    assert not set(seen["keys"]["ticks"]) <= set(whole["ticks"]), "finer times than those of the whole run"
+    assert _span_s(seen["keys"]) == pytest.approx(run_s / 4, rel=0.01)
+    assert _span_s(seen["walked"]) == pytest.approx(run_s / 4, rel=0.01)
+    assert seen["walked"]["span"] != seen["keys"]["span"], "the cursor takes the span along"
+    assert _span_s(seen["closest"]) == pytest.approx(run_s / 400, rel=0.1)
+    for name in ("again", "back"):
+        assert {**seen[name], "told": ""} == {**whole, "told": ""} | {"markup": seen[name]["markup"]}, name

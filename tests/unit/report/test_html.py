@@ -54,6 +54,13 @@ def test_the_order_is_verdict_violations_weaknesses_timeline_checks_faults_repro
     assert places == sorted(places)
 
 
+def test_the_page_says_whether_the_run_was_isolated() -> None:
+    for isolated, said in ((True, "process, isolated"), (False, "process"), (None, "process")):
+        text = " ".join(Page(render_report(replace(samples.failing(), isolated=isolated))).text.split())
+        assert f"on {said}" in text
+        assert ("isolated" in text) == bool(isolated)
+
+
 def test_a_finding_shows_operations_times_fault_limit_and_measured_value() -> None:
     source = render_report(samples.failing())
     text = " ".join(Page(source).text.split())
@@ -274,3 +281,12 @@ def test_an_outage_that_lasts_to_the_end_is_labelled_before_it() -> None:
     svg = _svg(replace(result, timeline=replace(result.timeline, bands=(*result.timeline.bands, band))))
     (label,) = (element for element in svg.iter("text") if element.text == "none, 10s")
     assert label.get("text-anchor") == "end"
+
+
+def test_legends_stay_when_plots_are_zoomed_and_marks_of_time_do_not() -> None:
+    page = render_report(samples.failing())
+    fixed = "".join(re.findall(r'<g class="fixed">(.*?)</g>', page, re.DOTALL))
+    for stays in ("deliveries per partition", "logarithmic scale", "warm-up is negative"):
+        assert stays in fixed
+    assert page.count("tick-label") > fixed.count("tick-label") == 0
+    assert 'class="fault"' not in fixed

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from support import report_samples
 from support import suite_samples as samples
 
-from harness.errors import UnfitEnvironmentError
-from harness.report.markdown import BYTES_MAX, append_summary, suite_markdown
+from harness.report.markdown import BYTES_MAX, suite_markdown
 from harness.report.suite_of_runs import suite_of
 from harness.report.suite_runs import read_run
 from harness.suite_result import SuiteEntry
@@ -137,10 +136,20 @@ def test_no_text_becomes_markup(text: str) -> None:
     assert not re.search(r"(?<!\\)[`\[\]]", prose)
 
 
-def test_a_summary_is_appended(tmp_path: Path) -> None:
-    path = tmp_path / "summary.md"
-    append_summary("one", path)
-    append_summary("two", path)
-    assert path.read_text(encoding="utf-8") == "one\ntwo\n"
-    with pytest.raises(UnfitEnvironmentError, match="cannot write"):
-        append_summary("x", tmp_path / "missing" / "summary.md")
+def test_runs_that_were_not_made_are_said_first_and_are_never_green() -> None:
+    made = suite_of([report_samples.passing()], 2)
+    assert _shown(suite_markdown(made, _unread, missing=2)).startswith(
+        "## NOT COMPLETE: client-latency\n\n1 run passed; 2 runs are not made. "
+    )
+    assert _shown(suite_markdown(replace(made, exit_code=0), _unread, missing=1)).startswith("## NOT COMPLETE: ")
+    failed = suite_of([report_samples.failing()], 1)
+    assert _shown(suite_markdown(failed, _unread, missing=1)).startswith(
+        "## FAIL: leader-kill\n\n1 run of 1 did not pass; 1 run is not made. "
+    )
+
+
+def test_what_broke_is_followed_by_whether_it_is_real_and_how_to_see_it_again() -> None:
+    result = report_samples.failing()
+    text = _shown(suite_markdown(suite_of([result], 1), lambda _: result))
+    places = [text.index(part) for part in ("**FAIL**", "Is it real: ", result.reproduce, "- loss messages_max: ")]
+    assert places == sorted(places)

@@ -19,6 +19,7 @@ SHAPES: tuple[type, ...] = (
     result.RunResult,
     result.Usage,
     result.MachineTrouble,
+    result.AttemptCount,
     result.FaultResult,
     result.EvidenceItem,
     result.ReportTimeline,

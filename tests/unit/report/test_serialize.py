@@ -20,9 +20,9 @@ from support import report_samples as samples
 
 from harness.errors import UsageError
 from harness.report import serialize
-from harness.report.serialize import comparable, differences, from_json, schema, to_json
+from harness.report.differences import differences
+from harness.report.serialize import comparable, from_json, schema, to_json
 from harness.result import RESULT_VERSION, RunResult
-from harness.verdict import Verdict
 
 
 def _strategy(kind: Any) -> st.SearchStrategy[Any]:
@@ -132,18 +132,6 @@ def test_judgements_are_compared_without_times_of_judging() -> None:
     after = replace(before, timings_ns={"judge": 1}, overhead={}, run_dir="elsewhere", reproduce="", timeline=None)
     assert comparable(before) == comparable(after)
     assert differences(before, after) == ()
-
-
-def test_differences_name_the_place_and_both_values() -> None:
-    before = samples.failing()
-    limit = replace(before.checks[0].limits[0], measured=4)
-    checks = (replace(before.checks[0], limits=(limit,), findings=()), *before.checks[1:-1])
-    told = differences(before, replace(before, outcome=Verdict.PASS, checks=checks))
-    assert 'outcome: "fail" → "pass"' in told
-    assert "checks.loss.limits[0].measured: 3 → 4" in told
-    assert "checks.loss.findings: 3 entries → 0" in told
-    assert any(line.startswith("checks.recovery: {") and line.endswith("→ null") for line in told)
-    assert len(told) == 4
 
 
 def test_the_published_name_of_every_shape_is_described() -> None:

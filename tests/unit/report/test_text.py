@@ -88,6 +88,13 @@ def test_a_violation_proven_before_an_interruption_comes_first() -> None:
     assert shown.index("interrupted") < shown.index("What was violated")
 
 
+def test_what_the_configuration_allows_is_told() -> None:
+    sentence = "one copy of the group's positions: while its node is away, members can neither join nor commit"
+    shown = _shown(replace(samples.passing(), allowed=(sentence, "x\x1b[2J")), 200)
+    assert f"What this configuration allows\n  - {sentence}\n" in shown
+    assert "\x1b" not in shown
+
+
 def test_blocking_weaknesses_come_first_and_none_twice() -> None:
     weakening = headline.weakening(samples.inconclusive())
     assert [blocking for _, blocking in weakening] == [True, True, False, False]

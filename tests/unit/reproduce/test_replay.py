@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import tarfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from support.run_dirs import WORDS, make_run
 from harness.brokers.base import BROKERS
 from harness.distributions.base import Distribution
 from harness.engine.parts import pinned, pinned_clients
-from harness.errors import UnfitEnvironmentError, UsageError
+from harness.engine.rundir import RunDir
+from harness.errors import ExitCode, UnfitEnvironmentError, UsageError
 from harness.interval import wilson
 from harness.progress import Event
 from harness.report.badge import replay_command
@@ -26,8 +29,10 @@ from harness.reproduce.bundle import NEEDED, opened, write_bundle
 from harness.reproduce.original import read_original
 from harness.reproduce.replay import counted, replay, words
 from harness.result import RunResult
+from harness.scenario.application import application_of, directory_of
 from harness.scenario.plan import canonical
 from harness.session.selection import select
+from harness.session.signals import Signals
 from harness.verdict import Verdict
 
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded" / "leader-kill"
@@ -65,6 +70,29 @@ def test_a_run_is_made_again_with_the_very_same_plan_and_counted(
     assert (made.shown, made.counted, made.asked) == (2, 2, 2)
     assert words(original, made)[0].startswith("2 of 2 runs ended as the original did (fail: ")
     assert made.exit_code == 1
+
+
+def test_a_signal_between_two_runs_ends_a_replay_that_is_not_green(lost: Path, tmp_path: Path) -> None:
+    original = read_original(lost, WORDS)
+    seen: list[int] = []
+    signals = Signals(lambda _: None)
+
+    def written(results: Sequence[RunResult]) -> None:
+        seen.append(len(results))
+        signals._receive(signal.SIGINT, None)
+
+    made = replay(
+        original, 3, tmp_path / "reports", _silent, MemoryParts(MemoryCluster()), signals=signals, written=written
+    )
+    assert seen == [1]
+    assert [result.exit_code for result in made.results] == [0]
+    assert made.exit_code == ExitCode.INTERRUPTED
+
+
+def test_a_replay_that_could_write_no_report_is_refused_before_it_begins(lost: Path, tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("a file", encoding="utf-8")
+    with pytest.raises(UnfitEnvironmentError, match="the directory for reports cannot be written"):
+        replay(read_original(lost, WORDS), 1, tmp_path / "reports", _silent, MemoryParts())
 
 
 def test_a_scenario_that_was_edited_is_not_replayed(lost: Path, tmp_path: Path) -> None:
@@ -190,3 +218,30 @@ def test_a_file_that_is_no_bundle_is_one_clear_message(content: bytes, tmp_path:
     path.write_bytes(content)
     with pytest.raises(UnfitEnvironmentError, match="is not a bundle"), opened(path):
         pass
+
+
+def test_a_run_with_an_application_is_replayed_with_trust_alone_and_where_its_program_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run directory or bundle may be another user's, and an application is any program."""
+    home = tmp_path / "home"
+    home.mkdir()
+    text = "version: 1\ntitle: T\nbroker: nats-2\nworkload:\n  consumer:\n    application:\n"
+    text += "      command: [./mine]\n      shows: lines\n      directory: bin\nexpect:\n  loss: {}\n"
+    (home / "a.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(home)
+    (item,) = select([Path("a.yaml")])
+    run_dir = RunDir.create(tmp_path, item.plan, "run")
+    run_dir.save_plan(item.plan, item.source)
+    shutil.copyfile(RECORDED / "run.json", run_dir.path / "run.json")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"reaching outside the run: a\.yaml"):
+        read_original(run_dir.path)
+    plan = read_original(run_dir.path, trusted=True).selected.plan
+    application = application_of(plan.workload.consumer)
+    assert application is not None
+    assert directory_of(application, plan.file) == home / "bin"
+    assert plan.digest == item.plan.digest
+    again = RunDir.create(tmp_path, plan, "again")
+    again.save_plan(plan, item.source)
+    assert again.read_json("plan.json")["application_directory"] == str(home / "bin"), "a replay of the replay, too"

@@ -13,6 +13,7 @@ from support import report_samples
 from support import suite_samples as samples
 
 from harness.report.suite_runs import read_run
+from harness.report.summary_file import SummaryFile
 from harness.session.ci import Locator, show_in_ci, show_runs_in_ci
 
 SCENARIO = """\
@@ -33,7 +34,7 @@ def _shown(annotations: str, environ: Mapping[str, str], folder: Path, *, summar
         samples.suite([entry]),
         lambda one: read_run(folder, one),
         annotations=annotations,
-        summary=summary,
+        summary=None if summary is None else SummaryFile(summary),
         echo=lines.append,
         environ=environ,
     )
@@ -78,7 +79,7 @@ def test_runs_without_a_suite_are_shown_alike(tmp_path: Path) -> None:
         1,
         [],
         annotations="github",
-        summary=tmp_path / "summary.md",
+        summary=SummaryFile(tmp_path / "summary.md"),
         echo=lines.append,
         environ={},
     )

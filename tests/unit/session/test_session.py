@@ -22,13 +22,14 @@ from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, race_dec
 from harness.judging.judge import load_record
 from harness.progress import Event, Listener, Note, RunFinished
 from harness.report.text import render_result
-from harness.result import RunResult
+from harness.result import AttemptCount, RunResult
 from harness.scenario.model import Attempts
 from harness.session import session
-from harness.session.program import program
+from harness.session.check_again import check_again
+from harness.session.program import program, reproduce_command
 from harness.session.races import no_longer_needed, not_shown, runs_of
 from harness.session.selection import Selected, replan, select
-from harness.session.session import check_again, exit_code, races_of, reproduce_command
+from harness.session.session import exit_code, races_of
 
 RACE = """
 version: 1
@@ -281,6 +282,17 @@ def test_a_run_bears_what_judging_it_has_cost(reports: Path) -> None:
     assert result.usage.memory_peak_bytes == engine.memory_peak_bytes > 0
 
 
+def test_each_run_of_a_race_says_how_far_its_race_has_come(reports: Path) -> None:
+    item = memory_plan()
+    race = replace(item, plan=replace(item.plan, attempts=Attempts(runs=4, at_least=2)))
+    results = session.run_all(
+        [race], repeat=3, runtime="process", reports=reports, listener=lambda _: None, parts=MemoryParts()
+    )
+    assert [result.attempts for result in results] == [
+        AttemptCount(runs=4, at_least=2, made=made, shown=made) for made in (1, 2, 3)
+    ]
+
+
 def test_no_run_is_begun_after_one_that_did_not_pass(tmp_path: Path) -> None:
     items = [memory_plan(), memory_plan(examined_min=51)]
     heard: list[Event] = []
@@ -309,6 +321,16 @@ def test_the_reproduce_command_says_what_was_set_and_survives_a_shell(tmp_path: 
         [Path(words[2])], wanted={"workload.rate": "10/s"}, settings={"cluster": "{nodes: 3}"}, seed=item.plan.seed
     )
     assert again.plan.digest == item.plan.digest
+
+
+@pytest.mark.parametrize(
+    ("scenario", "part"), [("a, b", "a_ b"), ("задержка", "задержка"), ("ü" * 120, "ü" * 75), ("x" * 250, "x" * 150)]
+)
+def test_a_run_directory_has_a_name_that_every_broker_and_file_system_takes(
+    scenario: str, part: str, tmp_path: Path
+) -> None:
+    plan = replace(memory_plan().plan, scenario=scenario)
+    assert RunDir.create(tmp_path, plan, "20260101-000000-abcdef").path.name == f"20260101-000000-abcdef-{part}"
 
 
 def test_the_program_is_named_so_that_a_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

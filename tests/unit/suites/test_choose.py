@@ -217,3 +217,10 @@ def test_what_the_command_refuses(words: list[str], code: ExitCode) -> None:
     from harness.commands.cli import _run_guarded
 
     assert _run_guarded(lambda: cli.main(["suite", *words], standalone_mode=False)) == code
+
+
+def test_a_suite_without_bounds_is_refused_before_its_runs_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.suites.item.RUNS_MAX", 4)
+    assert len(_keys(ONE, repeat=4)) == 4
+    with pytest.raises(UsageError, match="a suite has at most 4 runs, and these are 5"):
+        choose(Wish(names=(ONE,), repeat=5))

@@ -16,7 +16,7 @@ from support.suite_shards import placed, split, write
 from harness.errors import ExitCode, UnfitEnvironmentError, UsageError
 from harness.report.serialize import from_json as run_from_json
 from harness.report.suite_json import contradictions, from_json, to_json
-from harness.session.session import check_again
+from harness.session.check_again import check_again
 from harness.suite_result import SuiteEntry, SuiteResult
 from harness.suites.agreement import absent_text, require_agreeing
 from harness.suites.merge import Merged, Part, merge

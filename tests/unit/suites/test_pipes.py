@@ -9,6 +9,7 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from harness.suites.messages import PROGRESS_MAX, RunAnswer, RunRequest, line
 from harness.suites.pipes import AnswerPipe, CommandPipe
 
 
-def _lines(content: bytes) -> list[dict[str, object]]:
+def _lines(content: bytes) -> list[dict[str, Any]]:
     return [json.loads(text) for text in content.splitlines()]
 
 
@@ -75,6 +76,40 @@ def test_a_line_that_a_pipe_may_take_in_part_is_not_sent() -> None:
     answers.send({"event": "note", "text": "z" * PROGRESS_MAX}, droppable=False)
     answers.send({"event": "ready"}, droppable=False)
     assert _lines(_drain(read)) == [{"event": "ready"}]
+
+
+def test_lines_of_several_threads_neither_mix_nor_get_lost() -> None:
+    read, write = os.pipe()
+    answers = AnswerPipe(write)
+    begin = threading.Barrier(5)
+    usual = sys.getswitchinterval()
+
+    def send(name: int) -> None:
+        begin.wait()
+        for number in range(1_000):
+            answers.send({"event": "phase", "thread": name, "number": number}, droppable=False)
+
+    threads = [threading.Thread(target=send, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    found = b""
+    sys.setswitchinterval(1e-6)  # so that threads meet in the middle of a line
+    try:
+        begin.wait()
+        while any(thread.is_alive() for thread in threads):
+            found += _drain(read)
+    finally:
+        sys.setswitchinterval(usual)
+    found += _drain(read)  # else what is left might not fit
+    answers.deliver({"event": "ended"})
+    lines = _lines(found + _drain(read))
+    said = [(line["thread"], int(str(line["number"]))) for line in lines[:-1]]
+    assert len(said) == len(set(said)), "a line came twice"
+    assert lines[-1] == {"event": "ended"}
+    # Of those that the pipe did not take at once, the oldest are dropped: what comes is in order.
+    for name in range(4):
+        of_thread = [number for thread, number in said if thread == name]
+        assert of_thread == sorted(of_thread)
 
 
 def test_a_suite_that_is_gone_costs_a_run_nothing() -> None:

@@ -10,10 +10,12 @@ import pytest
 from support.memory_suite import MemorySuite, cost, selected
 
 from harness.clock import NS_PER_S
-from harness.errors import ExitCode
-from harness.progress import SuiteRunEnded, SuiteRunPhase, SuiteRunStarted
+from harness.engine.isolation import Isolation, Networks
+from harness.errors import ExitCode, UnfitEnvironmentError
+from harness.progress import Note, SuiteRunEnded, SuiteRunPhase, SuiteRunStarted
 from harness.report.files import TWINS_FILE
 from harness.report.suite_json import SUITE_FILE, from_json
+from harness.runtime.kernel import own_network
 from harness.verdict import Verdict
 
 
@@ -150,3 +152,33 @@ def test_the_process_of_a_run_refuses_another_plan_than_was_chosen(suite: Memory
     assert (entry.state, entry.exit_code) == ("missing", ExitCode.ENVIRONMENT)
     assert entry.reason == "one.yaml gives another plan in the process of its run"
     assert list(suite.folder.runs.iterdir()) == []
+
+
+def test_every_run_of_a_suite_is_isolated_in_its_own_process_where_this_machine_can(suite: MemorySuite) -> None:
+    suite.isolation = Isolation("auto")
+    own = Path("/proc/self/ns/net").readlink()
+    result = suite.run([selected("one"), selected("two")])
+    found = [json.loads((suite.folder.path / entry.run_dir / "result.json").read_text()) for entry in result.entries]
+    why = own_network.why_not()
+    assert [run["isolated"] for run in found] == [not why] * 2
+    told = [event.text for event in suite.heard if isinstance(event, Note) and event.text.startswith("not isolated")]
+    assert len(told) == bool(why), "what holds for the machine is said once"
+    assert Path("/proc/self/ns/net").readlink() == own
+
+
+def test_a_suite_that_must_be_isolated_and_cannot_begins_nothing(suite: MemorySuite) -> None:
+    suite.isolation = Isolation("always", Networks(why_not=lambda: "no such right"))
+    with pytest.raises(UnfitEnvironmentError, match="no such right"):
+        suite.run([selected("one")])
+    assert not list(suite.folder.runs.glob("*"))
+
+
+def test_a_run_that_must_be_isolated_and_cannot_at_the_last_moment_refuses(
+    suite: MemorySuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What held for the suite may not hold for the process of a run, which is not isolated in silence then."""
+    suite.isolation = Isolation("always", Networks(why_not=lambda: ""))
+    monkeypatch.setenv("HARNESS_TEST_NO_NETWORK", "1")
+    (entry,) = suite.run([selected("one")]).entries
+    assert entry.exit_code == ExitCode.ENVIRONMENT
+    assert "--isolate always: this machine gives a run no network of its own" in entry.reason + entry.headline
