@@ -24,6 +24,8 @@ engine_stop() {
         done
         kill -9 "$engine_pid" 2>/dev/null || true
     fi
+    # An engine leaves the network of its host mounted there.
+    umount "$engine_home"/run/netns/* 2>/dev/null || true
     rm -rf --one-file-system "$engine_home" 2>/dev/null || true
 }
 

@@ -5,6 +5,7 @@ Owns what is said to the user when something is refused or cannot be done. Knows
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -62,6 +63,14 @@ def race_decided(codes: Sequence[int | None], *, runs: int, at_least: int) -> Ex
     if shown >= at_least:
         return ExitCode.PASS
     return ExitCode.VIOLATED if len(codes) - shown > runs - at_least else None
+
+
+_MACHINES: Final = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ESTALE),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENAMETOOLONG, errno.ELOOP),
+    )
+)
 
 
 class HarnessError(Exception):
@@ -132,6 +141,13 @@ class UnfitEnvironmentError(HarnessError):
     """This machine, a download, a broker or a proxy could not do what the run needs. Definite: no verdict exists."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+def is_machines(error: OSError) -> bool:
+    """Return whether an error of the operating system says something of the machine, its rights and its room, and not
+    that what was asked for is wrong.
+    """
+    return error.errno in _MACHINES
 
 
 class DownloadError(UnfitEnvironmentError):

@@ -17,21 +17,25 @@ DOCUMENT_BYTES_MAX: Final = 64 * 2**20
 _GROWTH_BYTES: Final = 65_536
 
 
-def read_regular(path: Path, bytes_max: int = DOCUMENT_BYTES_MAX) -> bytes:
+def read_regular(path: Path, bytes_max: int = DOCUMENT_BYTES_MAX, *, own: bool = False) -> bytes:
     """Return the content of a regular file.
 
     Args:
-        path: Of the file; a symbolic link is followed.
+        path: Of the file; a symbolic link is followed, unless it is to be our own.
         bytes_max: Inclusive.
+        own: It must be this user's: for what is acted on.
 
     Raises:
-        OSError: It cannot be read, is no regular file (EINVAL), or is too large (EFBIG); ``strerror`` says which.
+        OSError: It cannot be read, is no regular file (EINVAL), is another user's (EPERM), or is too large (EFBIG);
+            ``strerror`` says which.
     """
     # Without O_NONBLOCK, opening a named pipe waits until another process writes into it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if own else 0))
     try:
         status = os.fstat(descriptor)
         _refuse_special(path, status.st_mode)
+        if own and status.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, f"it belongs to user {status.st_uid}", str(path))
         # No more is asked for than there is: Python makes room for all that is asked for.
         content = b"" if status.st_size > bytes_max else _read(descriptor, status.st_size)
     finally:

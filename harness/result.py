@@ -13,6 +13,10 @@ from harness.verdict import CheckResult, Verdict
 
 RESULT_VERSION = 1
 
+CPU_SHORT = 0.7
+"""From this share of the run on in which some process waited for a CPU, the machine is not quiet: a limit on time may
+have been missed for its sake."""
+
 LOAD_REACHED = 0.99
 """From this share of the planned messages on, the schedule counts as reached: each producer may lack the message that
 was due when its time ended."""
@@ -196,6 +200,24 @@ class MachineTrouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptCount:
+    """How far the race of a run had come when it was judged: the runs of one plan that count together.
+
+    Attributes:
+        runs: How many the race takes at most.
+        at_least: How many of them must show what is declared.
+        made: Its runs so far in one session, this one included; 0 when that is not known (in a suite, they go on side
+            by side).
+        shown: How many of these showed what is declared.
+    """
+
+    runs: int
+    at_least: int
+    made: int = 0
+    shown: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """One run, judged.
 
@@ -230,7 +252,10 @@ class RunResult:
             ``beyond_declared``).
         overhead: What the harness itself cost: ``cpu_s.<process>``, ``rss_bytes.<process>``, ``observer_polls``…
         usage: What it took of the machine; None when it was not measured.
+        isolated: Its processes had a network of their own, which no other user of the machine could reach; None when
+            that is not known.
         machine: What troubled the machine; None when there is no history to see it in.
+        attempts: How far its race had come; None when its plan is none.
         timeline: Data of the plots.
         reproduce: Command that runs the same plan again.
         started_wall: ISO 8601 UTC.
@@ -268,7 +293,9 @@ class RunResult:
     timings_ns: Mapping[str, int] = field(default_factory=dict)
     overhead: Mapping[str, float] = field(default_factory=dict)
     usage: Usage | None = None
+    isolated: bool | None = None
     machine: MachineTrouble | None = None
+    attempts: AttemptCount | None = None
     timeline: ReportTimeline | None = None
     reproduce: str = ""
     started_wall: str = ""

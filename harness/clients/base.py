@@ -60,6 +60,9 @@ class Counters:
         returned: Consumers: messages handed over whose partition was taken before their handler began.
         polls: Consumers: how often they came back from asking the broker for messages.
         handled, handler_ns: Messages whose handler took time, and how long they took together.
+        slowed_ns: How much of that passed because the engine had ordered handlers to take longer. A machine that is
+            slow adds nothing to it.
+        held: Messages whose handler waited because the engine had ordered handlers to wait.
     """
 
     sent: int = 0
@@ -72,6 +75,8 @@ class Counters:
     polls: int = 0
     handled: int = 0
     handler_ns: int = 0
+    slowed_ns: int = 0
+    held: int = 0
 
     def __add__(self, other: Counters) -> Counters:
         """Return both together."""

@@ -36,7 +36,7 @@ class Handler:
     def run(self) -> None:
         """Handle one message: block the calling thread for as long as it takes."""
         control, counters, begun = self._session.control, self._session.counters, monotonic_ns()
-        told = False
+        told, extra, held = False, 0, False
         with control.changed:
             control.handling += self._holds_loop
             try:
@@ -44,11 +44,18 @@ class Handler:
                     if self._holds_loop and left > BLOCKED_NS and not told:
                         told = True
                         self._session.events.write(BlockedEvent(worker=self._session.spec.worker))
+                    extra = 0 if control.leaving or control.stop.is_set() else control.extra_ns
+                    if not held and self._end_ns(begun) > begun + self._base_ns + extra:
+                        held = True
+                        counters.held += 1  # now: what it waits for may last long
                     control.changed.wait(left / NS_PER_S)
             finally:
                 control.handling -= self._holds_loop
+            took = monotonic_ns() - begun
             counters.handled += 1
-            counters.handler_ns += monotonic_ns() - begun
+            counters.handler_ns += took
+            # What it was ordered to wait for in the end, as far as that has passed: lateness is the machine's.
+            counters.slowed_ns += max(0, min(took - self._base_ns, extra))
         if told:
             self._session.events.write(PollingEvent(worker=self._session.spec.worker))
 

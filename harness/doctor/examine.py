@@ -12,21 +12,29 @@ from harness.distributions.cache import CACHE_VARIABLE, cache_dir
 from harness.doctor import docker as doctor_engine
 from harness.doctor import machine as doctor_machine
 from harness.doctor import software as doctor_software
+from harness.doctor.programs import program
 from harness.doctor.report import DoctorReport, Item, ItemStatus
 
 __all__ = ["DoctorReport", "Item", "ItemStatus", "examine"]
 
 
-def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Path = Path("reports")) -> DoctorReport:
+def examine(
+    leftovers: Callable[[], Sequence[str]] | None = None,
+    *,
+    reports: Path = Path("reports"),
+    programs: Sequence[tuple[str, str, Path]] = (),
+) -> DoctorReport:
     """Examine this machine.
 
     Args:
         leftovers: Says what dead runs left behind, one line each; None = not examined.
         reports: Directory in which run directories will be made.
+        programs: Name of the item, program and directory of each that a run is to start.
     """
     examinations: list[Callable[[], Item]] = [
         doctor_machine.system,
         doctor_machine.process_runtime,
+        doctor_machine.isolation,
         doctor_engine.runtime,
         doctor_engine.images,
         doctor_engine.base_image,
@@ -50,4 +58,5 @@ def examine(leftovers: Callable[[], Sequence[str]] | None = None, *, reports: Pa
     ]
     if leftovers is not None:
         examinations.append(lambda: doctor_machine.leftovers(leftovers))
-    return DoctorReport(tuple(examination() for examination in examinations))
+    started = (program(*each) for each in programs)
+    return DoctorReport((*(examination() for examination in examinations), *started))

@@ -24,6 +24,7 @@ from harness.environment import settled
 from harness.errors import AbilityError
 from harness.faults.base import FAULTS
 from harness.runtime.abilities import MachineAbility, why_not
+from harness.runtime.kernel import own_network
 from harness.runtime.kernel.cgroup_cpu import CpuController, CpuGroup, find_controller
 from harness.runtime.kernel.disk import FILESYSTEMS, require_disk
 from harness.units import BYTES
@@ -103,6 +104,21 @@ def process_runtime() -> Item:
         detail="no /proc or no pidfd_open",
         remedy="Linux 5.3 or newer",
         affects="every run",
+    )
+
+
+def isolation(why_not: Callable[[], str] = own_network.why_not) -> Item:
+    """Return whether runs of processes can have a network of their own; ``why_not`` tries it."""
+    why = why_not()
+    if not why:
+        detail = "runs of processes have a network of their own, which no other user of this machine can reach"
+        return Item(name="isolation", status=ItemStatus.OK, detail=detail)
+    return Item(
+        name="isolation",
+        status=ItemStatus.LIMITED,
+        detail=f"runs of processes have no network of their own: {why}",
+        remedy="run as root, or let this user make user namespaces (docs/security.md)",
+        affects="--isolate: every user of this machine can reach the ports of a run",
     )
 
 

@@ -23,13 +23,13 @@ class Processes:
     """Pids of a run at one moment; 0 for what does not run.
 
     Attributes:
-        workers: Worker → (pid, client zone).
+        workers: Worker → (pids of all its processes, client zone).
         gateways: Client zone → pid of its gateway.
         nodes: Node or service → pid.
         sources: Node or service → where connections that it has accepted may come from.
     """
 
-    workers: Mapping[str, tuple[int, str]]
+    workers: Mapping[str, tuple[tuple[int, ...], str]]
     nodes: Mapping[str, int]
     sources: Mapping[str, SourceAddresses]
     gateways: Mapping[str, int] = field(default_factory=dict)
@@ -45,10 +45,10 @@ def bypasses(topology: Topology, addresses: Addresses, processes: Processes) -> 
     """
     wrong, seen = [], set()
     links = addresses.links
-    for worker, (pid, zone) in processes.workers.items():
+    for worker, (pids, zone) in processes.workers.items():
         of_zone = [link for link in links.values() if link.role == "client" and link.source == zone]
         allowed = _addresses(link for link in of_zone if not link.gateway) | _gateways(of_zone)
-        remotes = {remote for _, remote in _connections(pid)}
+        remotes = _dialled(pids)
         wrong += [f"{worker} to {_shown(remote)}" for remote in sorted(remotes - allowed)]
         if remotes:
             seen.add(worker)
@@ -76,6 +76,14 @@ def bypasses(topology: Topology, addresses: Addresses, processes: Processes) -> 
             ):
                 wrong.append(f"{_shown(remote)} to the {role} port of {node}")
     return wrong, seen
+
+
+def _dialled(pids: Iterable[int]) -> set[Address]:
+    """Return what processes have dialled beyond themselves: what came to a port of theirs was dialled by others."""
+    connections = {pair for pid in pids for pair in _connections(pid)}
+    own = {local for local, _ in connections}
+    doors = {port for pid in pids for _, port in procfs.listening(pid)}
+    return {remote for local, remote in connections if remote not in own and local[1] not in doors}
 
 
 def _connections(pid: int) -> Connections:

@@ -15,6 +15,7 @@ from harness.brokers.base import Addresses, Admin, BoundBroker
 from harness.clients.base import WorkerSpec
 from harness.clock import monotonic_ns
 from harness.distributions.base import Installation
+from harness.engine.applications import setup_of
 from harness.engine.bypass import Processes
 from harness.engine.deaths import Deaths
 from harness.engine.disks import Disks, disk_spec
@@ -41,6 +42,7 @@ from harness.runtime.contract import RunNode
 from harness.runtime.kernel import procfs
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
+from harness.scenario.application import application_of
 from harness.scenario.members import absent_workers, zones
 from harness.workload.launcher import SILENT_S
 
@@ -92,6 +94,7 @@ class Deployment:
         self._oom_kills = procfs.oom_kills()
         self._closing = False
         self._late = absent_workers(plan)
+        self._applied = application_of(plan.workload.consumer) is not None
         members = self.topology.members
         drawn = {member.name: draw_ports(member, ports) for member in members}
         site = Site(self.topology, drawn)
@@ -103,10 +106,8 @@ class Deployment:
         self._bound = bound.at(self._addresses)
         self.disks = Disks(disk_spec(plan.cluster, abilities), ledger)
         self.nodes = {spec.name: self._node(spec) for spec in self._node_specs(binaries.broker)}
-        self.workers = {
-            spec.worker: parts.worker(self._with_environment(spec), run_dir.path, ledger, self._worker_changed)
-            for spec in worker_specs(plan, self.links, run_dir.history.resolve())
-        }
+        specs = worker_specs(plan, self.links, run_dir.history.resolve())
+        self.workers = {spec.worker: self._worker(self._with_environment(spec), ports) for spec in specs}
         gateways = gateway_specs(plan, self._addresses)
         self._gateways = Gateways(gateways, parts, run_dir.path, ledger, self._links_died)
         self._monitor = parts.monitor(run_dir.path, ledger, self._monitor_died)
@@ -201,7 +202,8 @@ class Deployment:
         await self.admin.close()
         for worker in self.workers.values():
             worker.expect_end()
-        await asyncio.gather(*(worker.kill() for worker in self.workers.values() if worker.pid))
+        left = [worker for worker in self.workers.values() if worker.pid or any(worker.companions.values())]
+        await asyncio.gather(*(worker.kill() for worker in left))
         await asyncio.gather(self._monitor.end(), self._gateways.end())
         await asyncio.gather(*(node.kill() for node in self.nodes.values()))
         self._deaths.sweep()
@@ -224,6 +226,7 @@ class Deployment:
         """Return name → pid of everything that was started by now; 0 of what does not run."""
         pids = {"monitor": self._monitor.pid, **self.runtime.proxy_pids(), **self._gateways.pids}
         pids |= {name: worker.pid for name, worker in self.workers.items()}
+        pids |= {name: pid for worker in self.workers.values() for name, pid in worker.companions.items()}
         return pids | {name: node.pid for name, node in self.nodes.items()}
 
     def _watched(self) -> list[Watched]:
@@ -231,6 +234,7 @@ class Deployment:
         helpers = [Watched(helper.name, helper.pid, heard=helper.heard) for helper in (self._monitor, *self._gateways)]
         proxies = [Watched(name, pid) for name, pid in self.runtime.proxy_pids().items()]
         workers = [Watched(name, worker.pid, worker.held) for name, worker in self.workers.items()]
+        workers += [Watched(*each) for worker in self.workers.values() for each in worker.companions.items()]
         nodes = [Watched(name, node.pid, node.held, to_the_end=True) for name, node in self.nodes.items()]
         return [*helpers, *proxies, *workers, *nodes]
 
@@ -256,6 +260,15 @@ class Deployment:
         folder = self._run_dir.path.resolve() / "workers" / spec.worker
         own = self._bound.broker.worker_environment(self._libraries.get(spec.role), folder)
         return replace(spec, env={**self._bound.client_environment, **own})
+
+    def _worker(self, spec: WorkerSpec, ports: Ports) -> RunWorker:
+        """Return a worker, or an instance of the plan's application in its place."""
+        setup = setup_of(self._bound, spec, ports) if spec.role == "consumer" else None
+        if setup is None:
+            return self._parts.worker(spec, self._run_dir.path, self._ledger, self._worker_changed)
+        return self._parts.application(
+            spec, setup, self._run_dir.path, self._ledger, self._worker_changed, self._trouble
+        )
 
     def _node_specs(self, installation: Installation) -> tuple[NodeSpec, ...]:
         """Return how each node and service is started, in order of the topology."""
@@ -293,7 +306,7 @@ class Deployment:
         """Return what is wrong, and which workers have a connection."""
         zone_of = {worker: zone for zone, members in zones(self._plan.workload).items() for worker in members}
         processes = Processes(
-            workers={name: (worker.pid, zone_of[name]) for name, worker in self.workers.items()},
+            workers={name: (worker.pids, zone_of[name]) for name, worker in self.workers.items()},
             gateways=self._gateways.of_zones,
             nodes={name: node.pid for name, node in self.nodes.items()},
             sources={name: self.runtime.sources(name, (os.getpid(), self._monitor.pid)) for name in self.nodes},
@@ -306,7 +319,12 @@ class Deployment:
         deadline = loop.time() + READY_S
         while missing := await self.admin.settled():
             if loop.time() > deadline:
-                raise StartError(f"consumers did not settle within {READY_S:g} s: {missing}")
+                hint = (
+                    "the client id of each application must be its {member}"
+                    if self._applied and missing.startswith("members")
+                    else ""
+                )
+                raise StartError(f"consumers did not settle within {READY_S:g} s: {missing}", hint=hint)
             await asyncio.sleep(0.05)
 
     def _node_died(self, name: str, code: int) -> None:

@@ -22,6 +22,7 @@ from harness.engine.deployment import Deployment
 from harness.engine.disks import disk_spec
 from harness.engine.drain import Drain
 from harness.engine.fault_schedule import FaultSchedule, sleep_until
+from harness.engine.isolation import NEVER, Isolation
 from harness.engine.parts import Binaries, MachineParts, Parts
 from harness.engine.run_usage import UsageMeter
 from harness.engine.rundir import RunDir
@@ -53,6 +54,7 @@ class RunRecord:
         overhead: See ``Deployment.overhead``.
         usage: Without judging; None when nothing was started.
         problems: Deaths of nodes, workers, the monitor that no fault planned.
+        isolated: Its processes had a network of their own; None when that is not known.
         drain: Why the drain is unproven; empty when it is proven.
         error: Why the run did not complete; empty when it did.
         exit_code: Of that error; 0 when it completed.
@@ -68,6 +70,7 @@ class RunRecord:
     overhead: dict[str, float] = field(default_factory=dict)
     usage: Usage | None = None
     problems: list[str] = field(default_factory=list)
+    isolated: bool | None = None
     drain: str = "never reached"
     error: str = ""
     exit_code: int = 0
@@ -85,6 +88,7 @@ class Engine:
         runtime: ``process`` or ``docker``.
         listener: For progress.
         parts: What the run is put together from; None = this machine's.
+        isolation: What it has come to for this run; ``run`` may need a thread of its own.
     """
 
     def __init__(
@@ -96,8 +100,9 @@ class Engine:
         runtime: str,
         listener: Listener,
         parts: Parts | None = None,
+        isolation: Isolation = NEVER,
     ) -> None:
-        self._plan = plan
+        self._plan, self._isolation = plan, isolation
         self._listener = listener
         self._parts = parts or MachineParts()
         self._bound = self._parts.broker(plan.broker_kind).bind(plan)
@@ -132,6 +137,8 @@ class Engine:
         try:
             abilities = self._abilities()
             binaries = await self._fetch()
+            # Not before: downloads need this machine's network. Not later: everything of a run is in one network.
+            self.record.isolated = self._isolation.enter(self._listener)
             await self._execute(binaries, abilities)
         except HarnessError as error:
             self.record.error, self.record.exit_code = str(error), int(error.exit_code)

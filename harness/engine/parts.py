@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.applications.instance import Instance, Setup
 from harness.brokers.base import BROKERS, Addresses, BoundBroker, Broker, NodePorts
 from harness.clients.base import Counters, WorkerSpec
 from harness.distributions.base import Distribution, Installation, resolve
@@ -47,7 +48,10 @@ class Binaries:
 class RunWorker(FaultWorker, Protocol):
     """A worker as the engine sees it, over all its incarnations."""
 
-    spec: WorkerSpec
+    @property
+    def spec(self) -> WorkerSpec:
+        """Of its current incarnation."""
+        ...
 
     @property
     def name(self) -> str:
@@ -57,6 +61,16 @@ class RunWorker(FaultWorker, Protocol):
     @property
     def pid(self) -> int:
         """Process id, 0 when none runs."""
+        ...
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Pids of all its processes: of an application, those of its children, too."""
+        ...
+
+    @property
+    def companions(self) -> Mapping[str, int]:
+        """Processes of ours that serve it alone → pid, 0 when one does not run."""
         ...
 
     @property
@@ -175,6 +189,20 @@ class Parts(Protocol):
 
     def worker(self, spec: WorkerSpec, run_dir: Path, ledger: Ledger, on_change: WorkerChange) -> RunWorker:
         """Return a worker that is not started yet."""
+        ...
+
+    def application(
+        self,
+        spec: WorkerSpec,
+        setup: Setup,
+        run_dir: Path,
+        ledger: Ledger,
+        on_change: WorkerChange,
+        on_trouble: Callable[[str], None],
+    ) -> RunWorker:
+        """Return an instance of an application in the place of a consumer, not started yet; ``on_trouble`` is called
+        with a sentence for what leaves the run without proof.
+        """
         ...
 
     def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunHelper:
@@ -310,6 +338,18 @@ class MachineParts:
     def worker(self, spec: WorkerSpec, run_dir: Path, ledger: Ledger, on_change: WorkerChange) -> RunWorker:
         """Return an OS process."""
         return Worker(spec, run_dir, ledger, on_change)
+
+    def application(
+        self,
+        spec: WorkerSpec,
+        setup: Setup,
+        run_dir: Path,
+        ledger: Ledger,
+        on_change: WorkerChange,
+        on_trouble: Callable[[str], None],
+    ) -> RunWorker:
+        """Return an OS process with all its children, and its recorder."""
+        return Instance(spec, setup, run_dir, ledger, on_change, on_trouble)
 
     def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> RunHelper:
         """Return an OS process."""

@@ -13,17 +13,30 @@ import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from harness.errors import UnfitEnvironmentError
 from harness.regular import read_regular_text
+from harness.scenario.application import application_of, directory_of
 from harness.scenario.model import Plan
 from harness.scenario.plan import as_json
+
+_NAME_BYTES_MAX: Final = 150
+"""Of the scenario's part of a run directory's name."""
+PLACE = "application_directory"
+"""Key of ``plan.json`` besides the plan: where its application ran, absolute."""
 
 
 def new_run_id() -> str:
     """Return a unique run id that sorts by time: ``20261123-101500-a1b2c3``."""
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime()) + "-" + secrets.token_hex(3)
+
+
+def _part(scenario: str) -> str:
+    """Return the name of a scenario as a part of a file's name: brokers read a path with a comma as two, and a name has
+    at most 255 bytes.
+    """
+    return scenario.replace(",", "_").encode("utf-8", "replace")[:_NAME_BYTES_MAX].decode("utf-8", "ignore")
 
 
 class RunDir:
@@ -37,7 +50,7 @@ class RunDir:
     @staticmethod
     def create(reports: Path, plan: Plan, run_id: str) -> RunDir:
         """Make ``<reports>/<run id>-<scenario>`` with its folders; raises UnfitEnvironmentError."""
-        path = reports / f"{run_id}-{plan.scenario}"
+        path = reports / f"{run_id}-{_part(plan.scenario)}"
         made = RunDir(path)
         try:
             for folder in (made.history, made.logs, path / "nodes", path / "workers"):
@@ -49,9 +62,11 @@ class RunDir:
         return made
 
     def save_plan(self, plan: Plan, source: str) -> None:
-        """Write the scenario file as it was and the plan made from it."""
+        """Write the scenario file as it was and the plan made from it, with where its application runs."""
         (self.path / "scenario.yaml").write_text(source, encoding="utf-8")
-        self.write_json("plan.json", as_json(plan))
+        application = application_of(plan.workload.consumer)
+        place = {} if application is None else {PLACE: str(directory_of(application, plan.file))}
+        self.write_json("plan.json", as_json(plan) | place)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one JSON document."""

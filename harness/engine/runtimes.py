@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from harness.distributions.base import Distribution, resolve
 from harness.distributions.toxiproxy.aliases import DEFAULT as TOXIPROXY
-from harness.errors import UnfitEnvironmentError
+from harness.errors import Location, UnfitEnvironmentError
 from harness.progress import Event, Listener, Note
 from harness.runtime.docker import engine as docker_engine
+from harness.scenario.application import application_of
+from harness.scenario.locations import locations
 from harness.scenario.model import Plan
 
 
@@ -61,6 +65,8 @@ def runtime_of(plan: Plan, wanted: str, listener: Listener, engine: ContainerEng
     """
     engine = engine or _DOCKER
     image = plan.cluster.image
+    if application_of(plan.workload.consumer) is not None:
+        return _of_application(plan, wanted)
     if wanted == "process":
         if image:
             raise UnfitEnvironmentError(
@@ -77,6 +83,20 @@ def runtime_of(plan: Plan, wanted: str, listener: Listener, engine: ContainerEng
     if why:
         raise UnfitEnvironmentError(f"{plan.file} cannot run in containers: {why}")
     return "docker"
+
+
+def _of_application(plan: Plan, wanted: str) -> str:
+    """Return ``process``, in which alone applications run so far; raises UnfitEnvironmentError as ``runtime_of``."""
+    if wanted != "docker":
+        return "process"
+    known: Mapping[str, Location] = {}
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        known = locations(Path(plan.file).read_text(encoding="utf-8"), plan.file)
+    raise UnfitEnvironmentError(
+        f"{known.get('workload.consumer.application', plan.file)}: an application in the consumers' place does not run "
+        "with --runtime docker yet",
+        hint="run it with --runtime process",
+    )
 
 
 def _lacks(plan: Plan, engine: ContainerEngine) -> str:

@@ -12,7 +12,7 @@ from harness.clients.gateway import GatewaySpec
 from harness.faults.base import CONTROL, FAULTS, extra_probe_name, needs_control
 from harness.runtime.base import Channel, Link
 from harness.runtime.kernel.ports import Ports
-from harness.scenario.members import zones
+from harness.scenario.members import owned_partitions, zones
 from harness.scenario.model import Plan, PlannedFault
 from harness.scenario.topology import ChannelSpec, LinkSpec, Member, Topology, pair_address
 
@@ -119,13 +119,7 @@ def worker_specs(plan: Plan, links: Mapping[str, Link], history: Path) -> list[W
         index = int(name[1:])
         producer = name.startswith("p")
         keys = tuple(key for key in range(workload.keys) if key % workload.producers == index) if producer else ()
-        # More consumers than partitions share them; else every partition has one owner.
-        slots = range(max(workload.partitions, workload.consumers))
-        owned = (
-            ()
-            if producer
-            else tuple(sorted({slot % workload.partitions for slot in slots if slot % workload.consumers == index}))
-        )
+        owned = () if producer else owned_partitions(workload, index)
         specs.append(
             WorkerSpec(
                 worker=name,

@@ -12,17 +12,12 @@ from typing import NamedTuple
 
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.history.events import StandstillEvent
+from harness.history.standstill_events import STANDSTILLS
 from harness.runtime.kernel.procfs import own_waited_ns
 from harness.runtime.kernel.standstill import KERNEL, Kernel
 from harness.workload.standing import SILENT_S, Standing
 
 LOOK_S = 0.1
-_WORDS = {
-    "stopped": "was stopped from outside",
-    "frozen": "was frozen from outside",
-    "starved": "gets no CPU",
-    "silent": "hangs",
-}
 
 
 class Watched(NamedTuple):
@@ -99,7 +94,7 @@ class Watch:
     def _standing(self, name: str) -> Standing:
         if name not in self._standings:
             self._standings[name] = Standing(
-                name, self._journal, lambda part, how: self._say(f"{part} {_WORDS[how]}"), LOOK_S, self._kernel
+                name, self._journal, lambda part, how: self._say(f"{part} {STANDSTILLS[how]}"), LOOK_S, self._kernel
             )
         return self._standings[name]
 

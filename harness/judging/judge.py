@@ -16,16 +16,16 @@ from harness.checks.judge import judge_all
 from harness.clock import monotonic_ns
 from harness.engine.engine import RunRecord
 from harness.engine.rundir import RunDir
-from harness.errors import ExitCode, HarnessError
+from harness.errors import ExitCode, HarnessError, UnfitEnvironmentError
 from harness.faults.base import FAULTS
 from harness.history.events import EvidenceEvent, FaultEvent
-from harness.history.read import History
+from harness.history.read import History, HistoryError
 from harness.history.record import Outcome
 from harness.judging.outside import outside, weakened
 from harness.judging.series import timeline_of
 from harness.judging.weaknesses import Blocking, blocking_reasons, machine_trouble, planned_sends, weakening_reasons
 from harness.judging.whole import DamagedError, read_whole, unsealed
-from harness.result import EvidenceItem, FaultResult, RunResult, Usage
+from harness.result import AttemptCount, EvidenceItem, FaultResult, RunResult, Usage
 from harness.scenario.model import Plan, PlannedFault
 from harness.scenario.trigger import in_words
 from harness.verdict import CheckResult, Verdict
@@ -48,16 +48,23 @@ def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
 
     A run that broke off is judged as far as it came: a violation that was proven before stands.
     """
-    return judge_and_read(plan, run_dir, record, reproduce)[0]
+    try:
+        return judge_and_read(plan, run_dir, record, reproduce)[0]
+    except UnfitEnvironmentError as error:
+        return _without_history(_base(plan, run_dir, record, reproduce), record, error)
 
 
 def judge_and_read(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> tuple[RunResult, History | None]:
-    """Return the result of one run, and its history where it could be read."""
+    """Return the result of one run, and its history where it could be read.
+
+    Raises:
+        UnfitEnvironmentError: This machine does not let its files be read.
+    """
     began = monotonic_ns()
     base = _base(plan, run_dir, record, reproduce)
     try:
         history, seen = read_whole(run_dir.path)
-    except HarnessError as error:
+    except HistoryError as error:
         return _without_history(base, record, error), None
     if history.window("warmup") is None and record.error:
         return _without_history(base, record, None), history
@@ -127,6 +134,8 @@ def load_record(run_dir: RunDir) -> RunRecord:
         wrong = ["problems"]
     if not wrong and (fields["exit_code"] not in set(ExitCode) or bool(fields["error"]) != bool(fields["exit_code"])):
         wrong = ["exit_code"]
+    if not wrong and type(fields.get("isolated")) not in {bool, type(None)}:
+        wrong = ["isolated"]
     if wrong:
         raise run_dir.unfit("run.json", f"it has another {', '.join(wrong)} than the engine writes")
     fields["usage"] = _usage(fields.get("usage"))
@@ -161,6 +170,10 @@ def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
         exit_code=int(ExitCode.INCONCLUSIVE),
         headline="",
         usage=record.usage,
+        attempts=None
+        if plan.attempts is None
+        else AttemptCount(runs=plan.attempts.runs, at_least=plan.attempts.at_least),
+        isolated=record.isolated,
         reproduce=reproduce,
         started_wall=record.started_wall,
         harness=__version__,
@@ -170,9 +183,9 @@ def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> Run
 
 def _without_history(base: RunResult, record: RunRecord, trouble: HarnessError | None) -> RunResult:
     """Return the result of a run of which nothing can be judged: it broke off early, or its files are not whole."""
-    damaged = isinstance(trouble, DamagedError)
-    error = record.error if record.error and not damaged else "" if trouble is None else trouble.message
-    code = record.exit_code or int(ExitCode.INCONCLUSIVE if damaged else ExitCode.INTERNAL)
+    outer = isinstance(trouble, DamagedError | UnfitEnvironmentError)
+    error = record.error if record.error and not outer else "" if trouble is None else trouble.message
+    code = record.exit_code or int(trouble.exit_code if outer and trouble is not None else ExitCode.INTERNAL)
     headline = "inconclusive: " + error.splitlines()[0]
     return dataclasses.replace(
         base,

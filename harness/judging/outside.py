@@ -17,6 +17,7 @@ from harness.clock import NS_PER_MS, NS_PER_S
 from harness.history.events import EvidenceEvent, ProofEvent, StandstillEvent, WorkerEvent
 from harness.history.read import History
 from harness.history.spans import Outage
+from harness.history.standstill_events import STANDSTILLS
 from harness.units import format_ns
 from harness.verdict import CheckResult, Verdict
 
@@ -33,14 +34,6 @@ _AROUND_NS = 5 * NS_PER_S
 _HARNESS = "harness"
 _SILENT_S = 6
 """How long a worker has been silent, at the most, before that is journaled."""
-
-_WORDS: Final = {
-    "stopped": "was stopped from outside (by a signal or a debugger)",
-    "frozen": "was frozen from outside (its control group)",
-    "starved": "was starved from outside (another limit, group or priority left it without CPU)",
-    "silent": "hung (it ran and reported nothing)",
-    "killed": "was killed from outside (SIGKILL)",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +110,12 @@ def _standstills(history: History, zero: int) -> Iterator[Outside]:
             continue  # the audit takes as long as it takes; nodes alone matter then
         name = "the harness itself" if event.part == _HARNESS else event.part
         if event.how == "killed":
-            sentence = f"{name} {_WORDS[event.how]} at {_at(event.since_ns, zero)}"
+            sentence = f"{name} {STANDSTILLS[event.how]} at {_at(event.since_ns, zero)}"
             yield Outside(sentence, event.since_ns, history.span.end_ns)
             continue
         until = "to the end" if event.lasting else f"to {_at(event.until_ns, zero)}"
         span = f"from {_at(event.since_ns, zero)} {until} ({format_ns(max(0, event.until_ns - event.since_ns))})"
-        yield Outside(f"{name} {_WORDS[event.how]} {span}", event.since_ns, event.until_ns)
+        yield Outside(f"{name} {STANDSTILLS[event.how]} {span}", event.since_ns, event.until_ns)
 
 
 def _workers(history: History, zero: int) -> Iterator[Outside]:
@@ -137,7 +130,7 @@ def _workers(history: History, zero: int) -> Iterator[Outside]:
             other.part == event.worker and other.since_ns <= event.t and other.until_ns >= start for other in stopped
         ):
             continue
-        yield Outside(f"{event.worker} {_WORDS['silent']} from {_at(start, zero)} on", start, history.span.end_ns)
+        yield Outside(f"{event.worker} {STANDSTILLS['silent']} from {_at(start, zero)} on", start, history.span.end_ns)
 
 
 def _proxies(history: History, zero: int) -> Iterator[Outside]:

@@ -21,7 +21,7 @@ from harness.history.events import ErrorEvent, FaultEvent, MachineEvent, ProofEv
 from harness.history.index import Mask
 from harness.history.read import History
 from harness.history.record import Outcome
-from harness.result import LOAD_REACHED, BlockingCause, FaultResult, MachineTrouble
+from harness.result import CPU_SHORT, LOAD_REACHED, BlockingCause, FaultResult, MachineTrouble
 from harness.scenario.model import Plan
 from harness.units import format_ns
 
@@ -32,8 +32,6 @@ run stays above it; a broker that refuses everything does not.)"""
 
 CPU_CONTENTION = "CPU contention"
 _LATE_NS = NS_PER_S // 2
-_SHORT_SHARE = 0.7
-"""From this share of the time on, a limit on time may have been missed for the machine's sake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +190,7 @@ def _client_errors(history: History) -> Iterable[str]:
 def _machine(seen: MachineTrouble) -> Iterable[str]:
     if seen.late_ns:
         yield f"this machine stalled {plural(seen.late_ticks, 'time')} ({format_ns(seen.late_ns)} in total)"
-    if seen.cpu_short >= _SHORT_SHARE:
+    if seen.cpu_short >= CPU_SHORT:
         yield f"{CPU_CONTENTION} on this machine: for {seen.cpu_short:.0%} of the run some process waited for a CPU"
 
 

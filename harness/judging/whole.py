@@ -6,12 +6,13 @@ guarantee.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from harness.engine.engine import RunRecord
-from harness.errors import ExitCode
+from harness.errors import ExitCode, UnfitEnvironmentError, is_machines
 from harness.history.events import DeathEvent
 from harness.history.manifest import MANIFEST, Inspection, inspect
 from harness.history.read import History, HistoryError
@@ -24,18 +25,28 @@ def read_whole(run_dir: Path) -> tuple[History, Inspection]:
     """Return the history of a run directory and what was seen of its files.
 
     Raises:
-        HistoryError: It cannot be read.
-        DamagedError: It is not what its run left.
+        DamagedError: It is not what its run left, or no run leaves such files.
+        HistoryError: It is what its run left, and makes no history.
+        UnfitEnvironmentError: This machine does not let it be read.
     """
+    sealed = False
     try:
         seen = inspect(run_dir)
         if seen.damage:
             raise DamagedError(seen.sentence)
+        sealed = seen.sealed
         history = History.load(run_dir)
+        _ = history.index  # here it is noticed when completions refer to nothing
     except OSError as error:
         name = Path(os.fsdecode(error.filename)).name if error.filename else "a file of the run directory"
-        raise HistoryError(f"{name} cannot be read: {error.strerror}") from error
-    _ = history.index  # here it is noticed when completions refer to nothing
+        said = f"{name} cannot be read: {error.strerror}"
+        if is_machines(error) and error.errno != errno.EFBIG:
+            raise UnfitEnvironmentError(said) from error
+        raise DamagedError(said) from error
+    except HistoryError as error:
+        if sealed:
+            raise
+        raise DamagedError(error.message, hint=error.hint) from error  # nothing shows that its run left it so
     damage = tuple(_since_death(history, seen))
     if damage:
         raise DamagedError(Inspection(sealed=seen.sealed, damage=damage, sums=seen.sums).sentence)

@@ -61,6 +61,11 @@ class Ledger:
         """Record an act before it is done (``cgroup``: path; ``mount``: point, image; ``process``: name…)."""
         os.write(self._log, json.dumps({"act": act} | fields).encode() + b"\n")
 
+    @property
+    def folder(self) -> Path:
+        """A folder of this run alone with a short path, for sockets; it is removed with the run, also by a sweep."""
+        return self._dir
+
     def environment(self) -> dict[str, str]:
         """Return the mark that every process of this run carries."""
         return {procfs.MARK: self.run_id}

@@ -17,6 +17,7 @@ from typing import Any, Final
 from platformdirs import user_state_path
 
 from harness.errors import UnfitEnvironmentError
+from harness.regular import read_regular
 from harness.runtime.kernel import cgroup
 
 LEDGER_FILE: Final = "ledger.jsonl"
@@ -105,7 +106,7 @@ def _foreign(found: os.stat_result) -> str:
 def read_lines(directory: Path) -> Lines:
     """Return what the ledger in a run's directory of state says; damaged lines are skipped and named."""
     try:
-        content = _content(directory / LEDGER_FILE)
+        content = read_regular(directory / LEDGER_FILE, _BYTES_MAX, own=True)
     except FileNotFoundError:
         return Lines()
     except OSError as error:
@@ -122,20 +123,6 @@ def read_lines(directory: Path) -> Lines:
         else:
             acts.append(item)
     return Lines(tuple(acts), tuple(skipped))
-
-
-def _content(path: Path) -> bytes:
-    """Return the content of a ledger; raises OSError when it is no file of our own, or too large."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError("it is no file")
-        if found.st_uid != os.geteuid():
-            raise OSError(f"it belongs to user {found.st_uid}")
-        if found.st_size > _BYTES_MAX:
-            raise OSError(f"it has {found.st_size} bytes, more than {_BYTES_MAX}")
-        return file.read(_BYTES_MAX)
 
 
 def _read(line: bytes) -> tuple[Mapping[str, Any], str]:

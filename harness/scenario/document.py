@@ -10,10 +10,11 @@ import math
 import re
 import warnings
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml import nodes as yaml_nodes
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
 
 from harness.errors import Location, Problem, ScenarioError
@@ -22,6 +23,7 @@ from harness.scenario.tree import KeyValue, Mapping, Node, Scalar, Sequence
 
 TEXT_CHARS_MAX: Final = 131_072
 DEPTH_MAX: Final = 40
+_TOO_DEEP: Final = f"nested deeper than {DEPTH_MAX} levels"
 NODES_MAX: Final = 12_000
 SIGNS_MAX: Final = 12_000
 """Signs that begin or part values. The parser takes 0.1 ms for each value, and every value has one of them."""
@@ -102,22 +104,40 @@ def _in_file_order(problems: list[Problem]) -> list[Problem]:
     return sorted(problems, key=lambda problem: (problem.location.line, problem.location.column))
 
 
+class _Composer(Composer):
+    """Ruamel's own, bounded in depth: its scanner takes the square of the number of brackets that are open."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Return the node that the next events make."""
+        self._depth += 1
+        if self._depth > DEPTH_MAX + 1:  # the root is at depth 0
+            raise MarkedYAMLError(problem=_TOO_DEEP, problem_mark=self.parser.peek_event().start_mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
 def _compose(text: str, file: str, noun: str) -> yaml_nodes.Node | None:
     """Return ruamel's node tree; every way in which its parser gives up becomes a ScenarioError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an anchor used twice is legal YAML: the later one counts from there on
-            root: yaml_nodes.Node | None = YAML(typ="safe", pure=True).compose(text)
+            yaml = YAML(typ="safe", pure=True)
+            yaml.Composer = _Composer
+            root: yaml_nodes.Node | None = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Location(file, mark.line + 1, mark.column + 1) if mark is not None else Location(file, 1, 1)
         several = "another document" in (error.problem or "")
         message = f"a file holds one {noun}: a second document starts here" if several else _sentence(error)
+        message = _TOO_DEEP if error.problem == _TOO_DEEP else message
         compared = "character '>'" in message or "block scalar" in message
         hint = 'write a comparison in quotes, e.g. "> 1000"' if compared else ""
         raise ScenarioError([Problem(where, message, hint)]) from error
     except RecursionError as error:
-        raise ScenarioError([Problem(Location(file, 1, 1), f"nested deeper than {DEPTH_MAX} levels")]) from error
+        raise ScenarioError([Problem(Location(file, 1, 1), _TOO_DEEP)]) from error
     except _PARSER_ERRORS as error:
         raise ScenarioError([_unmarked(text, file, error)]) from error
     return root
@@ -161,7 +181,7 @@ class _Tree:
         if identity in self._open:
             raise ScenarioError([Problem(at, "an alias refers to the value that contains it")])
         if depth > DEPTH_MAX:
-            raise ScenarioError([Problem(at, f"nested deeper than {DEPTH_MAX} levels")])
+            raise ScenarioError([Problem(at, _TOO_DEEP)])
         self._open.add(identity)
         result: Node
         if isinstance(node, yaml_nodes.MappingNode):

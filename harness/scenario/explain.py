@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from harness.scenario.application import AT_RUN, application_of, directory_of, fill_in
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
 from harness.scenario.members import worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, Expectation, Plan, PlannedFault, Workload
@@ -22,6 +24,7 @@ from harness.units import BYTES, DURATION, OFF, RATE, Off
 COLUMNS: Final = 120
 _LABEL: Final = 12
 _NAMES_SHOWN: Final = 12
+_INSTANCES_SHOWN: Final = 3
 
 
 def explain(plan: Plan, *, always: Iterable[str] = ()) -> str:
@@ -67,7 +70,7 @@ def _setting(plan: Plan) -> list[str]:
     if cluster.config:
         rows.append(("config", ", ".join(f"{key}: {_plain(item)}" for key, item in cluster.config.items())))
     rows.append(("workload", _workload(workload)))
-    clients = (("producer", described(workload.producer)), ("consumer", described(workload.consumer)))
+    clients = (("producer", described(workload.producer)), ("consumer", _consumer(workload.consumer)))
     rows += [(name, text) for name, text in clients if text]
     if workload.zones:
         rows.append(("zones", "; ".join(f"{zone}: {_some(found)}" for zone, found in zones(workload).items())))
@@ -81,6 +84,42 @@ def _setting(plan: Plan) -> list[str]:
             ("attempts", f"{_count(plan.attempts.runs, 'run')}, at least {plan.attempts.at_least} must show it")
         )
     return _rows(rows)
+
+
+def _consumer(options: Any) -> str:
+    """Return the options of consumers but for their application, which has a part of its own."""
+    return ", ".join(f"{name} {text}" for name, text in _pairs(options) if name != "application")
+
+
+def explain_application(plan: Plan, words: Callable[[str], Mapping[str, str]]) -> str:
+    """Return how the application of a plan is started and what it shows; empty when it has none.
+
+    Args:
+        plan: Any.
+        words: Consumer → what of its words is known before a run; the others stay in braces.
+    """
+    application = application_of(plan.workload.consumer)
+    if application is None:
+        return ""
+    names = [f"c{index}" for index in range(plan.workload.consumers)]
+    rows = [
+        (name, shlex.join(fill_in(text, words(name)) for text in application.command))
+        for name in names[:_INSTANCES_SHOWN]
+    ]
+    rows += [("…", f"{len(names)} in all")] if len(names) > _INSTANCES_SHOWN else []
+    ready = application.ready
+    seen = f"a line of its log holds {ready.line!r}" if ready.line else f"{ready.http} answers" if ready.http else ""
+    within, patience = exact(DURATION, application.ready_within_ns), exact(DURATION, application.stop.patience_ns)
+    rows += [
+        ("directory", str(directory_of(application, plan.file))),
+        ("ready", f"once {seen or 'it has connected to {report}'}, within {within}"),
+        ("stop", f"SIG{application.stop.signal}, and SIGKILL after {patience}"),
+        ("shows", f"{application.shows}: what was delivered, processed and committed is the application's own word"),
+    ]
+    rows += [("env", f"{name}={text}") for name, text in application.env.items()]
+    filled = ", ".join(f"{{{name}}}" for name in sorted(AT_RUN))
+    head = f"Application, in the place of each consumer ({filled} are filled in as the run begins)"
+    return "\n".join([head, *(f"  {line}" for line in _rows(rows, _LABEL, COLUMNS - 2))]) + "\n"
 
 
 def _workload(workload: Workload) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from harness.errors import nearest
 from harness.scenario import tree
 from harness.scenario.abilities import BrokerAbility
+from harness.scenario.application_fit import check_application
 from harness.scenario.head import NODE_PATTERN, ZONE_PATTERN
 from harness.scenario.image import image_problem
 from harness.scenario.members import worker_names
@@ -60,6 +61,7 @@ def read_place(
         states = spec.group_states if spec.group_states_of is None else spec.group_states_of(workload)
         place = replace(place, abilities=spec.abilities, group_states=states, group_words=spec.group_states)
     _check_abilities(root.get("workload"), place, reader)
+    check_application(root, cluster, workload, spec, reader)
     return place
 
 

@@ -20,6 +20,15 @@ def zones(workload: Workload) -> dict[str, tuple[str, ...]]:
     return ({"clients": rest} if rest else {}) | dict(workload.zones)
 
 
+def owned_partitions(workload: Workload, index: int) -> tuple[int, ...]:
+    """Return the partitions that a consumer owns where no group deals them out.
+
+    More consumers than partitions share them; else every partition has one owner.
+    """
+    slots = range(max(workload.partitions, workload.consumers))
+    return tuple(sorted({slot % workload.partitions for slot in slots if slot % workload.consumers == index}))
+
+
 def absent_workers(plan: Plan) -> frozenset[str]:
     """Return the workers that are not there at first, because a fault of the plan starts them."""
     return frozenset(name for fault in plan.timeline if fault.joins for name in fault.targets)

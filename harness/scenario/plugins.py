@@ -74,6 +74,11 @@ ValidateBroker = Callable[[str, Cluster, Workload], Iterable[Refusal]]
 """``(broker, cluster, workload)``: yields what does not fit this broker, an alias or an exact distribution."""
 
 
+ApplicationWords = Callable[[Cluster, Workload, tuple[int, ...]], Mapping[str, str]]
+"""``(cluster, workload, owned)``: word → what stands for it in the command of an application in the place of a consumer
+that owns these partitions. The words are the same for all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultSpec(FaultEffects):
     """What the loader must know of a fault kind.
@@ -168,6 +173,7 @@ class BrokerSpec:
         group_states_of: ``(workload) -> states`` among them that its group can be in; None = all.
         costs: What each of its processes is expected to take of a machine.
         config_keys: Which keys of ``cluster.config`` are not a scenario's to set; None = all are its own.
+        application_words: What an application's command may name of this broker, besides what every run fills in.
     """
 
     aliases: Mapping[str, str]
@@ -182,6 +188,7 @@ class BrokerSpec:
     group_states_of: Callable[[Workload], tuple[str, ...]] | None = None
     costs: BrokerCosts = BrokerCosts()
     config_keys: ConfigKeys | None = None
+    application_words: ApplicationWords | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import dataclasses
 import json
 import signal
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ _STARVED_S = 10.0
 """How much longer than its nominal time a worker may take to finish: a busy machine starves it."""
 _WATCH_S = 0.5
 _REPORTS_KEPT = 240
+_COUNTED = frozenset({"counters", "finished"})
+"""What a worker says together with its counters."""
 
 
 class Worker:
@@ -38,6 +40,9 @@ class Worker:
         ledger: Of the run.
         on_change: Called with (worker, state, exit status or None) for events: ``started``, ``ready``, ``finished``,
             ``killed``, ``paused``, ``resumed``, ``died``, ``silent`` (it hangs).
+        module: What runs: a module of this package, or of another room (``applications.recorder``).
+        label: Of its process and its log; empty = the worker's name.
+        on_word: Called with what it says besides ``ready``, ``counters`` and ``finished``, and with the fields of that.
     """
 
     def __init__(
@@ -46,12 +51,17 @@ class Worker:
         run_dir: Path,
         ledger: Ledger,
         on_change: Callable[[Worker, str, int | None], None],
+        *,
+        module: str = "worker",
+        label: str = "",
+        on_word: Callable[[str, Mapping[str, Any]], None] = lambda _, __: None,
     ) -> None:
         self.spec = spec
         self._run_dir = run_dir
-        self._on_change = on_change
-        self._log = run_dir / "logs" / f"{spec.worker}.log"
-        self._process = SupervisedProcess(spec.worker, ledger, self._log, self._on_exit)
+        self._on_change, self._on_word = on_change, on_word
+        self._module, self._label = module, label or spec.worker
+        self._log = run_dir / "logs" / f"{self._label}.log"
+        self._process = SupervisedProcess(self._label, ledger, self._log, self._on_exit)
         self._reader: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._finished = asyncio.Event()
@@ -72,6 +82,16 @@ class Worker:
     def pid(self) -> int:
         """Process id, 0 when none runs."""
         return self._process.pid
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Pids of its processes: its own, or none."""
+        return (self.pid,) if self.pid else ()
+
+    @property
+    def companions(self) -> Mapping[str, int]:
+        """Processes of ours that serve it alone: none."""
+        return {}
 
     @property
     def held(self) -> bool:
@@ -124,7 +144,7 @@ class Worker:
         path = self._lay_out()
         self._ready.clear()
         self._finished.clear()
-        await self._process.launch(command_line("worker", path), own_environment(spec.env), pipes=True)
+        await self._process.launch(command_line(self._module, path), own_environment(spec.env), pipes=True)
         self._on_change(self, "started", None)
         self._reader = asyncio.create_task(self._read(), name=f"read {spec.worker}")
         if self._watcher is not None:
@@ -153,13 +173,17 @@ class Worker:
         """Start a new incarnation and let it go as soon as it is ready."""
         if self._reader is not None:
             await asyncio.wait({self._reader}, timeout=1.0)  # what the last one said counts to the past
-        self._past = self.counters
-        self._current = Counters()
-        self.spec = dataclasses.replace(self.spec, incarnation=self.spec.incarnation + 1)
+        self.advance()
         await self.join(go_ns)
         if self._extra_ns or self._block_until_ns:  # what slows it is no property of one incarnation
             rest = max(0, self._block_until_ns - monotonic_ns())
             self.send_command("handler", extra_ns=self._extra_ns, block_ns=rest)
+
+    def advance(self) -> None:
+        """Begin the next incarnation, without starting it; the last one has ended, and what it said is read."""
+        self._past = self.counters
+        self._current = Counters()
+        self.spec = dataclasses.replace(self.spec, incarnation=self.spec.incarnation + 1)
 
     async def join(self, go_ns: int) -> None:
         """Start the current incarnation and let it go as soon as it is ready."""
@@ -267,6 +291,8 @@ class Worker:
             if what == "ready":
                 self._ready.set()
                 self._on_change(self, "ready", None)
+            elif what not in _COUNTED:
+                self._on_word(what, said)
             else:
                 self._current = Counters(**said)
                 self._reports.append(WorkerStats(t=monotonic_ns(), counters=self.counters))

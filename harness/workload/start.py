@@ -12,9 +12,13 @@ import sys
 
 
 def main() -> int:
-    """Run the module of this package that the first argument names with the others; return its exit status."""
+    """Run the module of this package that the first argument names with the others; return its exit status.
+
+    One with a dot is of another room (``applications.recorder``).
+    """
     gc.disable()
-    status: int = importlib.import_module(f"harness.workload.{sys.argv.pop(1)}").main()
+    name = sys.argv.pop(1)
+    status: int = importlib.import_module(f"harness.{name}" if "." in name else f"harness.workload.{name}").main()
     return status
 
 

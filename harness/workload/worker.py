@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.clients.base import CLIENTS, Control, Counters, ErrorCollapse, Session, WorkerSpec
+from harness.clients.base import CLIENTS, Control, Counters, ErrorCollapse, ReferenceClient, Session, WorkerSpec
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import HarnessError
 from harness.history.record import EventLog, Journal, JournalError
@@ -31,18 +31,23 @@ _BEAT_LATE_NS = NS_PER_S
 
 def main() -> int:
     """Run the worker whose specification stands in the file named by the first argument."""
+    return run()
+
+
+def run(client: ReferenceClient | None = None) -> int:
+    """Run it with its broker's reference client, or with another one in its place."""
     content: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     for name in ("addresses", "owned", "keys"):
         content[name] = tuple(content[name])
     spec = WorkerSpec(**content)
     try:
-        return asyncio.run(_work(spec))
+        return asyncio.run(_work(spec, client or CLIENTS.get(spec.broker)))
     except HarnessError as error:
         sys.stderr.write(f"{error}\n")
         return int(error.exit_code)
 
 
-async def _work(spec: WorkerSpec) -> int:
+async def _work(spec: WorkerSpec, client: ReferenceClient) -> int:
     history = Path(spec.history_dir)
     meta = {"worker": spec.worker, "incarnation": spec.incarnation, "role": spec.role}
     events = EventLog(history / f"{spec.worker}.{spec.incarnation}.events.jsonl", spec.worker)
@@ -57,7 +62,6 @@ async def _work(spec: WorkerSpec) -> int:
         errors=ErrorCollapse(events, spec.worker),
         ready=asyncio.Event(),
     )
-    client = CLIENTS.get(spec.broker)
     # The heap of imported modules never dies: a full collection over it would be a pause of our own making.
     gc.freeze()
     # What a client makes per message dies by reference counting; looking for cycles that often only costs time.

@@ -19,8 +19,8 @@ def modules(names: Iterable[str]) -> Mapping[str, str]:
 
 
 def main() -> None:
-    """Print every row as soon as it is measured: each broker's (``bench_<kind>.py``), whole runs', checks'."""
-    for name, module in modules((*profiles(), "runs", "checks")).items():
+    """Print every row as soon as it is measured: each broker's (``bench_<kind>.py``), then those of all of them."""
+    for name, module in modules((*profiles(), "runs", "checks", "applications")).items():
         if not module:
             print(f"{name:<64}not measured: there is no bench_{name}.py", flush=True)
             continue

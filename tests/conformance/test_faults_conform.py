@@ -94,7 +94,7 @@ def _asked(pack: Pack) -> dict[str, Case]:
     return {act.id: cases()[act.name].of(pack.broker) for act in pack.acts}
 
 
-@pytest.mark.rotates(4)
+@pytest.mark.rotates(8)
 @pytest.mark.parametrize(("broker", "name", "runtime"), _runs())
 def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tmp_path: Path) -> None:
     pack = _pack(broker, name, runtime)
@@ -103,7 +103,7 @@ def test_all_act_and_heal_with_evidence(broker: str, name: str, runtime: str, tm
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.rotates(4)
+@pytest.mark.rotates(8)
 @pytest.mark.parametrize(("broker", "name", "runtime"), _runs(quick=True))
 def test_without_its_effect_none_is_believed(
     broker: str, name: str, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -105,8 +105,9 @@ def plain(history: History) -> Plain:
                 found.sends[value] = sends[-1]
             elif kind == RecordKind.SENT:
                 for send in sends[ref : ref + count]:
-                    send.outcome, send.t_done = outcome, t
-                sends[ref].offset = offset
+                    if send.outcome != Outcome.OK:  # what was acknowledged stays so
+                        send.outcome, send.t_done = outcome, t
+                        send.offset = offset if send is sends[ref] else send.offset
             elif kind == RecordKind.DELIVERED:
                 again = bool(flags & Flag.REDELIVERED)
                 deliveries.append(Delivery(value, (t, position, ordinal), view.name, partition, offset, count, again))
@@ -499,6 +500,9 @@ def zombies(run: Plain) -> set[tuple[str, int]]:
     for commit in filter(_ok, run.commits):
         mine = [span for span in spans if span[:2] == (commit.partition, commit.journal)]
         if not mine:
+            # It never owned this partition, though its assignments are known.
+            if any(span[1] == commit.journal for span in spans):
+                found.add((commit.journal, commit.ordinal))
             continue
         begun, end = commit.begun, commit.t
         touching = [span for span in mine if begun < span[3] and end >= span[2]]

@@ -17,6 +17,7 @@ from support.in_memory_clients import MemoryLog
 from support.in_memory_runtime import MemoryCluster, MemoryRuntime
 from support.in_memory_workers import MemoryGateway, MemoryMonitor, MemoryWorker
 
+from harness.applications.instance import Setup
 from harness.brokers.base import Addresses, Admin, BoundBroker, Launch, LogExtent, NodePorts, PartitionState, Probe
 from harness.clients.base import WorkerSpec
 from harness.clients.batches import found_records
@@ -246,6 +247,17 @@ class MemoryParts:
     def worker(self, spec: WorkerSpec, run_dir: Path, ledger: Ledger, on_change: WorkerChange) -> MemoryWorker:
         self.workers.append(MemoryWorker(spec, self.cluster, on_change))
         return self.workers[-1]
+
+    def application(
+        self,
+        spec: WorkerSpec,
+        setup: Setup,
+        run_dir: Path,
+        ledger: Ledger,
+        on_change: WorkerChange,
+        on_trouble: Callable[[str], None],
+    ) -> MemoryWorker:
+        raise NotImplementedError("the fake's consumers are its own")
 
     def monitor(self, run_dir: Path, ledger: Ledger, on_death: Callable[[int], None]) -> MemoryMonitor:
         self.monitors.append(MemoryMonitor(self.cluster))

@@ -50,6 +50,14 @@ class MemoryWorker:
         return os.getpid() if self._task is not None and not self._task.done() else 0
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        return (self.pid,) if self.pid else ()
+
+    @property
+    def companions(self) -> Mapping[str, int]:
+        return {}
+
+    @property
     def counters(self) -> Counters:
         current = self._session.counters if self._session is not None else Counters()
         pairs = zip(dataclasses.astuple(self._past), dataclasses.astuple(current), strict=True)

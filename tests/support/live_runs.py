@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,13 @@ expect:
 """
 
 
-def started(cli: Cli, text: str, until: Callable[[], bool] | None = None) -> tuple[subprocess.Popen[str], str]:
-    """Start a run and wait until messages flow (or ``until``); return the process and the run's id."""
-    process = cli.start("run", cli.write(text), "--reports", cli.reports, "--json")
+def started(
+    cli: Cli, text: str, until: Callable[[], bool] | None = None, words: Sequence[str] = ()
+) -> tuple[subprocess.Popen[str], str]:
+    """Start a run (with more ``words``) and wait until messages flow (or ``until``); return the process and the run's
+    id.
+    """
+    process = cli.start("run", cli.write(text), "--reports", cli.reports, "--json", *words)
     deadline = time.monotonic() + 60
     while not (until or (lambda: _flows(cli.reports)))():
         assert process.poll() is None, process.communicate()

@@ -77,9 +77,21 @@ def broken(run: Plain) -> dict[Value, str]:
             told = (send.partition, send.offset)
             if (stored or places) and told not in [*stored, *places] and len(places) == len(given):
                 found[send.value] = "unproven"
+        if send.outcome == Outcome.UNKNOWN and _seen_and_gone(run, send, stored, given):
+            found[send.value] = "unproven"
         elif send.outcome == Outcome.OK:
             found[send.value] = _promise(run, send, stored, given, places)
     return {value: word for value, word in found.items() if word != "kept"}
+
+
+def _seen_and_gone(run: Plain, send: Send, stored: list[Place], given: list[Delivery]) -> bool:
+    """Return whether a consumer was given it before the whole log was read, which does not hold it."""
+    word, facts = word_of(run.history, send.partition), run.history.facts
+    here = [d.offset for d in given if d.partition == send.partition and d.offset >= 0]
+    if stored or not here or not word.audited or min(d.when[0] for d in given) > word.audited_ns:
+        return False
+    known = send.offset if send.offset >= 0 else max(here)
+    return not (facts.retention and 0 <= known < word.first and not word.gone)
 
 
 def _fits(run: Plain, send: Send, places: list[Place]) -> bool:
@@ -103,7 +115,7 @@ def _promise(run: Plain, send: Send, stored: list[Place], given: list[Delivery],
     in_time = send.t_done <= audit_ns and (send.due < 0 or send.due + facts.detection_bound_ns <= audit_ns)
     beyond = 0 <= mine.last < send.offset and in_time
     read = all(word.audited for word in meant) and in_time
-    known = send.offset if send.offset >= 0 else min((o for p, o in places if p == send.partition), default=-1)
+    known = send.offset if send.offset >= 0 else max((o for p, o in places if p == send.partition), default=-1)
     if facts.retention and not gone and 0 <= known < mine.first:
         return "kept"
     if read or beyond or gone:

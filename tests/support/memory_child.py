@@ -2,7 +2,8 @@
 
 A scenario's tags say how it misbehaves (``loses``: it loses a message, so that the run fails; ``dies``: its process
 kills itself while its cluster starts; ``hangs``: its cluster never starts).
-A title ``late`` says that its record names late ticks, whenever it is run.
+A title ``late`` says that its record names late ticks, whenever it is run. With ``HARNESS_TEST_NO_NETWORK`` in its
+environment, the kernel is made to refuse a network of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from support.in_memory import SPEC, MemoryParts
 from support.in_memory_runtime import MemoryCluster
 
 from harness.brokers.base import BoundBroker
+from harness.engine.isolation import Networks
 from harness.engine.parts import Binaries
+from harness.errors import AbilityError
 from harness.progress import Listener
 from harness.result import RunResult
 from harness.session.vocabulary import vocabulary
@@ -49,5 +52,13 @@ def decide(result: RunResult) -> Again | None:
     return Again("late ticks", "the monitor ticked late") if result.title == "late" else None
 
 
+def refuse() -> None:
+    """Stand in for a kernel that gives no network."""
+    raise AbilityError("no such right")
+
+
 if __name__ == "__main__":
-    main(Misbehaving(MemoryCluster()), dataclasses.replace(vocabulary(), brokers={"memory": SPEC}), decide)
+    networks = None
+    if "HARNESS_TEST_NO_NETWORK" in os.environ:
+        networks = Networks(is_able=lambda: True, enter=refuse)
+    main(Misbehaving(MemoryCluster()), dataclasses.replace(vocabulary(), brokers={"memory": SPEC}), decide, networks)

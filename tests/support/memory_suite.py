@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.in_memory import SPEC
 
 from harness.clock import NS_PER_S
+from harness.engine.isolation import NEVER, Isolation
 from harness.progress import SuiteEvent, SuiteRunEnded
 from harness.report.suite_files import SuiteReports
 from harness.result import Usage
@@ -122,6 +123,7 @@ class MemorySuite:
     heard: list[SuiteEvent] = field(default_factory=list)
     store: Path | None = None
     baseline: BaselineRequest | None = None
+    isolation: Isolation = NEVER
 
     def run(
         self,
@@ -155,7 +157,12 @@ class MemorySuite:
     def _means(self, cores: float) -> Means:
         budget = Budget(cores=cores, memory_bytes=1 << 30, disk_bytes=1 << 30, ports=100)
         return Means(
-            budget=budget, costs=self.costs, listener=self.heard.append, store=self.store, baseline=self.baseline
+            budget=budget,
+            costs=self.costs,
+            listener=self.heard.append,
+            store=self.store,
+            baseline=self.baseline,
+            isolation=self.isolation,
         )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.history.manifest import MANIFEST, write_manifest
 from harness.report.serialize import to_json
-from harness.session.session import check_again
+from harness.session.check_again import check_again
 
 READ = ("scenario.yaml", "plan.json", "run.json", "facts.json", "result.json")
 """What judging reads of a run directory, next to its folder ``history``."""

@@ -31,6 +31,8 @@ class KafkaBroker:
         """Return what follows from a plan."""
         workload = plan.workload
         wanted = {"producer": workload.producer.client, "consumer": workload.consumer.client}
+        if workload.consumer.application is not None:
+            del wanted["consumer"]  # it has a library of its own
         return BoundBroker(
             broker=self,
             plan=plan,

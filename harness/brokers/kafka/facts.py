@@ -12,6 +12,7 @@ from harness.brokers.kafka.config import broker_session_ns, replica_lag_ns
 from harness.brokers.kafka.options import RETRY_NS_MAX, TRANSACTION_NS_MAX, ConsumerOptions
 from harness.brokers.kafka.spec import GROUP_STATES
 from harness.history.facts import Facts, GroupFacts, Settling
+from harness.scenario.application import sentences
 from harness.scenario.effects import blocked_ns, cut_ns, cuts_peers, down_ns, out_ns, silent_ns
 from harness.scenario.members import membership_changes, partitions_added, zones
 from harness.scenario.model import Plan
@@ -72,11 +73,13 @@ def facts_of(plan: Plan) -> Facts:
         open_transaction_ns=_holding_transaction_ns(plan),
         durable=True,
         removal="; ".join(retention.removal_sentences(plan.cluster)),
-        removals=retention.removals(plan.cluster),
+        removals=retention.removals(
+            plan.cluster, workload.payload_bytes, transactions=workload.producer.transaction > 0
+        ),
         first_offset=0,
         starts_at=consumer.auto_offset_reset,
         fixed_partitions=True,
-        allowed=(*_allowed(plan), *retention.sentences(plan.cluster, consumer)),
+        allowed=(*_allowed(plan), *retention.sentences(plan.cluster, consumer), *sentences(consumer)),
         membership_changes=_changes(plan),
         topic_partitions_added=partitions_added(plan),
     )

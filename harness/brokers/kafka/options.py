@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.scenario.application import Application
 from harness.units import Bytes, Duration, Ratio
 
 TOPIC = "chaos"
@@ -140,6 +141,8 @@ class ConsumerOptions(ClientOptions):
             to an output topic and commits the positions with them.
         abort_every: Every n-th of these transactions is aborted on purpose, and its messages are read again; 0 = none.
         transaction_timeout_ns: The broker aborts such a transaction that lasts longer.
+        application: A program of yours in the place of the reference consumers (`docs/applications.md`). The other keys
+            then describe its client: limits follow from them, and the harness sets none of them.
     """
 
     protocol: Literal["classic", "consumer"] = "classic"
@@ -161,6 +164,7 @@ class ConsumerOptions(ClientOptions):
     transactional: bool = field(default=False, metadata={"later": True})
     abort_every: int = field(default=0, metadata={"minimum": 0, "later": True})
     transaction_timeout_ns: Duration = field(default=10 * _S, metadata={"minimum": 1 * _S, "later": True})
+    application: Application | None = field(default=None, metadata={"later": True})
 
     @property
     def strategy(self) -> str:

@@ -22,6 +22,12 @@ _RETENTION: Final = (
 )
 """Key of the brokers' configuration that says how long records are kept, the strongest first → nanoseconds in one."""
 
+_MARKER_BYTES: Final = 70
+"""A marker by which a transaction ends takes an offset of its own: a batch's header of 61 bytes and a record."""
+
+_OVERHEAD_BYTES_MAX: Final = 128
+"""What an entry has next to the body: the header of a batch that holds it alone, its key, and lengths and deltas."""
+
 
 def topic_config(topic: TopicOptions, replicas: int) -> dict[str, str]:
     """Return the topic's configuration in Kafka's words; what is left to the brokers is left out."""
@@ -40,13 +46,24 @@ def topic_config(topic: TopicOptions, replicas: int) -> dict[str, str]:
     return config
 
 
-def removals(cluster: Cluster) -> Removals:
-    """Return what the configuration lets brokers remove. Their default retention of a week outlasts every run."""
+def removals(cluster: Cluster, payload_bytes: int = 0, *, transactions: bool = False) -> Removals:
+    """Return what the configuration lets brokers remove. Their default retention of a week outlasts every run.
+
+    Args:
+        cluster: Of the plan.
+        payload_bytes: Size of a message's body; 0 = not said.
+        transactions: Producers send in transactions, whose markers lie between the messages.
+    """
     topic: TopicOptions = cluster.topic
     compacts, deletes = _policies(topic, cluster.config)
+    bytes_max = (topic.retention_bytes or _number(cluster.config, "log.retention.bytes")) if deletes else 0
+    sized = payload_bytes > 0 and bytes_max > 0
+    least = min(payload_bytes, _MARKER_BYTES) if transactions else payload_bytes
     return Removals(
         age_ns_max=(topic.retention_ns or _brokers_retention_ns(cluster.config)) if deletes else 0,
-        bytes_max=(topic.retention_bytes or _number(cluster.config, "log.retention.bytes")) if deletes else 0,
+        bytes_max=bytes_max,
+        message_bytes_min=least if sized else 0,
+        message_bytes_max=payload_bytes + _OVERHEAD_BYTES_MAX if sized else 0,
         compacted=compacts,
     )
 

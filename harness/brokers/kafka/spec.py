@@ -9,7 +9,7 @@ from typing import Final
 from harness.brokers.kafka.aliases import ALIASES
 from harness.brokers.kafka.config_keys import CONFIG_KEYS
 from harness.brokers.kafka.config_types import CONFIG_TYPES
-from harness.brokers.kafka.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions, ProducerOptions, TopicOptions
 from harness.history.facts import StateMeaning
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.config_types import wrong_types
@@ -107,6 +107,9 @@ def _of_consumer(broker: str, consumer: ConsumerOptions) -> Iterator[Refusal]:
     if consumer.transactional and consumer.commit != "sync":
         message = f"transactional: true commits positions with the transaction, so commit: {consumer.commit} is none"
         yield Refusal(message, f"{at}.commit")
+    if consumer.transactional and consumer.application is not None:
+        message = "transactional: true is the reference consumer's own: an application writes what it likes"
+        yield Refusal(message, f"{at}.transactional")
     if consumer.transactional and consumer.handler_in != "loop":
         yield Refusal("transactional: true needs handler_in: loop", f"{at}.handler_in")
     if consumer.abort_every and not consumer.transactional:
@@ -173,6 +176,7 @@ BROKER_SPECS.register("kafka")(
                 BrokerAbility.PEER_BULK,
             }
         ),
+        application_words=lambda _, __, ___: {"topic": TOPIC, "group": GROUP},
         group_states=tuple(dict.fromkeys(state for states in GROUP_STATES.values() for state in states)),
         group_states_of=lambda workload: tuple(GROUP_STATES[workload.consumer.protocol]),
         costs=BrokerCosts(

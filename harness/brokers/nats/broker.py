@@ -37,6 +37,8 @@ class NatsBroker:
         """Return what follows from a plan."""
         workload, topic = plan.workload, plan.cluster.topic
         wanted = {"producer": workload.producer.client, "consumer": workload.consumer.client}
+        if workload.consumer.application is not None:
+            del wanted["consumer"]  # it has a library of its own
         return BoundBroker(
             broker=self,
             plan=plan,

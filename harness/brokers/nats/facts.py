@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from harness.brokers.nats import retention
 from harness.brokers.nats.options import ConsumerOptions, ProducerOptions
 from harness.history.facts import Acknowledged, Facts, Settling
+from harness.scenario.application import sentences
 from harness.scenario.effects import cut_ns, disturbs_nodes, out_ns
 from harness.scenario.members import zones
 from harness.scenario.model import Plan
@@ -85,14 +86,14 @@ def facts_of(plan: Plan) -> Facts:
         late_redelivery=_late_redelivery(consumer),
         removal="; ".join(retention.removal_sentences(topic)),
         durable=_durable(plan),
-        removals=retention.removals(topic),
+        removals=retention.removals(topic, workload.payload_bytes, message_ids=producer.message_ids),
         attempts_max=consumer.max_deliver,
         first_offset=max(1, topic.first_seq),
         reads_copy=topic.copy is not None,
         # A stream's sequence counts over all subjects.
         one_log=True,
         fixed_partitions=True,
-        allowed=_allowed(plan),
+        allowed=(*_allowed(plan), *sentences(consumer)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.scenario.application import Application
 from harness.units import Bytes, Duration
 
 STREAM = "chaos"
@@ -168,6 +169,8 @@ class ConsumerOptions(ClientOptions):
         handler_time_ns: How long the handler takes per message.
         handler_in: ``loop``: the handler runs in the client's event loop and blocks it; ``worker``: in a thread, while
             the loop goes on.
+        application: A program of yours in the place of the reference consumers (`docs/applications.md`). The durable
+            consumers stay as the other keys say. The rest of these describe its client, and the harness sets none.
     """
 
     ack: Literal["explicit", "none"] = "explicit"
@@ -183,6 +186,7 @@ class ConsumerOptions(ClientOptions):
     fetch_wait_ns: Duration = 500_000_000
     handler_time_ns: Duration = 0
     handler_in: Literal["loop", "worker"] = "loop"
+    application: Application | None = field(default=None, metadata={"later": True})
 
     @property
     def redelivered_ns(self) -> tuple[int, int]:

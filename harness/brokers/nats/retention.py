@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from harness.brokers.nats.options import ConsumerOptions, StreamLimits, TopicOptions
+from harness.brokers.nats.messages import MESSAGE_ID
+from harness.brokers.nats.options import SUBJECT_PREFIX, ConsumerOptions, StreamLimits, TopicOptions
 from harness.history.facts import Removals
 from harness.scenario.model import Cluster
 from harness.units import BYTES, format_ns
@@ -19,14 +20,43 @@ _STORES: Final = {
 }
 """Where a stream is kept → keys of a server's configuration that limit it."""
 
+_RECORD_BYTES: Final = {"file": 30, "memory": 16}
+"""What a message takes of a stream's size next to subject, header and body (server/filestore.go, memstore.go).
+Compression does not count.
+"""
 
-def removals(topic: TopicOptions) -> Removals:
-    """Return what the configuration lets the server remove: of the stream that producers write, or of its copy."""
+_SUBJECT_BYTES: Final = (len(SUBJECT_PREFIX) + 1, len(SUBJECT_PREFIX) + 7)
+"""Of a subject, at least and at most: a partition's number has up to seven digits."""
+
+_ID_BYTES: Final = (3, 31)
+"""Of the id of a message, likewise: key and sequence number."""
+
+_HEADER_BYTES: Final = len(f"NATS/1.0\r\n{MESSAGE_ID}: \r\n\r\n")
+"""Of a header next to the id; a file names its length in four bytes more."""
+
+
+def removals(topic: TopicOptions, payload_bytes: int = 0, *, message_ids: bool = True) -> Removals:
+    """Return what the configuration lets the server remove: of the stream that producers write, or of its copy.
+
+    Args:
+        topic: Options of the stream.
+        payload_bytes: Size of a message's body; 0 = not said.
+        message_ids: Messages have ids.
+    """
     old = topic.discard == "old"
+    sized = payload_bytes > 0 and topic.max_bytes > 0 and old
+    header = _HEADER_BYTES + (4 if topic.storage == "file" else 0)
+    least, most = (
+        payload_bytes + _RECORD_BYTES[topic.storage] + subject + (header + name if message_ids else 0)
+        for subject, name in zip(_SUBJECT_BYTES, _ID_BYTES, strict=True)
+    )
     return Removals(
         settled=topic.retention != "limits",
         count_max=topic.max_msgs if old else 0,
         bytes_max=topic.max_bytes if old else 0,
+        message_bytes_min=least if sized else 0,
+        message_bytes_max=most if sized else 0,
+        names_in_bytes=sized and message_ids,
         age_ns_max=topic.max_age_ns,
         per_partition_max=0 if topic.discard_new_per_subject else topic.max_msgs_per_subject,
         of_copy=topic.copy is not None and _limited(topic.copy),

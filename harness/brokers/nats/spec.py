@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.brokers.nats.aliases import ALIASES
 from harness.brokers.nats.config_keys import CONFIG_KEYS
-from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, TopicOptions
+from harness.brokers.nats.options import ConsumerOptions, ProducerOptions, TopicOptions, durable
+from harness.brokers.nats.streams import consumed_stream
 from harness.brokers.nats.validation import validate
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.mesh import mesh
@@ -24,6 +25,11 @@ def topology(cluster: Cluster, workload: Workload) -> Topology:
     )
 
 
+def _application_words(cluster: Cluster, _: Workload, owned: tuple[int, ...]) -> dict[str, str]:
+    """Return the stream that consumers read, and the durable consumers of these partitions."""
+    return {"stream": consumed_stream(cluster.topic), "durables": ",".join(map(durable, owned))}
+
+
 BROKER_SPECS.register("nats")(
     BrokerSpec(
         aliases={alias: exact for alias, exact in ALIASES.items() if not exact.startswith("nats-py-")},
@@ -34,6 +40,7 @@ BROKER_SPECS.register("nats")(
         topology=topology,
         validate=validate,
         config_keys=CONFIG_KEYS,
+        application_words=_application_words,
         abilities=frozenset({BrokerAbility.ZONES, BrokerAbility.MOVE_LEADER}),
         costs=BrokerCosts(
             node=ProcessCost(

@@ -52,8 +52,8 @@ def waited_ns(pid: int) -> dict[str, int]:
 
 
 def own_waited_ns() -> int:
-    """Return how long this process's first thread was ready to run and had no CPU so far; 0 where that is not said."""
-    return _waited(Path(f"/proc/self/task/{os.getpid()}"))
+    """Return how long the calling thread was ready to run and had no CPU so far; 0 where that is not said."""
+    return _waited(Path("/proc/thread-self"))
 
 
 def _waited(thread: Path) -> int:
@@ -85,6 +85,33 @@ def marked(run_id: str) -> Iterator[int]:
             yield int(entry.name)
 
 
+def of_session(session: int, mark: str) -> list[int]:
+    """Return the pids of all live processes of a session, and of those that carry a mark in their environment.
+
+    A descendant is found by the one though it began a session of its own, and by the other though it cleaned its
+    environment.
+
+    Args:
+        session: Pid of the session's first process; 0 = none.
+        mark: ``NAME=value``.
+    """
+    found, wanted = [], mark.encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or (pid := int(entry.name)) == os.getpid():
+            continue
+        fields = _stat(pid)
+        if fields is None or fields[0] in "ZX":
+            continue
+        if (session and int(fields[3]) == session) or wanted in _environment(pid):
+            found.append(pid)
+    return sorted(found)
+
+
+def listening(pid: int) -> set[Address]:
+    """Return the local address of every TCP socket of the process that listens."""
+    return {local for local, _, state in _sockets(pid) if state == _LISTENING}
+
+
 def kill_marked(run_id: str, pid: int) -> bool:
     """Kill ``pid`` (SIGKILL) if it still carries the mark; a pid that was reused is never touched."""
     try:
@@ -107,6 +134,7 @@ Address = tuple[str, int]
 """IPv4 address and port."""
 
 _ESTABLISHED = "01"
+_LISTENING = "0A"
 
 
 def local_sockets(pid: int) -> set[Address]:
@@ -141,12 +169,16 @@ def _sockets(pid: int) -> list[tuple[Address, Address, str]]:
 
 
 def _tables(pid: int) -> list[str]:
-    """Return the lines of the TCP tables of the process's own network namespace."""
+    """Return the lines of the TCP tables of the process's own network namespace.
+
+    Of this process, of the calling thread's: its first thread may live in another one (see ``own_network``).
+    """
     lines = []
+    place = "thread-self" if pid == os.getpid() else str(pid)
     for table in ("tcp", "tcp6"):
         # A kernel without IPv6 has no second table, and a process that has just ended none at all.
         with contextlib.suppress(OSError):
-            lines += Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+            lines += Path(f"/proc/{place}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
     return lines
 
 

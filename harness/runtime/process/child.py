@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, ClassVar
 
 from harness.clock import NS_PER_S
@@ -29,6 +30,7 @@ class Child:
         env: Its whole environment.
         log: Open file that gets stderr, and stdout without ``pipes``.
         pipes: Stdin and stdout are pipes: call ``connect`` before using them.
+        directory: Where it runs; None = where this process does.
 
     Raises:
         OSError: It could not be started.
@@ -37,7 +39,15 @@ class Child:
     reaped_cpu_ns: ClassVar[int] = 0
     """CPU time of all of them that have ended."""
 
-    def __init__(self, argv: tuple[str, ...], env: Mapping[str, str], log: IO[bytes], *, pipes: bool) -> None:
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        log: IO[bytes],
+        *,
+        pipes: bool,
+        directory: Path | None = None,
+    ) -> None:
         self._popen = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
@@ -45,6 +55,7 @@ class Child:
             stderr=log,
             bufsize=0,
             env=dict(env),
+            cwd=directory,
             start_new_session=True,
         )
         self.pid = self._popen.pid

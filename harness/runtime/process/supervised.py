@@ -60,10 +60,13 @@ class SupervisedProcess(SignalTarget):
         """CPU time of all its incarnations so far; exact, according to the kernel, once they have ended."""
         return self._earlier_cpu_ns + (0 if self._process is None else self._process.cpu_ns)
 
-    async def launch(self, argv: tuple[str, ...], env: Mapping[str, str], *, pipes: bool = False) -> None:
+    async def launch(
+        self, argv: tuple[str, ...], env: Mapping[str, str], *, pipes: bool = False, directory: Path | None = None
+    ) -> None:
         """Start the process in a session of its own; raises StartError (definite).
 
-        With ``pipes``, stdin and stdout are pipes (control) and only stderr goes to the log.
+        With ``pipes``, stdin and stdout are pipes (control) and only stderr goes to the log. ``directory`` is where it
+        runs; None = where this process does.
         """
         if self.pid:
             raise StartError(f"{self._name} is already running (pid {self.pid})")
@@ -71,9 +74,12 @@ class SupervisedProcess(SignalTarget):
         self._expected = False
         with self._log.open("ab") as log:
             try:
-                process = Child(argv, minimal_environment(env) | self._ledger.environment(), log, pipes=pipes)
+                environment = minimal_environment(env) | self._ledger.environment()
+                process = Child(argv, environment, log, pipes=pipes, directory=directory)
             except OSError as error:
-                raise StartError(f"cannot start {self._name}: {argv[0]}: {error.strerror}") from error
+                # Of a directory that is not there, the error names the directory.
+                what = error.filename or argv[0]
+                raise StartError(f"cannot start {self._name}: {what}: {error.strerror}") from error
         self._earlier_cpu_ns = self.cpu_ns
         self._process = process
         self._watcher = asyncio.create_task(self._watch(process), name=f"watch {self._name}")

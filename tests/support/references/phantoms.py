@@ -14,7 +14,7 @@ def violations(history: History) -> Violations:
     """Return the values."""
     run = oracle.plain(history)
     torn = any(view.role == "producer" and view.name in history.torn for view in history.journals)
-    seen = {item.value for item in run.deliveries} | {value for value, _, _ in run.stored}
+    seen = {item.value for item in run.deliveries} | {value for value, _, _ in run.stored} | run.dead
     failed = {value for value, send in run.sends.items() if send.outcome == Outcome.FAIL}
     # What was read of an aborted transaction is the matter of the transactions' check.
     failed -= {message.value for one in transactions(history) if one.aborted for message in one.members}

@@ -12,8 +12,8 @@ from harness.commands.cli import _run_guarded, cli
 from harness.errors import ExitCode, ScenarioError
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
+from harness.session.program import reproduce_command
 from harness.session.selection import needs_trust, replan, select
-from harness.session.session import reproduce_command
 from harness.session.vocabulary import vocabulary
 
 OWN = [

@@ -75,6 +75,53 @@ def test_it_takes_its_time_and_what_a_fault_adds(session: Session) -> None:
     assert session.counters.handled == 2
 
 
+def test_what_was_waited_for_by_order_is_counted_apart_from_what_is_late(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000 * MS]
+    monkeypatch.setattr("harness.clients.handler.monotonic_ns", lambda: now[0])
+    control, counters = session.control, session.counters
+    monkeypatch.setattr("harness.clients.base.monotonic_ns", lambda: now[0])
+
+    def passes(ms: int, order: Callable[[], object] = lambda: None) -> Callable[[], object]:
+        def pass_and_order() -> None:
+            now[0] += ms * MS
+            order()
+
+        return pass_and_order
+
+    def takes(*orders: Callable[[], object]) -> tuple[int, int, int]:
+        before = counters.handler_ns, counters.slowed_ns, counters.held
+        control.changed = Script(*orders)
+        Handler(session, 10 * MS).run()
+        after = counters.handler_ns, counters.slowed_ns, counters.held
+        taken = [new - old for new, old in zip(after, before, strict=True)]
+        return taken[0] // MS, taken[1] // MS, taken[2]
+
+    assert takes(passes(500)) == (500, 0, 0), "a machine that is late slows nothing by order"
+    control.set_handler(extra_ns=40 * MS)
+    assert takes(passes(50)) == (50, 40, 0)
+    assert takes(passes(700)) == (700, 40, 0)
+    assert takes(passes(30, lambda: control.set_handler(extra_ns=0))) == (30, 20, 0), "lifted in between"
+    assert takes(passes(10)) == (10, 0, 0)
+    assert takes(passes(5, lambda: control.set_handler(block_ns=95 * MS)), passes(95)) == (100, 0, 1)
+    control.set_handler(extra_ns=40 * MS, block_ns=20 * MS)
+    assert takes(passes(50)) == (50, 40, 0), "it held nothing for longer than that"
+    control.set_handler(block_ns=60_000 * MS)
+    assert takes(passes(10, control.leave)) == (10, 0, 1)
+
+
+def test_a_handler_that_waits_by_order_is_counted_at_once(session: Session) -> None:
+    session.control.set_handler(block_ns=60_000 * MS)
+    assert _ended(Handler(session, 0), session, lambda: _lift_held(session))
+    assert session.counters.held == 1
+
+
+def _lift_held(session: Session) -> None:
+    _wait_until(lambda: session.counters.held == 1)
+    session.control.set_handler(block_ns=0)
+
+
 def test_without_a_fault_a_handler_that_takes_no_time_owes_none(session: Session) -> None:
     assert Handler(session, 0).due_ns() == 0
 

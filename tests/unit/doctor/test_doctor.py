@@ -101,6 +101,14 @@ def test_leftovers_come_from_the_caller(tmp_path: Path) -> None:
     assert "harness clean" in found.remedy
 
 
+def test_a_machine_without_isolation_says_why_and_who_can_reach_a_run() -> None:
+    there, lacking = doctor_machine.isolation(lambda: ""), doctor_machine.isolation(lambda: "no such right")
+    assert there.status is Status.OK
+    assert lacking.status is Status.LIMITED
+    assert "no such right" in lacking.detail
+    assert "every user of this machine" in lacking.affects
+
+
 def test_cpu_limits_leave_no_group_behind() -> None:
     usable, detail = cpu_limits()
     assert detail

@@ -16,6 +16,7 @@ from harness.brokers.base import Addresses
 from harness.engine.bypass import Processes, bypasses
 from harness.runtime.base import Channel, Link
 from harness.runtime.contract import SourceAddresses
+from harness.runtime.kernel import procfs
 from harness.scenario.model import Cluster, Workload
 
 OTHER_END = """
@@ -42,7 +43,9 @@ def dialled() -> Iterator[int]:
 def _wrong(link: Link, port: int) -> list[str]:
     """Return what is said of the connection to a port when ``left`` is this process and there is one link."""
     addresses = Addresses(ports={"left": {"admin": 1, "data": 2}}, links={link.name: link})
-    processes = Processes(workers={"c0": (os.getpid(), "far")}, nodes={"left": os.getpid()}, sources={"left": NOTHING})
+    processes = Processes(
+        workers={"c0": ((os.getpid(),), "far")}, nodes={"left": os.getpid()}, sources={"left": NOTHING}
+    )
     found, seen = bypasses(topology(Cluster(nodes=2), Workload(duration_ns=1)), addresses, processes)
     assert seen == {"c0"}
     return [sentence for sentence in found if sentence.endswith(f":{port}")]
@@ -71,7 +74,7 @@ def test_a_worker_may_dial_a_gateway_of_its_zone_and_that_one_the_link_behind_it
             gateway=f"127.0.0.1:{gateway}",
         )
         processes = Processes(
-            workers={"c0": (os.getpid(), "far")}, nodes={}, sources={}, gateways={"far": os.getpid(), "clients": 0}
+            workers={"c0": ((os.getpid(),), "far")}, nodes={}, sources={}, gateways={"far": os.getpid(), "clients": 0}
         )
         addresses = Addresses(links={link.name: link})
         found, _ = bypasses(topology(Cluster(nodes=2), Workload(duration_ns=1)), addresses, processes)
@@ -106,3 +109,57 @@ def test_what_a_gateway_has_accepted_is_not_what_it_dialled(dialled: int) -> Non
                 f"the gateway of zone far to {host}:{port}"
             ]
             assert not [sentence for sentence in found if sentence.endswith(f":{client.getsockname()[1]}")]
+
+
+CHILD_THAT_DIALS = """
+import os, socket, subprocess, sys, time
+code = "import socket, sys, time; end = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); "
+code += "print('dialled', flush=True); time.sleep(600)"
+subprocess.Popen([sys.executable, "-S", "-c", code, sys.argv[1]])
+time.sleep(600)
+"""
+"""A program that dials nothing itself: a child of its does."""
+SERVES_ITSELF = """
+import socket, sys, time
+listener = socket.create_server(("127.0.0.1", 0))
+own = socket.create_connection(listener.getsockname()); taken, _ = listener.accept()
+print(listener.getsockname()[1], flush=True)
+other, _ = listener.accept()
+print("taken", flush=True)
+time.sleep(600)
+"""
+"""A program that is connected to itself, and to which somebody connects."""
+
+
+def _told(pids: tuple[int, ...]) -> tuple[list[str], set[str]]:
+    """Return what is said of an application with these processes, none of whose connections is a link."""
+    processes = Processes(workers={"c0": (pids, "clients")}, nodes={}, sources={})
+    return bypasses(topology(Cluster(nodes=2), Workload(duration_ns=1)), Addresses(ports={}), processes)
+
+
+def test_a_child_that_dials_around_its_links_is_told_with_the_address(dialled: int) -> None:
+    words = [sys.executable, "-S", "-c", CHILD_THAT_DIALS, str(dialled)]
+    mark = f"TEST_OF_BYPASS={os.getpid()}"
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "TEST_OF_BYPASS": str(os.getpid())}) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"dialled\n"
+        pids = tuple(procfs.of_session(0, mark))
+        try:
+            assert len(pids) == 2
+            assert _told((one.pid,)) == ([], set()), "the program itself has dialled nothing"
+            assert _told(pids) == ([f"c0 to 127.0.0.1:{dialled}"], {"c0"})
+        finally:
+            for pid in pids:
+                os.kill(pid, 9)
+
+
+def test_what_comes_to_a_program_s_own_door_was_not_dialled_by_it() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", SERVES_ITSELF], stdout=subprocess.PIPE) as one:
+        assert one.stdout is not None
+        port = int(one.stdout.readline())
+        try:
+            with socket.create_connection(("127.0.0.1", port)):
+                assert one.stdout.readline() == b"taken\n"
+                assert _told((one.pid,)) == ([], set())
+        finally:
+            one.kill()

@@ -10,6 +10,7 @@ import pytest
 from harness.clock import NS_PER_S
 from harness.engine.watch import Watch, Watched
 from harness.history.events import StandstillEvent
+from harness.history.standstill_events import STANDSTILLS
 from harness.runtime.kernel.standstill import Kernel
 
 
@@ -57,5 +58,5 @@ def test_after_the_drain_nodes_alone_are_watched() -> None:
         watching.end()
 
     asyncio.run(run())
-    assert told == ["c0 was stopped from outside", "n1 was stopped from outside"]
+    assert told == [f"{part} {STANDSTILLS['stopped']}" for part in ("c0", "n1")]
     assert {event.part: event.lasting for event in events} == {"c0": True, "n1": True}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from support.history_builder import facts
 
-from harness.history.facts import VERSION, Acknowledged, Facts, GroupFacts, Settling
-from harness.history.old_facts import _LATER_THAN_3, _LATER_THAN_3_OF_ACKNOWLEDGED
+from harness.history.facts import VERSION, Acknowledged, Facts, GroupFacts, Removals, Settling
+from harness.history.old_facts import _LATER_OF_REMOVALS, _LATER_THAN_3, _LATER_THAN_3_OF_ACKNOWLEDGED
 from harness.history.read import History, HistoryError
 from harness.history.record import Journal
 
@@ -146,6 +146,22 @@ def test_what_a_broker_removes_is_a_part_of_the_facts(tmp_path: Path) -> None:
     assert written.removals.of_oldest
     written.save(tmp_path / "facts.json")
     assert Facts.load(tmp_path / "facts.json") == written
+
+
+def test_version_4_said_nothing_of_the_size_of_messages(tmp_path: Path) -> None:
+    written = facts(removals={"bytes_max": 5, "message_bytes_min": 1, "message_bytes_max": 2})
+    written.save(tmp_path / "facts.json")
+    content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    with pytest.raises(
+        ValueError, match="it has message_bytes_max and message_bytes_min and names_in_bytes, which its version had not"
+    ):
+        _load(tmp_path, content | {"version": 4})
+    for name in _LATER_OF_REMOVALS:
+        del content["removals"][name]
+    assert _load(tmp_path, content | {"version": 4}).removals == Removals(bytes_max=5)
+    assert _load(tmp_path, content | {"version": 4, "removals": None}).removals is None
+    with pytest.raises(ValueError, match="without message_bytes_max, message_bytes_min, names_in_bytes"):
+        _load(tmp_path, content | {"version": VERSION})
 
 
 def _of_version_3(tmp_path: Path, **given: Any) -> tuple[Facts, dict[str, Any]]:

@@ -16,7 +16,7 @@ from harness.history.manifest import MANIFEST
 from harness.history.read import History, HistoryError
 from harness.history.record import HEADER_BYTES, RECORD
 from harness.regular import read_regular
-from harness.session.session import check_again
+from harness.session.check_again import check_again
 
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded" / "leader-kill"
 PARTITION_AT = 20

@@ -18,8 +18,8 @@ from harness.history.facts import Facts
 from harness.history.manifest import MANIFEST, write_manifest
 from harness.history.read import RECORD_DTYPE
 from harness.history.record import HEADER_BYTES, RecordKind
+from harness.session.check_again import check_again
 from harness.session.selection import replan
-from harness.session.session import check_again
 from harness.verdict import Verdict
 
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded"

@@ -18,7 +18,7 @@ from harness.history.manifest import MANIFEST, write_manifest
 from harness.history.read import History
 from harness.history.record import HEADER_BYTES, RECORD
 from harness.result import RunResult
-from harness.session.session import check_again
+from harness.session.check_again import check_again
 from harness.verdict import Verdict
 
 LEFT = "the run directory is not as its run left it: "

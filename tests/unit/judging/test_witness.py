@@ -13,7 +13,7 @@ from harness.history.read import History
 from harness.judging.life import Step, life
 from harness.judging.witness import STEPS_MAX, message_of, named, numbered, witness
 from harness.result import RunResult
-from harness.session.session import check_again
+from harness.session.check_again import check_again
 from harness.verdict import Finding, Operation
 
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded"

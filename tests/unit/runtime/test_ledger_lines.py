@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -172,7 +173,7 @@ def test_a_ledger_that_is_no_file_hangs_nothing(tmp_path: Path) -> None:
     (place / LEDGER_FILE).unlink()
     os.mkfifo(place / LEDGER_FILE)
     (swept,) = sweep()
-    assert swept.skipped == (f"{LEDGER_FILE} cannot be read: it is no file",)
+    assert swept.skipped == (f"{LEDGER_FILE} cannot be read: it is a named pipe, not a regular file",)
 
 
 @AS_ROOT
@@ -209,6 +210,18 @@ def test_another_users_ledger_in_a_directory_of_ours_is_not_obeyed(tmp_path: Pat
     os.chown(place / LEDGER_FILE, 12345, -1)
     (found,) = sweep()
     assert found.skipped == (f"{LEDGER_FILE} cannot be read: it belongs to user 12345",)
+    assert acts == []
+
+
+def test_a_ledger_behind_a_link_is_not_obeyed(tmp_path: Path, acts: list[str]) -> None:
+    place = _dead(tmp_path)
+    (tmp_path / "elsewhere").write_bytes(
+        json.dumps({"act": "cgroup", "path": f"{cgroup.ROOT}/broker-chaos-x"}).encode() + b"\n"
+    )
+    (place / LEDGER_FILE).unlink()
+    (place / LEDGER_FILE).symlink_to(tmp_path / "elsewhere")
+    (found,) = sweep()
+    assert found.skipped == (f"{LEDGER_FILE} cannot be read: {os.strerror(errno.ELOOP)}",)
     assert acts == []
 
 

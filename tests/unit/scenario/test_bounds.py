@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,3 +101,15 @@ def test_special_files_are_refused_without_being_waited_for(kind: str, tmp_path:
         path.symlink_to("/dev/zero")
     with pytest.raises(ScenarioError, match=f"special.yaml:1:1: cannot read the scenario: it is {kind}"):
         read_text(path)
+
+
+@pytest.mark.parametrize("deep", ["[" * 3000, "[" * 3000 + "]" * 3000, "{a: " * 3000, "- " * 3000])
+def test_brackets_without_end_are_refused_at_their_place_before_they_are_counted(deep: str) -> None:
+    """The scanner takes the square of their number."""
+    began = time.process_time_ns()
+    with pytest.raises(ScenarioError, match="nested deeper than 40 levels") as refused:
+        load_text(f"version: 1\nwhy:\n  {deep}\n", "deep.yaml", words.vocabulary())
+    (problem,) = refused.value.problems
+    assert problem.location.line == 3
+    assert 40 <= problem.location.column <= 200
+    assert time.process_time_ns() - began < 10**9

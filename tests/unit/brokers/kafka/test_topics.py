@@ -67,12 +67,17 @@ def test_every_option_reaches_the_brokers_in_their_own_words() -> None:
     }
 
 
+def _sized(bytes_max: int) -> Removals:
+    """Return a limit of size, with the bytes that a message of the default size takes."""
+    return Removals(bytes_max=bytes_max, message_bytes_min=128, message_bytes_max=256)
+
+
 @pytest.mark.parametrize(
     ("topic", "config", "removals", "said"),
     [
         ("{}", "{}", Removals(), ""),
         ("{retention: 90s}", "{}", Removals(age_ns_max=90 * S), "retention 90s: older records are removed"),
-        ("{retention_bytes: 5MiB}", "{}", Removals(bytes_max=5 << 20), "retention_bytes 5MiB: the oldest"),
+        ("{retention_bytes: 5MiB}", "{}", _sized(5 << 20), "retention_bytes 5MiB: the oldest"),
         ("{cleanup_policy: compact}", "{}", Removals(compacted=True), "cleanup_policy compact: a record is removed"),
         (
             "{cleanup_policy: 'compact,delete', retention: 90s}",
@@ -84,7 +89,7 @@ def test_every_option_reaches_the_brokers_in_their_own_words() -> None:
         ("{}", "{log.retention.minutes: 2}", Removals(age_ns_max=120 * S), "retention 120s"),
         ("{}", "{log.retention.minutes: 2, log.retention.ms: 500}", Removals(age_ns_max=S // 2), "retention 500ms"),
         ("{}", "{log.retention.ms: -1, log.retention.bytes: -1}", Removals(), ""),
-        ("{}", "{log.retention.bytes: 1048576}", Removals(bytes_max=1 << 20), "retention_bytes 1MiB"),
+        ("{}", "{log.retention.bytes: 1048576}", _sized(1 << 20), "retention_bytes 1MiB"),
         ("{retention: 90s}", "{log.retention.ms: 500}", Removals(age_ns_max=90 * S), "retention 90s"),
         ("{cleanup_policy: compact}", "{log.retention.ms: 500}", Removals(compacted=True), "cleanup_policy compact"),
     ],
@@ -147,3 +152,8 @@ def test_an_old_library_is_left_to_itself_where_it_does_not_know_a_refinement() 
     assert known(configuration, "2.3.0") == configuration
     assert known(configuration, "2.16.1") == configuration
     assert known(configuration) == configuration  # the installed one
+
+
+def test_a_marker_that_ends_a_transaction_takes_less_of_a_size_than_a_message() -> None:
+    removals = _facts("{retention_bytes: 1MiB}", "{transaction: 10}").removals
+    assert removals == Removals(bytes_max=1 << 20, message_bytes_min=70, message_bytes_max=256)

@@ -126,7 +126,17 @@ def test_a_second_stream_copies_the_first_and_is_the_one_that_is_consumed(word: 
         ("{retention: workqueue}", Removals(settled=True), "retention workqueue: a message is removed once"),
         ("{retention: interest}", Removals(settled=True), "retention interest: a message is removed once every"),
         ("{max_msgs: 300}", Removals(count_max=300), "max_msgs 300: the oldest messages are removed"),
-        ("{max_bytes: 1MiB}", Removals(bytes_max=1 << 20), "max_bytes 1MiB: the oldest messages are removed"),
+        (
+            "{max_bytes: 1MiB}",
+            Removals(bytes_max=1 << 20, message_bytes_min=337, message_bytes_max=371, names_in_bytes=True),
+            "max_bytes 1MiB: the oldest messages are removed",
+        ),
+        (
+            "{max_bytes: 1MiB, storage: memory}",
+            Removals(bytes_max=1 << 20, message_bytes_min=319, message_bytes_max=353, names_in_bytes=True),
+            "max_bytes 1MiB: the oldest messages are removed",
+        ),
+        ("{max_bytes: 1MiB, discard: new}", Removals(), "discard new: a stream at max_bytes 1MiB refuses"),
         ("{max_age: 3m}", Removals(age_ns_max=180_000_000_000), "max_age 180s: older messages are removed"),
         ("{max_msgs_per_subject: 5}", Removals(per_partition_max=5), "max_msgs_per_subject 5: the oldest"),
         ("{max_msgs: 300, discard: new}", Removals(), "discard new: a stream at max_msgs 300 refuses every send"),

@@ -1,0 +1,152 @@
+"""What a scenario may say of an application: the words of its command, what does not go together, and what it means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ScenarioError
+from harness.scenario.application import OWN_WORDS, Application, application_of, directory_of, fill_in
+from harness.scenario.application_fit import broker_words
+from harness.scenario.expand import variants
+from harness.scenario.explain import explain, explain_application
+from harness.scenario.load import load_text
+from harness.scenario.model import Plan
+from harness.scenario.plan import make_plan
+from harness.session.vocabulary import vocabulary
+
+TEXT = """
+version: 1
+title: An application
+broker: BROKER
+cluster: {nodes: 1}
+workload:
+  consumers: 2
+  partitions: 4
+  consumer:
+    application:
+      command: COMMAND
+      shows: lines
+OTHER
+expect: {loss: {}}
+"""
+
+
+def text(command: str = '["{python}", app.py]', other: str = "", broker: str = "kafka-4") -> str:
+    return TEXT.replace("COMMAND", command).replace("OTHER", other).replace("BROKER", broker)
+
+
+BARE = text().partition("    application:")[0] + "    handler_time: 0ms\nexpect: {loss: {}}\n"
+
+
+def plan(written: str) -> Plan:
+    (variant,) = variants(load_text(written, "folder/apps.yaml", vocabulary()))
+    return make_plan(variant)
+
+
+def refused(marked: str) -> str:
+    """Return what is said of the one problem, which lies where ``«`` is."""
+    line, column = next((n, row.index("«") + 1) for n, row in enumerate(marked.splitlines(), 1) if "«" in row)
+    with pytest.raises(ScenarioError) as caught:
+        plan(marked.replace("«", ""))
+    (problem,) = caught.value.problems
+    assert (problem.location.line, problem.location.column) == (line, column), str(problem)
+    return f"{problem.message} ({problem.hint})"
+
+
+@pytest.mark.parametrize(
+    ("command", "broker", "said"),
+    [
+        ('[app, «"{bootstrp}"]', "kafka-4", "a run fills in no {bootstrp} (did you mean 'bootstrap'?)"),
+        ('[app, «"--at={Member}"]', "kafka-4", "a run fills in no {Member} (did you mean 'member'?)"),
+        ('[app, «"{stream}"]', "kafka-4", "known: bootstrap, group, member, port, python, report, topic"),
+        ('[app, «"{topic}"]', "nats-2", "a run fills in no {topic}"),
+        ("«[]", "kafka-4", "workload.consumer.application.command must name a program"),
+    ],
+)
+def test_a_word_that_no_run_fills_in_is_told_where_it_is(command: str, broker: str, said: str) -> None:
+    assert said in refused(text(command, broker=broker))
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ('      env: {A: "{topic}", B: «"{topc}"}', "a run fills in no {topc} (did you mean 'topic'?)"),
+        ("      ready: {line: up, http: «'http://127.0.0.1:1/'}", "ready names a line and an address"),
+        ("      ready: {http: «'https://127.0.0.1:1/'}", "must begin with http://"),
+        ("      ready: {http: «'http://127.0.0.1:{prt}/'}", "a run fills in no {prt} (did you mean 'port'?)"),
+        ("      image: «x".replace("image: «", "«image: "), "unknown key 'image' in workload.consumer.application"),
+        ("    client: «confluent-kafka-2.8.0", "client is the library of the reference consumer"),
+        ("    transactional: «true", "transactional: true is the reference consumer's own"),
+        ("      stop: {signal: «KILL}", "must be one of TERM, INT, QUIT, HUP, USR1, USR2"),
+    ],
+)
+def test_what_does_not_go_together_is_told_where_it_is(other: str, said: str) -> None:
+    assert said in refused(text(other=other))
+
+
+def test_a_level_that_is_not_there_is_refused() -> None:
+    said = refused(text().replace("shows: lines", "shows: «commits"))
+    assert said.startswith("workload.consumer.application.shows must be lines, not 'commits'")
+
+
+@pytest.mark.parametrize("kind", ["client_block: {}", "client_slow: {extra: 5ms}"])
+def test_faults_on_the_handler_of_a_reference_consumer_are_refused(kind: str) -> None:
+    name, _, options = kind.partition(": ")
+    faults = f"faults:\n  - {name}: «{options}\n    on: {{worker: c0}}\n    at: 1s\n    for: 2s"
+    assert "an application's handler is its own" in refused(text(other=faults))
+    with pytest.raises(ScenarioError, match="application"):
+        plan(text(other=faults.replace("«", "")))
+
+
+def test_containers_are_refused_where_they_are_named() -> None:
+    version = vocabulary().brokers["kafka"].aliases["kafka-4"].removeprefix("kafka-")
+    named = text().replace("cluster: {nodes: 1}", f"cluster: {{nodes: 1, image: «'apache/kafka:{version}'}}")
+    assert "applications run with processes alone so far" in refused(named)
+
+
+def test_rocketmq_takes_none_yet() -> None:
+    with pytest.raises(ScenarioError, match=r"unknown key 'application' in workload\.consumer"):
+        plan(text(broker="rocketmq-5"))
+
+
+def test_a_plan_without_one_has_the_digest_that_it_had() -> None:
+    without = plan(BARE)
+    assert application_of(without.workload.consumer) is None
+    assert plan(text()).digest != without.digest
+    assert plan(text()).digest != plan(text('["{python}", other.py]')).digest
+
+
+def test_words_are_filled_in_once_and_braces_of_others_stay() -> None:
+    words = {"member": "c0", "topic": "{member}"}
+    filled = fill_in('{member} {{member}} {topic} {other} {"a": 1} {} {{}} {member', words)
+    assert filled == 'c0 {member} {member} {other} {"a": 1} {} {} {member'
+
+
+def test_a_nats_instance_gets_the_durables_of_its_own_partitions() -> None:
+    found = plan(text('[app, "{durables}"]', broker="nats-2"))
+    spec = vocabulary().brokers["nats"]
+    assert broker_words(spec, found.cluster, found.workload, (1, 3))["durables"] == "partition-1,partition-3"
+
+
+def test_the_directory_is_the_scenario_s_unless_another_is_named() -> None:
+    made = Application(command=("x",), shows="lines")
+    assert directory_of(made, "folder/apps.yaml") == Path("folder").absolute()
+    below = Application(command=("x",), shows="lines", directory="sub")
+    assert directory_of(below, "folder/apps.yaml") == Path("folder/sub").absolute()
+    apart = Application(command=("x",), shows="lines", directory="/srv/app")
+    assert directory_of(apart, "folder/apps.yaml") == Path("/srv/app")
+
+
+def test_explain_shows_the_command_and_not_among_the_options() -> None:
+    found = plan(text('["{python}", app.py, "{member}", "{report}"]', "    session_timeout: 6s"))
+    assert "app.py" not in explain(found)
+    shown = explain_application(found, lambda worker: {"member": worker})
+    assert "c1          '{python}' app.py c1 '{report}'" in shown
+    assert "once it has connected to {report}, within 60s" in shown
+    assert explain_application(plan(BARE), lambda _: {}) == ""
+
+
+def test_every_word_says_what_it_stands_for() -> None:
+    assert all(OWN_WORDS.values())
