@@ -226,7 +226,10 @@ def _extra_probes(
     group = topology.client_links() if fault.on.link == "client-broker" else topology.peer_links()
     looked_at = [links[name] for name in fault.targets or tuple(link.name for link in group)]
     if kind.control:
-        looked_at += [controls[node] for node in dict.fromkeys(link.node for link in looked_at) if node in controls]
+        # Looked at in the same way, or what they show could not be compared.
+        keeps = all(link.keeps for link in looked_at)
+        nodes = dict.fromkeys(link.node for link in looked_at)
+        looked_at += [dataclasses.replace(controls[node], keeps=keeps) for node in nodes if node in controls]
     return [
         {
             "name": extra_probe_name(channel.name, fault.id),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
-from harness.faults.kit.link_evidence import lack, rate_bytes_per_s
+from harness.faults.kit.link_evidence import Rates, lack, rates
 from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
 from harness.result import Lack
 from harness.scenario.abilities import BrokerAbility
@@ -46,30 +46,37 @@ class Bandwidth(LinkToxic[BandwidthOptions]):
 
     def channel_effect(self, link: str, channel: str) -> Iterable[Evidence]:
         """Judge whether data comes through as fast as the limit says, and came through much faster before."""
-        limit = self.options.rate_bytes_per_s
-        before, during = self._rate(channel, self.span.before), self._rate(channel, self.span.during)
-        fast = before is not None and before >= _SLOWER * limit
-        observed = f"before {_format_rate(before)}, during {_format_rate(during)}"
-        required = f"at most {_OVER:g} × {BYTE_RATE.brief(limit)}, and at least {_SLOWER} × as much before"
-        slow = during is None or during <= _OVER * limit
+        most, least = _OVER * self.options.rate_bytes_per_s, _SLOWER * self.options.rate_bytes_per_s
+        during = self._rates(channel, self.span.during)
+        found = {"before": self._rates(channel, self.span.before)}
+        slow = during is None or during.median <= most
         lacks = self._lack(channel, self.span.before, self.span.during) if slow else ""
+        required = f"at most {_OVER:g} × {BYTE_RATE.brief(self.options.rate_bytes_per_s)}, and at least {_SLOWER} × as "
+        required += "much before"
         if control := self.context.control_name(link):
             # A machine that slows down carries less, too, but not through this link alone.
-            beside = self._rate(control, self.span.during)
-            fast = fast and beside is not None and beside >= _SLOWER * limit
+            found[f"meanwhile through {control}"] = self._rates(control, self.span.during)
             lacks = lacks or (self._lack(control, self.span.during) if slow else "")
-            observed += f", meanwhile through {control} {_format_rate(beside)}"
             required += f", and meanwhile through {control}"
-        proven = fast and during is not None and during <= _OVER * limit
+        proven = (
+            during is not None
+            and during.median <= most
+            and all(
+                rates is not None and (rates.median >= least or during.fastest <= most < least <= rates.fastest)
+                for rates in found.values()
+            )
+        )
+        observed = ", ".join(f"{when} {_format(rates)}" for when, rates in {**found, "during": during}.items())
+        required += " (or: none above, and there one such)"
         yield evidence.sentence("effect", link, self._probe(channel), proven, observed, required, lacks)
 
     def channel_healing(self, link: str, channel: str) -> Iterable[Evidence]:
-        """Judge whether data comes through much faster again."""
-        limit, after = self.options.rate_bytes_per_s, self._rate(channel, self.span.after)
-        proven = after is not None and after >= _SLOWER * limit
-        required = f"at least {_SLOWER} × {BYTE_RATE.brief(limit)}"
+        """Judge whether data comes through much faster again, be it once: what limits a link limits all data."""
+        limit, after = self.options.rate_bytes_per_s, self._rates(channel, self.span.after)
+        proven = after is not None and after.fastest >= _SLOWER * limit
+        required = f"once at least {_SLOWER} × {BYTE_RATE.brief(limit)}"
         lacks = self._lack(channel, self.span.after)
-        yield evidence.sentence("healing", link, self._probe(channel), proven, _format_rate(after), required, lacks)
+        yield evidence.sentence("healing", link, self._probe(channel), proven, _format(after), required, lacks)
 
     def _probe(self, channel: str) -> str:
         return f"{self._size} bytes through {channel}"
@@ -77,9 +84,9 @@ class Bandwidth(LinkToxic[BandwidthOptions]):
     def _lack(self, channel: str, *windows: Window | None) -> Lack:
         return lack(self.context, self.extra_probe(channel), *windows)
 
-    def _rate(self, channel: str, window: Window | None) -> int | None:
+    def _rates(self, channel: str, window: Window | None) -> Rates | None:
         size = self._size * len(self.streams)
-        return rate_bytes_per_s(self.context, self.extra_probe(channel), channel, size, window)
+        return rates(self.context, self.extra_probe(channel), channel, size, window)
 
 
 def size_bytes(options: BandwidthOptions) -> int:
@@ -91,8 +98,10 @@ def _extra_probe(options: BandwidthOptions) -> ExtraProbe:
     return bulk_probe(options.direction, size_bytes(options))
 
 
-def _format_rate(rate: int | None) -> str:
-    return "too few round trips" if rate is None else BYTE_RATE.brief(rate)
+def _format(found: Rates | None) -> str:
+    if found is None:
+        return "too few round trips"
+    return f"{BYTE_RATE.brief(found.median)} ({BYTE_RATE.brief(found.fastest)} at most)"
 
 
 def _validate(options: BandwidthOptions, place: FaultPlace | None) -> Iterator[Refusal]:

@@ -93,18 +93,25 @@ async def finished(nodes: Nodes, *names: str) -> None:
         assert await nodes.workers[name].finish(LEAVE_S), f"{name} did not finish\n{nodes.workers[name].logs()}"
 
 
-def owned_at_the_end(history: History, worker: str) -> set[int]:
-    """Return what a worker owned once it was last assigned something, by its own account."""
-    owned: set[int] = set()
-    last: set[int] = set()
+def owned(history: History, worker: str) -> list[set[int]]:
+    """Return what a worker owned, by its own account, after each change."""
+    found: list[set[int]] = [set()]
     events = [event for event in history.of_kind(AssignEvent, RevokeEvent) if event.worker == worker]
     for event in sorted(events, key=lambda event: event.t):
-        if isinstance(event, AssignEvent):
-            owned |= set(event.partitions or ())
-            last = set(owned)
-        else:
-            owned -= set(event.partitions or ())
-    return last
+        partitions = set(event.partitions or ())
+        found.append(found[-1] | partitions if isinstance(event, AssignEvent) else found[-1] - partitions)
+    return found
+
+
+async def shared(nodes: Nodes, *names: str) -> None:
+    """Wait until each of these workers owns something, and together they own every queue."""
+
+    async def reached() -> bool:
+        history = history_of(nodes.root)
+        now = [owned(history, name)[-1] for name in names]
+        return all(now) and set().union(*now) == set(range(nodes.partitions))
+
+    await nodes.until(f"{', '.join(names)} share the queues", reached)
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +126,7 @@ def test_orderly_members_share_the_queues_and_keep_the_order(tmp_path: Path) -> 
             for queue in range(4):  # before anything is sent, so that the group begins at the first message
                 assert await questions.committed(nodes.broker, GROUP, TOPIC, queue) == 0
             await nodes.start("c1", ConsumerOptions())
-            await dealt(nodes, 2)
+            await shared(nodes, "c0", "c1")
             await nodes.start("p0", ONCE, keys=KEYS, messages_max=400)
             await processed(nodes, 400)
             await finished(nodes, "p0", "c0", "c1")
@@ -137,7 +144,10 @@ def test_orderly_members_share_the_queues_and_keep_the_order(tmp_path: Path) -> 
         seqs = found.seq[first][found.key[first] == key]
         assert (np.diff(seqs) > 0).all(), f"key {key} came out of order"
     assert (found.t_processed >= 0).all()
-    assert owned_at_the_end(history, "c0") | owned_at_the_end(history, "c1") == {0, 1, 2, 3}
+    workers = np.array([history.journals[journal].worker for journal in found.journal])
+    took = [set(found.partition[workers == name].tolist()) for name in ("c0", "c1")]
+    assert [len(queues) for queues in took] == [2, 2]
+    assert took[0] | took[1] == {0, 1, 2, 3}
     held = {
         partition for event in history.of_kind(LockEvent) if event.state == "held" for partition in event.partitions
     }
@@ -165,7 +175,7 @@ def test_a_member_that_is_killed_hands_its_queues_over(tmp_path: Path) -> None:
     history = history_of(tmp_path)
     found = history.index.deliveries
     assert np.unique(found.value[found.t_processed >= 0]).size == 1_000
-    assert owned_at_the_end(history, "c1") == {0, 1, 2, 3}
+    assert {0, 1, 2, 3} in owned(history, "c1")
     assert any(event.state == "refused" and event.worker == "c1" for event in history.of_kind(LockEvent))
 
 

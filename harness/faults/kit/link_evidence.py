@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.clock import NS_PER_MS, NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample
@@ -178,15 +179,30 @@ def shortest_ns(context: FaultContext, probe: str, window: Window | None) -> int
     return None if window is None else evidence.shortest_ns(context.probes.samples(probe, *window))
 
 
-def rate_bytes_per_s(
-    context: FaultContext, extra_probe: str, trip: str, size_bytes: int, window: Window | None
-) -> int | None:
-    """Return the median rate of the bulk round trips, the link's own round trip taken off; None when
-    there are too few.
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast data came through, in bytes/s.
+
+    Attributes:
+        median: Of all bulk round trips.
+        fastest: Of the fastest of them.
     """
-    length = length_ns(context, extra_probe, window)
-    alone = length_ns(context, trip, window) or 0
-    return None if length is None else round(size_bytes * NS_PER_S / max(1, length - alone, length // 2))
+
+    median: int
+    fastest: int
+
+
+def rates(context: FaultContext, extra_probe: str, trip: str, size_bytes: int, window: Window | None) -> Rates | None:
+    """Return the rates of the bulk round trips, the link's own round trip taken off; None when there are too few."""
+    median, shortest = length_ns(context, extra_probe, window), shortest_ns(context, extra_probe, window)
+    if median is None or shortest is None:
+        return None
+    alone = length_ns(context, trip, window) or 0, shortest_ns(context, trip, window) or 0
+    return Rates(*(_rate(size_bytes, *lengths) for lengths in zip((median, shortest), alone, strict=True)))
+
+
+def _rate(size_bytes: int, length_ns: int, alone_ns: int) -> int:
+    return round(size_bytes * NS_PER_S / max(1, length_ns - alone_ns, length_ns // 2))
 
 
 def _left_out(samples: Sequence[Sample], kept: Sequence[Sample], spans: Sequence[Interfering]) -> str:

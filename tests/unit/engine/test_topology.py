@@ -298,4 +298,9 @@ def test_a_fault_that_is_compared_looks_at_the_control_paths_to_its_nodes_as_wel
     found = monitor_targets(given, Addresses(ports=OWN, links=links), controls)
     own = [target for target in found if target["name"] == "control->right for f-1"]
     assert [(look["mode"], look["address"]) for look in own] == [("bulk", controls["right"].address)]
+    # As they are looked at, so are the paths: one of the links keeps no connection.
+    assert [look["keep"] for look in own] == [False]
+    alone = replace(given, timeline=(replace(fault, targets=("clients->right",)),))
+    found_alone = monitor_targets(alone, Addresses(ports=OWN, links=links), controls)
+    assert [look["keep"] for look in found_alone if look["name"] == "control->right for f-1"] == [True]
     assert not any(target["name"] == "control->left for f-1" for target in found)

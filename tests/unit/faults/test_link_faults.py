@@ -289,6 +289,40 @@ def test_bandwidth_is_measured(usual_ms: int, during_ms: int, after_ms: int, eff
     assert (_proven(found[0]), _proven(found[1])) == ([effect], [healing]), found
 
 
+@pytest.mark.parametrize(
+    ("before_ms", "beside_ms", "during_ms", "proven"),
+    [
+        ((150, 150, 90), (150, 150, 90), (200, 200, 200), True),
+        ((150, 150, 150), (150, 150, 90), (200, 200, 200), False),
+        ((150, 150, 90), (150, 150, 150), (200, 200, 200), False),
+        ((150, 150, 90), (150, 150, 90), (200, 200, 90), False),
+        ((1, 1, 1), (1, 1, 1), (200, 200, 90), True),
+    ],
+)
+def test_on_a_busy_machine_the_fastest_round_trips_show_a_limit(
+    before_ms: tuple[int, ...], beside_ms: tuple[int, ...], during_ms: tuple[int, ...], proven: bool
+) -> None:
+    """Of 10,000 bytes at 50 KB/s none can take less than 200 ms; without the limit one that is lucky does."""
+    before, beside, during = (itertools.cycle(lengths) for lengths in (before_ms, beside_ms, during_ms))
+    extra_probe = _phases(
+        lambda start: _trip(start, next(during) * MS), usual=lambda start: _trip(start, next(before) * MS)
+    )
+    control = _phases(lambda start: _trip(start, next(beside) * MS))
+    trips = _phases(lambda start: _trip(start, MS // 10))
+    options = {"rate_bytes_per_s": 50_000, "direction": "down"}
+    effect, _ = _carry_out("bandwidth", options, trips, extra_probe, beside=control)
+    assert _proven(effect) == [proven], effect
+
+
+@pytest.mark.parametrize(("fastest_ms", "healed"), [(90, True), (110, False)])
+def test_one_fast_round_trip_shows_that_a_limit_is_gone(fastest_ms: int, healed: bool) -> None:
+    lengths = itertools.cycle((150, fastest_ms, 150))
+    extra_probe = _phases(lambda start: _trip(start, 200 * MS), after=lambda start: _trip(start, next(lengths) * MS))
+    trips = _phases(lambda start: _trip(start, MS // 10))
+    _, healing = _carry_out("bandwidth", {"rate_bytes_per_s": 50_000, "direction": "down"}, trips, extra_probe)
+    assert _proven(healing) == [healed], healing
+
+
 def test_a_link_that_is_slow_for_another_reason_is_not_limited() -> None:
     """What a round trip takes by itself is no sign of a limit."""
     slow = _phases(lambda start: _trip(start, 160 * MS))
