@@ -147,7 +147,9 @@ def still_reachable(context: FaultContext, target: str, span: FaultSpan, through
     alone = apart.untouched(found, spans)
     if len(alone) < min(len(found), evidence.SAMPLES_MIN):
         return ()
-    samples = [sample for sample in alone if sample.end_ns > alone[-1].end_ns - _RECENT_NS]
+    # Where the others left fewer in this time, the last ones that they left.
+    recent = [sample for sample in alone if sample.end_ns > alone[-1].end_ns - _RECENT_NS]
+    samples = recent if len(recent) >= evidence.SAMPLES_MIN else alone[-evidence.SAMPLES_MIN :]
     succeeded = sum(sample.ok for sample in samples)
     item = Evidence(
         lacks=evidence.lack(samples) if span.acting_ns else "",

@@ -113,6 +113,8 @@ def test_one_late_answer_does_not_make_a_link_cut_off() -> None:
     assert not judged(*still_reachable(context(*CUTS, trip(1500, Break.SILENT)), "a->n1", ACTING))
     assert not judged(*still_reachable(context(*good, trip(9000, Break.SILENT)), "a->n1", ACTING))
     assert not judged(*still_reachable(context(), "a->n1", ACTING))
+    # Another fault left two round trips of the last 3 s.
+    assert judged(*still_reachable(context(*good, trip(9000), trip(9100)), "a->n1", ACTING))
 
 
 def test_silence_is_no_reset() -> None:
