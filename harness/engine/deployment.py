@@ -1,6 +1,6 @@
 """Everything of a run that lives outside the engine's process: nodes, Toxiproxy, gateways, workers and the monitor.
 
-Owns bringing them up, the proof that no client bypasses its links, and taking everything down again.
+Owns bringing them up, what becomes of those that die, and taking everything down again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from harness.engine.bypass import Processes
 from harness.engine.deaths import Deaths
 from harness.engine.disks import Disks, disk_spec
 from harness.engine.gateways import Gateways
+from harness.engine.no_bypass import NoBypass
 from harness.engine.parts import Binaries, Parts, RunWorker, Site
 from harness.engine.probes import JournalProbes
 from harness.engine.rundir import RunDir
@@ -110,6 +111,7 @@ class Deployment:
         self.workers = {spec.worker: self._worker(self._with_environment(spec), ports) for spec in specs}
         gateways = gateway_specs(plan, self._addresses)
         self._gateways = Gateways(gateways, parts, run_dir.path, ledger, self._links_died)
+        self._no_bypass = NoBypass(self._bypasses, self._gateways.of_zones, events, parts.proof_s)
         self._monitor = parts.monitor(run_dir.path, ledger, self._monitor_died)
         self._monitor_targets = monitor_targets(plan, self._addresses, self.controls)
         names_of_targets = [str(target["name"]) for target in self._monitor_targets]
@@ -137,56 +139,12 @@ class Deployment:
         await self.admin.create_topic(self._plan)
         await asyncio.gather(*(worker.wait_ready() for worker in first))
         await self._wait_settled()
-        await self.prove_no_bypass()
-
-    async def prove_no_bypass(self) -> None:
-        """Prove that every connection of workers and between nodes runs through its link; raises StartError."""
-        loop = asyncio.get_running_loop()
-        within_s = self._parts.proof_s
-        deadline = loop.time() + within_s
-        wanted = set(self.workers) - self._late
-        earlier: tuple[list[str], set[str]] | None = None
-        while True:
-            found, seen = await asyncio.to_thread(self._bypasses)
-            # One that opened or closed between the tables that are compared is gone at the next look; one that bypasses
-            # stays.
-            wrong = found if earlier is None else [sentence for sentence in found if sentence in earlier[0]]
-            proven = set[str]()
-            if not found:
-                proven = seen
-            elif earlier is not None and not wrong:
-                proven = earlier[1]
-            if proven >= wanted:
-                detail = (
-                    f"{len(proven)} workers' connections and all connections between nodes end in Toxiproxy's own "
-                    "sockets"
-                )
-                if self._gateways.of_zones:
-                    detail += f"; so do those of the gateways of {', '.join(self._gateways.of_zones)}"
-                self._events.write(ProofEvent(proof="no-bypass", proven=True, detail=detail))
-                return
-            late = earlier is not None and loop.time() > deadline  # on a starved machine one look may take all the time
-            if wrong and late:
-                self._events.write(ProofEvent(proof="no-bypass", proven=False, detail="; ".join(wrong)))
-                raise StartError("a connection bypasses its link: " + "; ".join(wrong))
-            if late and not seen >= wanted:
-                raise StartError(f"no connection of {', '.join(sorted(wanted - seen))} was seen within {within_s:g} s")
-            earlier = found, seen
-            await asyncio.sleep(0.05)
+        await self._no_bypass.prove(set(self.workers) - self._late)
 
     async def recheck_bypass(self) -> None:
-        """Look again after the faults: they made clients and nodes connect again. What bypasses a link is a problem."""
-        wrong, _ = await asyncio.to_thread(self._bypasses)
-        for _ in range(3):
-            if not wrong:
-                break
-            await asyncio.sleep(0.1)
-            again, _ = await asyncio.to_thread(self._bypasses)
-            wrong = [sentence for sentence in wrong if sentence in again]
-        detail = "; ".join(wrong) or "after the faults, every connection still ends in Toxiproxy's own sockets"
-        self._events.write(ProofEvent(proof="no-bypass", proven=not wrong, detail=detail))
-        if wrong:
-            self._trouble("a connection bypasses its link: " + detail)
+        """Look again after the faults; what bypasses a link is a problem."""
+        if wrong := await self._no_bypass.again():
+            self._trouble("a connection bypasses its link: " + wrong)
 
     async def compare_proxies(self) -> None:
         """Compare Toxiproxy's proxies and toxics with what the run has asked for; a difference is a problem."""

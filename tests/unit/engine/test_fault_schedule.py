@@ -12,6 +12,7 @@ from harness.clock import monotonic_ns
 from harness.engine import deployment
 from harness.engine import fault_schedule as timeline
 from harness.engine import target_lookup as targets
+from harness.engine.no_bypass import NoBypass
 from harness.errors import ControlError, StartError
 from harness.faults.base import Evidence, FaultContext, Sample
 from harness.faults.kit.evidence import broken_off, interrupted, sentence
@@ -203,15 +204,8 @@ def test_only_a_connection_that_stays_bypasses_its_link(
     script = iter(looks)
     last = looks[-1]
     proofs: list[ProofEvent] = []
-    fake = SimpleNamespace(
-        workers={"c0": None},
-        _late=set(),
-        _parts=SimpleNamespace(proof_s=0.2),
-        _gateways=SimpleNamespace(of_zones={}),
-        _bypasses=lambda: next(script, last),
-        _events=SimpleNamespace(write=proofs.append),
-    )
-    proof = deployment.Deployment.prove_no_bypass(cast("Any", fake))
+    events = cast("Any", SimpleNamespace(write=proofs.append))
+    proof = NoBypass(lambda: next(script, last), (), events, within_s=0.2).prove({"c0"})
     if bypassed:
         with pytest.raises(StartError, match="bypasses its link: c0"):
             asyncio.run(proof)
@@ -257,7 +251,7 @@ def test_a_service_is_up_before_what_needs_it_is_started() -> None:
         runtime=SimpleNamespace(start_proxies=note("proxies")),
         _gateways=SimpleNamespace(start=note("gateways")),
         admin=SimpleNamespace(create_topic=note("topic")),
-        prove_no_bypass=note("proof"),
+        _no_bypass=SimpleNamespace(prove=note("proof")),
         _late=frozenset(),
         _plan=None,
         _run_dir=SimpleNamespace(logs=None),
