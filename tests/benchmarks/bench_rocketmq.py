@@ -30,7 +30,8 @@ from harness.session import session
 from harness.session.selection import select
 
 BROKER, LIBRARY = "rocketmq-5", "rocketmq-client-python-2"
-CLUSTER = "{topic: {lock_life: 1s}, config: {brokerIP1: 127.0.0.1, brokerIP2: 127.0.0.1}}"
+CLUSTER = "{topic: {lock_life: 1s}}"
+CONFIG = {"brokerIP1": "127.0.0.1", "brokerIP2": "127.0.0.1"}
 """Clients of a bare broker are told its address and not its name, because no gateway puts one in its place."""
 COUNT = 20_000
 SIZE = 256
@@ -80,7 +81,7 @@ async def _rows() -> list[tuple[str, str]]:
             seconds.append(await _start(archive=how != "without"))
     library = ensure(resolve(LIBRARY), lambda text: print(text, file=sys.stderr))
     sends, deliveries = [], []
-    async with bench(BROKER, PARTITIONS, CLUSTER) as made:
+    async with bench(BROKER, PARTITIONS, CLUSTER, CONFIG) as made:
         await made.up()
         await made.admin.create_topic(made.plan)
         broker = Remoting(f"127.0.0.1:{made.ports['n1'][LISTEN]}", timeout_s=5.0)
@@ -106,7 +107,7 @@ async def _rows() -> list[tuple[str, str]]:
 
 async def _start(*, archive: bool) -> float:
     """Return the seconds that a fresh name server and broker take until the broker serves."""
-    async with bench(BROKER, 1, CLUSTER) as made:
+    async with bench(BROKER, 1, CLUSTER, CONFIG) as made:
         if not archive:
             for node in (*made.services, made.node):
                 lean = [word for word in node.spec.argv if not word.startswith(("-XX:AOTCache", "-XX:SharedArchive"))]

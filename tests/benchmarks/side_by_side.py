@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.brokers.base import BROKERS, Addresses, Admin
@@ -86,18 +86,28 @@ class Bench:
         return BROKERS.get(self.plan.broker_kind).worker_environment(library, home)
 
 
+def plan_of(broker: str, partitions: int, cluster: str = "{}", config: Mapping[str, str] | None = None) -> Plan:
+    """Return the plan of one node.
+
+    Args:
+        broker: Its alias.
+        partitions: Of the topic.
+        cluster: Its options, as YAML.
+        config: Keys of the broker's configuration that are the harness's own in a scenario.
+    """
+    text = _SCENARIO.format(broker=broker, partitions=partitions, cluster=cluster)
+    plan = make_plan(variants(load_text(text, "bench.yaml", vocabulary()))[0])
+    return replace(plan, cluster=replace(plan.cluster, config={**plan.cluster.config, **(config or {})}))
+
+
 @contextlib.asynccontextmanager
-async def bench(broker: str, partitions: int, cluster: str = "{}") -> AsyncIterator[Bench]:
-    """Lay out a node and take everything down in the end; ``cluster``: its options, as YAML."""
+async def bench(
+    broker: str, partitions: int, cluster: str = "{}", config: Mapping[str, str] | None = None
+) -> AsyncIterator[Bench]:
+    """Lay out a node as ``plan_of`` says, and take everything down in the end."""
     distribution = resolve(broker)
     installation = ensure(distribution, lambda text: print(text, file=sys.stderr))
-    plan = make_plan(
-        variants(
-            load_text(
-                _SCENARIO.format(broker=broker, partitions=partitions, cluster=cluster), "bench.yaml", vocabulary()
-            )
-        )[0]
-    )
+    plan = plan_of(broker, partitions, cluster, config)
     kind = BROKERS.get(distribution.kind)
     with tempfile.TemporaryDirectory() as folder:
         ledger, ports = Ledger(f"bench-{monotonic_ns()}", Path(folder)), Ports()

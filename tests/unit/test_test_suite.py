@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 from pathlib import Path
@@ -57,3 +58,12 @@ def test_a_broker_without_benchmarks_costs_the_others_nothing(monkeypatch: pytes
     spec.loader.exec_module(bench)
     assert bench.modules(["absent", "runs"]) == {"absent": "", "runs": "bench_runs"}
     assert set(bench.modules(["runs", "checks"]).values()) == {"bench_runs", "bench_checks"}
+
+
+def test_the_bare_brokers_of_the_benchmarks_can_be_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TESTS / "benchmarks"))
+    side_by_side, rocketmq = (importlib.import_module(name) for name in ("side_by_side", "bench_rocketmq"))
+    for profile in shipped().values():
+        assert side_by_side.plan_of(profile.alias, 4).workload.partitions == 4
+    plan = side_by_side.plan_of(rocketmq.BROKER, 1, rocketmq.CLUSTER, rocketmq.CONFIG)
+    assert plan.cluster.config == rocketmq.CONFIG
