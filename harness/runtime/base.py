@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+UNKNOWN_STATUS = -1
+"""Exit status of what a container engine does not say more of than that it has ended."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSpec:

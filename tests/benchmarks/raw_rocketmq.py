@@ -21,20 +21,31 @@ def send(client: Any, address: str, topic: str, count: int, size: int, partition
     producer.start()
     body = b"%010d %019d " % (0, 0)
 
-    def work(thread: int) -> None:
-        for index in range(thread, count, threads):
-            message = client.Message(topic)
-            message.set_body(body.ljust(size, b"x"))
-            message.set_keys(str(index))
-            producer.send_orderly_with_sharding_key(message, str(index % partitions))
-            client.dll.DestroyMessage(message)  # the package never does
+    def send_one(index: int) -> None:
+        message = client.Message(topic)
+        message.set_body(body.ljust(size, b"x"))
+        message.set_keys(str(index))
+        producer.send_orderly_with_sharding_key(message, str(index % partitions))
+        client.dll.DestroyMessage(message)  # the package never does
 
+    def work(thread: int) -> None:
+        try:
+            for index in range(thread, count, threads):
+                if index:
+                    send_one(index)
+        except Exception as error:  # noqa: BLE001  of a thread nobody else would hear
+            failed.append(error)
+
+    failed: list[Exception] = []
     began = time.monotonic()
+    send_one(0)  # while one thread asks for the route, the library tells all others that there is none
     running = [threading.Thread(target=work, args=(thread,)) for thread in range(threads)]
     for each in running:
         each.start()
     for each in running:
         each.join()
+    if failed:
+        raise failed[0]
     took = time.monotonic() - began
     producer.shutdown()
     return took

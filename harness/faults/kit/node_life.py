@@ -12,7 +12,7 @@ from harness.faults.base import Evidence, FaultContext
 from harness.faults.kit import evidence
 from harness.faults.kit.freeze import STOPPED
 from harness.faults.kit.lifetime import HealingFault
-from harness.runtime.base import Identity
+from harness.runtime.base import UNKNOWN_STATUS, Identity
 
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Exit status of what SIGKILL has ended, as the system and as a container engine report it."""
@@ -123,18 +123,15 @@ class NodeLife:
     def effect(self) -> tuple[Evidence, ...]:
         """Judge whether the operating system showed the process as gone, and round trips to the node failed.
 
-        One that was to stop gracefully must have ended by itself: what another fault had ended before never got the
-        SIGTERM.
+        What it ended with must be the fault's doing, too: one that was to stop gracefully must have ended by itself
+        (what another fault had ended before never got the SIGTERM), and one that was killed by SIGKILL.
         """
         if not self.begun:
             return (evidence.sentence("effect", self.node, "process", False, "never applied", "the process is gone"),)
         if self.before is None:
             shown = f"{', '.join(self.already) or 'another cause'} had ended it before"
-            ended = shown
         else:
             shown = f"pid {self.before.pid} {'gone' if self.gone else 'still runs'}"
-            ended = f"exit status {self._status}" if self.gone else "it runs"
-        stopped = self.before is not None and self.gone and self._status not in _KILLED
         return (
             evidence.sentence(
                 "effect",
@@ -144,24 +141,26 @@ class NodeLife:
                 shown,
                 "the process is gone",
             ),
-            *(
-                (
-                    evidence.sentence(
-                        "effect",
-                        self.node,
-                        "exit status",
-                        stopped,
-                        ended,
-                        "it exited after SIGTERM, without SIGKILL at its deadline",
-                    ),
-                )
-                if self._graceful
-                else ()
-            ),
+            *self._end(shown),
             evidence.interrupted(
                 self._context, self.node, self.down_ns, self.up_ns + 2 * NS_PER_S if self.up_ns else None
             ),
         )
+
+    def _end(self, gone_before: str) -> tuple[Evidence, ...]:
+        """Judge what the process ended with.
+
+        Nothing is said of one to be killed that another fault was ending, nor where the engine does not say.
+        """
+        ended = gone_before if self.before is None else f"exit status {self._status}" if self.gone else "it runs"
+        if self._graceful:
+            stopped = self.before is not None and self.gone and self._status not in _KILLED
+            required = "it exited after SIGTERM, without SIGKILL at its deadline"
+            return (evidence.sentence("effect", self.node, "exit status", stopped, ended, required),)
+        if not self.gone or self.already or self._status in {None, UNKNOWN_STATUS}:
+            return ()
+        killed = self._status in _KILLED
+        return (evidence.sentence("effect", self.node, "exit status", killed, ended, "SIGKILL ended it"),)
 
     def healing(self) -> tuple[Evidence, ...]:
         """Judge whether another process runs and reported that it is up to date, and round trips succeed."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StartError
+from harness.runtime.base import UNKNOWN_STATUS
 from harness.runtime.docker.container_output import ContainerOutput
 from harness.runtime.docker.engine import KEPT_WHOLE, LABEL, TIMEOUT_S
 from harness.runtime.kernel import procfs
@@ -232,7 +233,7 @@ class Container(SignalTarget):
             told = await asyncio.to_thread(self._wrapped.wait, timeout=_GONE_S)
             self._returncode = int(told["StatusCode"])
         except Exception:  # noqa: BLE001  whatever the engine says of it: its process is gone
-            self._returncode = -1
+            self._returncode = UNKNOWN_STATUS
         await asyncio.to_thread(self._output.join, _GONE_S)  # its last words are in the file
         self._ended.set()
         if not self._expected and self._on_death is not None:

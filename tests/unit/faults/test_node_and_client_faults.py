@@ -52,8 +52,8 @@ class Node:
     spec: Any = None
     disk: Any = None
 
-    def __init__(self, *, stops: bool = True, dies: bool = True) -> None:
-        self._stops, self._dies = stops, dies
+    def __init__(self, *, stops: bool = True, dies: bool = True, status: int = -signal.SIGKILL) -> None:
+        self._stops, self._dies, self._status = stops, dies, status
         self.runs, self.pid, self.frozen = True, 10, False
         self.returncode: int | None = None
         self.uses: list[CpuUse | None] = []
@@ -68,7 +68,7 @@ class Node:
 
     async def kill(self) -> None:
         if self._dies:
-            self.runs, self.returncode = False, -signal.SIGKILL
+            self.runs, self.returncode = False, self._status
 
     def alive(self) -> bool:
         return self.runs
@@ -136,8 +136,15 @@ def test_a_stop_that_took_sigkill_is_not_believed() -> None:
     assert "exit status" in asyncio.run(carried_out(restart))[0]
 
 
-def test_a_kill_says_nothing_of_exit_status_and_one_that_does_nothing_is_not_believed() -> None:
-    assert asyncio.run(carried_out(made(context("kill", {}, ("n1",), Node())))) == ([], [])
+@pytest.mark.parametrize(
+    ("status", "unproven"), [(-9, []), (137, []), (-1, []), (1, ["exit status"]), (143, ["exit status"])]
+)
+def test_a_kill_is_what_ended_the_process(status: int, unproven: list[str]) -> None:
+    """One that exits by itself at that moment was not killed; an engine that does not say (-1) proves nothing."""
+    assert asyncio.run(carried_out(made(context("kill", {}, ("n1",), Node(status=status)))))[0] == unproven
+
+
+def test_a_kill_that_does_nothing_is_not_believed() -> None:
     for kind in ("kill", "stop"):
         effect, healing = asyncio.run(carried_out(made(context(kind, {}, ("n1",), Node(dies=False)))))
         assert "process table" in effect
