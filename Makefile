@@ -32,7 +32,7 @@ ENDED = $(AGAIN) check || failed=1; [ -z "$$failed" ] || { echo "error: tests fa
 
 test: lint ## Run lint, all unit and property tests, and one of each kind of broker run (10 minutes)
 	@$(STAGE); \
-	stage "unit and property" -n 2 tests/unit tests/property; \
+	stage "unit and property" -n 2 --durations=10 tests/unit tests/property; \
 	stage "one of each kind of broker run" --tier fast $(BROKERS); \
 	stage "scenarios, one of each kind" --tier fast $(SCENARIOS); \
 	$(ENDED)
