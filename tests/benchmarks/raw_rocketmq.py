@@ -6,16 +6,24 @@ Prints the seconds it took, from the first message to the last. The package cann
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
+import traceback
 from typing import Any
 
 from harness.brokers.rocketmq.library import load
 
+Library = tuple[Any, type[Exception]]
+"""The package's client, and the base of what it raises."""
 
-def send(client: Any, address: str, topic: str, count: int, size: int, partitions: int, threads: int) -> float:
+_NO_ROUTE_S = 0.01
+
+
+def send(library: Library, address: str, topic: str, count: int, size: int, partitions: int, threads: int) -> float:
     """Send ``count`` messages, each thread to a queue of its own choice, and wait for the broker's word on each."""
+    client, failure = library
     producer = client.Producer("raw", orderly=True, timeout=3000)
     producer.set_name_server_address(address)
     producer.start()
@@ -25,20 +33,26 @@ def send(client: Any, address: str, topic: str, count: int, size: int, partition
         message = client.Message(topic)
         message.set_body(body.ljust(size, b"x"))
         message.set_keys(str(index))
-        producer.send_orderly_with_sharding_key(message, str(index % partitions))
+        while True:
+            try:
+                producer.send_orderly_with_sharding_key(message, str(index % partitions))
+                break
+            except failure as error:
+                # While one thread asks for the route, the library tells all others that there is none.
+                if "No route info" not in str(error):
+                    raise
+                time.sleep(_NO_ROUTE_S)
         client.dll.DestroyMessage(message)  # the package never does
 
     def work(thread: int) -> None:
         try:
             for index in range(thread, count, threads):
-                if index:
-                    send_one(index)
+                send_one(index)
         except Exception as error:  # noqa: BLE001  of a thread nobody else would hear
             failed.append(error)
 
     failed: list[Exception] = []
     began = time.monotonic()
-    send_one(0)  # while one thread asks for the route, the library tells all others that there is none
     running = [threading.Thread(target=work, args=(thread,)) for thread in range(threads)]
     for each in running:
         each.start()
@@ -51,8 +65,9 @@ def send(client: Any, address: str, topic: str, count: int, size: int, partition
     return took
 
 
-def deliver(client: Any, address: str, topic: str, count: int, threads: int) -> float:
+def deliver(library: Library, address: str, topic: str, count: int, threads: int) -> float:
     """Take ``count`` messages as a group of one, reading body, queue and offset of each."""
+    client, _ = library
     first, done, seen, guard = 0.0, threading.Event(), 0, threading.Lock()
 
     def take(message: Any) -> Any:
@@ -81,13 +96,19 @@ def deliver(client: Any, address: str, topic: str, count: int, threads: int) -> 
 def main() -> None:
     """``send ADDRESS TOPIC COUNT SIZE PARTITIONS THREADS`` or ``deliver ADDRESS TOPIC COUNT THREADS``."""
     what, address, topic, *numbers = sys.argv[1:]
-    client, _ = load()
+    library = load()
     count, *rest = map(int, numbers)
     took = (
-        send(client, address, topic, count, *rest) if what == "send" else deliver(client, address, topic, count, *rest)
+        send(library, address, topic, count, *rest)
+        if what == "send"
+        else deliver(library, address, topic, count, *rest)
     )
     print(took, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Exception:  # noqa: BLE001  threads of the library would keep the process
+        traceback.print_exc()
+        os._exit(1)

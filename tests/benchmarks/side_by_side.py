@@ -170,6 +170,8 @@ async def program(*argv: str | Path, env: Mapping[str, str] | None = None) -> st
     """Run another program to its end and return what it printed; ``env``: its environment, else this process's."""
     process = await asyncio.create_subprocess_exec(*map(str, argv), stdout=subprocess.PIPE, env=env)
     out, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{argv[1]} failed (exit status {process.returncode})")
     return out.decode()
 
 
