@@ -12,7 +12,7 @@ from support.references import latency as reference
 
 from harness.checks.analysis.latencies import arrived
 from harness.checks.analysis.sending import sending
-from harness.history.index import Int64
+from harness.history.index import Int32, Int64
 from harness.history.read import History
 from harness.history.record import SEQ_BITS
 
@@ -84,7 +84,7 @@ def _hinder(draw: st.DrawFn, builder: HistoryBuilder, incarnation: int) -> None:
         builder.event(draw(st.integers(1, END)), "fault", action="apply", **gone)
 
 
-def _values(key: Int64, seq: Int64) -> list[tuple[int, int]]:
+def _values(key: Int32, seq: Int64) -> list[tuple[int, int]]:
     return list(zip(key.tolist(), seq.tolist(), strict=True))
 
 
@@ -124,8 +124,4 @@ def test_a_schedule_names_each_message_once() -> None:
     assert len(set(values)) == 10
     for (key, seq), (number, _) in itertools.product(values, enumerate(values)):
         if values[number] == (key, seq):
-            assert schedule.numbers(*(_column(item) for item in (key, seq))).tolist() == [number]
-
-
-def _column(item: int) -> Int64:
-    return np.array([item], np.int64)
+            assert schedule.numbers(np.array([key], np.int32), np.array([seq])).tolist() == [number]
