@@ -72,7 +72,8 @@ class LatencyCheck:
         "Of an acknowledged message that never arrived, and of one that was due and never sent, only the least latency "
         "is known. Sends of unknown outcome that never arrived have none. Without a recorded schedule a message counts "
         "from its send, so a producer that sends late delays the start: so it is in earlier histories, with producers "
-        "that send as fast as they can, and with clients that draw by no schedule."
+        "that send as fast as they can, and with clients that draw by no schedule. A rate that the client itself cannot "
+        "keep up with looks like a slow broker, unless the warm-up shows it already."
     )
     limits = LatencyLimits
     findings: Mapping[str, str] = {"slow": "the first delivery came later after the message was due than the limit"}
