@@ -194,7 +194,7 @@ def _close(rng: random.Random, story: Story) -> None:
     begun = rng.randint(1, max(last // MS, 2)) * MS
     story.events += [_fault("apply", begun), _fault("healed", begun + rng.randint(1, 50) * MS)]
     story.events += _finished(story)
-    story.events += _schedules(rng, story)
+    story.events += _schedules(story)
     if rng.random() < 0.1:
         story.torn.add(rng.choice([message.producer for message in story.messages]))
     if rng.random() < 0.2:
@@ -214,8 +214,9 @@ def _finished(story: Story) -> list[Event]:
     ]
 
 
-def _schedules(rng: random.Random, story: Story) -> list[Event]:
+def _schedules(story: Story) -> list[Event]:
     """Return the schedules of some producers, by which nothing was sent before it was due, and all soon after."""
+    rng = random.Random(story.drained)  # of their own: all else is drawn as it was before there were schedules
     found: list[Event] = []
     for who in dict.fromkeys(message.producer for message in story.messages):
         mine = [message for message in story.messages if message.producer == who]
