@@ -72,8 +72,8 @@ class LatencyCheck:
         "Of an acknowledged message that never arrived, and of one that was due and never sent, only the least latency "
         "is known. Sends of unknown outcome that never arrived have none. Without a recorded schedule a message counts "
         "from its send, so a producer that sends late delays the start: so it is in earlier histories, with producers "
-        "that send as fast as they can, and with clients that draw by no schedule. A rate that the client itself cannot "
-        "keep up with looks like a slow broker, unless the warm-up shows it already."
+        "that send as fast as they can, and with clients that draw by no schedule. A rate that the client itself "
+        "cannot keep up with looks like a slow broker, unless the warm-up shows it already."
     )
     limits = LatencyLimits
     findings: Mapping[str, str] = {"slow": "the first delivery came later after the message was due than the limit"}
@@ -157,7 +157,7 @@ def _measured(found: _Samples, *, late_ticks: bool) -> dict[str, Measure]:
 
 def _excuses(limits: LatencyLimits, measured: Mapping[str, Measure], late: Sending, found: _Samples) -> list[str]:
     """Return a sentence for each limit that is exceeded only with time that the broker does not answer for."""
-    if found.waited.size and not found.unsent.number.size:
+    if found.never.size or (found.unsent.proven > SLACK_NS).any():
         return []
     held = "in which this machine stalled" if late.stalls_alone else "in which the machine or a producer was held up"
     return [
@@ -180,6 +180,12 @@ def _owed(found: _Samples) -> list[str]:
         said.append(
             f"{plural(count, 'message')} had been due and not sent when the load ended, so each counts with the time "
             "until then, and may take for ever"
+        )
+    bounded = found.unsent.possible[(found.unsent.possible >= 0) & (found.unsent.proven > SLACK_NS)]
+    if bounded.size:
+        said.append(
+            f"{plural(bounded.size, 'message')} had been due and not sent when the load ended, and would have taken "
+            f"{format_ns(int(bounded.max()))} at most by the answers that came after that"
         )
     return said
 

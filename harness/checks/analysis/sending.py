@@ -17,6 +17,7 @@ from harness.history.events import WorkerEvent
 from harness.history.files import JournalView
 from harness.history.index import Int64
 from harness.history.read import History
+from harness.history.record import Outcome
 from harness.history.schedules import Schedule
 
 _ENDS: Final = frozenset({"killed", "died", "finished"})
@@ -34,7 +35,7 @@ class Unsent:
         since: When each was due, and its producer there; monotonic ns.
         until: When the load ended.
         proven: How long each waited at least because of the broker, ns.
-        possible: How long it waited at most, ns, of one whose producer was held up until the end; -1 = for ever.
+        possible: How long each may have taken, ns, by the answers that its producer had after the load; -1 = for ever.
     """
 
     journal: Int64 = field(default_factory=lambda: _NONE)
@@ -150,9 +151,12 @@ def _waited(history: History, left: Unsent, held: Hindrances, free: Int64) -> Un
     """Return what was left, with its waits: nothing of them is proven where records of the producer may be missing."""
     wait = left.until - left.since
     proven = _less(wait, held, free, left.since, left.until)
-    possible = np.where(proven > SLACK_NS, -1, wait - within(held.planned, left.since, left.until))
     if history.missing or history.journals[int(left.journal[0])].name in history.torn:
-        proven, possible = np.zeros_like(proven), np.full_like(possible, -1)
+        proven, possible = np.zeros_like(proven), np.full(proven.size, -1)
+    else:
+        # One whose producer was held up says nothing of the broker.
+        waited = wait - within(held.planned, left.since, left.until)
+        possible = np.where(proven > SLACK_NS, _bound(history, left, waited), waited)
     return Unsent(
         journal=left.journal,
         number=left.number,
@@ -161,6 +165,27 @@ def _waited(history: History, left: Unsent, held: Hindrances, free: Int64) -> Un
         proven=proven,
         possible=possible,
     )
+
+
+def _bound(history: History, left: Unsent, waited: Int64) -> Int64:
+    """Return how long the unsent messages of one producer would have taken, had the load gone on; -1 where unknown.
+
+    Once the broker had answered all that was on its way, nothing held the producer back. It could send one after the
+    other then, none of which takes longer than the longest of those on their way. Without such answers, or with
+    nothing on its way that explains the wait, one may take for ever.
+    """
+    index, until = history.index, int(left.until[0])
+    sends = index.sends
+    (rows,) = np.nonzero((sends.journal == left.journal[0]) & (sends.t <= until))
+    rows = rows[(sends.t_done[rows] < 0) | (sends.t_done[rows] > until)]
+    first = index.first_time[sends.value[rows]]
+    if not rows.size or (sends.outcome[rows] != Outcome.OK).any() or (first < 0).any():
+        return np.full(waited.size, -1)
+    answered = int(sends.t_done[rows].max())
+    delivered = first - np.maximum(sends.t[rows], sends.due[rows])
+    longest = int(np.maximum(sends.t_done[rows] - sends.t[rows], delivered).max())
+    bound: Int64 = waited + answered - until + np.arange(1, waited.size + 1) * longest
+    return bound
 
 
 def _load_end(history: History, view: JournalView, schedule: Schedule) -> int:
