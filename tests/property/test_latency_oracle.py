@@ -112,6 +112,7 @@ def test_what_was_never_sent_is_that_of_the_reference(history: History) -> None:
     theirs = reference.unsent(history)
     assert ours.keys() == theirs.keys()
     assert all(abs(ours[value] - theirs[value]) <= ROUNDED_NS for value in ours), (ours, theirs)
+    assert ((left.possible < 0) | (left.possible + ROUNDED_NS >= left.proven)).all()
 
 
 def test_a_schedule_names_each_message_once() -> None:
