@@ -281,13 +281,13 @@ def metric_name(limits: type[Any], metric: str) -> str:
     return re.sub(rf"{re.escape(unit.suffix)}(?=_|$)", "", metric) if unit is not None and unit.suffix else metric
 
 
-def excused(limits: Any, metric: str, measure: Measure) -> list[str]:
-    """Return, in a sentence, that a limit is exceeded only with the time in which the machine stalled; else nothing."""
+def excused(limits: Any, metric: str, measure: Measure, held: str = "in which this machine stalled") -> list[str]:
+    """Return, in a sentence, that a limit is exceeded only with the time ``held`` names; else nothing."""
     limit = getattr(limits, metric)
     if not is_given(limits, metric) or not measure.proven <= limit < measure.possible:
         return []
     possible, proven = format_ns(int(measure.possible)), format_ns(int(measure.proven))
-    name = f"{metric_name(type(limits), metric)}: {possible} with the time in which this machine stalled"
+    name = f"{metric_name(type(limits), metric)}: {possible} with the time {held}"
     return [f"{name}, {proven} without; the limit is {format_ns(limit)}"]
 
 

@@ -1,7 +1,7 @@
-"""Latency: from just before the send of a message to its first delivery, in exact percentiles.
+"""Latency: from when a message was due by its producer's schedule to its first delivery, in exact percentiles.
 
-Must never leave out what it has samples of: no histogram, no sampling. Must never blame a broker for a machine that
-stalled.
+Must never leave out what it has samples of: no histogram, no sampling, and no message that a blocked producer could not
+send. Must never blame a broker for a machine that stalled, or for a producer that was held up.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Final, Literal
 import numpy as np
 
 from harness.checks.analysis import operations
-from harness.checks.analysis.windows import drain_end, phase, union
-from harness.checks.base import CHECKS, Measure, ResultBuilder, excused, metric_name, plural
-from harness.history.index import Int64, Mask
+from harness.checks.analysis.hindrances import SLACK_NS
+from harness.checks.analysis.latencies import FOR_EVER, Arrived, arrived, never_arrived
+from harness.checks.analysis.sending import Sending, Unsent, sending
+from harness.checks.analysis.windows import phase
+from harness.checks.base import CHECKS, OPERATIONS_MAX, Measure, ResultBuilder, excused, metric_name, plural
+from harness.history.index import Int64
 from harness.history.read import History
-from harness.history.record import Outcome
 from harness.units import Duration, format_ns
-from harness.verdict import CheckResult, Finding
+from harness.verdict import CheckResult, Finding, Operation
 
 _METADATA: Final = {"minimum": 0, "resolution": 10_000_000}
 """Latencies are exact to well below a millisecond; differences up to 10 ms come from how the machine schedules."""
@@ -36,7 +38,7 @@ class LatencyLimits:
         p99_ns_max: 99th percentile.
         p999_ns_max: 99.9th percentile.
         longest_ns_max: The longest of all.
-        during: Messages sent in this phase are judged.
+        during: Messages that were due in this phase are judged.
         examined_min: Messages below which nothing is concluded.
     """
 
@@ -48,11 +50,6 @@ class LatencyLimits:
     during: Literal["all", "warmup", "faults", "drain"] = "all"
     examined_min: int | None = field(default=None, metadata={"minimum": 0})
 
-
-Samples = tuple[Int64, Int64]
-
-_FOR_EVER: Final = np.iinfo(np.int64).max
-"""Latency of what may never arrive, among the others."""
 
 _QUANTILES: Final = {
     "p50_ns_max": 0.5,
@@ -67,42 +64,36 @@ class LatencyCheck:
     """See ``guarantee``."""
 
     name = "latency"
-    guarantee = "Messages reach a consumer for the first time within the limits, counted from just before their send."
+    guarantee = (
+        "Messages reach a consumer for the first time within the limits, counted from when their producer's schedule "
+        "says that they are due."
+    )
     blind_spots = (
-        "Of an acknowledged message that never arrived, only the least latency is known. Sends of unknown outcome that "
-        "never arrived have none. A producer that sends late delays "
-        "the "
-        "start of the measurement, because the schedule is not known here."
+        "Of an acknowledged message that never arrived, and of one that was due and never sent, only the least latency "
+        "is known. Sends of unknown outcome that never arrived have none. Without a recorded schedule a message counts "
+        "from its send, so a producer that sends late delays the start: so it is in earlier histories, with producers "
+        "that send as fast as they can, and with clients that draw by no schedule. A rate that the client itself "
+        "cannot keep up with looks like a slow broker, unless the warm-up shows it already."
     )
     limits = LatencyLimits
-    findings: Mapping[str, str] = {"slow": "the first delivery came later after the send than the limit"}
+    findings: Mapping[str, str] = {"slow": "the first delivery came later after the message was due than the limit"}
 
     def judge(self, history: History, limits: LatencyLimits) -> CheckResult:
         """Judge the guarantee; warm-up must meet the same limits, or the result is inconclusive."""
-        rows, latency = _latencies(history, limits.during)
-        never, waited = _never_arrived(history, limits.during)
-        builder = ResultBuilder(latency.size, "messages delivered")
-        quantiles = percentiles(latency, tuple(_QUANTILES.values()))
-        builder.measures = {
-            f"{metric.removesuffix('_max')}": value for metric, value in zip(_QUANTILES, quantiles, strict=True)
-        } | {"never_arrived": never.size}
-        lasting = _without_stalls(history, rows, latency)
-        if latency.size or never.size:
-            builder.measured = _measured(quantiles, (latency, lasting), _without_stalls(history, never, waited))
-            builder.findings = _findings(history, limits, (rows, lasting), never, builder.measured)
-            builder.reasons = [
-                reason
-                for metric, measure in builder.measured.items()
-                if measure.late_ticks
-                for reason in excused(limits, metric, measure)
-            ]
-        if never.size:
-            builder.reasons.append(
-                f"{plural(never.size, 'acknowledged message')} had not arrived when the history ended, so each counts "
-                "with the time until then, and may take for ever"
-            )
+        late = sending(history)
+        came, never = arrived(history, late, limits.during), never_arrived(history, late, limits.during)
+        unsent = late.unsent.chosen(phase(history, limits.during))
+        builder = ResultBuilder(came.rows.size, "messages delivered")
+        found = _Samples(came, never.rows, np.concatenate([never.proven, unsent.proven]), unsent)
+        builder.measures = _measures(late, found)
+        if came.rows.size or found.waited.size:
+            ticks = late.stalls_alone and not found.waited.size
+            builder.measured = _measured(found, late_ticks=ticks)
+            builder.findings = _findings(history, limits, late, found, builder.measured)
+            builder.reasons = _excuses(limits, builder.measured, late, found)
+        builder.reasons += _owed(found)
         if limits.during != "warmup" and history.window("warmup") is not None:
-            warm = _without_stalls(history, *_latencies(history, "warmup"))
+            warm = arrived(history, late, "warmup").proven
             for metric, value in zip(_QUANTILES, percentiles(warm, tuple(_QUANTILES.values())), strict=True):
                 limit = getattr(limits, metric)
                 if limit is not None and warm.size and value > limit:
@@ -113,24 +104,90 @@ class LatencyCheck:
         return builder.conclude(self.name, limits)
 
 
-def _measured(quantiles: list[float], arrived: Samples, waited: Int64) -> dict[str, Measure]:
-    """Return each percentile: proven and possible.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """What is judged.
 
-    Args:
-        quantiles: Of what arrived.
-        arrived: Its latencies, and the same without the time in which the machine stalled.
-        waited: How long each message that did not arrive waited at least.
+    Attributes:
+        came: Messages that arrived.
+        never: Rows of sends of messages that were acknowledged and never arrived.
+        waited: How long these, and then the unsent ones, have waited at least, ns.
+        unsent: Messages that were due and never sent.
     """
-    latency, lasting = arrived
-    ranks, proven, possible = tuple(_QUANTILES.values()), quantiles, quantiles
-    if waited.size or lasting is not latency:
-        proven = percentiles(np.concatenate([lasting, waited]), ranks)
-    if waited.size:
-        possible = percentiles(np.concatenate([latency, np.full(waited.size, _FOR_EVER, np.int64)]), ranks)
+
+    came: Arrived
+    never: Int64
+    waited: Int64
+    unsent: Unsent
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self.came.rows.size + self.waited.size
+
+
+def _measures(late: Sending, found: _Samples) -> dict[str, float]:
+    """Return what was counted, from when it was due; and where schedules say when, what is so since its send alone."""
+    names = [metric.removesuffix("_max") for metric in _QUANTILES]
+    quantiles = percentiles(found.came.possible, tuple(_QUANTILES.values()))
+    measures: dict[str, float] = dict(zip(names, quantiles, strict=True)) | {"never_arrived": found.never.size}
+    if late.scheduled:
+        wait = late.possible[found.came.rows]
+        (since_send,), (wait_p99, longest) = percentiles(found.came.from_send, (0.99,)), percentiles(wait, (0.99, 1.0))
+        measures |= {
+            "never_sent": found.unsent.number.size,
+            "p99_from_send_ns": since_send,
+            "wait_for_send_p99_ns": wait_p99,
+            "wait_for_send_longest_ns": longest,
+        }
+    return measures
+
+
+def _measured(found: _Samples, *, late_ticks: bool) -> dict[str, Measure]:
+    """Return each percentile: proven and possible."""
+    ranks, open_ = tuple(_QUANTILES.values()), found.unsent.possible
+    unsure = np.concatenate([np.full(found.never.size, FOR_EVER, np.int64), np.where(open_ < 0, FOR_EVER, open_)])
+    proven = percentiles(np.concatenate([found.came.proven, found.waited]), ranks)
+    possible = percentiles(np.concatenate([found.came.possible, unsure]), ranks)
     return {
-        metric: Measure(least, most if most < _FOR_EVER else math.inf, late_ticks=not waited.size)
+        metric: Measure(least, most if most < FOR_EVER else math.inf, late_ticks=late_ticks)
         for metric, least, most in zip(_QUANTILES, proven, possible, strict=True)
     }
+
+
+def _excuses(limits: LatencyLimits, measured: Mapping[str, Measure], late: Sending, found: _Samples) -> list[str]:
+    """Return a sentence for each limit that is exceeded only with time that the broker does not answer for."""
+    if found.never.size or (found.unsent.proven > SLACK_NS).any():
+        return []
+    held = "in which this machine stalled" if late.stalls_alone else "in which the machine or a producer was held up"
+    return [
+        reason
+        for metric, measure in measured.items()
+        if math.isfinite(measure.possible)
+        for reason in excused(limits, metric, measure, held)
+    ]
+
+
+def _owed(found: _Samples) -> list[str]:
+    """Return in sentences which messages have no latency yet."""
+    said = []
+    if found.never.size:
+        said.append(
+            f"{plural(found.never.size, 'acknowledged message')} had not arrived when the history ended, so each "
+            "counts with the time until then, and may take for ever"
+        )
+    if count := int(np.count_nonzero(found.unsent.possible < 0)):
+        said.append(
+            f"{plural(count, 'message')} had been due and not sent when the load ended, so each counts with the time "
+            "until then, and may take for ever"
+        )
+    bounded = found.unsent.possible[(found.unsent.possible >= 0) & (found.unsent.proven > SLACK_NS)]
+    if bounded.size:
+        said.append(
+            f"{plural(bounded.size, 'message')} had been due and not sent when the load ended, and would have taken "
+            f"{format_ns(int(bounded.max()))} at most by the answers that came after that"
+        )
+    return said
 
 
 def percentiles(samples: Int64, quantiles: tuple[float, ...]) -> list[float]:
@@ -148,121 +205,87 @@ def percentiles(samples: Int64, quantiles: tuple[float, ...]) -> list[float]:
     return [float(parted[rank]) for rank in ranks]
 
 
-def _latencies(history: History, during: str) -> tuple[Int64, Int64]:
-    """Return (rows of sends, latencies in ns) of the delivered messages sent in a phase."""
-    window = phase(history, during)
-    index = history.index
-    first = index.first_time[index.sends.value]
-    chosen = (first >= 0) & (index.sends.outcome != Outcome.FAIL)
-    _once(history, chosen)
-    if window is None:
-        chosen[:] = False
-    elif during != "all":
-        chosen &= (index.sends.t >= window[0]) & (index.sends.t < window[1])
-    rows = np.arange(chosen.size) if chosen.all() else np.flatnonzero(chosen)
-    latency = first[rows] - np.maximum(index.sends.t[rows], index.sends.due[rows])
-    return rows, np.maximum(latency, 0) if (index.sends.due >= 0).any() else latency
-
-
-def _never_arrived(history: History, during: str) -> tuple[Int64, Int64]:
-    """Return (rows of sends, how long each waited at least, ns) of acknowledged messages that never arrived.
-
-    Where a consumer's journal is damaged, or files are missing, one may have arrived at any time after its send.
-    """
-    window, index = phase(history, during), history.index
-    sends, end = index.sends, drain_end(history)
-    chosen = (sends.outcome == Outcome.OK) & (index.first_time[sends.value] < 0)
-    chosen &= np.maximum(sends.t, sends.due) < end
-    _once(history, chosen)
-    if window is None:
-        chosen[:] = False
-    elif during != "all":
-        chosen &= (sends.t >= window[0]) & (sends.t < window[1])
-    (rows,) = np.nonzero(chosen)
-    unsure = history.missing or any(view.role == "consumer" and view.name in history.torn for view in history.journals)
-    waited = end - np.maximum(sends.t[rows], sends.due[rows])
-    return rows, np.zeros(rows.size, np.int64) if unsure else waited
-
-
-def _once(history: History, chosen: Mask) -> None:
-    """Leave of each message that was sent several times the first of the chosen sends; changed in place."""
-    again = history.index.sent_again
-    again = again[chosen[again]]
-    _, first = np.unique(history.index.sends.value[again], return_index=True)
-    chosen[again] = False
-    chosen[again[first]] = True
-
-
-def _without_stalls(history: History, rows: Int64, latency: Int64) -> Int64:
-    """Return the latencies less the time in which the machine stalled meanwhile."""
-    stalls = union(history.machine_stalls())
-    if not stalls or not rows.size:
-        return latency
-    spans = np.array(stalls, np.int64)
-    lengths = np.cumsum(spans[:, 1] - spans[:, 0])
-    # How long it had stalled until a time: flat between stalls, rising by one ns per ns in each. Exact in floats from
-    # the first stall on, as a run is shorter than 2**53 ns.
-    origin = spans[0, 0]
-    at = (spans - origin).ravel()
-    stood = np.stack([np.concatenate([[0], lengths[:-1]]), lengths], axis=1).ravel()
-    sent = np.maximum(history.index.sends.t[rows], history.index.sends.due[rows])
-    before, after = (np.interp(times - origin, at, stood) for times in (sent, sent + latency))
-    lasting: Int64 = latency - np.round(after - before).astype(np.int64)
-    return lasting
-
-
 def _findings(
-    history: History,
-    limits: LatencyLimits,
-    arrived: tuple[Int64, Int64],
-    never: Int64,
-    measured: Mapping[str, Measure],
+    history: History, limits: LatencyLimits, late: Sending, found: _Samples, measured: Mapping[str, Measure]
 ) -> list[Finding]:
-    """Return one finding per limit that is exceeded, naming the slowest messages.
-
-    Args:
-        history: For the operations.
-        limits: Of the scenario.
-        arrived: Rows of sends that arrived, and their latencies.
-        never: Rows of those that did not.
-        measured: What is proven.
-    """
-    index, (rows, latency) = history.index, arrived
-    found = []
+    """Return one finding per limit that is exceeded, naming the slowest messages."""
+    said = []
     for metric, measure in measured.items():
         limit, value = getattr(limits, metric), measure.proven
         if limit is None or value <= limit:
             continue
-        slowest = np.argsort(latency)[::-1][: 3 if not never.size else 1]
-        named = [operations.sent(history, row) for row in never[:3].tolist()] + [
-            operation
-            for row in rows[slowest].tolist()
-            for operation in (
-                operations.sent(history, row),
-                operations.delivered(history, int(index.first_delivery[index.sends.value[row]])),
-            )
-        ]
-        total, late = latency.size + never.size, int(np.count_nonzero(latency > limit))
-        words = [f"{late:,} of {total:,} messages took longer"] if late or not never.size else []
-        words += [f"{never.size:,} of {total:,} had not arrived when the history ended"] if never.size else []
-        first = operations.message_name(named[0].key, named[0].seq), operations.when(history, named[0].t_ns)
-        which = "the first one of them" if never.size else f"the slowest {format_ns(int(latency[slowest[0]]))}"
+        named = _named(history, found)
         start, end = operations.span_of(operation.t_ns for operation in named)
-        found.append(
+        slowest = _slowest(found)
+        since = [int(late.since[found.came.rows[place]]) for place in slowest]
+        said.append(
             Finding(
                 type="slow",
                 message=(
                     f"{metric_name(LatencyLimits, metric).removesuffix('_max')} is {format_ns(value)}, the limit "
-                    f"{format_ns(limit)}: {', '.join(words)}, {which} ({first[0]}, sent at {first[1]})"
+                    f"{format_ns(limit)}: {_words(history, limit, late, found, named)}"
+                    f"{_from_send(late, found, metric, value)}"
                 ),
                 operations=tuple(named),
-                start_ns=start,
+                start_ns=min([start, *since]),
                 end_ns=end,
                 metric=metric_name(LatencyLimits, metric),
                 amount=value,
             )
         )
-    return found
+    return said
+
+
+def _slowest(found: _Samples) -> list[int]:
+    """Return the places of the slowest of those that arrived, the slowest first."""
+    places: list[int] = np.argsort(found.came.proven)[::-1][: 3 if not found.waited.size else 1].tolist()
+    return places
+
+
+def _named(history: History, found: _Samples) -> list[Operation]:
+    """Return the operations of the messages that took longest: those that never came first."""
+    index = history.index
+    longest = np.argsort(-found.unsent.proven, kind="stable")[:3].tolist()
+    return (
+        [operations.sent(history, row) for row in found.never[:3].tolist()]
+        + [operations.due(history, int(found.unsent.journal[n]), int(found.unsent.number[n])) for n in longest]
+        + [
+            operation
+            for row in found.came.rows[_slowest(found)].tolist()
+            for operation in (
+                operations.sent(history, row),
+                operations.delivered(history, int(index.first_delivery[index.sends.value[row]])),
+            )
+        ]
+    )[: OPERATIONS_MAX + 2]
+
+
+def _words(history: History, limit: int, late: Sending, found: _Samples, named: list[Operation]) -> str:
+    """Return how many messages took too long, and which one is named first."""
+    total, slow = found.total, int(np.count_nonzero(found.came.proven > limit))
+    words = [f"{slow:,} of {total:,} messages took longer"] if slow or not found.waited.size else []
+    if found.never.size:
+        words.append(f"{found.never.size:,} of {total:,} had not arrived when the history ended")
+    if found.unsent.number.size:
+        words.append(f"{found.unsent.number.size:,} of {total:,} had been due and not sent when the load ended")
+    first = named[0]
+    verb, was_due, which = "sent" if first.kind == "send" else "due", "", "the first one of them"
+    if not found.waited.size:
+        (place, *_) = _slowest(found)
+        row = found.came.rows[place]
+        which = f"the slowest {format_ns(int(found.came.proven[place]))}"
+        if late.possible[row] > SLACK_NS:
+            was_due = f"due at {operations.when(history, int(late.since[row]))}, "
+    name = operations.message_name(first.key, first.seq)
+    return f"{', '.join(words)}, {which} ({name}, {was_due}{verb} at {operations.when(history, first.t_ns)})"
+
+
+def _from_send(late: Sending, found: _Samples, metric: str, value: float) -> str:
+    """Return what the metric is counted from the send, where the wait before it made the difference."""
+    (alone,) = percentiles(found.came.from_send, (_QUANTILES[metric],))
+    if not late.scheduled or found.never.size or value - alone <= SLACK_NS:
+        return ""
+    return f"; counted from the send it is {format_ns(alone)}, and the rest is the wait before the send"
 
 
 CHECKS.register("latency")(LatencyCheck())

@@ -39,7 +39,10 @@ class RecoveryCheck:
 
     name = "recovery"
     guarantee = "Once the last fault is healed, every message acknowledged before is processed in time."
-    blind_spots = "Only the last healing counts. Messages proven lost, skipped or abandoned are left out (see loss)."
+    blind_spots = (
+        "Only the last healing counts. Messages proven lost, skipped or abandoned are left out (see loss). What a "
+        "producer had not sent by then is not asked for here; latency counts it."
+    )
     limits = RecoveryLimits
     findings: Mapping[str, str] = {"slow-recovery": "the backlog of the faults was processed later than the limit"}
 

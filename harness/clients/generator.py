@@ -28,6 +28,8 @@ class Generator:
         """Return how many further messages are due ``elapsed_ns`` after the start, at most ``most``."""
         if not self._rate:
             return most
+        if elapsed_ns < 0:
+            return 0
         return min(most, int(elapsed_ns * self._rate / 1e9) + 1 - self._drawn)
 
     def next_due_ns(self) -> int:

@@ -29,6 +29,7 @@ from harness.history.worker_events import (
     PollingEvent,
     RecorderEvent,
     RevokeEvent,
+    ScheduleEvent,
     StatsEvent,
     WorkerEvent,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "RecorderEvent",
     "ReplicaEvent",
     "RevokeEvent",
+    "ScheduleEvent",
     "StandstillEvent",
     "StatsEvent",
     "TriggerEvent",
@@ -313,6 +315,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = {
     known.kind: known
     for known in (
         *(PhaseEvent, FaultEvent, EvidenceEvent, TriggerEvent, DrawEvent, NodeEvent, WorkerEvent, DeathEvent),
+        ScheduleEvent,
         *(AssignEvent, RevokeEvent, LostEvent, LockEvent, BlockedEvent, PollingEvent, ErrorEvent, StatsEvent),
         RecorderEvent,
         *(GroupEvent, OffsetsEvent, LeaderEvent, ObserverEvent, MachineEvent, StandstillEvent),

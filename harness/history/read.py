@@ -7,13 +7,22 @@ fault kind, a check or a scenario.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar, overload
 
 from harness.errors import relative
 from harness.history.epochs import Epochs
-from harness.history.events import Event, FaultEvent, LeaderEvent, LockEvent, OwnershipEvent, PhaseEvent, WorkerEvent
+from harness.history.events import (
+    Event,
+    FaultEvent,
+    LeaderEvent,
+    LockEvent,
+    OwnershipEvent,
+    PhaseEvent,
+    ScheduleEvent,
+    WorkerEvent,
+)
 from harness.history.facts import Facts
 from harness.history.files import (
     EVENTS_SUFFIX,
@@ -29,6 +38,7 @@ from harness.history.index import Index
 from harness.history.lock_spans import LockTenure, lock_spans
 from harness.history.ownership_spans import OwnershipTenure, ownership_spans
 from harness.history.record import RECORD_DTYPE, RecordKind
+from harness.history.schedules import Schedule, schedules
 from harness.history.spans import (
     FaultWindow,
     LeaderSpan,
@@ -182,6 +192,11 @@ class History:
         return machine_stalls(
             view.select(RecordKind.TICK) for view in self.journals if (view.kinds == RecordKind.TICK).any()
         )
+
+    @functools.cached_property
+    def schedules(self) -> Mapping[int, Schedule]:
+        """By index of a journal: when its producer was to send what, where the producer has said so."""
+        return schedules(self.of_kind(ScheduleEvent), self.journals)
 
     @functools.cached_property
     def ownership_spans(self) -> tuple[OwnershipTenure, ...]:

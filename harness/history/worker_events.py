@@ -49,6 +49,29 @@ class DeathEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleEvent(Event):
+    """A producer begins to send on a schedule: its message number n, from 0, is due at ``start_ns`` + n / rate.
+
+    Message n has key ``keys[n % len(keys)]``, and is that key's message n // len(keys) in this incarnation.
+
+    Attributes:
+        worker, incarnation: Whose.
+        start_ns: When its first message is due; before ``t`` where the incarnation began later than the others.
+        rate_per_s: Messages per second.
+        keys: Its keys, in the order in which they take turns.
+        messages_max: It sends no more than these; 0 = until it is asked to stop.
+    """
+
+    kind: ClassVar[str] = "schedule"
+    worker: str
+    incarnation: int
+    start_ns: int
+    rate_per_s: float
+    keys: tuple[int, ...]
+    messages_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwnershipEvent(Event):
     """What a consumer owns changed.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.checks.analysis.hindrances import SLACK_NS
 from harness.history.columns import Int64
 from harness.history.epochs import UNKNOWN_NS
 from harness.history.index import Deliveries, Stored
@@ -73,6 +74,11 @@ def _sending(history: History, key: int, seq: int) -> Iterator[Step]:
     for row in _rows(sends.key, sends.seq, key, seq):
         source = history.journals[sends.journal[row]].name
         partition, done, due = int(sends.partition[row]), int(sends.t_done[row]), int(sends.due[row])
+        meant = due_by_schedule(history, row)
+        if meant is not None and sends.t[row] - meant > SLACK_NS:
+            late = (int(sends.t[row]) - meant) / 1e9
+            what = f"due by its producer's schedule, which sent it {late:,.3f}s later"
+            yield Step(t_ns=meant, source=source, what=what, key=key, seq=seq, partition=partition)
         yield Step(
             t_ns=int(sends.t[row]),
             source=source,
@@ -90,6 +96,16 @@ def _sending(history: History, key: int, seq: int) -> Iterator[Step]:
             Outcome.FAIL: "refused: the send failed for certain",
         }.get(outcome, "the outcome of the send is unknown")
         yield Step(t_ns=done, source=source, what=what, key=key, seq=seq, partition=partition, offset=offset)
+
+
+def due_by_schedule(history: History, row: int) -> int | None:
+    """Return when the send in this row was due by its producer's schedule, None where no schedule names it."""
+    sends = history.index.sends
+    schedule = history.schedules.get(int(sends.journal[row]))
+    if schedule is None:
+        return None
+    number = schedule.numbers(sends.key[row : row + 1], sends.seq[row : row + 1])
+    return int(schedule.due(number)[0]) if number[0] >= 0 else None
 
 
 def _handling(history: History, key: int, seq: int) -> Iterator[Step]:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.checks.analysis.sending import sending
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.judging.bands import PARTITIONS_MAX, PHASES, bands_of
@@ -72,8 +73,8 @@ def _first_processed(history: History) -> NDArray[np.int64]:
 
 
 def _latency(history: History, edges: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the 99th percentile of publish → first delivery of what was published in each bin; NaN
-    where nothing was.
+    """Return the 99th percentile of due → first delivery of what was due in each bin; NaN where nothing was. Without a
+    schedule a message is due when it is sent.
     """
     index = history.index
     sends, deliveries = index.sends, index.deliveries
@@ -82,10 +83,11 @@ def _latency(history: History, edges: NDArray[np.float64]) -> tuple[float, ...]:
     first = np.full(size, np.iinfo(np.int64).max)
     np.minimum.at(first, deliveries.value[known], deliveries.t[known])
     arrived = first[sends.value] != np.iinfo(np.int64).max
-    sent, taken = sends.t[arrived], (first[sends.value] - sends.t)[arrived]
-    order = np.argsort(sent, kind="stable")
-    sent, taken = sent[order], taken[order]
-    cuts = np.searchsorted(sent, edges)
+    late = sending(history)
+    due, taken = late.since[arrived], (first[sends.value] - sends.t + late.possible)[arrived]
+    order = np.argsort(due, kind="stable")
+    due, taken = due[order], taken[order]
+    cuts = np.searchsorted(due, edges)
     return tuple(
         float(np.percentile(taken[low:high], 99, method="inverted_cdf")) if high > low else float("nan")
         for low, high in itertools.pairwise(cuts)

@@ -40,7 +40,7 @@ STEPS_MAX = 12
 LEAD_NS = 1_000_000_000
 """How long before a finding begins its witness looks for what led to it."""
 
-_WORDS = {"send": "sent", "dead_letter": "dead letter", "commit": "position committed"}
+_WORDS = {"send": "sent", "dead_letter": "dead letter", "commit": "position committed", "due": "due, and never sent"}
 
 
 def numbered(result: RunResult) -> dict[str, Finding]:

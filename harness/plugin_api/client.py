@@ -22,6 +22,7 @@ from harness.clients.recording import (
     deliveries,
     positions,
 )
+from harness.clients.schedule import write_schedule
 from harness.clients.transactions import TransactionRecorder
 from harness.clock import monotonic_ns
 from harness.errors import ControlError, HarnessError, StartError
@@ -83,4 +84,5 @@ __all__ = [
     "positions",
     "read",
     "read_all",
+    "write_schedule",
 ]

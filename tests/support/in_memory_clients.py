@@ -10,6 +10,7 @@ from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import encode, read
 from harness.clients.recording import DeliveryRecorder, SendRecorder
+from harness.clients.schedule import write_schedule
 from harness.clock import monotonic_ns
 from harness.history.events import AssignEvent, RevokeEvent
 from harness.history.record import Outcome
@@ -36,6 +37,7 @@ async def produce(
     """Send on schedule until told to stop; a message whose sequence is in ``loses`` is acknowledged and thrown away."""
     spec, control, counters, sends = session.spec, session.control, session.counters, SendRecorder(session.journal)
     generator = Generator(spec.keys, spec.incarnation, spec.rate_per_s)
+    write_schedule(session)
     while not (control.stop_sending.is_set() or control.stop.is_set()):
         for _ in range(generator.due(monotonic_ns() - control.start_ns, 64)):
             key, seq = generator.draw()

@@ -10,7 +10,7 @@ from harness.history.events import Event
 from harness.history.read import History, JournalView
 from harness.history.record import RecordKind
 
-_TIMES_OF_EVENTS = ("t", "planned_ns", "seen_ns", "asked_ns")
+_TIMES_OF_EVENTS = ("t", "planned_ns", "seen_ns", "asked_ns", "start_ns", "since_ns", "until_ns")
 """Fields of events that hold a monotonic time; none, or one that is not known, is 0 or less."""
 
 

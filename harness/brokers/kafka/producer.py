@@ -25,6 +25,7 @@ from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import encode_all
 from harness.clients.recording import SendRecorder
+from harness.clients.schedule import write_schedule
 from harness.clients.transactions import TransactionRecorder
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.history.record import Outcome
@@ -89,6 +90,7 @@ class KafkaProducer:
     def run(self) -> None:
         """Send on schedule until asked to stop, then settle what is in flight (bounded by the options' time-outs)."""
         control = self._session.control
+        write_schedule(self._session)
         while not (control.stop_sending.is_set() or control.stop.is_set() or self._finished()):
             count = self._due()
             if count:

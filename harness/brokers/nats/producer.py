@@ -22,6 +22,7 @@ from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import encode
 from harness.clients.recording import SendRecorder
+from harness.clients.schedule import write_schedule
 from harness.clock import monotonic_ns
 from harness.history.record import Outcome
 
@@ -79,6 +80,7 @@ class NatsProducer:
     async def run(self) -> None:
         """Send on schedule until asked to stop, then settle what is in flight (bounded by the options' time-outs)."""
         control = self._session.control
+        write_schedule(self._session)
         while not (control.stop_sending.is_set() or control.stop.is_set() or self._finished()):
             self._draw()
             await self._pump()

@@ -22,6 +22,7 @@ from harness.clients.base import Session
 from harness.clients.generator import Generator
 from harness.clients.payload import encode
 from harness.clients.recording import SendRecorder
+from harness.clients.schedule import write_schedule
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.history.record import Outcome
 
@@ -74,6 +75,7 @@ class RocketmqProducer:
         for thread in threads:
             thread.start()
         control = self._session.control
+        write_schedule(self._session)
         while not (control.stop_sending.is_set() or control.stop.is_set() or self._finished()):
             self._take(self._wait_s() if not self._begin(self._due()) else 0.0)
         while self._outstanding and not control.stop.is_set():

@@ -31,6 +31,20 @@ def sent(history: History, row: int) -> Operation:
     )
 
 
+def due(history: History, journal: int, number: int) -> Operation:
+    """Return a message that was never sent: the one that was due as this number of a producer's schedule."""
+    schedule = history.schedules[journal]
+    key, seq = schedule.value(number)
+    return Operation(
+        journal=history.journals[journal].name,
+        ordinal=-1,
+        kind="due",
+        t_ns=int(schedule.due(np.array([number], np.int64))[0]),
+        key=key,
+        seq=seq,
+    )
+
+
 def delivered(history: History, row: int) -> Operation:
     """Return the DELIVERED in this row of ``index.deliveries``."""
     deliveries = history.index.deliveries

@@ -6,6 +6,7 @@ Whether the changed run violates anything is not decided here but by the referen
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 from collections.abc import Callable, Collection
@@ -13,10 +14,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from support.stories import logs, moves, readers
-from support.stories.story import MS, Delivery, Message, Story
+from support.stories.story import MS, Delivery, Message, Story, name_of
 from support.stories.valid import ACK_WAIT, PAUSE, later
 
-from harness.history.record import Outcome
+from harness.history.events import ScheduleEvent
+from harness.history.record import SEQ_BITS, Outcome
+
+_COUNT: Final = (1 << SEQ_BITS) - 1
 
 Change = Callable[[Story, random.Random], str | None]
 
@@ -207,9 +211,51 @@ def _slow(story: Story, rng: random.Random) -> str | None:
     if item is None:
         return None
     later(story, item.t - 1, 25_000 * MS)
+    return _slowest(story)
+
+
+def _slowest(story: Story) -> str:
     firsts = [(mine, message) for message in story.messages if (mine := story.first(message)) is not None]
-    took = {message.name: mine.t - max(message.sent, message.due) for mine, message in firsts}
+    took = {message.name: mine.t - max(message.due, _meant(story, message)) for mine, message in firsts}
     return max(took, key=lambda name: took[name])
+
+
+def _meant(story: Story, message: Message) -> int:
+    """Return when a message was to be sent."""
+    for event in story.events:
+        mine = isinstance(event, ScheduleEvent) and message.producer == f"{event.worker}.{event.incarnation}"
+        if mine and isinstance(event, ScheduleEvent):
+            due = event.start_ns + int((message.seq & _COUNT) / event.rate_per_s * 1e9)
+            return min(message.sent, max(due, event.t))
+    return message.sent
+
+
+def _hold_back(story: Story, rng: random.Random) -> str | None:
+    """Let a producer send nothing for long, before its first message; everything else waits as well."""
+    del rng
+    begun = [event for event in story.events if isinstance(event, ScheduleEvent)]
+    if not begun:
+        return None
+    first = min(begun, key=lambda event: (event.t, event.start_ns))
+    sent = [message.sent for message in story.messages if not message.invented]
+    if min(sent) <= max(first.t, first.start_ns):
+        return None
+    later(story, min(sent) - 1, 25_000 * MS)
+    return _slowest(story)
+
+
+def _stop_sending(story: Story, rng: random.Random) -> str | None:
+    """Let a producer that had more to send stop long before the load ends."""
+    begun = [event for event in story.events if isinstance(event, ScheduleEvent)]
+    if not begun:
+        return None
+    event = rng.choice(begun)
+    story.events[story.events.index(event)] = dataclasses.replace(event, messages_max=event.messages_max + 1)
+    for other in [item for item in story.events if getattr(item, "state", "") == "finished"]:
+        story.events.remove(other)
+    took = 25_000 * MS
+    story.drain, story.drained = story.drain + took, story.drained + took
+    return name_of(event.keys[0], event.messages_max + ((event.incarnation - 1) << SEQ_BITS))
 
 
 def _linger(story: Story, rng: random.Random) -> str | None:
@@ -373,6 +419,8 @@ MUTATIONS: Final = (
     ),
     Mutation(name="freeze", check="stall", finding="pause", change=_freeze, also=_SHIFTS),
     Mutation(name="slow down", check="latency", finding="slow", change=_slow, also=_SHIFTS),
+    Mutation(name="hold back sends", check="latency", finding="slow", change=_hold_back, also=_SHIFTS),
+    Mutation(name="stop sending", check="latency", finding="slow", change=_stop_sending, also=_SHIFTS),
     Mutation(name="linger", check="recovery", finding="slow-recovery", change=_linger, also=_SHIFTS),
     Mutation(name="starve", check="throughput", finding="slow-processing", change=_starve, also=_SHIFTS),
     Mutation(name="hurry", check="delays", finding="early", change=_hurry, also=frozenset({"order"})),

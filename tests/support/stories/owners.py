@@ -234,7 +234,7 @@ def moved(event: Event, put: Callable[[int], int]) -> Event:
     """Return an event at its new time."""
     changes: dict[str, Any] = {
         name: put(value)
-        for name in ("t", "asked_ns", "planned_ns")
+        for name in ("t", "asked_ns", "planned_ns", "start_ns")
         if isinstance(value := getattr(event, name, None), int)
     }
     return dataclasses.replace(event, **changes)

@@ -1,8 +1,8 @@
 """Draws runs in which everything is as it should be, whatever a client, a broker or a machine may legally do.
 
-Producers that restart, or send in transactions; sends of every outcome, delayed messages; consumers that acknowledge
-one by one, by positions of a group (eager or cooperative), by positions under locks, or not at all; crashes,
-redeliveries, commits of unknown outcome, torn journals, stalls of the machine, a node that no client reaches,
+Producers that restart, send on schedules, or send in transactions; sends of every outcome, delayed messages; consumers
+that acknowledge one by one, by positions of a group (eager or cooperative), by positions under locks, or not at all;
+crashes, redeliveries, commits of unknown outcome, torn journals, stalls of the machine, a node that no client reaches,
 retention. Written against ``docs/checks.md``: what it draws no check may find fault with. Must never know a check's
 code.
 """
@@ -17,7 +17,7 @@ from typing import Any, Final
 from support.stories import owners, transactional
 from support.stories.story import MS, Delivery, Message, Story
 
-from harness.history.events import Event, FaultEvent, LeaderEvent
+from harness.history.events import Event, FaultEvent, LeaderEvent, ScheduleEvent
 from harness.history.facts import Facts
 from harness.history.record import SEQ_BITS, Outcome
 
@@ -28,6 +28,7 @@ SESSION: Final = 1_000 * MS
 ACK_WAIT: Final = 300 * MS
 LOCK: Final = 600 * MS
 DELAYED_KEY: Final = 9
+_COUNT: Final = (1 << SEQ_BITS) - 1
 STATES: Final = {"preparing_rebalance": "rebalancing", "stable": "settled", "empty": "empty", "dead": "gone"}
 
 
@@ -193,6 +194,7 @@ def _close(rng: random.Random, story: Story) -> None:
     begun = rng.randint(1, max(last // MS, 2)) * MS
     story.events += [_fault("apply", begun), _fault("healed", begun + rng.randint(1, 50) * MS)]
     story.events += _finished(story)
+    story.events += _schedules(story)
     if rng.random() < 0.1:
         story.torn.add(rng.choice([message.producer for message in story.messages]))
     if rng.random() < 0.2:
@@ -210,6 +212,32 @@ def _finished(story: Story) -> list[Event]:
         owners.worker_event(who.partition(".")[0], int(who.partition(".")[2]), "finished", t + MS, role="producer")
         for who, t in last.items()
     ]
+
+
+def _schedules(story: Story) -> list[Event]:
+    """Return the schedules of some producers, by which nothing was sent before it was due, and all soon after."""
+    rng = random.Random(story.drained)  # of their own: all else is drawn as it was before there were schedules
+    found: list[Event] = []
+    for who in dict.fromkeys(message.producer for message in story.messages):
+        mine = [message for message in story.messages if message.producer == who]
+        if len({message.key for message in mine}) > 1 or rng.random() < 0.3:
+            continue  # keys that take no turns
+        first = min(message.sent for message in mine)
+        gaps = [(message.sent - first) // (message.seq & _COUNT) for message in mine if message.seq & _COUNT]
+        worker, _, incarnation = who.partition(".")
+        found.append(
+            ScheduleEvent(
+                t=max(first - rng.randint(0, 5) * MS, MS),
+                source=worker,
+                worker=worker,
+                incarnation=int(incarnation),
+                start_ns=first - rng.randint(0, 3) * MS,
+                rate_per_s=1e9 / max(min(gaps, default=MS), MS),
+                keys=(mine[0].key,),
+                messages_max=len(mine),
+            )
+        )
+    return found
 
 
 def _retain(rng: random.Random, story: Story) -> None:

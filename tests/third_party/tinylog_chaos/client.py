@@ -22,6 +22,7 @@ from harness.plugin_api.client import (
     encode,
     monotonic_ns,
     read,
+    write_schedule,
 )
 from tinylog_chaos.options import ConnectionOptions, ConsumerOptions, ProducerOptions
 from tinylog_chaos.protocol import Connection, RefusedRequestError
@@ -96,6 +97,7 @@ class _Producer:
 
     async def run(self) -> None:
         control = self._session.control
+        write_schedule(self._session)
         while not self._asked_to_end():
             elapsed = monotonic_ns() - control.start_ns
             for _ in range(self._generator.due(elapsed, _BATCH_MAX)):

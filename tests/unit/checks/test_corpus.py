@@ -21,8 +21,10 @@ from support.history_builder import _value as value_of
 
 from harness.checks.base import CHECKS
 from harness.checks.judge import judge_all
+from harness.history.events import ScheduleEvent
 from harness.history.read import History
-from harness.verdict import CheckResult, Verdict
+from harness.history.record import SEQ_BITS
+from harness.verdict import CheckResult, Operation, Verdict
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 FILES = sorted(CORPUS.glob("*/*.yaml"))
@@ -102,10 +104,23 @@ def test_operations_lie_in_the_journals(path: Path) -> None:
     for finding in case(path).judge().findings:
         assert finding.start_ns <= finding.end_ns
         for operation in finding.operations:
+            if operation.kind == "due":  # it was never sent: a schedule alone names it
+                assert operation.ordinal == -1
+                assert operation.t_ns == _due(history, operation)
+                continue
             record = views[operation.journal].records[operation.ordinal]
             # A commit has no value: its record's seq tells when it began.
             seq = -1 if operation.kind == "commit" else int(record["seq"])
             assert (int(record["key"]), seq, int(record["t"])) == (operation.key, operation.seq, operation.t_ns)
+
+
+def _due(history: History, operation: Operation) -> int:
+    (event,) = (
+        item for item in history.of_kind(ScheduleEvent) if f"{item.worker}.{item.incarnation}" == operation.journal
+    )
+    turn = operation.seq & ((1 << SEQ_BITS) - 1)
+    number = turn * len(event.keys) + event.keys.index(operation.key)
+    return event.start_ns + int(number / event.rate_per_s * 1e9)
 
 
 def test_every_check_has_a_pass_a_fail_and_an_inconclusive() -> None:

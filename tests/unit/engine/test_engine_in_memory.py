@@ -50,6 +50,19 @@ def test_what_an_audit_says_of_a_log_stands_in_the_history_before_its_extent(tmp
     assert all(event.source == "engine" and event.t > 0 for event in said)
 
 
+def test_the_schedule_of_each_producer_names_all_that_it_sent_and_when_it_was_due(tmp_path: Path) -> None:
+    engine = engine_of(tmp_path, MemoryParts())
+    judged(engine)
+    history = History.load(engine.run_dir.path)
+    sends = history.index.sends
+    assert sends.t.size
+    for position in set(sends.journal.tolist()):
+        schedule, mine = history.schedules[position], sends.journal == position
+        numbers = schedule.numbers(sends.key[mine], sends.seq[mine])
+        assert sorted(numbers.tolist()) == list(range(numbers.size))
+        assert (schedule.due(numbers) <= sends.t[mine] + 1).all()  # rounded to whole ns
+
+
 def test_a_fault_that_acts_is_proven(tmp_path: Path) -> None:
     engine = engine_of(tmp_path, MemoryParts(), KILL)
     result = judged(engine, KILL)

@@ -38,7 +38,7 @@ EXPORTS = {
         ErrorCollapse EventLog GATEWAYS Gateway Generator Handler HarnessError LockEvent LostEvent Outcome PollingEvent
         Rate Ratio RecordingError Records ReferenceClient RevokeEvent Rewriter SendRecorder Session StartError
         StatsEvent TransactionRecorder WorkerSpec decode decode_all deliveries encode encode_all format_ns monotonic_ns
-        positions read read_all
+        positions read read_all write_schedule
     """,
     "fault": """
         BrokerAbility Bytes Cluster ControlError CpuUse Duration Evidence ExtraProbe FAULTS Fault FaultContext
