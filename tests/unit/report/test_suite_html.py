@@ -294,6 +294,9 @@ def test_the_table_is_sorted_and_filtered_in_a_browser(tmp_path: Path) -> None:
 _WIDTHS = """
 document.documentElement.setAttribute("data-seen", JSON.stringify({
   width: innerWidth, page: document.documentElement.scrollWidth,
+  cells: Array.prototype.every.call(document.querySelectorAll("#table tbody > *, #table tbody td"), function (cell) {
+    return cell.getBoundingClientRect().right <= innerWidth;
+  }),
   order: [".banner .word", ".banner .sentence", "#controls", "#table"].map(function (name) {
     return document.querySelector(name).getBoundingClientRect().top;
   })
@@ -307,5 +310,6 @@ def test_the_page_of_a_suite_fits_and_its_console_is_silent(width: int, tmp_path
     assert load(write(source, tmp_path)).console == ()
     seen = probed(source, tmp_path, width, _WIDTHS)
     assert seen["width"] == width
-    assert seen["page"] <= width, "nothing but the table and the picture scrolls sideways"
+    assert seen["page"] <= width, "nothing but the picture scrolls sideways"
+    assert seen["cells"], "every number and headline of the table is visible"
     assert seen["order"] == sorted(seen["order"])
