@@ -281,3 +281,15 @@ def test_a_module_of_the_working_directory_is_not_imported(tmp_path: Path) -> No
     assert "my own" not in done.stderr
     assert done.returncode == 0, done.stderr
     assert "latency" in done.stdout
+
+
+def test_a_scenario_that_is_like_none_shipped_is_not_answered_with_all_their_names(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _code("copy", "../../etc/passwd") == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "no scenarios are called" in said
+    assert "`harness list` shows all of them" in said
+    assert len(said) < 300
+    assert _code("copy", "latncy") == ExitCode.USAGE
+    assert "did you mean 'latency'?" in capsys.readouterr().err
