@@ -1,6 +1,6 @@
-# Has a Docker engine, mkfs.xfs, mkfs.ext4 and debootstrap ready; an engine that was started here is ended at exit. Sourced.
+# Has a Docker engine, mkfs.xfs, mkfs.ext4, debootstrap and a browser ready; an engine that was started here is ended at exit. Sourced.
 need=()
-for pair in dockerd:docker.io iptables:iptables mkfs.xfs:xfsprogs mkfs.ext4:e2fsprogs debootstrap:debootstrap; do
+for pair in dockerd:docker.io iptables:iptables mkfs.xfs:xfsprogs mkfs.ext4:e2fsprogs debootstrap:debootstrap chromium:chromium; do
     command -v "${pair%%:*}" >/dev/null || need+=("${pair##*:}")
 done
 if docker info >/dev/null 2>&1; then

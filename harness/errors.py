@@ -183,20 +183,27 @@ _SHORT = 3
 """Letters of a word that counts as short."""
 _COMPARED_MAX = 200
 """Letters of a word; comparing takes the square of them."""
+_LISTED_MAX = 60
+"""Names in a hint: more than all faults, all checks or the keys of a section, and still read."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a hint naming the known word nearest to ``word``, or listing all of them when none is near."""
+    """Return a hint naming the known word nearest to ``word``, or listing them when none is near."""
     import difflib  # noqa: PLC0415  most commands make no mistake, and it takes a while to load
 
     names = sorted(known)
     if len(word) > _COMPARED_MAX:
-        return f"known: {', '.join(names)}" if names else ""
+        return _known(names)
     # One wrong letter is half of a word of two, such as n9: in longer words, half is another word.
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5 if len(word) <= _SHORT else 0.6)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(names)}" if names else ""
+    return _known(names)
+
+
+def _known(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED_MAX} more" if len(names) > _LISTED_MAX else ""
+    return f"known: {', '.join(names[:_LISTED_MAX])}{more}" if names else ""
 
 
 def relative(path: Path) -> str:

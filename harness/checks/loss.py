@@ -59,6 +59,8 @@ _WORDS: Final = {
     ),
     MissingAt.DEAD_LETTER: ("dead-lettered", "were never processed, and the broker put them among the dead letters"),
 }
+_OF_ONE: Final = (("were ", "was "), ("are ", "is "), ("their ", "its "), (" them", " it"))
+"""Words of several messages, and of one."""
 
 
 class LossCheck:
@@ -140,7 +142,8 @@ def _findings(history: History, missing: Missing) -> list[Finding]:
                 Finding(
                     type=kind,
                     message=(
-                        f"partition {partition}: {plural(values.size, 'acknowledged message')} {words}: first "
+                        f"partition {partition}: {plural(values.size, 'acknowledged message')} "
+                        f"{_said(words, values.size)}: first "
                         f"{operations.message_name(first.key, first.seq)}, sent at "
                         f"{operations.when(history, first.t_ns)}"
                         f"{f', offset {first.offset}' if first.offset >= 0 else ''} (place in their keys: {where})"
@@ -155,6 +158,14 @@ def _findings(history: History, missing: Missing) -> list[Finding]:
                 )
             )
     return found
+
+
+def _said(words: str, count: int) -> str:
+    """Return what became of so many messages."""
+    if count == 1:
+        for several, one in _OF_ONE:
+            words = words.replace(several, one)
+    return words
 
 
 def _operations(

@@ -29,7 +29,8 @@ def copy(*, name: str, to: Path, force: bool) -> int:
     wanted = name.removesuffix(".yaml")
     found = [one for one in names if one == wanted or one.rpartition("/")[2] == wanted]
     if len(found) != 1:
-        near = nearest(wanted, [*names, *(one.rpartition("/")[2] for one in names)]) if not found else ", ".join(found)
+        near = ", ".join(found) or nearest(wanted, [*names, *(one.rpartition("/")[2] for one in names)])
+        near = "`harness list` shows all of them" if near.startswith("known") else near
         raise UsageError(f"{'no' if not found else 'several'} scenarios are called {name!r}", hint=near)
     source = shipped("scenarios") / f"{found[0]}.yaml"
     target = to / source.name if to.is_dir() else to

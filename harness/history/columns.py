@@ -201,7 +201,8 @@ class Completions:
         self.at: Int64 | slice = self.first
         if not self.size:
             return
-        if int(self.first.min()) < 0 or int((self.first + self._count).max()) > operations:
+        # The count is taken from the right side: a sum with a first one at the bounds of its type would wrap around.
+        if bool((self.first < 0).any() or (self.first > operations - self._count).any()):
             raise ValueError(
                 f"journal {name}: a {kind.name} record refers to operations beyond the {operations} recorded"
             )

@@ -25,22 +25,13 @@ from harness.judging.outside import outside, weakened
 from harness.judging.series import timeline_of
 from harness.judging.weaknesses import Blocking, blocking_reasons, machine_trouble, planned_sends, weakening_reasons
 from harness.judging.whole import DamagedError, read_whole, unsealed
-from harness.result import AttemptCount, EvidenceItem, FaultResult, RunResult, Usage
+from harness.result import AttemptCount, EvidenceItem, FaultResult, RunResult
 from harness.scenario.model import Plan, PlannedFault
 from harness.scenario.trigger import in_words
 from harness.verdict import CheckResult, Verdict
 
 _ACCEPTANCE = "acceptance"
 _DECLARED = ("warmup", "faults", "drain")
-_NEEDED = ("run_id", "runtime", "problems", "drain", "error", "exit_code")
-"""Fields of ``run.json`` without which a verdict would rest on what is not said."""
-
-_TYPES: Mapping[str, type] = {
-    **dict.fromkeys(("run_id", "runtime", "started_wall", "harness", "drain", "error"), str),
-    **dict.fromkeys(("versions", "timings_ns", "overhead"), dict),
-    **dict.fromkeys(("exit_code", "format"), int),
-    "problems": list,
-}
 
 
 def judge(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:
@@ -123,31 +114,6 @@ def unjudged(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> 
     code = record.exit_code or int(ExitCode.INTERRUPTED)
     broken_off = dataclasses.replace(record, error=record.error or trouble, exit_code=code)
     return _without_history(_base(plan, run_dir, broken_off, reproduce), broken_off, None)
-
-
-def load_record(run_dir: RunDir) -> RunRecord:
-    """Return the record that the engine saved; raises UnfitEnvironmentError when there is none, or not all of it."""
-    content = run_dir.read_json("run.json", *_NEEDED)
-    fields = {name: content[name] for name in RunRecord.__slots__ if name in content}
-    wrong = [name for name, wanted in _TYPES.items() if name in fields and type(fields[name]) is not wanted]
-    if not wrong and not all(isinstance(problem, str) for problem in fields["problems"]):
-        wrong = ["problems"]
-    if not wrong and (fields["exit_code"] not in set(ExitCode) or bool(fields["error"]) != bool(fields["exit_code"])):
-        wrong = ["exit_code"]
-    if not wrong and type(fields.get("isolated")) not in {bool, type(None)}:
-        wrong = ["isolated"]
-    if wrong:
-        raise run_dir.unfit("run.json", f"it has another {', '.join(wrong)} than the engine writes")
-    fields["usage"] = _usage(fields.get("usage"))
-    return RunRecord(**{"format": 1} | fields)
-
-
-def _usage(saved: object) -> Usage | None:
-    """Return the usage that a record holds; None where it holds none, or not all of it."""
-    names = [field.name for field in dataclasses.fields(Usage)]
-    if not isinstance(saved, dict) or not all(name in saved for name in names):
-        return None
-    return Usage(**{name: saved[name] for name in names})
 
 
 def _base(plan: Plan, run_dir: RunDir, record: RunRecord, reproduce: str) -> RunResult:

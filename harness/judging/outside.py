@@ -32,6 +32,8 @@ _SILENT_MIN_NS = 3 * NS_PER_S
 _AROUND_NS = 5 * NS_PER_S
 """How long around a fault its links may be out: connections come back some time after it."""
 _HARNESS = "harness"
+_NAMES = {_HARNESS: "the harness itself", "monitor": "the monitor"}
+"""What is said of parts that have no name of their own."""
 _SILENT_S = 6
 """How long a worker has been silent, at the most, before that is journaled."""
 
@@ -108,7 +110,7 @@ def _standstills(history: History, zero: int) -> Iterator[Outside]:
     for event in standstills(history):
         if audit is not None and event.since_ns >= audit[0] and event.part == _HARNESS:
             continue  # the audit takes as long as it takes; nodes alone matter then
-        name = "the harness itself" if event.part == _HARNESS else event.part
+        name = _NAMES.get(event.part, event.part)
         if event.how == "killed":
             sentence = f"{name} {STANDSTILLS[event.how]} at {_at(event.since_ns, zero)}"
             yield Outside(sentence, event.since_ns, history.span.end_ns)

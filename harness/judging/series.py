@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.checks.analysis.sending import sending
+from harness.history.events import ErrorEvent
 from harness.history.read import History
 from harness.history.record import Outcome
 from harness.judging.bands import PARTITIONS_MAX, PHASES, bands_of
@@ -19,8 +20,13 @@ from harness.result import ReportTimeline, Series
 from harness.verdict import CheckResult
 
 _BINS: Final = 240
+_TOLD_NS_MAX: Final = 10**9
+"""A client writes its errors at most once a second each, so that an event stands for that long before it at most."""
 SENDERS: Final = "sends/s"
 """Unit of what became of sends: a panel of its own, in which the death of a leader is a gap of acknowledgements."""
+
+ERRORS: Final = "errors/s"
+"""Unit of errors: a panel of its own, because a few of them among thousands of sends would lie on its axis."""
 
 
 def timeline_of(history: History, checks: Iterable[CheckResult]) -> ReportTimeline | None:
@@ -55,11 +61,35 @@ def _series(history: History, edges: NDArray[np.float64], zero: int) -> Iterator
     for name, outcome in (("acknowledged", Outcome.OK), ("refused", Outcome.FAIL)):
         rate = np.histogram(sends.t_done[sends.outcome == outcome], edges)[0] / seconds
         yield Series(name=name, unit=SENDERS, t_ns=times, y=tuple(float(value) for value in rate))
+    if any(errors := _producer_errors(history, edges)):
+        yield Series(name="errors that producers heard", unit=ERRORS, t_ns=times, y=errors)
     first = _first_processed(history)
     waiting = np.searchsorted(acknowledged, edges[1:]) - np.searchsorted(np.sort(first[first >= 0]), edges[1:])
     backlog = tuple(float(value) for value in np.maximum(waiting, 0))
     yield Series(name="backlog", unit="messages", t_ns=times, y=backlog)
     yield Series(name="latency p99", unit="ns", t_ns=times, y=_latency(history, edges))
+
+
+def _producer_errors(history: History, edges: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return how many errors a second the producers heard: an attempt that is made again is neither acknowledged nor
+    refused, so that without them an outage looks like silence.
+    """
+    producers = {journal.worker for journal in history.journals if journal.role == "producer"}
+    told: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for event in history.of_kind(ErrorEvent):
+        if event.worker in producers:
+            told.setdefault((event.worker, event.message), []).append((event.t, event.count))
+    heard = np.zeros(edges.size)  # up to each edge
+    for events in told.values():
+        times, counts, last, total = [0], [0], 0, 0
+        for t, count in events:
+            # The first of a burst is told at once; what came after it was gathered since the last one.
+            begin = max(last, t - _TOLD_NS_MAX) if count > 1 else t - 1
+            times += [max(begin, times[-1]), t]
+            counts += [total, total + count]
+            last, total = t, total + count
+        heard += np.interp(edges, times, counts)
+    return tuple(float(value) for value in np.diff(heard) / ((edges[1] - edges[0]) / 1e9))
 
 
 def _first_processed(history: History) -> NDArray[np.int64]:

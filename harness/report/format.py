@@ -29,7 +29,7 @@ def format_value(value: float, unit: str) -> str:
         return RATIO.brief(value)
     if unit == "bytes":
         return BYTES.brief(value)
-    if unit in {"/s", "per_s", "sends/s"}:
+    if unit in {"/s", "per_s", "sends/s", "errors/s"}:
         return RATE.brief(value) if abs(value) < 1000 else f"{value:,.0f}/s"
     number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3f}".rstrip("0").rstrip(".")
     return number if unit in {"", "count", "messages"} else f"{number} {clean(unit)}"

@@ -5,6 +5,7 @@ Owns when the view begins and ends, and how a lasting line is written. Must neve
 
 from __future__ import annotations
 
+import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from harness.report.sanitize import clean, clip
+from harness.streams import going_on
 
 REFRESH_HZ: Final = 4
 _LINE_MAX: Final = 2_000
@@ -43,14 +45,17 @@ class LiveConsole(ABC):
         self._progress, self._monotonic_s, self._now = progress, monotonic_s, now
         self._is_live = progress.is_terminal and not progress.is_dumb_terminal if live is None else live
         self._live: Live | None = None
+        self._while_shown = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        self._while_shown.enter_context(going_on())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        self._while_shown.close()
 
     @abstractmethod
     def render(self) -> RenderableType:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.engine.rundir import RunDir
 from harness.errors import HarnessError, UsageError
-from harness.judging.judge import load_record
+from harness.judging.saved_record import load_record
 from harness.regular import read_regular_text
 from harness.report.files import RESULT_FILE
 from harness.report.headline import status, violated

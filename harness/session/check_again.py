@@ -14,7 +14,8 @@ from harness.engine.engine import RunRecord
 from harness.engine.rundir import PLACE, RunDir
 from harness.errors import HarnessError, UnfitEnvironmentError, is_machines
 from harness.history.read import History
-from harness.judging.judge import judge_and_read, load_record
+from harness.judging.judge import judge_and_read
+from harness.judging.saved_record import load_record
 from harness.regular import read_regular_text
 from harness.report.differences import differences
 from harness.report.serialize import from_json, verdict_differs

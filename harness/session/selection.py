@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
+from harness.brokers.base import BROKERS
 from harness.checks.base import CHECKS
 from harness.errors import NothingSelectedError, Problem, ScenarioError, UsageError, nearest
 from harness.faults.base import FAULTS
@@ -262,7 +263,8 @@ def tag_test(tags: Sequence[str], found: Sequence[Selected]) -> Callable[[Plan],
         NothingSelectedError: A single tag is one that no plan has.
         UsageError: An expression is wrong, or names such a tag.
     """
-    known = {tag for item in found for tag in tags_of(item.plan)}
+    # A kind of broker is a word even where no plan has it: 'not kafka' is true of a folder without Kafka.
+    known = {tag for item in found for tag in tags_of(item.plan)} | set(BROKERS.names())
     tests = []
     for text in tags:
         try:

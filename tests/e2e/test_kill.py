@@ -184,6 +184,7 @@ def test_nothing_survives_the_next_start_and_live_runs_are_unharmed(
         assert {name for name in cgroups() - before if any(run in name for run in dead)} == set()
         assert _runs(state) == live, "a lease is left, or a live run's is gone"
         assert set(ours(live).values()) == live, "a live run lost its processes"
+        print(f"kill {number + 1} of {KILLS}: {runtime}, {group}: nothing left", flush=True)
     for process, runtime in zip(live_runs, runtimes, strict=True):
         out, err = process.communicate(timeout=seconds + 90)
         assert process.returncode == 0, f"{runtime}\n{out}{err}"

@@ -68,7 +68,7 @@ PROOFS = (
     ),
     Proof(
         name="kills",
-        shows="50 random SIGKILLs of the harness leave nothing, and no live run is harmed",
+        shows="100 random SIGKILLs of the harness leave nothing, and no live run is harmed",
         command=("pytest", "-p", "no:cacheprovider", "tests/e2e/test_kill.py"),
         environment={"HARNESS_KILLS": "50"},
     ),

@@ -140,7 +140,7 @@ def damage(run_dir: Path, draw: random.Random) -> str:
         told.append(name)
         try:
             {**MUTATIONS, **_WORSE}[name](run_dir, draw)
-        except (OSError, ValueError, IndexError, KeyError, TypeError, StopIteration):
+        except (OSError, ValueError, IndexError, KeyError, TypeError, StopIteration, RecursionError):
             told[-1] += " (found nothing to damage)"  # an earlier one left it nothing
     if draw.random() < 0.6:
         (run_dir / MANIFEST).unlink(missing_ok=True)  # then nothing is noticed by its checksum

@@ -31,3 +31,11 @@ def test_a_word_that_resembles_none_finds_the_list(word: str) -> None:
 
 def test_where_nothing_is_known_nothing_is_said() -> None:
     assert nearest("nope", ()) == ""
+
+
+def test_a_long_list_is_cut_and_says_how_much_more_there_is() -> None:
+    names = [f"scenario-{number:03d}" for number in range(160)]
+    said = nearest("zzz", names)
+    assert said.startswith("known: scenario-000, ")
+    assert said.endswith("scenario-059 and 100 more")
+    assert nearest("x" * 300, names) == said

@@ -14,7 +14,7 @@ import numpy as np
 from harness.checks.analysis import removals
 from harness.checks.analysis.in_hand import by_value, deliveries_of, may_run, torn_consumers
 from harness.checks.analysis.log_word import LogWord, meant
-from harness.history.commits import covered
+from harness.history.commits import NOWHERE, covered
 from harness.history.events import AuthorityEvent, DeadLettersEvent
 from harness.history.index import Int64, Mask
 from harness.history.read import History
@@ -182,7 +182,10 @@ def _acknowledged(history: History) -> Mask:
     if settling.positions:
         end = history.span.end_ns + 1
         size = int(deliveries.partition.max()) + 1 if deliveries.partition.size else 0
-        lowest = np.array([index.positions.in_force(partition, end, end).lowest for partition in range(size)], np.int64)
+        lowest = np.full(size, NOWHERE, np.int64)
+        # Of those alone that something was delivered of: one damaged number names a partition far beyond all others.
+        for partition in np.unique(deliveries.partition[deliveries.partition >= 0]).tolist():
+            lowest[partition] = index.positions.in_force(partition, end, end).lowest
         table[deliveries.value[covered(deliveries.partition, deliveries.offset, lowest)]] = True
     if settling.acknowledged is not None:
         table[deliveries.value[(deliveries.ack_outcome == Outcome.OK) & deliveries.ack_confirmed]] = True

@@ -14,7 +14,9 @@ from support.history_builder import HistoryBuilder, facts
 from harness.checks.analysis.acceptance import find_gaps
 from harness.checks.analysis.inversions import in_epochs, of_partitions
 from harness.checks.analysis.log_order import in_logs
+from harness.checks.analysis.missing import classify
 from harness.checks.analysis.pauses import find_pauses
+from harness.history.commits import InForce, Positions
 from harness.history.read import History
 
 SMALL, LARGE = (0, 1), (4_464, 4_464 + 65_536)
@@ -57,3 +59,31 @@ def test_large_numbers_of_partitions_change_nothing(kind: str) -> None:
     small = _found(SMALL)
     assert small[kind], "nothing is found, so that nothing is compared"
     assert _found(LARGE)[kind] == small[kind]
+
+
+def test_one_number_of_a_partition_far_beyond_all_others_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flipped bit of it asked for the positions of a quarter of a million partitions, again and again."""
+    asked: list[int] = []
+    in_force = Positions.in_force
+
+    def counted(self: Positions, partition: int, from_ns: int, until_ns: int) -> InForce:
+        asked.append(partition)
+        return in_force(self, partition, from_ns, until_ns)
+
+    monkeypatch.setattr(Positions, "in_force", counted)
+    lines = (
+        "- 0 phase phase=warmup",
+        "- 10 phase phase=faults",
+        "- 900 phase phase=end",
+        "p0.1 20 send 0/0 p0",
+        "p0.1 30 ok 0/0 @0",
+        "c0.1 40 got 0/0 p0 @0",
+        "c0.1 45 commit p0 @1 ~44",
+        "p0.1 50 send 0/1 p0",
+        "p0.1 60 ok 0/1 @1",
+        "c0.1 70 got 0/1 p262147 @1",
+    )
+    history = HistoryBuilder(facts(settling={"positions": True})).lines(lines).history()
+    found = classify(history)
+    assert found is not None
+    assert set(asked) <= {0, 262_147}

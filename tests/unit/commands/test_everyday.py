@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from support import report_samples as samples
 from support.junit_page import parse_junit
 
+import harness
 from harness.commands import completion, run_session
 from harness.commands.cli import _run_guarded, cli
 from harness.commands.run import run
@@ -266,3 +268,28 @@ def test_copying_a_scenario_with_an_application_brings_its_program(
     assert _code("copy", "applications/nats-application", "mine.yaml") == ExitCode.USAGE, "the program is there"
     assert not (tmp_path / "mine.yaml").exists()
     assert _code("copy", "applications/nats-application", "mine.yaml", "--force") == ExitCode.PASS
+
+
+def test_a_module_of_the_working_directory_is_not_imported(tmp_path: Path) -> None:
+    """``-m`` looks there first, so that a user's own ``numpy.py`` would run, as root in CI."""
+    for name in ("numpy", "yaml", "click", "rich", "decimal"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('my own {name}')", encoding="utf-8")
+    words = [sys.executable, "-m", "harness", "faults"]
+    # The package must be found elsewhere than in the working directory, as where it is installed.
+    environment = {**os.environ, "PYTHONPATH": str(Path(harness.__file__).parents[1])}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "my own" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "latency" in done.stdout
+
+
+def test_a_scenario_that_is_like_none_shipped_is_not_answered_with_all_their_names(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _code("copy", "../../etc/passwd") == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert "no scenarios are called" in said
+    assert "`harness list` shows all of them" in said
+    assert len(said) < 300
+    assert _code("copy", "latncy") == ExitCode.USAGE
+    assert "did you mean 'latency'?" in capsys.readouterr().err

@@ -14,12 +14,13 @@ from harness.errors import HarnessError, UnfitEnvironmentError
 from harness.history.facts import PARTITIONS_MAX, Facts
 from harness.history.manifest import MANIFEST
 from harness.history.read import History, HistoryError
-from harness.history.record import HEADER_BYTES, RECORD
+from harness.history.record import HEADER_BYTES, RECORD, RecordKind
 from harness.regular import read_regular
 from harness.session.check_again import check_again
 
 RECORDED = Path(__file__).parents[2] / "corpus" / "recorded" / "leader-kill"
 PARTITION_AT = 20
+REF_AT = 40
 
 
 @pytest.fixture
@@ -81,3 +82,18 @@ def test_facts_are_read_from_a_regular_file_alone(tmp_path: Path) -> None:
     (tmp_path / "facts.json").symlink_to("/dev/zero")
     with pytest.raises(OSError, match="a device"):
         Facts.load(tmp_path / "facts.json")
+
+
+@pytest.mark.parametrize("ref", [2**63 - 1, 2**62, -(2**63), -1])
+def test_a_completion_of_an_operation_that_was_not_recorded_is_refused_with_its_journal(
+    ref: int, run_dir: Path
+) -> None:
+    """At the bounds of its type, where the first operation and the count of them add up to a small number again."""
+    path = min(run_dir.glob("history/p*.journal"))
+    content = bytearray(path.read_bytes())
+    places = range(HEADER_BYTES, len(content) - RECORD.size, RECORD.size)
+    sent = next(place for place in places if content[place] == RecordKind.SENT)
+    struct.pack_into("<q", content, sent + REF_AT, ref)
+    path.write_bytes(content)
+    with pytest.raises(HistoryError, match=rf"{path.stem}: a SENT record refers to operations beyond the \d+ recorded"):
+        assert History.load(run_dir).index

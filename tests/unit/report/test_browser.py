@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import html
-import json
+import itertools
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import report_samples as samples
+from support.browser import load, probed, write
 
 from harness.report.html import render_report
-
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 
 PROBE = """
 var svg = document.querySelector("svg.timeline");
@@ -87,31 +82,9 @@ document.documentElement.setAttribute("data-seen", JSON.stringify({
 """
 
 
-def _seen(page: str, folder: Path, width: int, probe: str = PROBE) -> dict[str, Any]:
-    """Return what the probe saw in a page, shown in a frame of a width: a window cannot be as narrow as a phone."""
-    probed, changed = re.subn(r"script-src &#39;sha256-[^&]*&#39;", "script-src &#39;unsafe-inline&#39;", page)
-    assert changed == 1
-    (folder / "page.html").write_text(probed.replace("</body>", f"<script>{probe}</script></body>"), encoding="utf-8")
-    frame = folder / "frame.html"
-    frame.write_text(
-        f"<iframe id='f' src='page.html' style='width:{width}px;height:2000px;border:0'></iframe><script>"
-        "document.getElementById('f').onload = function () { document.body.textContent = "
-        "this.contentDocument.documentElement.getAttribute('data-seen'); };</script>",
-        encoding="utf-8",
-    )
-    assert BROWSER is not None
-    words = ["--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
-    words += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=10000", frame.as_uri()]
-    done = subprocess.run([BROWSER, *words], capture_output=True, text=True, check=True, timeout=300)
-    found = re.search(r"<body>(\{.*\})", done.stdout, re.DOTALL)
-    assert found is not None, done.stdout[-500:] + done.stderr[-500:]
-    seen: dict[str, Any] = json.loads(html.unescape(found[1].partition("</body>")[0]))
-    return seen
-
-
 @pytest.mark.parametrize("width", [390, 1400])
 def test_a_page_fits_and_its_cursor_reads_all_plots_by_keyboard(width: int, tmp_path: Path) -> None:
-    seen = _seen(render_report(samples.failing()), tmp_path, width)
+    seen = probed(render_report(samples.failing()), tmp_path, width, PROBE)
     assert seen["width"] == width
     assert seen["page"] <= width, "nothing but the plots scrolls sideways"
     assert seen["cells"]
@@ -131,7 +104,7 @@ def _span_s(seen: dict[str, Any]) -> float:
 @pytest.mark.parametrize("width", [390, 1400])
 def test_plots_are_zoomed_by_dragging_by_buttons_and_by_keys(width: int, tmp_path: Path) -> None:
     """Names, legends and headings stay; what is beyond the span is gone; the whole run comes back as it was."""
-    found = _seen(render_report(samples.failing()), tmp_path, width, ZOOM)
+    found = probed(render_report(samples.failing()), tmp_path, width, ZOOM)
     assert found["page"] <= width
     seen = found["seen"]
     whole = seen["whole"]
@@ -151,3 +124,58 @@ def test_plots_are_zoomed_by_dragging_by_buttons_and_by_keys(width: int, tmp_pat
     assert _span_s(seen["closest"]) == pytest.approx(run_s / 400, rel=0.1)
     for name in ("again", "back"):
         assert {**seen[name], "told": ""} == {**whole, "told": ""} | {"markup": seen[name]["markup"]}, name
+
+
+FIRST_SCREEN = """
+function place(name) {
+  var found = document.querySelector(name), box = found && found.getBoundingClientRect();
+  return box ? [box.top, box.bottom] : null;
+}
+var commands = Array.prototype.map.call(document.querySelectorAll("#again code"), function (code) {
+  return code.parentNode.scrollWidth <= code.parentNode.clientWidth;
+});
+document.documentElement.setAttribute("data-seen", JSON.stringify({
+  width: innerWidth, height: innerHeight, page: document.documentElement.scrollWidth, commands: commands,
+  places: ["header.banner", "#real", "#again", "h1", "nav.contents", "#violations, #weakens"].map(place),
+  evidence: Array.prototype.every.call(document.querySelectorAll("#faults td"), function (cell) {
+    return cell.getBoundingClientRect().right <= innerWidth;
+  })
+}));
+"""
+PAGES = {
+    "fail": samples.failing,
+    "pass": samples.passing,
+    "inconclusive": samples.inconclusive,
+    "canary": samples.canary,
+    "hostile": samples.hostile,
+}
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("kind", PAGES)
+def test_the_first_screen_says_what_broke_whether_it_is_real_and_how_to_see_it_again(
+    kind: str, width: int, tmp_path: Path
+) -> None:
+    """In this order, on one screen of a phone or a desk, with commands that are read whole."""
+    seen = probed(render_report(PAGES[kind]()), tmp_path, width, FIRST_SCREEN)
+    assert seen["width"] == width
+    assert seen["page"] <= width
+    places = [place for place in seen["places"] if place is not None]
+    assert len(places) >= 5
+    assert all(above[1] <= below[0] for above, below in itertools.pairwise(places)), seen["places"]
+    assert seen["commands"]
+    assert all(seen["commands"]), "no command is cut off"
+    assert seen["evidence"]
+    if kind != "hostile":  # its texts are as long as texts may be
+        assert places[2][1] <= seen["height"], "what is asked first is answered without scrolling"
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_the_console_of_a_page_is_silent(kind: str, tmp_path: Path) -> None:
+    assert load(write(render_report(PAGES[kind]()), tmp_path)).console == ()
+
+
+def test_a_console_that_hears_an_error_is_heard(tmp_path: Path) -> None:
+    """The policy of a page stops a script that is not its own, and the console says so."""
+    page = render_report(samples.passing()).replace("</body>", "<script>document.title = 'x';</script></body>")
+    assert any("Content Security Policy" in line for line in load(write(page, tmp_path)).console)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import report_samples
 from support import suite_samples as samples
+from support.browser import load, probed, write
 from support.report_page import Page
 
 from harness.report.suite_excerpt import Excerpt, excerpt
@@ -26,7 +25,6 @@ from harness.suite_result import SuiteEntry, SuiteResult
 from harness.verdict import Verdict
 
 S = samples.S
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def require_suite_page(source: str) -> Page:
@@ -240,21 +238,10 @@ def test_every_execution_is_drawn_whatever_their_number(count: int) -> None:
     assert {entry.scenario for entry in result.entries} <= drawn
 
 
-def _dom(source: str, folder: Path) -> str:
-    """Return the document as it is once a browser has loaded it and run its scripts."""
-    assert CHROMIUM is not None
-    page = folder / "page.html"
-    page.write_text(source.encode("utf-8", "replace").decode(), encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    done = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, timeout=120, check=True)
-    return done.stdout.decode()
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no browser on this machine")
 def test_a_browser_runs_the_script_and_nothing_that_was_injected(tmp_path: Path) -> None:
     evil = samples.entry("evil", Verdict.FAIL, title="<img src=x onerror=document.title='owned'>", headline=EVIL)
     source = render_suite_page(samples.suite([samples.entry("latency"), evil, samples.entry("alpha")]))
-    dom = _dom(source.replace("</body>", "<script>document.title = 'injected';</script></body>"), tmp_path)
+    dom = load(write(source.replace("</body>", "<script>document.title = 'injected';</script></body>"), tmp_path)).dom
     assert "<title>FAIL: gate</title>" in dom  # neither injected nor owned
     assert ">3 of 3 runs</span>" in dom  # written by the script
     assert '<th scope="col"><button type="button">run</button></th>' in dom
@@ -280,7 +267,6 @@ _USE = """
 """
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no browser on this machine")
 def test_the_table_is_sorted_and_filtered_in_a_browser(tmp_path: Path) -> None:
     entries = [
         samples.entry("beta", wall_ns=9 * S),
@@ -290,7 +276,7 @@ def test_the_table_is_sorted_and_filtered_in_a_browser(tmp_path: Path) -> None:
     source = render_suite_page(samples.suite(entries))
     allowed = base64.b64encode(hashlib.sha256(_USE.encode()).digest()).decode()
     source = source.replace("script-src ", f"script-src 'sha256-{allowed}' ")
-    dom = _dom(source.replace("</body>", f"<script>{_USE}</script></body>"), tmp_path)
+    dom = load(write(source.replace("</body>", f"<script>{_USE}</script></body>"), tmp_path)).dom
     found = re.search("<title>(.*?)</title>", dom)
     assert found is not None
     assert found[1].split("|") == [
@@ -303,3 +289,27 @@ def test_the_table_is_sorted_and_filtered_in_a_browser(tmp_path: Path) -> None:
         "gamma",
         "1 of 3 runs",
     ]
+
+
+_WIDTHS = """
+document.documentElement.setAttribute("data-seen", JSON.stringify({
+  width: innerWidth, page: document.documentElement.scrollWidth,
+  cells: Array.prototype.every.call(document.querySelectorAll("#table tbody > *, #table tbody td"), function (cell) {
+    return cell.getBoundingClientRect().right <= innerWidth;
+  }),
+  order: [".banner .word", ".banner .sentence", "#controls", "#table"].map(function (name) {
+    return document.querySelector(name).getBoundingClientRect().top;
+  })
+}));
+"""
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_page_of_a_suite_fits_and_its_console_is_silent(width: int, tmp_path: Path) -> None:
+    source = render_suite_page(samples.generated(60))
+    assert load(write(source, tmp_path)).console == ()
+    seen = probed(source, tmp_path, width, _WIDTHS)
+    assert seen["width"] == width
+    assert seen["page"] <= width, "nothing but the picture scrolls sideways"
+    assert seen["cells"], "every number and headline of the table is visible"
+    assert seen["order"] == sorted(seen["order"])

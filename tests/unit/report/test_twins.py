@@ -136,7 +136,7 @@ def test_the_page_shows_every_twin_under_the_same_scale() -> None:
     source = render_report(CANARY, TWINS)
     page = require_self_contained(source)
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert sections[:4] == ["again", "violations", "twins", "timeline"]
+    assert sections[:5] == ["real", "again", "violations", "twins", "timeline"]
     section = _section(source)
     assert section.count("<svg") == 1 + len(TWINS)
     text = " ".join(Page(section).text.split())

@@ -14,7 +14,7 @@ from harness.engine.isolation import Isolation, Networks
 from harness.engine.parts import Binaries
 from harness.engine.rundir import RunDir
 from harness.errors import ControlError, ExitCode, UnfitEnvironmentError
-from harness.judging.judge import load_record
+from harness.judging.saved_record import load_record
 from harness.progress import Event, Listener, PhaseStarted
 from harness.session import session
 from harness.session.own_thread import in_own_thread

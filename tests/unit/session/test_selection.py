@@ -82,6 +82,16 @@ def test_a_tag_that_nobody_has_is_not_taken_for_one_that_is_absent(folder: Path)
         select([folder], tags=["gat"])
 
 
+def test_a_kind_of_broker_is_a_tag_where_no_scenario_has_it(folder: Path) -> None:
+    """One command line serves every folder: what is not there is left out, and a misspelled kind is still an error."""
+    assert _names(folder, "gate and not rocketmq") == {"kafka", "nats"}
+    assert {item.plan.scenario for item in select([folder / "nats.yaml"], tags=["not kafka"])} == {"nats"}
+    with pytest.raises(NothingSelectedError):
+        select([folder], tags=["rocketmq"])
+    with pytest.raises(UsageError, match="no tag 'rocketmk'"):
+        select([folder], tags=["gate and not rocketmk"])
+
+
 def test_a_value_that_is_set_is_in_the_plan_its_name_and_its_digest(folder: Path) -> None:
     (plain,) = select([folder / "kafka.yaml"])
     (item,) = select([folder / "kafka.yaml"], settings={"broker": "kafka-4.0.0", "workload.consumers": "3"})

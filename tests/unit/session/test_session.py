@@ -19,7 +19,7 @@ from harness.brokers.base import BoundBroker
 from harness.engine.parts import Binaries
 from harness.engine.rundir import RunDir
 from harness.errors import ExitCode, UnfitEnvironmentError, UsageError, race_decided
-from harness.judging.judge import load_record
+from harness.judging.saved_record import load_record
 from harness.progress import Event, Listener, Note, RunFinished
 from harness.report.text import render_result
 from harness.result import AttemptCount, RunResult
@@ -253,6 +253,22 @@ RECORD = '{"run_id": "r", "runtime": "process", "problems": [], "drain": "", "er
         (PLAN, RECORD.replace('"problems": [], ', ""), b"", "run.json: it has no problems"),
         (PLAN, RECORD.replace("[]", "[5]"), b"", "run.json: it has another problems than the engine writes"),
         (PLAN, RECORD.replace('""', "null", 1), b"", "run.json: it has another drain than the engine writes"),
+        *(
+            (
+                PLAN,
+                RECORD.replace("{", "{" + f'"{name}": {held}, ', 1),
+                b"",
+                f"run.json: it has another {name} than the",
+            )
+            for name, held in (
+                ("timings_ns", '{"warmup": [5]}'),
+                ("timings_ns", '{"warmup": 1' + 400 * "0" + "}"),
+                ("timings_ns", '{"warmup": true}'),
+                ("versions", '{"nats": 2}'),
+                ("overhead", '{"cpu_s.harness": "much"}'),
+                ("overhead", '{"cpu_s.harness": NaN}'),
+            )
+        ),
         (PLAN, RECORD.replace("0}", "6}"), b"", "run.json: it has another exit_code than the engine writes"),
         (PLAN, RECORD, None, "scenario.yaml: No such file or directory"),
         (PLAN, RECORD, b"title: \xff", "scenario.yaml: 'utf-8' codec can't decode byte 0xff in position 7: "),
@@ -365,3 +381,13 @@ def test_why_the_machine_is_unfit_is_said_once_with_what_to_do(tmp_path: Path) -
     render_result(result, Console(file=stream, width=200))
     shown = stream.getvalue()
     assert (shown.count("there is no room"), shown.count("make some")) == (1, 1)
+
+
+@pytest.mark.parametrize("damage", [{"cpu_ns": {"nodes": "much"}}, {"wall_ns": None}, {"machine_cores": [2]}])
+def test_a_usage_that_is_damaged_is_left_out(damage: dict[str, object], tmp_path: Path) -> None:
+    usage = {"cpu_ns": {"nodes": 1}, "memory_peak_bytes": 1, "wall_ns": 1, "machine_cores": 2.0, "machine_busy": 0.5}
+    record = json.loads(RECORD) | {"usage": usage}
+    (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    assert load_record(RunDir(tmp_path)).usage is not None
+    (tmp_path / "run.json").write_text(json.dumps(record | {"usage": usage | damage}), encoding="utf-8")
+    assert load_record(RunDir(tmp_path)).usage is None
