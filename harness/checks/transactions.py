@@ -272,7 +272,7 @@ def _reads(history: History, rows: Int64, kind: str, metric: str) -> list[Findin
         chosen = rows[places]
         _, first_of = np.unique(transactions.of_send[chosen], return_index=True)
         # One message of each transaction, before further ones of the same.
-        ranked = np.concatenate([chosen[np.sort(first_of)], np.delete(chosen, first_of)])
+        ranked = np.concatenate([chosen[first_of], np.delete(chosen, first_of)])
         named: list[Operation] = []
         for row in ranked[: OPERATIONS_MAX // 2].tolist():
             named += operations.sent(history, row), _sight(history, row)
