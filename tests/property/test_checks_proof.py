@@ -73,6 +73,7 @@ def test_a_mutation_is_found_named_and_by_no_other_check(mutation: Mutation) -> 
         ("freeze", 18),  # a send had no answer all the while
         ("freeze", 38),  # the commit was due long before it was asked for, and then it was refused
         ("starve", 19),
+        ("second thread", 45),  # the only message of the timeline was processed after it
     ],
 )
 def test_what_a_mutation_breaks_as_well_is_what_the_references_say(name: str, seed: int) -> None:

@@ -260,7 +260,7 @@ def _refuse(story: Story, rng: random.Random) -> str | None:
 _SHIFTS: Final = frozenset({"stall", "latency", "recovery", "ownership", "rebalances", "acceptance", "throughput"})
 """What may find something when everything stands still."""
 _PROCESSED: Final = frozenset({"throughput"})
-"""What may find something when the only message of a run is not processed."""
+"""What may find something when the only message of a run is not processed, or not within the timeline."""
 _EARLY: Final = frozenset({"ownership", "duplicates", "transactions"})
 """What may find something when a message comes sooner than it did, perhaps before the commit of its transaction."""
 GROUPS: Final = ("eager", "cooperative", "locks")
@@ -440,6 +440,7 @@ MUTATIONS: Final = (
         finding="concurrent-threads",
         change=moves.second_thread,
         protocols=("locks",),
+        also=_PROCESSED,
     ),
     Mutation(name="flap", check="rebalances", finding="too-many", change=moves.flap, protocols=GROUPS),
     Mutation(name="flap in a storm", check="rebalances", finding="storm", change=moves.flap, protocols=GROUPS),
