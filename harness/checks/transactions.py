@@ -270,13 +270,21 @@ def _reads(history: History, rows: Int64, kind: str, metric: str) -> list[Findin
     findings = []
     for partition, places in operations.groups(sends.partition[rows].astype(np.int64)):
         chosen = rows[places]
+        _, first_of = np.unique(transactions.of_send[chosen], return_index=True)
+        # One message of each transaction, before further ones of the same.
+        ranked = np.concatenate([chosen[first_of], np.delete(chosen, first_of)])
         named: list[Operation] = []
-        for row in chosen[: OPERATIONS_MAX // 2].tolist():
+        for row in ranked[: OPERATIONS_MAX // 2].tolist():
             named += operations.sent(history, row), _sight(history, row)
         message, sight = named[:2]
         start, end = operations.span_of(operation.t_ns for operation in named)
         ending = _ending(history, int(transactions.of_send[chosen[0]]))
-        what = "of aborted transactions were read" if kind == "aborted-read" else "were read before their commit"
+        verb, count = "was" if chosen.size == 1 else "were", first_of.size
+        if kind == "aborted-read":
+            what = f"of {plural(count, 'aborted transaction')} {verb} read"
+        else:
+            commits = "its commit" if count == 1 else "their commits"
+            what = f"of {plural(count, 'transaction')} {verb} read before {commits}"
         seen_by = f"delivered to {sight.journal}" if sight.kind == "delivered" else "found by the audit"
         findings.append(
             Finding(

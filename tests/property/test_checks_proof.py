@@ -5,18 +5,21 @@ The seeds are fixed, so that a failure is the change's and not the draw's; the l
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import random
 from collections import Counter
 
 import pytest
-from support.stories.mutations import MUTATIONS, Mutation
-from support.stories.proving import attempt, false_findings, is_judged, reference
-from support.stories.story import Story
-from support.stories.valid import PROTOCOLS, valid
+from support.history_builder import HistoryBuilder, facts
+from support.stories.mutations import GROUPS, MUTATIONS, Mutation
+from support.stories.proving import are_counted, attempt, false_findings, groundless, is_judged, judged, reference
+from support.stories.story import MS, Story
+from support.stories.valid import CUT_MAX, PROTOCOLS, cut_off, valid
 
 from harness.checks.base import CHECKS
 from harness.history.events import LockEvent, WorkerEvent
+from harness.history.read import History
 from harness.history.record import SEQ_BITS, Outcome
 
 VALID = 150
@@ -54,6 +57,92 @@ def test_a_mutation_is_found_named_and_by_no_other_check(mutation: Mutation) -> 
         if applied == ENOUGH:
             return
     pytest.fail(f"{mutation.name} was applicable {applied} times in {TRIES} runs")
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        ("read before the commit", 36),  # four messages of one transaction; a finding has room for three
+        ("read without a commit", 43),
+        ("swap in an epoch", 123),  # five messages out of order
+        ("swap", 31),  # what came sooner came before the commit of its transaction
+        ("lose a delivery", 49),
+        ("swap in an epoch", 189),
+        ("duplicate delivered", 86),  # retention had removed its own place, and nothing explains the further one
+        ("lose the log", 0),  # what was acknowledged went with the log
+        ("freeze", 18),  # a send had no answer all the while
+        ("freeze", 38),  # the commit was due long before it was asked for, and then it was refused
+        ("starve", 19),
+        ("second thread", 45),  # the only message of the timeline was processed after it
+    ],
+)
+def test_what_a_mutation_breaks_as_well_is_what_the_references_say(name: str, seed: int) -> None:
+    """Runs in which the proof once took a right finding for a wrong one, or for one that named something else."""
+    tried = attempt(next(item for item in MUTATIONS if item.name == name), seed)
+    assert tried.applicable
+    assert not tried.wrong
+
+
+def test_the_longest_cut_right_after_a_death_is_valid() -> None:
+    """A dead member's session ends during the cut, and the others take over in time once it is over."""
+    deaths = 0
+    for seed in range(120):
+        story = valid(random.Random(f"death {seed}"), GROUPS[seed % len(GROUPS)])
+        killed = [event.t for event in story.events if isinstance(event, WorkerEvent) and event.state == "killed"]
+        if killed and not story.cuts and not story.stalls:
+            cut_off(story, killed[0] + MS, CUT_MAX)
+            assert not false_findings(story), seed
+            deaths += 1
+    assert deaths > 20
+
+
+def _swapped(seed: int) -> tuple[Mutation, History]:
+    mutation = next(item for item in MUTATIONS if item.name == "swap")
+    rng = random.Random(f"{mutation.name} {seed}")
+    story = valid(rng).copy()
+    assert mutation.change(story, rng)
+    return mutation, story.history()
+
+
+def test_a_check_that_the_mutation_does_not_name_is_loud_though_it_is_right() -> None:
+    mutation, history = _swapped(31)
+    assert not groundless(mutation, judged(history), history)
+    silent = dataclasses.replace(mutation, also=mutation.also - {"transactions"})
+    (said,) = groundless(silent, judged(history), history)
+    assert "transactions has early-read, and the mutation does not name it" in said
+
+
+@pytest.mark.parametrize("check", ["transactions", "order"])
+def test_a_finding_that_the_reference_lacks_is_loud(check: str) -> None:
+    """Also one of the very check that must find something."""
+    mutation, history = _swapped(31)
+    results = judged(history)
+    finding = dataclasses.replace(results[check].findings[0], operations=())
+    results[check] = dataclasses.replace(results[check], findings=(finding,))
+    (said,) = groundless(mutation, results, history)
+    assert f"{check} has {finding.type}, and its reference has nothing of it" in said
+
+
+def test_a_finding_stands_for_what_it_does_not_name_only_where_it_counts_everything() -> None:
+    mutation = next(item for item in MUTATIONS if item.name == "read without a commit")
+    rng = random.Random(f"{mutation.name} 43")
+    story = valid(rng, in_transactions=True).copy()
+    mutation.change(story, rng)
+    history = story.history()
+    violated = reference("transactions", history)["early-read"]
+    (finding,) = judged(history)["transactions"].findings
+    assert len(violated) == finding.amount == 4
+    assert are_counted([finding], violated)
+    assert not are_counted([dataclasses.replace(finding, amount=3)], violated)
+    assert not are_counted([dataclasses.replace(finding, operations=finding.operations[:2])], violated)
+
+
+def test_the_reference_of_order_names_what_was_passed_over_and_only_delivered() -> None:
+    """Its send was not acknowledged, and no audit found it: another owner was given it there later."""
+    lines = ["p0.1 1 send 0/0 p0", "p0.1 2 ok 0/0 @0", "p0.1 3 send 0/1 p0", "p0.1 5 send 0/2 p0", "p0.1 6 ok 0/2 @2"]
+    lines += ["c0.1 10 got 0/0 p0 @0", "c0.1 12 got 0/2 p0 @2", "c1.1 20 got 0/1 p0 @1"]
+    history = HistoryBuilder(facts(settling={"positions": True})).lines(lines).history()
+    assert reference("order", history)["skip"] == {"0/1'1"}
 
 
 def test_every_check_is_mutated_and_has_a_reference() -> None:

@@ -92,6 +92,8 @@ class Plain:
 def plain(history: History) -> Plain:
     found = Plain(history=history)
     for position, view in enumerate(history.journals):
+        if view.role == "monitor":  # holds ticks and probes alone, very many
+            continue
         sends: list[Send] = []
         deliveries: list[Delivery] = []
         latest: dict[int, int] = {}

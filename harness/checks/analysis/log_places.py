@@ -21,9 +21,9 @@ from harness.history.read import History
 from harness.verdict import Finding, Operation
 
 _ABSENT: Final = {
-    Promise.VANISHED: "are absent from the log",
-    Promise.MISPLACED: "do not lie where the broker said",
-    Promise.MISROUTED: "lie in another partition than the broker said",
+    Promise.VANISHED: ("is", "are", "absent from the log"),
+    Promise.MISPLACED: ("does", "do", "not lie where the broker said"),
+    Promise.MISROUTED: ("lies", "lie", "in another partition than the broker said"),
 }
 
 
@@ -59,11 +59,13 @@ def _broken(history: History, broken: Promises, kind: Promise) -> list[Finding]:
         first = operations.sent(history, int(sends[0]))
         told = f", at offset {broken.offset[here[0]]}" if broken.offset[here[0]] >= 0 else ""
         start = int(index.sends.t[sends].min())
+        one, several, absent = _ABSENT[kind]
+        verb = one if values.size == 1 else several
         found.append(
             Finding(
                 type=kind.name.lower(),
                 message=(
-                    f"partition {partition}: {plural(values.size, 'acknowledged message')} {_ABSENT[kind]}"
+                    f"partition {partition}: {plural(values.size, 'acknowledged message')} {verb} {absent}"
                     f"{_words(history, word, kind, partition, values)}: first "
                     f"{operations.message_name(first.key, first.seq)}, acknowledged{told}, sent at "
                     f"{operations.when(history, first.t_ns)}{_found_at(history, kind, int(broken.seen[here[0]]))}"

@@ -131,7 +131,9 @@ def _judge(history: History, promised: PlacePromises, alone: Mask) -> Promises:
         ],
         Promise.UNPROVEN,
     )
-    seen = np.where(log.first >= 0, -2 - log.first, hand.first)
+    # Told no place, it counts by the furthest one: what was removed from a lower one explains nothing.
+    given = np.where((told < 0) & (hand.furthest >= 0), hand.furthest, hand.first)
+    seen = np.where(log.first >= 0, -2 - log.first, given)
     left = kept != Promise.KEPT
     return Promises(*(column[left] for column in (values, kept.astype(np.int64), partition, told, seen)))
 
@@ -146,6 +148,7 @@ class _Sights:
         unheard: Somewhere: its consumer did not hear where.
         first: Row of the first operation at a known place, -1 = none.
         furthest_here: Highest offset in its partition, -1 = none.
+        furthest: Row of the first operation there, -1 = none.
     """
 
     def __init__(self, values: Int64, count: int, seen: Stored | Deliveries, partition: Int64, told: Int64) -> None:
@@ -168,6 +171,9 @@ class _Sights:
         self.first[at[known][::-1]] = rows[known][::-1]
         self.furthest_here = np.full(values.size, -1, np.int64)
         np.maximum.at(self.furthest_here, at[mine & known], offset[mine & known])
+        self.furthest = np.full(values.size, -1, np.int64)
+        there = mine & known & (offset == self.furthest_here[at])
+        self.furthest[at[there][::-1]] = rows[there][::-1]
 
     def fits(self, told: Int64, fixed: Mask) -> Mask:
         """Return which messages were seen where they may lie: of some the partition is ``fixed``."""

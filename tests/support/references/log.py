@@ -27,9 +27,15 @@ def violations(history: History) -> Violations:
         authority = complete.get(send.partition)
         if send.offset >= 0:
             at.setdefault((send.partition, send.offset), set()).add(send.value)
-        if authority is None or authority.audit != "complete" or not authority.exists:
+        if authority is not None and not authority.exists:
+            vanished.add(send.value)
             continue
-        if send.offset < authority.first_offset and (send.offset >= 0 or authority.first_offset > 0):
+        if authority is None or authority.audit != "complete":
+            continue
+        given = [d.offset for d in run.deliveries if (d.value, d.partition) == (send.value, send.partition)]
+        # Told no place, it counts by the furthest one at which it was given.
+        known = send.offset if send.offset >= 0 else max(given, default=-1)
+        if known < authority.first_offset and (known >= 0 or authority.first_offset > 0):
             continue
         if not places.get(send.value):
             vanished.add(send.value)

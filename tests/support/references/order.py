@@ -17,7 +17,9 @@ def violations(history: History) -> Violations:
     late = oracle.late_in_key(run)
     again = {value for value in late if (first := run.first(value)) and (first.redelivered or first.attempt > 1)}
     at = {(item.journal, item.when[2]): item.partition for item in run.deliveries}
-    told = {(send.partition, send.offset): send.value for send in run.ok()}
+    # A place is known by what was told, found or, where neither was, delivered there.
+    told = {(item.partition, item.offset): item.value for item in run.deliveries}
+    told |= {(send.partition, send.offset): send.value for send in run.ok()}
     told |= {(partition, offset): value for value, partition, offset in run.stored}
     passed, _ = oracle.skipped(run)
     return named(

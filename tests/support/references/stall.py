@@ -14,7 +14,7 @@ def violations(history: History) -> Violations:
     run, limit = oracle.plain(history), history.facts.pause_ns_derived
     found = set()
     for partition, start, end in oracle.pauses(run, limit, phase_end(history, "drain")):
-        if end - start - stalled(history, start, end) > limit:
+        if end - start > limit and end - start - stalled(history, start, end) > limit:
             next_ones = [d for d in run.deliveries if d.partition == partition and d.when[0] >= end]
             found.add(name_of(*min(next_ones, key=lambda d: d.when).value) if next_ones else "never")
     return {"pause": found}

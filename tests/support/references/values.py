@@ -38,12 +38,10 @@ def stalled(history: History, start: int, end: int) -> int:
     """Return for how long the machine stalled within [start, end): ticks that came more than 50 ms late."""
     total = 0
     for view in history.journals:
-        ticks = [record for record in view.records if record["kind"] == RecordKind.TICK]
-        gaps = sorted(int(record["offset"]) for record in ticks)
-        usual = gaps[len(gaps) // 2] if gaps else 0
-        for record in ticks:
-            late = int(record["offset"]) - usual
-            if late > 50_000_000:
-                low, high = int(record["t"]) - late, int(record["t"])
-                total += max(0, min(high, end) - max(low, start))
+        ticks = view.records[view.records["kind"] == int(RecordKind.TICK)]
+        gaps, times = ticks["offset"].tolist(), ticks["t"].tolist()
+        usual = sorted(gaps)[len(gaps) // 2] if gaps else 0
+        for gap, high in zip(gaps, times, strict=True):
+            if gap - usual > 50_000_000:
+                total += max(0, min(high, end) - max(high - (gap - usual), start))
     return total

@@ -15,6 +15,8 @@ from support.stories.story import MS, Commit, Delivery, Message, Story
 from harness.history.events import AssignEvent, Event, GroupEvent, GroupMember, LockEvent, RevokeEvent, WorkerEvent
 from harness.history.record import Outcome
 
+TOOK_MAX: Final = 60 * MS
+"""How long the members of a group need at most until all partitions have owners again."""
 _ASKED: Final = 1 * MS
 
 
@@ -135,7 +137,7 @@ def _rebalance(
             story.events += [worker_event(name, incarnation[name], state, t) for state in ("started", "ready")]
             members.append(name)
     dealt = _deal(rng, members, story.facts.partitions, before)
-    took = rng.randint(5, 60) * MS
+    took = rng.randint(5, TOOK_MAX // MS) * MS
     if protocol == "eager":
         gone = dict(before)
     else:

@@ -28,6 +28,7 @@ from harness.history.record import SEQ_BITS, Break, Flag, Outcome, RecordKind, T
 
 MS: Final = 1_000_000
 _ROLES = {"p": "producer", "c": "consumer", "a": "audit", "m": "monitor"}
+_BREAKS = {True: Break.CUT, False: Break.NONE}
 _FIRST = {RecordKind.SEND: 0, RecordKind.DELIVERED: 0}
 """Of records of one time, operations come before what refers to them."""
 
@@ -236,12 +237,12 @@ class Story:
     def _monitor(self) -> Iterator[_Row]:
         step, t = 100 * MS, 0
         late = dict(self.stalls)
+        answers = {cut: {"outcome": Outcome.FAIL if cut else Outcome.OK, "count": _BREAKS[cut]} for cut in _BREAKS}
         while t < self.drained:
             gap = step + next((late[start] for start in late if t <= start < t + step), 0)
             t += gap
             yield _Row(RecordKind.TICK, t, {"offset": gap})
-            cut = any(start < t <= end for start, end in self.cuts)
-            answer = {"outcome": Outcome.FAIL if cut else Outcome.OK, "count": Break.CUT if cut else Break.NONE}
+            answer = answers[any(start < t <= end for start, end in self.cuts)]
             yield _Row(RecordKind.PROBE, t, answer | {"partition": 0, "seq": t - MS, "offset": MS})
 
     def _ending(self) -> Iterator[Event]:

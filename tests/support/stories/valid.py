@@ -25,6 +25,10 @@ PROTOCOLS: Final = ("acks", "none", "eager", "cooperative", "locks")
 PAUSE: Final = 3_000 * MS
 """Derived limit of a pause; a death, a lock that outlives it and a cut node are within it."""
 SESSION: Final = 1_000 * MS
+CUT_MAX: Final = SESSION - 2 * owners.TOOK_MAX
+"""How long no client reaches the node at most: when the session of a dead member ends, the others still take over in
+time, as far as the time-out of a rebalance gives them time.
+"""
 ACK_WAIT: Final = 300 * MS
 LOCK: Final = 600 * MS
 DELAYED_KEY: Final = 9
@@ -278,9 +282,13 @@ def _stand_still(rng: random.Random, story: Story) -> None:
         later(story, start, took)
         story.stalls.append((start, took))
     else:
-        took = rng.randint(100, 1_000) * MS
-        later(story, start, took)
-        story.cuts.append((start, start + took))
+        cut_off(story, start, rng.randint(100, CUT_MAX // MS) * MS)
+
+
+def cut_off(story: Story, start: int, took: int) -> None:
+    """Let no client reach the node for a while, and everything wait for that."""
+    later(story, start, took)
+    story.cuts.append((start, start + took))
 
 
 def later(story: Story, start: int, took: int) -> None:
