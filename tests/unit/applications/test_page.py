@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.applications.instance import SOCKET_BYTES_MAX
 from harness.applications.protocol import _KEYS, LINE_BYTES_MAX, parse
+from harness.applications.recording import SOCKET_BYTES_MAX
 from harness.scenario.application import OWN_WORDS, Application
 from harness.scenario.application_fit import broker_words
 from harness.scenario.expand import variants
