@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from harness.scenario.application import AT_RUN, application_of, directory_of, fill_in
+from harness.scenario.application import AT_RUN, READY, SHOWN, application_of, directory_of, fill_in
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
 from harness.scenario.members import worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, Expectation, Plan, PlannedFault, Workload
@@ -112,12 +112,13 @@ def explain_application(plan: Plan, words: Callable[[str], Mapping[str, str]]) -
     within, patience = exact(DURATION, application.ready_within_ns), exact(DURATION, application.stop.patience_ns)
     rows += [
         ("directory", str(directory_of(application, plan.file))),
-        ("ready", f"once {seen or 'it has connected to {report}'}, within {within}"),
+        ("ready", f"once {seen or READY[application.shows]}, within {within}"),
         ("stop", f"SIG{application.stop.signal}, and SIGKILL after {patience}"),
-        ("shows", f"{application.shows}: what was delivered, processed and committed is the application's own word"),
+        ("shows", f"{application.shows}: {SHOWN[application.shows]}"),
     ]
     rows += [("env", f"{name}={text}") for name, text in application.env.items()]
-    filled = ", ".join(f"{{{name}}}" for name in sorted(AT_RUN))
+    names_filled = AT_RUN if application.shows == "lines" else AT_RUN - {"report"}
+    filled = ", ".join(f"{{{name}}}" for name in sorted(names_filled))
     head = f"Application, in the place of each consumer ({filled} are filled in as the run begins)"
     return "\n".join([head, *(f"  {line}" for line in _rows(rows, _LABEL, COLUMNS - 2))]) + "\n"
 

@@ -1,0 +1,36 @@
+"""A Kafka consumer that knows nothing of the harness: what a team already has.
+
+plain_consumer.py BOOTSTRAP TOPIC GROUP [CLIENT_ID]
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+from confluent_kafka import Consumer
+
+bootstrap, topic, group, *client_id = sys.argv[1:]
+consumer = Consumer(
+    {
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "client.id": client_id[0] if client_id else "rdkafka",
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 1000,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "log_level": 4,
+    }
+)
+running = [True]
+signal.signal(signal.SIGTERM, lambda *_: running.clear())
+consumer.subscribe([topic])
+while running:
+    message = consumer.poll(0.1)
+    if message is not None and message.error() is None:
+        time.sleep(0.001)  # the work
+        consumer.commit(message, asynchronous=True)
+consumer.close()
