@@ -1,5 +1,5 @@
-"""Who keeps the journal of an application's instance: a recorder next to it that takes its lines, or nobody, where it
-shows nothing itself and the broker's word is the history.
+"""Who keeps the journal of an application's instance: a recorder next to it that takes its lines. Where it shows
+nothing itself, the broker's word is the history, and its journals are empty.
 
 Owns the two ways, and what leaves a run without proof in each. Does not start the application and sends it no signal.
 """

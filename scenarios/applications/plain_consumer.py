@@ -9,9 +9,11 @@ import signal
 import sys
 import time
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, KafkaException
 
 bootstrap, topic, group, *client_id = sys.argv[1:]
+running = [True]
+signal.signal(signal.SIGTERM, lambda *_: running.clear())
 consumer = Consumer(
     {
         "bootstrap.servers": bootstrap,
@@ -25,12 +27,14 @@ consumer = Consumer(
         "log_level": 4,
     }
 )
-running = [True]
-signal.signal(signal.SIGTERM, lambda *_: running.clear())
 consumer.subscribe([topic])
 while running:
-    message = consumer.poll(0.1)
-    if message is not None and message.error() is None:
+    messages = [message for message in consumer.consume(100, 0.1) if message.error() is None]
+    for _ in messages:
         time.sleep(0.001)  # the work
-        consumer.commit(message, asynchronous=True)
+    if messages:
+        try:
+            consumer.commit(asynchronous=False)
+        except KafkaException as error:  # a rebalance: the next owner begins where the group has committed
+            sys.stderr.write(f"{error}\n")
 consumer.close()

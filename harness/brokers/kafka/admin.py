@@ -59,7 +59,7 @@ class KafkaAdmin:
         transactional: Logs hold control records, which no consumer is given: positions may end before them.
         outputs: Consumers write to an output topic.
         removes: Brokers may remove records at the beginning of a log: a position before that has nothing to see there.
-        by_positions: Positions and members alone show what consumers do: every answer about positions is told, and
+        by_positions: Positions and members alone show what consumers do: every answer about positions is reported, and
             members need not bear the names of consumers.
         timeout_s: How long a question to one node may take.
     """
