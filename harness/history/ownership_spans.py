@@ -91,7 +91,8 @@ def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple
     """Return the tenures by the broker's word alone, in order of start; the worker is the client id that it knows.
 
     While partitions are dealt out, a broker may name no owner at all: then members that are still there keep what they
-    had. An answer of a node that does not know the group says nothing.
+    had. An answer of a node that does not know the group says nothing. A member whose process has ended owns nothing any
+    more, though the broker names it until its session is over: a new process of the same name is another member.
 
     Args:
         events: In order of time; other kinds than answers about the group and workers' processes are skipped.
@@ -100,6 +101,8 @@ def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple
     """
     held: dict[int, tuple[str, str, int, int]] = {}
     incarnations: dict[str, int] = {}
+    seen: dict[str, set[str]] = {}
+    dead: set[str] = set()
     found: list[OwnershipTenure] = []
 
     def close(partition: int, t: int, end: str) -> None:
@@ -118,12 +121,20 @@ def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple
     for event in events:
         if isinstance(event, WorkerEvent) and event.state == "started":
             incarnations[event.worker] = event.incarnation
+        elif isinstance(event, WorkerEvent) and event.state in ENDED:
+            dead |= seen.pop(event.worker, set())
+            for partition in [each for each, (member, *_) in held.items() if member in dead]:
+                close(partition, event.t, "dead")
         meaning = facts.meaning(event.state) if isinstance(event, GroupEvent) else None
         if not isinstance(event, GroupEvent) or event.members is None or meaning in {None, "gone"}:
             continue
-        owners = {partition: member for member in event.members for partition in member.partitions}
+        named = {partition: member for member in event.members for partition in member.partitions}
+        owners = {partition: member for partition, member in named.items() if member.member not in dead}
         there = {member.member for member in event.members}
-        undecided = meaning == "rebalancing" and not owners
+        for each in event.members:
+            if each.member not in dead:
+                seen.setdefault(each.worker, set()).add(each.member)
+        undecided = meaning == "rebalancing" and not named
         for partition, (member, *_) in list(held.items()):
             now = owners.get(partition)
             if member not in there or (not undecided and (now is None or now.member != member)):

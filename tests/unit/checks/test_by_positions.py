@@ -306,6 +306,24 @@ def test_owners_are_those_that_the_broker_names_and_stay_while_partitions_are_de
     assert spans[2][:3] == (0, "c1", 400)
 
 
+def test_a_member_whose_process_is_dead_owns_nothing_though_the_broker_still_names_it() -> None:
+    made = healthy(stop=6 * S)
+    made.event(40, "worker", worker="c0", state="started", incarnation=1)
+    made.event(6_100, "worker", worker="c0", state="killed", incarnation=1)
+    members(made, 6_200, {"c0": [0], "c1": []})
+    made.event(7 * S, "worker", worker="c0", state="started", incarnation=2)
+    made.event(7_050, "worker", worker="c0", state="ready", incarnation=2)
+    members(made, 7_100, {"c0": [], "c0#again": [], "c1": []}, state="preparing_rebalance")
+    members(made, 11 * S, {"c0#again": [0], "c1": []})
+    history = ended(made)
+    spans = [(item.incarnation, item.start_ns // MS, item.end) for item in history.ownership_spans]
+    assert spans == [(1, 50, "dead"), (2, 11 * S, "open")]
+    result = judged(history, stall=StallLimits(collateral_ns_max=1 * S * MS, owner_ns_max=4 * S * MS))["stall"]
+    assert {finding.type for finding in result.findings if finding.type != "pause"} == {"owner-pause"}, (
+        "it waits for the dead member, and not for what is well"
+    )
+
+
 def test_a_partition_that_no_member_owns_is_found() -> None:
     made = healthy()
     members(made, 5 * S, {"c0": [], "c1": []})
