@@ -91,8 +91,8 @@ def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple
     """Return the tenures by the broker's word alone, in order of start; the worker is the client id that it knows.
 
     While partitions are dealt out, a broker may name no owner at all: then members that are still there keep what they
-    had. An answer of a node that does not know the group says nothing. A member whose process has ended owns nothing any
-    more, though the broker names it until its session is over: a new process of the same name is another member.
+    had. An answer of a node that does not know the group says nothing. A member whose process has ended owns nothing
+    any more, though the broker names it until its session is over. A new process of the same name is another member.
 
     Args:
         events: In order of time; other kinds than answers about the group and workers' processes are skipped.

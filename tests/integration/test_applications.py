@@ -67,7 +67,14 @@ def failed(result: RunResult) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["kafka-application", "kafka-application-commit-first", "nats-application", "nats-application-ack-first"]
+    "name",
+    [
+        "kafka-application",
+        "kafka-application-commit-first",
+        "kafka-application-commits",
+        "nats-application",
+        "nats-application-ack-first",
+    ],
 )
 @pytest.mark.rotates(2)
 def test_a_shipped_application_ends_as_declared(name: str, tmp_path: Path) -> None:

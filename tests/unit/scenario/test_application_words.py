@@ -115,7 +115,9 @@ def test_what_commits_alone_cannot_be_judged_by_is_told_where_it_is(expect: str,
 
 
 def test_what_commits_alone_can_be_judged_by_is_taken() -> None:
-    found = plan(shown("stall: {pause_max: 9s}, ownership: {skips_max: 0}, log: {}, acceptance: off, transactions: off"))
+    found = plan(
+        shown("stall: {pause_max: 9s}, ownership: {skips_max: 0}, log: {}, acceptance: off, transactions: off")
+    )
     assert [item.check for item in found.expect] == ["stall", "ownership", "log", "acceptance", "transactions"]
 
 
