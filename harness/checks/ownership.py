@@ -126,6 +126,8 @@ class OwnershipCheck:
     def judge(self, history: History, limits: OwnershipLimits) -> CheckResult:
         """Judge the guarantee over everything recorded, ``unowned`` over timeline and drain."""
         builder = ResultBuilder(len(history.ownership_spans), "assignments")
+        if history.facts.by_positions and history.facts.group is None:
+            builder = ResultBuilder(len(history.of_kind(PositionsEvent)), "answers about positions")
         if not builder.examined:
             return builder.conclude(self.name, limits)
         if history.facts.by_positions:
@@ -211,7 +213,7 @@ class OwnershipCheck:
     def _by_positions(self, history: History, limits: OwnershipLimits, builder: ResultBuilder) -> CheckResult:
         """Judge what the broker's word on owners and positions says."""
         limits, origins = with_defaults(limits, _seen(self.defaults(history.facts, limits), self.by_positions))
-        gaps = ownership_overlap.gaps(history)
+        gaps = ownership_overlap.gaps(history) if history.ownership_spans else []
         known = advances.owed(history, advances.advances(history))
         early, back = advances.passed_before_sent(history, known), advances.regressions(history)
         builder.measured = {
@@ -223,6 +225,8 @@ class OwnershipCheck:
             "regressions_max": Measure.exact(len(back)),
             "skips_max": Measure.exact(early.size),
         }
+        if history.facts.group is None:
+            del builder.measured["unowned_ns_max"]
         answers = len(history.of_kind(PositionsEvent))
         builder.reach = {"regressions_max": answers, "skips_max": known.row.size}
         found = advances.findings(history, known, early, back)

@@ -48,6 +48,9 @@ NAMELESS: Final = (
 )
 
 
+OWNERLESS: Final = "no owner of a partition is known by the broker's word, so causes are not judged"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StallLimits:
     """Limits of ``stall``, each on the longest; ``pause_ns_max`` is derived from the configuration unless given.
@@ -143,7 +146,7 @@ class StallCheck:
         pauses = find_pauses(history, min([FLOOR_NS, *given]))
         unit = "messages that positions passed" if by_positions else "deliveries"
         builder = ResultBuilder(pauses.examined, unit, reach=_unreachable(history.facts))
-        builder.reasons += [NAMELESS] if nameless else []
+        builder.reasons += [NAMELESS if history.facts.group is not None else OWNERLESS] if nameless else []
         causes = Causes(history)
         cut = explain(history, causes, pauses, min(given, default=FLOOR_NS))
         window = history.window("faults")

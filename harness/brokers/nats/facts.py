@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from harness.brokers.nats import retention
 from harness.brokers.nats.options import ConsumerOptions, ProducerOptions
 from harness.history.facts import Acknowledged, Facts, Settling
-from harness.scenario.application import sentences
+from harness.scenario.application import sentences, shown_by
 from harness.scenario.effects import cut_ns, disturbs_nodes, out_ns
 from harness.scenario.members import zones
 from harness.scenario.model import Plan
@@ -93,6 +93,7 @@ def facts_of(plan: Plan) -> Facts:
         # A stream's sequence counts over all subjects.
         one_log=True,
         fixed_partitions=True,
+        shows=shown_by(consumer),
         allowed=(*_allowed(plan), *sentences(consumer)),
     )
 

@@ -260,7 +260,9 @@ def test_a_limit_that_needs_single_messages_is_inconclusive_by_name() -> None:
     }
     assert result.verdict is Verdict.INCONCLUSIVE
     assert any("not judged" in reason and "outside_max" in reason for reason in result.reasons)
-    off = judged(ended(healthy()), ownership=OwnershipLimits(outside_max=Off.of("outside_max")))["ownership"]
+    off = judged(ended(healthy()), ownership=CHECKS.get("ownership").limits(outside_max=Off.of("outside_max")))[
+        "ownership"
+    ]
     assert off.verdict is Verdict.PASS
 
 

@@ -462,7 +462,7 @@ def test_a_producer_may_end_its_transaction_before_it_is_killed() -> None:
     assert transactional - plain == 5 * 3_000_000_000
 
 
-OWNED = {"c0": (0,), "c1": (1,)}
+OWNED: dict[str, tuple[int, ...]] = {"c0": (0,), "c1": (1,)}
 
 
 def admin_of(members: dict[str, tuple[int, ...]], monkeypatch: pytest.MonkeyPatch, *, by_positions: bool) -> KafkaAdmin:
