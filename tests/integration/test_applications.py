@@ -74,6 +74,7 @@ def failed(result: RunResult) -> set[str]:
         "kafka-application-commits",
         "nats-application",
         "nats-application-ack-first",
+        "nats-application-commits",
     ],
 )
 @pytest.mark.rotates(2)

@@ -62,5 +62,10 @@ def test_the_scenario_shown_is_valid() -> None:
 
 def test_the_applications_that_are_shipped_are_short() -> None:
     programs = sorted((ROOT / "scenarios" / "applications").glob("*.py"))
-    assert [path.name for path in programs] == ["kafka_consumer.py", "nats_consumer.py", "plain_consumer.py"]
+    assert [path.name for path in programs] == [
+        "kafka_consumer.py",
+        "nats_consumer.py",
+        "nats_plain_consumer.py",
+        "plain_consumer.py",
+    ]
     assert all(len(path.read_text(encoding="utf-8").splitlines()) < 100 for path in programs)

@@ -18,7 +18,7 @@ from harness.checks.levels import unjudged_checks
 from harness.checks.loss import LossLimits
 from harness.checks.ownership import OwnershipLimits
 from harness.checks.recovery import RecoveryLimits
-from harness.checks.stall import NAMELESS, StallLimits
+from harness.checks.stall import NAMELESS, OWNERLESS, StallLimits
 from harness.checks.throughput import ThroughputLimits
 from harness.history.read import History
 from harness.units import Off
@@ -340,3 +340,17 @@ def test_an_advance_lies_between_a_question_and_an_answer() -> None:
     assert [each // MS for each in found.after_ns.tolist()] == [10, 40]
     assert [each // MS for each in found.by_ns.tolist()] == [29, 55]
     assert (found.position.tolist(), found.asked_ns // MS) == ([4, 9], 50)
+
+
+def test_without_a_group_positions_are_judged_and_owners_are_not() -> None:
+    made = healthy(stop=6 * S, group=None)
+    made.events = [event for event in made.events if event.kind != "group"]
+    found = judged(ended(made), ownership=OwnershipLimits(), stall=StallLimits(pause_ns_max=3 * S * MS))
+    assert found["stall"].verdict is Verdict.FAIL
+    assert OWNERLESS in found["stall"].reasons
+    assert found["ownership"].verdict is Verdict.PASS
+    assert [limit.metric for limit in found["ownership"].limits] == ["regressions_max", "skips_max"]
+    back = answers(healthy(group=None), [(5_930, 5_950, {0: 3})])
+    assert judged(ended(back), ownership=OwnershipLimits())["ownership"].verdict is Verdict.FAIL
+    wanted = judged(ended(made), ownership=OwnershipLimits(unowned_ns_max=3 * S * MS))["ownership"]
+    assert wanted.verdict is Verdict.INCONCLUSIVE, "who owns a partition is not known"

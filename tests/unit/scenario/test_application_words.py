@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,26 @@ def test_what_does_not_go_together_is_told_where_it_is(other: str, said: str) ->
 def test_a_level_that_is_not_there_is_refused() -> None:
     said = refused(text().replace("shows: lines", "shows: «screens"))
     assert said.startswith("workload.consumer.application.shows must be one of lines, commits, not 'screens'")
-    of_nats = text(broker="nats-2").replace("shows: lines", "shows: «commits").replace("loss: {}", "log: {}")
-    assert refused(of_nats).startswith("an application of this broker cannot show commits so far (known: lines)")
+
+
+def test_a_level_that_a_broker_does_not_offer_is_refused() -> None:
+    words = vocabulary()
+    brokers = {**words.brokers, "kafka": replace(words.brokers["kafka"], application_shows=("lines",))}
+    with pytest.raises(ScenarioError, match=r"12:14: an application of this broker cannot show commits so far"):
+        load = load_text(shown("stall: {}"), "apps.yaml", replace(words, brokers=brokers))
+        variants(load)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("ack: «none", "ack: none leaves nothing to see"),
+        ("max_deliver: «5", "max_deliver lets the server give messages up"),
+    ],
+)
+def test_what_leaves_nothing_to_see_of_a_nats_application_is_refused(given: str, said: str) -> None:
+    marked = shown("stall: {}", other=f"    {given}").replace("broker: kafka-4", "broker: nats-2")
+    assert refused(marked).startswith(said)
 
 
 def shown(expect: str, command: str = "[app]", other: str = "") -> str:
