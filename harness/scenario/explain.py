@@ -46,7 +46,7 @@ def described(value: Any) -> str:
 
     Fields that are None are left out; quantities are exact and carry their units.
     """
-    return ", ".join(f"{name} {text}" for name, text in _pairs(value))
+    return ", ".join(f"{name} {text}" for name, text in pairs(value))
 
 
 def _identity(plan: Plan) -> list[str]:
@@ -88,7 +88,7 @@ def _setting(plan: Plan) -> list[str]:
 
 def _consumer(options: Any) -> str:
     """Return the options of consumers but for their application, which has a part of its own."""
-    return ", ".join(f"{name} {text}" for name, text in _pairs(options) if name != "application")
+    return ", ".join(f"{name} {text}" for name, text in pairs(options) if name != "application")
 
 
 def explain_application(plan: Plan, words: Callable[[str], Mapping[str, str]]) -> str:
@@ -213,7 +213,8 @@ def _limits_of(entry: Expectation) -> str:
     return described(entry.limits) or "no limits of its own"
 
 
-def _pairs(value: Any) -> list[tuple[str, str]]:
+def pairs(value: Any) -> list[tuple[str, str]]:
+    """Return (key, value as written) of an options or limits dataclass; what is not given is left out."""
     if value is None or not dataclasses.is_dataclass(value) or isinstance(value, type):
         return []
     items = ((spec, getattr(value, spec.name)) for spec in field_specs(type(value)))
