@@ -50,7 +50,8 @@ READY_S = 60.0
 _HINTS = {
     "": "",
     "lines": "the client id of each application must be its {member}",
-    "commits": "each application must join the group {group}; client ids are {member}, or none of them is",
+    "commits": "each application must join the group {group} by the protocol that the scenario names; "
+    "each client id must be {member}, or none of them",
 }
 """What an application shows → what to do when its members are not those that are waited for."""
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
@@ -324,6 +325,10 @@ class Deployment:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_S
         while missing := await self.admin.settled():
+            ended = [worker for name, worker in self.workers.items() if name not in self._late and not worker.pid]
+            if ended:
+                text = f"worker {ended[0].name} has ended before consumers had settled: {missing}"
+                raise StartError(f"{text}\n{ended[0].logs()}")
             if loop.time() > deadline:
                 hint = _HINTS[self._shows] if missing.startswith(("members", "0 members")) else ""
                 raise StartError(f"consumers did not settle within {READY_S:g} s: {missing}", hint=hint)

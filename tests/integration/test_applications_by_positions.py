@@ -117,9 +117,16 @@ def test_one_that_dies_never_passes(tmp_path: Path) -> None:
     assert any("exited unexpectedly" in reason for reason in result.weaknesses), measured(result)
 
 
+def test_one_that_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
+    result = ran(tmp_path, lambda text: text.replace("running = [True]", 'sys.exit("no such setting")'))
+    assert result.exit_code == 7, measured(result)
+    assert "has ended before consumers had settled" in result.error, measured(result)
+    assert "no such setting" in result.error, measured(result)
+
+
 def test_one_of_another_group_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployment, "READY_S", 12.0)
     result = ran(tmp_path, lambda text: text.replace('"group.id": group', '"group.id": "mine"'))
     assert result.exit_code == 7, measured(result)
     assert "0 members are there, not 2" in result.error, measured(result)
-    assert "each application must join the group {group}" in result.error, measured(result)
+    assert "each application must join the group {group} by the protocol" in result.error, measured(result)
