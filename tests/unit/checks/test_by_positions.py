@@ -19,7 +19,7 @@ from harness.checks.loss import LossLimits
 from harness.checks.ownership import OwnershipLimits
 from harness.checks.recovery import RecoveryLimits
 from harness.checks.stall import NAMELESS, OWNERLESS, StallLimits
-from harness.checks.throughput import ThroughputLimits
+from harness.checks.throughput import ThroughputLimits, _passed
 from harness.history.read import History
 from harness.units import Off
 from harness.verdict import CheckResult, Verdict
@@ -161,12 +161,18 @@ def test_the_longest_pause_lies_between_what_is_proven_and_what_is_possible() ->
             told.append((asked, answered, {0: max([place for when, place in commits if when <= at], default=-1)}))
             asked = answered + draw.choice([50, 100, 3000]) * draw.random()
         answers(made, told)
-        result = judged(ended(made), stall=StallLimits(pause_ns_max=1))["stall"]
+        history = ended(made)
+        result = judged(history, stall=StallLimits(pause_ns_max=1))["stall"]
         proven = next(limit for limit in result.limits if limit.metric == "pause_max")
         true = longest_pause([sent + 2 for sent in times], commits, 16_000)
         least, most = bounds(result)
         assert least <= true * MS + 1, f"seed {seed}: {proven} {true}"
         assert true * MS <= most + 1, f"seed {seed}: {proven} {true}"
+        passed = sum(
+            2_000 <= next((t for t, place in commits if place > offset), -1) < 12_000 for offset in range(len(times))
+        )
+        known = advances.owed(history, advances.advances(history))
+        assert _passed(known, 2_000 * MS, 12_000 * MS)[0] <= passed <= _passed(known, 2_000 * MS, 12_000 * MS)[1]
 
 
 def bounds(result: CheckResult) -> tuple[float, float]:
