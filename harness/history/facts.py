@@ -189,6 +189,8 @@ class Facts:
         fixed_partitions: A message lies in the partition that its SEND names, whatever its producer tried.
         shows: What consumers show of their work: everything, as their journals have it (``""`` of reference consumers,
             ``lines`` of an application), or nothing but what the broker says of members and positions (``commits``).
+        fixed_owners: Partition → the only worker that reads it, where these show commits alone and no group deals
+            partitions out.
         allowed: Sentences: what this configuration allows (``a message may be lost when …``).
     """
 
@@ -236,6 +238,7 @@ class Facts:
     one_log: bool = False
     fixed_partitions: bool = False
     shows: Literal["", "lines", "commits"] = ""
+    fixed_owners: Mapping[int, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
 
     @property

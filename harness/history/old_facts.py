@@ -33,7 +33,7 @@ _MOVED: Final = (
 _LATER: Final[Mapping[str, Any]] = {"threads_per_partition": 0, "dead_letters": False, "delay_early_ns": 0}
 """What version 2 had not → what was so then."""
 
-_LATER_THAN_5: Final[Mapping[str, Any]] = {"shows": ""}
+_LATER_THAN_5: Final[Mapping[str, Any]] = {"shows": "", "fixed_owners": {}}
 
 _LATER_OF_GROUP: Final[Mapping[str, Any]] = {"notice_ns": 0, "lock_ns": 0}
 

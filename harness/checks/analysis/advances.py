@@ -175,7 +175,9 @@ def passed_before_sent(history: History, known: Owed) -> Int64:
 
 
 def named(history: History) -> bool:
-    """Return whether the group's members bear the names of consumers."""
+    """Return whether it is known which consumer owns what: members bear the names of consumers, or owners are fixed."""
+    if history.facts.group is None:
+        return bool(history.facts.fixed_owners)
     consumers = {view.worker for view in history.journals if view.role == "consumer"}
     return any(member.worker in consumers for event in history.of_kind(GroupEvent) for member in event.members or ())
 

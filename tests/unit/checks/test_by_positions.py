@@ -356,6 +356,10 @@ def test_without_a_group_positions_are_judged_and_owners_are_not() -> None:
     assert OWNERLESS in found["stall"].reasons
     assert found["ownership"].verdict is Verdict.PASS
     assert [limit.metric for limit in found["ownership"].limits] == ["regressions_max", "skips_max"]
+    owned = healthy(stop=6 * S, group=None, fixed_owners={"0": "c1"})
+    owned.event(6_100, "worker", worker="c1", state="killed", incarnation=1)
+    stall = judged(ended(owned), stall=StallLimits(owner_ns_max=3 * S * MS))["stall"]
+    assert [(finding.type, finding.at_fault) for finding in stall.findings] == [("owner-pause", ("c1",))]
     back = answers(healthy(group=None), [(5_930, 5_950, {0: 3})])
     assert judged(ended(back), ownership=OwnershipLimits())["ownership"].verdict is Verdict.FAIL
     wanted = judged(ended(made), ownership=OwnershipLimits(unowned_ns_max=3 * S * MS))["ownership"]

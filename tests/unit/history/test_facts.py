@@ -168,7 +168,7 @@ def test_version_4_said_nothing_of_the_size_of_messages(tmp_path: Path) -> None:
     assert _load(tmp_path, content | {"version": 4}).removals == Removals(bytes_max=5)
     assert _load(tmp_path, content | {"version": 4, "removals": None}).removals is None
     with pytest.raises(ValueError, match="without message_bytes_max, message_bytes_min, names_in_bytes"):
-        _load(tmp_path, content | {"version": VERSION, "shows": ""})
+        _load(tmp_path, content | {"version": VERSION, "shows": "", "fixed_owners": {}})
 
 
 def test_version_5_said_nothing_of_what_consumers_show(tmp_path: Path) -> None:
@@ -177,11 +177,11 @@ def test_version_5_said_nothing_of_what_consumers_show(tmp_path: Path) -> None:
     written.save(tmp_path / "facts.json")
     content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
     assert _load(tmp_path, content) == written
-    with pytest.raises(ValueError, match="it has shows, which its version had not"):
+    with pytest.raises(ValueError, match="it has fixed_owners and shows, which its version had not"):
         _load(tmp_path, content | {"version": 5})
-    del content["shows"]
+    del content["shows"], content["fixed_owners"]
     assert not _load(tmp_path, content | {"version": 5}).by_positions
-    with pytest.raises(ValueError, match="without shows"):
+    with pytest.raises(ValueError, match="without fixed_owners, shows"):
         _load(tmp_path, content)
 
 
