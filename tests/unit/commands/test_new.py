@@ -89,6 +89,15 @@ def test_the_options_of_a_client_stand_there_and_can_be_uncommented(broker: str)
     )
 
 
+def test_explain_names_what_is_not_judged() -> None:
+    assert made("--broker", "kafka-4", "--command", "app").exit_code == 0
+    told = " ".join(CliRunner().invoke(cli, ["explain", "application.yaml"]).output.split())
+    unjudged = told.partition("not judged, as single messages are not seen: ")[2]
+    assert unjudged.startswith("delays, duplicates, latency, loss, order, phantoms, transactions ")
+    assert "ownership outside_max" not in told, "a limit that is not judged is not in force"
+    assert "ownership regressions_max ≤ 0" in told
+
+
 def test_the_program_runs_where_the_command_was_typed() -> None:
     Path("chaos").mkdir()
     assert made("chaos/mine.yaml", "--broker", "kafka-4", "--command", "./app").exit_code == 0

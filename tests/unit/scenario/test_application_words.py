@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,6 +227,15 @@ def test_explain_shows_the_command_and_not_among_the_options() -> None:
     assert "c1          '{python}' app.py c1 '{report}'" in shown
     assert "once it has connected to {report}, within 60s" in shown
     assert explain_application(plan(BARE), lambda _: {}) == ""
+
+
+def test_who_reads_a_partition_of_nats_is_known_unless_several_do() -> None:
+    def owners(consumers: int) -> Mapping[int, str]:
+        written = shown("stall: {}").replace("kafka-4", "nats-2").replace("consumers: 2", f"consumers: {consumers}")
+        return facts_of(plan(written)).fixed_owners
+
+    assert owners(2) == {0: "c0", 1: "c1", 2: "c0", 3: "c1"}
+    assert owners(5) == {}, "four partitions are shared by five instances"
 
 
 def test_explain_says_whose_word_a_verdict_rests_on() -> None:
