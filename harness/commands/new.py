@@ -14,7 +14,7 @@ from harness.errors import ExitCode, ScenarioError, UnfitEnvironmentError, Usage
 
 @click.command()
 @click.argument("to", type=click.Path(path_type=Path), default=Path("application.yaml"))
-@click.option("--broker", metavar="NAME", help="A distribution, such as kafka-4.")
+@click.option("--broker", metavar="NAME", help="A distribution, by its alias.")
 @click.option("--command", metavar="TEXT", help="Your consumer and its arguments, as you would type them.")
 @click.option("--shows", type=click.Choice(("commits", "lines")), help="What it shows of its work.  [default: commits]")
 @click.option("--consumers", type=click.IntRange(1, 256), default=2, show_default=True, help="How many instances.")

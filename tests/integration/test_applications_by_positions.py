@@ -12,7 +12,6 @@ from support.in_process import run_text
 
 from harness.checks.levels import NOT_JUDGED
 from harness.checks.stall import NAMELESS
-from harness.engine import deployment
 from harness.result import RunResult
 from harness.verdict import Verdict
 
@@ -124,8 +123,7 @@ def test_one_that_ends_at_once_is_not_waited_for(tmp_path: Path) -> None:
     assert "no such setting" in result.error, measured(result)
 
 
-def test_one_of_another_group_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployment, "READY_S", 12.0)
+def test_one_of_another_group_is_told(tmp_path: Path) -> None:
     result = ran(tmp_path, lambda text: text.replace('"group.id": group', '"group.id": "mine"'))
     assert result.exit_code == 7, measured(result)
     assert "0 members are there, not 2" in result.error, measured(result)

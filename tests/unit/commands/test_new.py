@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.commands import new as module
 from harness.commands.cli import cli
 from harness.errors import HarnessError
 from harness.scenario.application import Application, application_of
@@ -106,11 +108,23 @@ def test_the_program_runs_where_the_command_was_typed() -> None:
     assert Path("chaos/scenario.schema.json").is_file()
 
 
-def test_what_no_option_says_is_asked_for_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "at_a_terminal", lambda: True)
-    done = made(typed="kafka-4\npython mine.py\nlines\n")
-    assert done.exit_code == 0, done.output
-    assert "kafka-4" in done.output
+def test_what_no_option_says_is_asked_for_at_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, b"kafka-4\npython mine.py\nlines\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", "new"],
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0, done.stderr
+    assert "Broker (" in done.stdout
     found, application = plan("application.yaml")
     assert (found.broker, application.command, application.shows) == ("kafka-4", ("python", "mine.py"), "lines")
 

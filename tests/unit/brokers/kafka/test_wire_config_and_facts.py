@@ -465,7 +465,32 @@ def test_a_producer_may_end_its_transaction_before_it_is_killed() -> None:
 OWNED: dict[str, tuple[int, ...]] = {"c0": (0,), "c1": (1,)}
 
 
-def admin_of(members: dict[str, tuple[int, ...]], monkeypatch: pytest.MonkeyPatch, *, by_positions: bool) -> KafkaAdmin:
+class FakeView:
+    """What the nodes of a cluster say, as a test has it: of the group, and of positions, answer by answer."""
+
+    known_coordinator = "n1"
+
+    def __init__(self, members: dict[str, tuple[int, ...]], told: list[dict[int, int]]) -> None:
+        self._members, self._told = members, told
+
+    async def group(self) -> GroupDescription:
+        listed = [
+            DescribedMember(worker=name.partition("#")[0], member=f"{name}-id", partitions=owned)
+            for name, owned in self._members.items()
+        ]
+        return GroupDescription(state="stable", members=tuple(listed))
+
+    async def positions(self, _: int) -> dict[int, int]:
+        return self._told.pop(0)
+
+    async def leaders(self) -> dict[int, str]:
+        return {}
+
+    async def ends(self, *_: object) -> dict[int, int]:
+        return {}
+
+
+def admin_of(members: dict[str, tuple[int, ...]], told: list[dict[int, int]], *, by_positions: bool) -> KafkaAdmin:
     """Return the administration of a group with these members: client id (up to a ``#``) → partitions."""
     admin = KafkaAdmin(
         {"n1": {"admin": 1}},
@@ -476,15 +501,7 @@ def admin_of(members: dict[str, tuple[int, ...]], monkeypatch: pytest.MonkeyPatc
         transactional=False,
         by_positions=by_positions,
     )
-
-    async def group() -> GroupDescription:
-        listed = [
-            DescribedMember(worker=name.partition("#")[0], member=f"{name}-id", partitions=owned)
-            for name, owned in members.items()
-        ]
-        return GroupDescription(state="stable", members=tuple(listed))
-
-    monkeypatch.setattr(admin._view, "group", group)
+    admin._view = FakeView(members, told)  # type: ignore[assignment]
     return admin
 
 
@@ -502,27 +519,14 @@ def admin_of(members: dict[str, tuple[int, ...]], monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_members_without_names_are_taken_where_positions_alone_are_known(
-    members: dict[str, tuple[int, ...]], by_positions: bool, lacks: str, monkeypatch: pytest.MonkeyPatch
+    members: dict[str, tuple[int, ...]], by_positions: bool, lacks: str
 ) -> None:
-    assert asyncio.run(admin_of(members, monkeypatch, by_positions=by_positions).settled()) == lacks
+    assert asyncio.run(admin_of(members, [], by_positions=by_positions).settled()) == lacks
 
 
 @pytest.mark.parametrize("by_positions", [False, True])
-def test_every_answer_about_positions_is_reported_where_they_are_all_that_is_known(
-    by_positions: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    admin = admin_of(OWNED, monkeypatch, by_positions=by_positions)
-    told = [{0: 5, 1: -1}, {}, {0: 5, 1: -1}]
-
-    async def positions(_: int) -> dict[int, int]:
-        return told.pop(0)
-
-    async def nothing(*_: object) -> dict[int, int]:
-        return {}
-
-    monkeypatch.setattr(admin._view, "positions", positions)
-    monkeypatch.setattr(admin._view, "leaders", nothing)
-    monkeypatch.setattr(admin._view, "ends", nothing)
+def test_every_answer_about_positions_is_reported_where_they_are_all_that_is_known(by_positions: bool) -> None:
+    admin = admin_of(OWNED, [{0: 5, 1: -1}, {}, {0: 5, 1: -1}], by_positions=by_positions)
     admin._offsets_asked_ns = monotonic_ns()
 
     async def run() -> list[PositionsEvent]:
