@@ -36,7 +36,11 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """State of the workload, about twice a second."""
+    """State of the workload, about twice a second.
+
+    Attributes:
+        consumption_known: Consumers say what they do; else what they were given, processed and left is not known.
+    """
 
     phase: str
     elapsed_ns: int
@@ -48,6 +52,7 @@ class Snapshot:
     send_per_s: float
     process_per_s: float
     active_faults: tuple[str, ...]
+    consumption_known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

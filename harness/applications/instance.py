@@ -1,41 +1,31 @@
 """One instance of an application in a consumer's place, as the engine and the faults see a worker: its program, and the
-recorder next to it.
+journal of what it does (``recording``).
 
-Faults act on the program alone. When the program has ended, its recorder reads what there still is, ends the journal,
-and only then is the end reported. A program that hangs is the application's own failure, which checks judge; a recorder
+Faults act on the program alone. When the program has ended, what it had written is recorded, the journal is ended, and
+only then is the end reported. A program that hangs is the application's own failure, which checks judge; a recorder
 that hangs or dies is ours, and the run proves nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from harness.applications.journaling import SETTLES, WHOLE
 from harness.applications.program import ProgramProcesses, command_of
-from harness.applications.readiness import HttpAnswer, LogLine
-from harness.applications.recorder import REPORT, socket_path
+from harness.applications.readiness import HttpAnswer, LogLine, looks_of, wait_until
+from harness.applications.recording import LinesRecording, NoRecording, Recording
 from harness.clients.base import Counters, WorkerSpec, WorkerStats
-from harness.clock import NS_PER_S, monotonic_ns
+from harness.clock import NS_PER_S
 from harness.errors import ControlError, StartError
 from harness.runtime.base import Identity
 from harness.runtime.ledger import Ledger
 from harness.scenario.application import Application, fill_in
 from harness.units import format_ns
-from harness.workload.launcher import Worker
-
-SOCKET_BYTES_MAX: Final = 107
-"""Of the path of a Unix socket (``sun_path`` of Linux has 108 bytes with the NUL behind it)."""
-_LOOK_S: Final = 0.02
-_RECORDED_S: Final = 30.0
-"""How long a recorder may take to journal what its application left behind."""
-_STARVED_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +71,13 @@ class Instance:
         on_trouble: Callable[[str], None],
     ) -> None:
         self._setup, self._on_change, self._on_trouble = setup, on_change, on_trouble
-        self._socket = str(ledger.folder.absolute() / f"{spec.worker}.{{incarnation}}.sock")
-        options = {REPORT: self._socket, SETTLES: setup.settles, WHOLE: setup.whole}
-        self._recorder = Worker(
-            dataclasses.replace(spec, options=options),
-            run_dir,
-            ledger,
-            self._recorder_changed,
-            module="applications.recorder",
-            label=f"{spec.worker}.recorder",
-            on_word=self._recorder_said,
+        self._recording: Recording = (
+            LinesRecording(spec, setup.settles, setup.whole, run_dir, ledger, on_trouble)
+            if setup.application.shows == "lines"
+            else NoRecording(spec)
         )
         self._program = ProgramProcesses(spec.worker, ledger, run_dir / "logs" / f"{spec.worker}.log", self._died)
-        self._ready, self._finished, self._connected = asyncio.Event(), False, False
-        self._rejected: dict[int, tuple[int, str]] = {}
+        self._ready, self._finished = asyncio.Event(), False
         self._looks: LogLine | HttpAnswer | None = None
         self._ending: asyncio.Task[None] | None = None
         self._holders: set[str] = set()
@@ -102,7 +85,7 @@ class Instance:
     @property
     def spec(self) -> WorkerSpec:
         """Of the current incarnation."""
-        return self._recorder.spec
+        return self._recording.spec
 
     @property
     def name(self) -> str:
@@ -121,8 +104,8 @@ class Instance:
 
     @property
     def companions(self) -> Mapping[str, int]:
-        """Its recorder → pid, 0 when it does not run."""
-        return {f"recorder-{self.name}": self._recorder.pid}
+        """Its recorder → pid, 0 when it does not run; nothing where it has none."""
+        return self._recording.companions
 
     @property
     def held(self) -> bool:
@@ -132,17 +115,22 @@ class Instance:
     @property
     def cpu_ns(self) -> int:
         """CPU time of all its incarnations so far, of program and recorder."""
-        return self._program.cpu_ns + self._recorder.cpu_ns
+        return self._program.cpu_ns + self._recording.cpu_ns
 
     @property
     def counters(self) -> Counters:
         """By its lines, cumulative over all incarnations."""
-        return self._recorder.counters
+        return self._recording.counters
 
     @property
     def reports(self) -> Sequence[WorkerStats]:
         """What its recorder counted in the last minute, oldest first; four times a second."""
-        return self._recorder.reports
+        return self._recording.reports
+
+    @property
+    def reporting(self) -> bool:
+        """Whether it says of itself what it does."""
+        return self._recording.reporting
 
     @property
     def ready(self) -> bool:
@@ -162,28 +150,16 @@ class Instance:
     @property
     def abandoned(self) -> int:
         """What it reported as delivered, and will not finish."""
-        return self._recorder.abandoned
+        return self._recording.abandoned
 
     async def start(self) -> None:
-        """Start the recorder, and then the program of the current incarnation; returns when both run."""
+        """Begin the journal of the current incarnation, and then start the program; returns when it runs."""
         self._ready.clear()
-        self._finished = self._connected = False
-        path = socket_path(self._socket, self.spec.incarnation)
-        if len(path.encode()) > SOCKET_BYTES_MAX:
-            raise StartError(
-                f"the path of the socket for {self.name} has {len(path.encode())} bytes, more than the "
-                f"{SOCKET_BYTES_MAX} of a Unix socket: {path}",
-                hint="set HARNESS_STATE_DIR to a directory with a shorter path",
-            )
-        await self._recorder.start()
-        await self._recorder.wait_ready()
+        self._finished = False
+        path = await self._recording.begin()
         words = self._words(path)
         application = self._setup.application
-        ready = application.ready
-        if ready.line:
-            self._looks = LogLine(self._program.log, fill_in(ready.line, words))
-        elif ready.http:
-            self._looks = HttpAnswer(fill_in(ready.http, words))
+        self._looks = looks_of(application.ready, words, self._program.log)
         argv = tuple(fill_in(text, words) for text in application.command)
         env = {name: fill_in(text, words) for name, text in application.env.items()}
         await self._program.begin(self.spec.incarnation, argv, env, self._setup.directory)
@@ -192,29 +168,24 @@ class Instance:
     async def wait_ready(self) -> None:
         """Wait until it is ready, time in which it is paused not counted; raises StartError with the end of its log."""
         application = self._setup.application
-        left_ns, last = application.ready_within_ns, monotonic_ns()
-        while missing := await self._lacks():
-            if not self.pid:
-                raise StartError(
-                    f"the application of {self.name} ended before it was ready (exit status {self.returncode}): "
-                    f"{missing}\n{self.logs()}"
-                )
-            if left_ns <= 0:
-                within = format_ns(application.ready_within_ns)
-                raise StartError(
-                    f"the application of {self.name} was not ready within {within}: {missing}\n{self.logs()}"
-                )
-            await asyncio.sleep(_LOOK_S)
-            now = monotonic_ns()
-            left_ns -= 0 if self._holders else now - last
-            last = now
+        missing = await wait_until(
+            self._lacks, application.ready_within_ns, runs=lambda: bool(self.pid), held=lambda: self.held
+        )
+        if missing and not self.pid:
+            raise StartError(
+                f"the application of {self.name} ended before it was ready (exit status {self.returncode}): "
+                f"{missing}\n{self.logs()}"
+            )
+        if missing:
+            within = format_ns(application.ready_within_ns)
+            raise StartError(f"the application of {self.name} was not ready within {within}: {missing}\n{self.logs()}")
         self._ready.set()
         self._on_change(self, "ready", None)
 
     async def restart(self, go_ns: int) -> None:
         """Start a new incarnation; returns when it is ready."""
         await self._ended()
-        self._recorder.advance()
+        self._recording.advance()
         await self.join(go_ns)
 
     async def join(self, go_ns: int) -> None:
@@ -311,7 +282,7 @@ class Instance:
         """Return why it is not ready, or an empty string."""
         if self._looks is not None:
             return await self._looks.lacks()
-        return "" if self._connected else "it has not connected to {report}"
+        return self._recording.lacks()
 
     def _died(self, code: int) -> None:
         self._ending = asyncio.create_task(self._after_death(code), name=f"end {self.name}")
@@ -327,7 +298,7 @@ class Instance:
             self._ending = None
 
     async def _end_all(self, *, told: bool) -> None:
-        """End every process of the program, and then its recorder, which reads all that was written first.
+        """End every process of the program, and then its journal.
 
         ``told``: those that outlived the first process are named: what they still did is not known.
         """
@@ -337,25 +308,4 @@ class Instance:
             self._on_trouble(f"the application of {self.name} ended and left {len(left)} running: {named}; killed")
         if still := await self._program.kill_all():
             self._on_trouble(f"processes of the application of {self.name} cannot be killed: {still}")
-        if not self._recorder.pid:
-            return
-        self._recorder.send_command("stop")
-        if not await self._recorder.finish(_RECORDED_S):
-            self._on_trouble(f"the recorder of {self.name} did not record all that its application had written")
-
-    def _recorder_changed(self, _: Worker, state: str, code: int | None) -> None:
-        if state == "died":
-            last = self._recorder.logs().strip().splitlines()[-1:] or ["no message"]
-            self._on_trouble(f"the recorder of {self.name} died (exit status {code}): {last[0]}")
-        elif state == "silent":
-            self._on_trouble(f"the recorder of {self.name} hangs: what its application reports is not recorded")
-
-    def _recorder_said(self, what: str, fields: Mapping[str, Any]) -> None:
-        if what == "connected":
-            self._connected = True
-        elif what == "rejected":
-            first, count = str(fields["first"]), int(fields["count"])
-            if count == 1:
-                self._on_trouble(f"the application of {self.name} reported what cannot be recorded: {first}")
-            else:
-                self._on_trouble(f"{count} lines of {self.name}.{self.spec.incarnation} were not recorded")
+        await self._recording.end()

@@ -30,6 +30,7 @@ from harness.checks.base import (
     excused,
     is_given,
     metric_name,
+    metrics,
     plural,
     with_defaults,
 )
@@ -95,6 +96,7 @@ class AcceptanceCheck:
 
     name = "acceptance"
     standing: Standing = "unless off"
+    by_positions = frozenset(metrics(AcceptanceLimits))
     guarantee = (
         "Brokers go on acknowledging what producers send; no partition accepts nothing for longer than the limits."
     )

@@ -47,7 +47,9 @@ class Check(Protocol):
     """A guarantee that can be judged over a history.
 
     A check may also have ``standing`` (see ``Standing``; without it, ``named``), and ``defaults(facts, limits)``, which
-    returns the default of each metric (see ``Default``), so that ``harness explain`` shows them before a run.
+    returns the default of each metric (see ``Default``), so that ``harness explain`` shows them before a run. And
+    ``by_positions``, the fields of those metrics that it judges where the group's positions and members alone are known
+    (``Facts.by_positions``): without it, it judges nothing there.
 
     Attributes:
         name: As in a scenario's ``expect``.
@@ -92,6 +94,12 @@ class Default(NamedTuple):
 
     limit: float
     origin: str = "default"
+
+
+def by_positions(check: Check) -> frozenset[str]:
+    """Return the fields of the metrics that a check judges by positions and members alone."""
+    found: frozenset[str] = getattr(check, "by_positions", frozenset())
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from harness.checks import levels
 from harness.checks.analysis.windows import reach_ns
 from harness.checks.base import CHECKS, Check, standing
 from harness.checks.reach import within_reach
@@ -62,8 +63,11 @@ def _failed_itself(result: CheckResult) -> bool:
 
 def _judge(check: Check, history: History, limits: Any, windows: tuple[FaultWindow, ...], reach: float) -> CheckResult:
     """Return a check's result with the faults in force filled into its findings, and its untested limits marked."""
+    if (nothing := levels.refused(check, history.facts)) is not None:
+        return nothing
+    withheld = levels.withheld(check, history.facts)
     try:
-        result = check.judge(history, limits)
+        result = check.judge(history, levels.without(limits, withheld))
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything, and the other checks must still be heard
         said = error.message if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
         return CheckResult(
@@ -73,7 +77,7 @@ def _judge(check: Check, history: History, limits: Any, windows: tuple[FaultWind
             examined_unit="operations",
             reasons=(f"{_FAILED}: {said}",),
         )
-    result = within_reach(result, limits, reach)
+    result = levels.told(within_reach(result, limits, reach), limits, withheld)
     return dataclasses.replace(result, findings=tuple(_with_faults(finding, windows) for finding in result.findings))
 
 

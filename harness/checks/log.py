@@ -58,6 +58,7 @@ class LogCheck:
 
     name = "log"
     standing: Standing = "always"
+    by_positions = frozenset(metrics(LogLimits))
     guarantee = "Every message that the broker acknowledged lies where the broker said, and is the only one there."
     blind_spots = (
         "Where the log was not audited, a message that vanished after its delivery is not seen. "

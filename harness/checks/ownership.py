@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from harness.checks.analysis import locks, ownership_overlap, starts, threads, unowned_work
+from harness.checks.analysis import advances, locks, ownership_overlap, starts, threads, unowned_work
 from harness.checks.base import (
     CHECKS,
     Default,
@@ -24,6 +24,7 @@ from harness.checks.base import (
     plural,
     with_defaults,
 )
+from harness.history.events import PositionsEvent
 from harness.history.facts import Facts
 from harness.history.read import History
 from harness.units import Duration, format_ns
@@ -76,9 +77,11 @@ class OwnershipCheck:
         "When a commit began before a partition changed hands and was confirmed after it, their order is unknown: it "
         "is "
         "counted (straddling), not judged. Positions skipped within an epoch are loss. Threads are "
-        "judged only where the consumer records them."
+        "judged only where the consumer records them. Where an application shows commits alone, owners are those that "
+        "the broker names, and positions must not go back, nor pass a message before it was sent."
     )
     limits = OwnershipLimits
+    by_positions = frozenset({"unowned_ns_max", "regressions_max", "skips_max"})
     findings: Mapping[str, str] = {
         "dual-ownership": "two incarnations worked on a partition at once for longer than the limit, the earlier "
         "one being well",
@@ -123,8 +126,12 @@ class OwnershipCheck:
     def judge(self, history: History, limits: OwnershipLimits) -> CheckResult:
         """Judge the guarantee over everything recorded, ``unowned`` over timeline and drain."""
         builder = ResultBuilder(len(history.ownership_spans), "assignments")
+        if history.facts.by_positions and history.facts.group is None:
+            builder = ResultBuilder(len(history.of_kind(PositionsEvent)), "answers about positions")
         if not builder.examined:
             return builder.conclude(self.name, limits)
+        if history.facts.by_positions:
+            return self._by_positions(history, limits, builder)
         limits, origins = with_defaults(limits, _in_force(history, self.defaults(history.facts, limits)))
         overlaps = ownership_overlap.overlaps(history)
         gaps = ownership_overlap.gaps(history)
@@ -202,6 +209,40 @@ class OwnershipCheck:
         if history.facts.shared_partitions:
             builder.reasons.append("several consumers share a partition in this configuration: dual ownership is legal")
         return builder.conclude(self.name, limits, origins=origins)
+
+    def _by_positions(self, history: History, limits: OwnershipLimits, builder: ResultBuilder) -> CheckResult:
+        """Judge what the broker's word on owners and positions says."""
+        limits, origins = with_defaults(limits, _seen(self.defaults(history.facts, limits), self.by_positions))
+        gaps = ownership_overlap.gaps(history) if history.ownership_spans else []
+        known = advances.owed(history, advances.advances(history))
+        early, back = advances.passed_before_sent(history, known), advances.regressions(history)
+        builder.measured = {
+            "unowned_ns_max": Measure(
+                max((item.proven_ns for item in gaps), default=0),
+                max((item.possible_ns for item in gaps), default=0),
+                late_ticks=True,
+            ),
+            "regressions_max": Measure.exact(len(back)),
+            "skips_max": Measure.exact(early.size),
+        }
+        if history.facts.group is None:
+            del builder.measured["unowned_ns_max"]
+        answers = len(history.of_kind(PositionsEvent))
+        builder.reach = {"regressions_max": answers, "skips_max": known.row.size}
+        found = advances.findings(history, known, early, back)
+        if limits.unowned_ns_max is not None:
+            found += ownership_overlap.gap_findings(history, gaps, limits.unowned_ns_max)
+        builder.findings = capped(found)
+        if not answers:
+            builder.blocking.append("the broker never answered what the group's positions are")
+        builder.measures = {
+            metric.removesuffix("_max"): measure.proven for metric, measure in builder.measured.items()
+        } | {"answers": answers}
+        return builder.conclude(self.name, limits, origins=origins)
+
+
+def _seen(defaults: Mapping[str, Default], judged: frozenset[str]) -> Mapping[str, Default]:
+    return {metric: default for metric, default in defaults.items() if metric in judged}
 
 
 def _in_force(history: History, defaults: Mapping[str, Default]) -> Mapping[str, Default]:

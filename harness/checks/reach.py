@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.checks import levels
 from harness.checks.base import (
     CHECKS,
     UNIT_WORDS,
@@ -106,8 +107,9 @@ def planned_limits(
         defaults = getattr(CHECKS.get(name), "defaults", None)
         found: Mapping[str, Default] = defaults(facts, given) if defaults is not None else {}
         limits, origins = with_defaults(given, found)
+        unseen = levels.withheld(CHECKS.get(name), facts)
         for metric in metrics(type(limits)):
-            if is_given(limits, metric):
+            if is_given(limits, metric) and metric not in unseen:
                 limit = _planned(type(limits), metric, getattr(limits, metric), origins.get(metric), messages)
                 yield PlannedLimit(name, _judged(limit, is_given(given, metric), reach_ns))
 

@@ -76,6 +76,7 @@ class RebalancesCheck:
         "bounds. The check does not see why a member left. Skew and moves need the assignments of consumers."
     )
     limits = RebalancesLimits
+    by_positions = frozenset({"count_max", "burst_max", "length_ns_max", "unfinished_max"})
     findings: Mapping[str, str] = {
         "too-many": "more rebalances began than the limit",
         "storm": "more rebalances began within the window than the limit",
@@ -142,7 +143,7 @@ class RebalancesCheck:
         begin_most = max(1, reach_ns(history) // _LOOK_NS)
         builder.reach = {"count_max": begin_most, "burst_max": begin_most, "unfinished_max": begin_most}
         builder.reach |= {"skew_max": partitions, "moves_max": partitions}
-        if history.ownership_spans:
+        if history.ownership_spans and not history.facts.by_positions:
             builder.measured["skew_max"] = Measure.exact(max((deal.skew for deal in dealt), default=0))
             builder.measured["moves_max"] = Measure.exact(max((len(deal.moved) for deal in dealt), default=0))
         builder.measures = {

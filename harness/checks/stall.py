@@ -6,13 +6,14 @@ Owns the limits by cause and what a stall of the machine excuses; finding pauses
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from harness.checks.analysis import operations
+from harness.checks.analysis import advances, operations
 from harness.checks.analysis.blame import Blame, Blaming
 from harness.checks.analysis.causes import CAUSES, Causes
 from harness.checks.analysis.explained import Cut, Explained, explain, longest
@@ -35,11 +36,19 @@ from harness.checks.base import (
 from harness.history.facts import Facts
 from harness.history.index import Mask
 from harness.history.read import History
-from harness.units import Duration, format_ns
+from harness.units import Duration, Off, format_ns
 from harness.verdict import CheckResult, Finding
 
 FLOOR_NS: Final = 100_000_000
 """Pauses below this are not cut into causes, unless a limit lies below it."""
+
+
+NAMELESS: Final = (
+    "no member's client id is the name of a consumer, so causes are not judged: pass {member} on as client id"
+)
+
+
+OWNERLESS: Final = "no owner of a partition is known by the broker's word, so causes are not judged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +67,7 @@ class StallLimits:
         rebalance_ns_max: The rest of rebalances.
         unowned_ns_max: The part while it had no owner, and no rebalance was seen.
         unexplained_ns_max: The rest.
-        examined_min: Deliveries below which nothing is concluded.
+        examined_min: Deliveries (of positions alone: messages that they passed) below which nothing is concluded.
     """
 
     pause_ns_max: Duration | None = field(default=None, metadata={"minimum": 0})
@@ -88,9 +97,12 @@ class StallCheck:
         "in latency and throughput. Causes are only as precise as the probes and the observer's polls. "
         "One message that waits while others of its partition are delivered is not a stall (see latency). Without a "
         "known "
-        "leader any unreachable link of the owner's zone counts as a fault."
+        "leader any unreachable link of the owner's zone counts as a fault. Where an application shows commits alone, "
+        "progress is that the group's position moves: a message that it passes may not have been read. Causes are "
+        "judged there only when the members' client ids are the names of consumers."
     )
     limits = StallLimits
+    by_positions = frozenset(metrics(StallLimits))
     findings: Mapping[str, str] = {
         "pause": "no delivery for longer than the limit while messages waited",
         "fault-pause": "the leader was unreachable for longer than the limit",
@@ -125,18 +137,26 @@ class StallCheck:
 
     def judge(self, history: History, limits: StallLimits) -> CheckResult:
         """Judge the guarantee over timeline and drain; warm-up must meet the limits too, or it is inconclusive."""
-        limits, origins = with_defaults(limits, self.defaults(history.facts, limits))
+        by_positions = history.facts.by_positions
+        nameless = by_positions and not advances.named(history)
+        limits, origins = with_defaults(
+            _of_no_names(limits) if nameless else limits, self.defaults(history.facts, limits)
+        )
         given = [getattr(limits, metric) for metric in metrics(StallLimits) if is_given(limits, metric)]
         pauses = find_pauses(history, min([FLOOR_NS, *given]))
-        builder = ResultBuilder(pauses.examined, "deliveries", reach=_unreachable(history.facts))
+        unit = "messages that positions passed" if by_positions else "deliveries"
+        builder = ResultBuilder(pauses.examined, unit, reach=_unreachable(history.facts))
+        builder.reasons += [NAMELESS if history.facts.group is not None else OWNERLESS] if nameless else []
         causes = Causes(history)
         cut = explain(history, causes, pauses, min(given, default=FLOOR_NS))
         window = history.window("faults")
         judged = pauses.end_ns > (window[0] if window is not None else -1)
         for metric in metrics(StallLimits):
             cause = metric.removesuffix("_ns_max")
+            if nameless and cause != "pause":
+                continue
             proven, possible, left = longest(cut, cause, judged)
-            builder.measured[metric] = Measure(proven, possible, late_ticks=True)
+            builder.measured[metric] = Measure(proven, possible, late_ticks=not by_positions)
             if not is_given(limits, metric):
                 continue
             limit = getattr(limits, metric)
@@ -148,7 +168,8 @@ class StallCheck:
                     f"{verb} not cut into causes; the {len(cut.items):,} longest were"
                 )
             builder.findings += _findings(history, causes, pauses, cut, judged, metric, limit)
-            builder.reasons += excused(limits, metric, Measure(proven, possible))
+            doubt = _between_answers if by_positions else excused
+            builder.reasons += doubt(limits, metric, Measure(proven, possible))
             baseline, _, _ = longest(cut, cause, ~judged)
             if baseline > limit:
                 builder.blocking.append(
@@ -164,6 +185,26 @@ class StallCheck:
             "machine_stall_ns": length(causes.machine),
         }
         return builder.conclude(self.name, limits, origins=origins)
+
+
+def _of_no_names(limits: StallLimits) -> StallLimits:
+    """Return limits without defaults for causes: whose member a consumer is, is not known."""
+    unnamed = [
+        metric for metric in metrics(StallLimits) if metric != "pause_ns_max" and getattr(limits, metric) is None
+    ]
+    switched: dict[str, Any] = {metric: Off.of(metric) for metric in unnamed}
+    return dataclasses.replace(limits, **switched)
+
+
+def _between_answers(limits: StallLimits, metric: str, measure: Measure) -> list[str]:
+    """Return, in a sentence, that a limit may be exceeded, as positions are known only when the broker is asked."""
+    limit = getattr(limits, metric)
+    if not measure.proven <= limit < measure.possible:
+        return []
+    possible, proven = format_ns(int(measure.possible)), format_ns(int(measure.proven))
+    name = metric_name(StallLimits, metric)
+    said = f"at most {possible}, of which {proven} are proven by the broker's answers"
+    return [f"{name}: {said}; the limit is {format_ns(limit)}"]
 
 
 def _unreachable(facts: Facts) -> dict[str, float]:
@@ -196,14 +237,17 @@ def _finding(
     history: History, causes: Causes, pauses: Pauses, blaming: Blaming | None, item: Explained, metric: str
 ) -> Finding:
     cause = metric.removesuffix("_ns_max")
-    start, end, partition = (int(column[item.row]) for column in (pauses.start_ns, pauses.end_ns, pauses.partition))
+    start, end, partition = (
+        int(column[item.row]) for column in (pauses.sure_start_ns, pauses.sure_end_ns, pauses.partition)
+    )
     said, blame = "", Blame()
     if blaming is not None:
         slices = ", ".join(f"{name} {format_ns(item.proven[name])}" for name in CAUSES if item.proven[name])
         waited = waiting_count(history, partition, start, end)
         blame = blaming.of_pause(causes, partition, item.slices, _leading(item, cause), item.before, item.after)
+        still = "the group's position did not move" if history.facts.by_positions else "no new one was delivered"
         said = (
-            f"partition {partition} had {plural(waited, 'message')} waiting and no new one was delivered for "
+            f"partition {partition} had {plural(waited, 'message')} waiting and {still} for "
             f"{format_ns(end - start)} from {operations.when(history, start)} ({slices}){blame.words}"
         )
     around = [int(row) for row in (pauses.before[item.row], pauses.after[item.row]) if row >= 0]

@@ -37,6 +37,7 @@ COMMANDS = (
     "fetch",
     "images",
     "list",
+    "new",
     "replay",
     "run",
     "schema",

@@ -72,11 +72,14 @@ def _counting(plan: Plan, words: Vocabulary) -> list[str]:
 
 def _derived(plan: Plan) -> str:
     """Return what the configuration of a plan makes true: the limits in force, the run's reach and what is allowed."""
+    from harness.checks.levels import unjudged_checks  # noqa: PLC0415
     from harness.session.planned import facts_of, limits_of, reach_of  # noqa: PLC0415
 
     facts = facts_of(plan)
     lines = [reach_of(plan)]
     lines += [limit.sentence for limit in limits_of(plan, facts)]
+    if unjudged := unjudged_checks(facts):
+        lines.append(f"not judged, as single messages are not seen: {', '.join(unjudged)}")
     lines += dict.fromkeys((*facts.refusals, *facts.allowed))  # a broker may name what it refuses among both
     wrapped = [textwrap.fill(line, 120, initial_indent="  ", subsequent_indent="    ") for line in lines]
     return "\nFrom the configuration\n" + "\n".join(wrapped)

@@ -43,11 +43,18 @@ from harness.runtime.contract import RunNode
 from harness.runtime.kernel import procfs
 from harness.runtime.kernel.ports import Ports
 from harness.runtime.ledger import Ledger
-from harness.scenario.application import application_of
+from harness.scenario.application import shown_by
 from harness.scenario.members import absent_workers, zones
 from harness.workload.launcher import SILENT_S
 
 READY_S = 60.0
+_HINTS = {
+    "": "",
+    "lines": "the client id of each application must be its {member}",
+    "commits": "each application must join the group {group} by the protocol that the scenario names; "
+    "each client id must be {member}, or none of them",
+}
+"""What an application shows → what to do when its members are not those that are waited for."""
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Exit status of a process, and of a container, that SIGKILL has ended."""
 
@@ -95,7 +102,7 @@ class Deployment:
         self._oom_kills = procfs.oom_kills()
         self._closing = False
         self._late = absent_workers(plan)
-        self._applied = application_of(plan.workload.consumer) is not None
+        self._shows = shown_by(plan.workload.consumer)
         members = self.topology.members
         drawn = {member.name: draw_ports(member, ports) for member in members}
         site = Site(self.topology, drawn)
@@ -276,12 +283,12 @@ class Deployment:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_S
         while missing := await self.admin.settled():
+            ended = [worker for name, worker in self.workers.items() if name not in self._late and not worker.pid]
+            if ended:
+                text = f"worker {ended[0].name} has ended before consumers had settled: {missing}"
+                raise StartError(f"{text}\n{ended[0].logs()}")
             if loop.time() > deadline:
-                hint = (
-                    "the client id of each application must be its {member}"
-                    if self._applied and missing.startswith("members")
-                    else ""
-                )
+                hint = _HINTS[self._shows] if missing.startswith(("members", "0 members")) else ""
                 raise StartError(f"consumers did not settle within {READY_S:g} s: {missing}", hint=hint)
             await asyncio.sleep(0.05)
 

@@ -304,6 +304,7 @@ class Engine:
                     send_per_s=(sent - last_sent) * 1e9 / (now - last),
                     process_per_s=(processed - last_processed) * 1e9 / (now - last),
                     active_faults=tuple(sorted(self._timeline.active)) if self._timeline else (),
+                    consumption_known=not self._bound.run_facts.by_positions,
                 )
             )
             last_sent, last_processed, last = sent, processed, now

@@ -167,6 +167,11 @@ class FaultWorker(Pausable, Protocol):
         ...
 
     @property
+    def reporting(self) -> bool:
+        """Whether it says of itself what it does, in ``reports``."""
+        ...
+
+    @property
     def holds_loop(self) -> bool:
         """Whether its handler keeps it from polling."""
         ...

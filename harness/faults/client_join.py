@@ -65,8 +65,12 @@ class ClientJoin(OneOffFault[ClientJoinOptions]):
             worker = self.context.workers[name]
             identity, last = worker.identity(), worker.reports[-1:]
             same = identity is not None and identity == self._started.get(name)
-            fresh = bool(last) and now - last[0].t < 2 * NS_PER_S
             shown = "no process" if identity is None else f"pid {identity.pid}"
+            if not worker.reporting:
+                required = "the process that joined still runs"
+                found.append(evidence.sentence("healing", name, "process table", same, shown, required))
+                continue
+            fresh = bool(last) and now - last[0].t < 2 * NS_PER_S
             heard = "has reported lately" if fresh else "has not reported lately"
             required = "the process that joined still runs and reports"
             found.append(

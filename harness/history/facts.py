@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from harness.history import typed
-from harness.history.old_facts import translate, translate_2, translate_3, translate_4
+from harness.history.old_facts import translate, translate_2, translate_3, translate_4, translate_5
 from harness.regular import read_regular_text
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Of the form of ``facts.json``; a file that names none has the form 1. Until version 2 it said nothing of locks, dead
 letters, delayed messages and threads; until version 3, nothing of the plan's length, of accepting sends, of what is
 pending at once, of isolation, outputs, open transactions, late redeliveries and removals, of what a log may do with
-what it holds, and of what is given up; until version 4, nothing of how many bytes a message takes."""
+what it holds, and of what is given up; until version 4, nothing of how many bytes a message takes; until version 5,
+nothing of what consumers show of their work."""
 
 PARTITIONS_MAX: Final = 1_000_000
 """Far more than a scenario may have; checks take memory for each."""
@@ -186,6 +187,10 @@ class Facts:
         reads_copy: Consumers read a copy of the log that producers write. Its messages bear the places of the original.
         one_log: All partitions lie in one log: an offset is one place, whatever the partition.
         fixed_partitions: A message lies in the partition that its SEND names, whatever its producer tried.
+        shows: What consumers show of their work: everything, as their journals have it (``""`` of reference consumers,
+            ``lines`` of an application), or nothing but what the broker says of members and positions (``commits``).
+        fixed_owners: Partition → the only worker that reads it, where these show commits alone and no group deals
+            partitions out.
         allowed: Sentences: what this configuration allows (``a message may be lost when …``).
     """
 
@@ -232,6 +237,8 @@ class Facts:
     reads_copy: bool = False
     one_log: bool = False
     fixed_partitions: bool = False
+    shows: Literal["", "lines", "commits"] = ""
+    fixed_owners: Mapping[int, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
 
     @property
@@ -243,6 +250,11 @@ class Facts:
     def removes_inside(self) -> bool:
         """Whether the broker may remove messages between others by itself; not where nothing is said."""
         return self.removals is not None and self.removals.inside
+
+    @property
+    def by_positions(self) -> bool:
+        """Whether the group's positions and members alone show what consumers do: no delivery is recorded."""
+        return self.shows == "commits"
 
     @property
     def session_timeout_ns(self) -> int:
@@ -293,7 +305,7 @@ class Facts:
         if version == 1:
             facts = Facts.of(translate(content))
         else:
-            for before, translated in ((2, translate_2), (3, translate_3), (4, translate_4)):
+            for before, translated in ((2, translate_2), (3, translate_3), (4, translate_4), (5, translate_5)):
                 content = translated(content) if version <= before else content
             facts = typed.read(Facts, content)
         if not 1 <= facts.partitions <= PARTITIONS_MAX:

@@ -33,6 +33,8 @@ _MOVED: Final = (
 _LATER: Final[Mapping[str, Any]] = {"threads_per_partition": 0, "dead_letters": False, "delay_early_ns": 0}
 """What version 2 had not → what was so then."""
 
+_LATER_THAN_5: Final[Mapping[str, Any]] = {"shows": "", "fixed_owners": {}}
+
 _LATER_OF_GROUP: Final[Mapping[str, Any]] = {"notice_ns": 0, "lock_ns": 0}
 
 _LATER_THAN_3: Final[Mapping[str, Any]] = {
@@ -114,6 +116,15 @@ def translate_4(old: Mapping[str, Any]) -> dict[str, Any]:
     """
     removals = old.get("removals")
     return {**old, "removals": _with(removals, _LATER_OF_REMOVALS)} if isinstance(removals, Mapping) else dict(old)
+
+
+def translate_5(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the present form of facts of version 5, which did not say what consumers show of their work.
+
+    Raises:
+        ValueError: It has a field that only the present form has.
+    """
+    return _with(old, _LATER_THAN_5)
 
 
 def _late_redelivery(old: Mapping[str, Any]) -> str:

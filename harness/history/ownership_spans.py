@@ -1,4 +1,5 @@
-"""Who owned which partition when, as assignments, revocations, losses and ends of processes show.
+"""Who owned which partition when, as assignments, revocations, losses and ends of processes show, or the broker's word
+alone.
 
 Owns how those events become spans. A cooperative member receives only what is added or taken, an eager one gives back
 everything: the lists in the events say what. Knows no columns and no checks. Times are monotonic ns, spans half-open.
@@ -10,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from harness.history.events import AssignEvent, Event, OwnershipEvent, WorkerEvent
+from harness.history.events import AssignEvent, Event, GroupEvent, OwnershipEvent, WorkerEvent
+from harness.history.facts import Facts
 
 ENDED: Final = frozenset({"killed", "died", "finished", "stopped"})
 """States of a worker in which it owns nothing."""
@@ -82,4 +84,64 @@ def ownership_spans(events: Iterable[Event], last_ns: int) -> tuple[OwnershipTen
                 close(key, event.t, "dead")
     for key in list(held):
         close(key, max(last_ns, held[key]), "open")
+    return tuple(sorted(found, key=lambda tenure: (tenure.start_ns, tenure.partition, tenure.worker)))
+
+
+def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple[OwnershipTenure, ...]:
+    """Return the tenures by the broker's word alone, in order of start; the worker is the client id that it knows.
+
+    While partitions are dealt out, a broker may name no owner at all: then members that are still there keep what they
+    had. An answer of a node that does not know the group says nothing. A member whose process has ended owns nothing
+    any more, though the broker names it until its session is over. A new process of the same name is another member.
+
+    Args:
+        events: In order of time; other kinds than answers about the group and workers' processes are skipped.
+        facts: Of the run.
+        last_ns: End of those that are still open.
+    """
+    held: dict[int, tuple[str, str, int, int]] = {}
+    incarnations: dict[str, int] = {}
+    seen: dict[str, set[str]] = {}
+    dead: set[str] = set()
+    found: list[OwnershipTenure] = []
+
+    def close(partition: int, t: int, end: str) -> None:
+        _, worker, incarnation, start = held.pop(partition)
+        found.append(
+            OwnershipTenure(
+                partition=partition,
+                worker=worker,
+                incarnation=incarnation,
+                start_ns=start,
+                end_ns=max(t, start),
+                end=end,
+            )
+        )
+
+    for event in events:
+        if isinstance(event, WorkerEvent) and event.state == "started":
+            incarnations[event.worker] = event.incarnation
+        elif isinstance(event, WorkerEvent) and event.state in ENDED:
+            dead |= seen.pop(event.worker, set())
+            for partition in [each for each, (member, *_) in held.items() if member in dead]:
+                close(partition, event.t, "dead")
+        meaning = facts.meaning(event.state) if isinstance(event, GroupEvent) else None
+        if not isinstance(event, GroupEvent) or event.members is None or meaning in {None, "gone"}:
+            continue
+        named = {partition: member for member in event.members for partition in member.partitions}
+        owners = {partition: member for partition, member in named.items() if member.member not in dead}
+        there = {member.member for member in event.members}
+        for each in event.members:
+            if each.member not in dead:
+                seen.setdefault(each.worker, set()).add(each.member)
+        undecided = meaning == "rebalancing" and not named
+        for partition, (member, *_) in list(held.items()):
+            now = owners.get(partition)
+            if member not in there or (not undecided and (now is None or now.member != member)):
+                close(partition, event.t, "revoke")
+        for partition, owner in owners.items():
+            if partition not in held:
+                held[partition] = owner.member, owner.worker, incarnations.get(owner.worker, 0), event.t
+    for partition in list(held):
+        close(partition, max(last_ns, held[partition][3]), "open")
     return tuple(sorted(found, key=lambda tenure: (tenure.start_ns, tenure.partition, tenure.worker)))

@@ -16,6 +16,7 @@ from harness.history.epochs import Epochs
 from harness.history.events import (
     Event,
     FaultEvent,
+    GroupEvent,
     LeaderEvent,
     LockEvent,
     OwnershipEvent,
@@ -36,7 +37,7 @@ from harness.history.files import (
 )
 from harness.history.index import Index
 from harness.history.lock_spans import LockTenure, lock_spans
-from harness.history.ownership_spans import OwnershipTenure, ownership_spans
+from harness.history.ownership_spans import OwnershipTenure, ownership_spans, reported_spans
 from harness.history.record import RECORD_DTYPE, RecordKind
 from harness.history.schedules import Schedule, schedules
 from harness.history.spans import (
@@ -200,7 +201,11 @@ class History:
 
     @functools.cached_property
     def ownership_spans(self) -> tuple[OwnershipTenure, ...]:
-        """Who owned which partition when, as the consumers saw it, in order of start."""
+        """Who owned which partition when, as the consumers saw it, or by the broker's word where they show nothing
+        themselves; in order of start.
+        """
+        if self.facts.by_positions:
+            return reported_spans(self.of_kind(GroupEvent, WorkerEvent), self.facts, self.span.end_ns + 1)
         return ownership_spans(self.of_kind(OwnershipEvent, WorkerEvent), self.span.end_ns + 1)
 
     @functools.cached_property

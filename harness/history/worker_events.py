@@ -236,6 +236,20 @@ class GroupEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PositionsEvent(Event):
+    """What the broker answered about the group's positions; every answer, though it is the same as before.
+
+    Attributes:
+        asked_ns: When it was asked; ``t`` is when it answered. A position was in force at some time between the two.
+        committed: Partition → position, -1 = none; of a partition that is not named, nothing was said.
+    """
+
+    kind: ClassVar[str] = "positions"
+    asked_ns: int
+    committed: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OffsetsEvent(Event):
     """Partition → the group's position (-1 = none), and partition → end of its log."""
 

@@ -292,4 +292,5 @@ def _counts(plan: Plan, history: History) -> Mapping[str, int]:
         "records": sum(view.records.size for view in history.journals),
         "events": len(history.events),
     }
-    return {name: int(count) for name, count in counts.items()}
+    unseen = {"delivered", "redelivered", "processed"} if history.facts.by_positions else set()
+    return {name: int(count) for name, count in counts.items() if name not in unseen}

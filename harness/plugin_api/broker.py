@@ -48,6 +48,7 @@ from harness.history.events import (
     LockEvent,
     OffsetsEvent,
     OutputsEvent,
+    PositionsEvent,
     ReplicaEvent,
 )
 from harness.history.facts import Acknowledged, Facts, GroupFacts, Removals, Settling
@@ -127,6 +128,7 @@ __all__ = [
     "PartitionState",
     "Plan",
     "PlannedFault",
+    "PositionsEvent",
     "Probe",
     "ProcessCost",
     "Progress",

@@ -118,7 +118,8 @@ def check_word(result: RunResult, check: CheckResult) -> str:
     """
     if not check.expected:
         if not check.limits:
-            return "measured" if main_measures(check) else "not measured"
+            unjudged = any(reason.startswith("not judged") for reason in check.reasons)
+            return "measured" if main_measures(check) else "not judged" if unjudged else "not measured"
         would = {Verdict.PASS: "would pass", Verdict.FAIL: "would fail", Verdict.INCONCLUSIVE: "not known"}
         return f"not judged: {would[check.verdict]}"
     if check.check in result.must_fail:

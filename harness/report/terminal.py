@@ -167,10 +167,10 @@ def _title(run: RunStarted) -> str:
 
 
 def _rates(snapshot: Snapshot) -> str:
-    return (
-        f"sent {snapshot.sent:,} ({snapshot.send_per_s:,.0f}/s)  "
-        f"processed {snapshot.processed:,} ({snapshot.process_per_s:,.0f}/s)  backlog {snapshot.backlog:,}"
-    )
+    sent = f"sent {snapshot.sent:,} ({snapshot.send_per_s:,.0f}/s)"
+    if not snapshot.consumption_known:
+        return sent
+    return f"{sent}  processed {snapshot.processed:,} ({snapshot.process_per_s:,.0f}/s)  backlog {snapshot.backlog:,}"
 
 
 def _snapshot_line(snapshot: Snapshot) -> str:

@@ -26,6 +26,13 @@ OWN_WORDS: Final[Mapping[str, str]] = {
     "report": "path of the Unix socket that takes its lines",
 }
 """Words that a run fills in whatever the broker, with what they stand for."""
+SHOWN: Final[Mapping[str, str]] = {
+    "lines": "deliveries, handlers' ends and commits are its own word",
+    "commits": "what is known of it is the broker's word on members and positions; single messages are not judged",
+}
+"""What an application shows → whose word a verdict rests on."""
+READY: Final[Mapping[str, str]] = {"lines": "it has connected to {report}", "commits": "its process runs"}
+"""What an application shows → when it is ready, where a scenario says nothing."""
 AT_RUN: Final = frozenset({"bootstrap", "port", "python", "report"})
 """Of these, those that are known only once a run has begun."""
 
@@ -63,16 +70,17 @@ class Application:
     Attributes:
         command: The program and its arguments. `{bootstrap}`, `{member}` and others are filled in; `{{member}}` stands
             for `{member}` itself.
-        shows: What it shows of its work. `lines`: it reports each event as a line to `{report}`.
+        shows: What it shows of its work. `lines`: it reports each event as a line to `{report}`. `commits`: nothing.
+            The broker's word on the group's members and positions is all there is.
         directory: Where it runs: absolute, or from the scenario's folder, which it is when left out.
         env: Environment variables, filled in likewise, besides the few that every process of a run inherits.
-        ready: When it is ready. Left out: once it has connected to `{report}`.
+        ready: When it is ready. Left out: with `lines` once it has connected to `{report}`, with `commits` at once.
         ready_within_ns: How long that may take.
         stop: How it is asked to finish.
     """
 
     command: tuple[str, ...]
-    shows: Literal["lines"]
+    shows: Literal["lines", "commits"]
     directory: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     ready: Ready = field(default_factory=Ready)
@@ -93,7 +101,13 @@ def sentences(consumer: object) -> tuple[str, ...]:
     application = application_of(consumer)
     if application is None:
         return ()
-    return (f"application, shows {application.shows}: deliveries, handlers' ends and commits are its own word",)
+    return (f"application, shows {application.shows}: {SHOWN[application.shows]}",)
+
+
+def shown_by(consumer: object) -> Literal["", "lines", "commits"]:
+    """Return what the application that consumers' options name shows of its work; empty for reference consumers."""
+    application = application_of(consumer)
+    return "" if application is None else application.shows
 
 
 def directory_of(application: Application, scenario_file: str) -> Path:

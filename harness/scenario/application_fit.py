@@ -1,4 +1,5 @@
-"""What an application of a variant may say: the words of its command, and what goes together with it.
+"""What an application of a variant may say: the words of its command, and what goes together with it, and with what is
+expected of it.
 
 Owns the located errors of ``workload.consumer.application`` beyond types. Starts nothing and looks for no program.
 """
@@ -8,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.scenario import tree
-from harness.scenario.application import OWN_WORDS, Application, application_of, unknown_words
+from harness.scenario.application import OWN_WORDS, Application, application_of, shown_by, unknown_words
+from harness.scenario.expectations import metric_specs, switched_off
 from harness.scenario.model import Cluster, Plan, Workload
 from harness.scenario.nodes import child, deepest
-from harness.scenario.plugins import BrokerSpec
+from harness.scenario.plugins import BrokerSpec, Vocabulary
 from harness.scenario.reader import NodeReader
 
 _PLACE = ("workload", "consumer", "application")
@@ -30,7 +32,13 @@ def check_application(
     if cluster.image:
         message = "applications run with processes alone so far, and cluster.image takes containers"
         reader.add(deepest(root, "cluster", "image").at, message, "leave cluster.image out")
+    if application.shows not in spec.application_shows:
+        known = ", ".join(spec.application_shows) or "none"
+        message = f"an application of this broker cannot show {application.shows} so far"
+        reader.add(deepest(node, "shows").at, message, f"known: {known}")
     words = {**OWN_WORDS, **broker_words(spec, cluster, workload, ())}
+    if application.shows != "lines":
+        del words["report"]
     _check_words(node, application, words, reader)
     if application.ready.line and application.ready.http:
         reader.add(deepest(node, "ready", "http").at, "ready names a line and an address: one of them decides")
@@ -40,6 +48,28 @@ def check_application(
     if getattr(workload.consumer, "client", ""):
         at = deepest(root, "workload", "consumer", "client").at
         reader.add(at, "client is the library of the reference consumer, and an application has its own")
+
+
+def check_expectations(root: tree.Mapping, consumer: object, vocabulary: Vocabulary, reader: NodeReader) -> None:
+    """Report checks and limits that what an application shows gives nothing to judge by: the run would never pass."""
+    expect = root.get("expect")
+    if shown_by(consumer) != "commits" or not isinstance(expect, tree.Mapping):
+        return
+    for entry in expect.entries:
+        check = entry.key.text
+        if check not in vocabulary.checks or switched_off(expect, check):
+            continue
+        judged = vocabulary.by_positions.get(check, frozenset())
+        if not judged:
+            known = ", ".join(sorted(vocabulary.by_positions))
+            message = f"{check} is not judged with shows: commits, which says nothing of single messages"
+            reader.add(entry.key.at, message, f"judged there: {known}; or shows: lines")
+            continue
+        given = {item.key.text for item in entry.value.entries} if isinstance(entry.value, tree.Mapping) else set()
+        for spec in metric_specs(vocabulary.checks[check]):
+            if spec.yaml in given and spec.name not in judged:
+                at = deepest(entry.value, spec.yaml).at
+                reader.add(at, f"{check}.{spec.yaml} is not judged with shows: commits", "leave it out")
 
 
 def broker_words(spec: BrokerSpec, cluster: Cluster, workload: Workload, owned: tuple[int, ...]) -> Mapping[str, str]:

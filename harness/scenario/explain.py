@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from harness.scenario.application import AT_RUN, application_of, directory_of, fill_in
+from harness.scenario.application import AT_RUN, READY, SHOWN, application_of, directory_of, fill_in
 from harness.scenario.fields import FieldSpec, field_specs, item_type, unit_of, value_type, without_none
 from harness.scenario.members import worker_names, zones
 from harness.scenario.model import LOOKED_UP, TOPIC, Expectation, Plan, PlannedFault, Workload
@@ -46,7 +46,7 @@ def described(value: Any) -> str:
 
     Fields that are None are left out; quantities are exact and carry their units.
     """
-    return ", ".join(f"{name} {text}" for name, text in _pairs(value))
+    return ", ".join(f"{name} {text}" for name, text in pairs(value))
 
 
 def _identity(plan: Plan) -> list[str]:
@@ -88,7 +88,7 @@ def _setting(plan: Plan) -> list[str]:
 
 def _consumer(options: Any) -> str:
     """Return the options of consumers but for their application, which has a part of its own."""
-    return ", ".join(f"{name} {text}" for name, text in _pairs(options) if name != "application")
+    return ", ".join(f"{name} {text}" for name, text in pairs(options) if name != "application")
 
 
 def explain_application(plan: Plan, words: Callable[[str], Mapping[str, str]]) -> str:
@@ -112,12 +112,13 @@ def explain_application(plan: Plan, words: Callable[[str], Mapping[str, str]]) -
     within, patience = exact(DURATION, application.ready_within_ns), exact(DURATION, application.stop.patience_ns)
     rows += [
         ("directory", str(directory_of(application, plan.file))),
-        ("ready", f"once {seen or 'it has connected to {report}'}, within {within}"),
+        ("ready", f"once {seen or READY[application.shows]}, within {within}"),
         ("stop", f"SIG{application.stop.signal}, and SIGKILL after {patience}"),
-        ("shows", f"{application.shows}: what was delivered, processed and committed is the application's own word"),
+        ("shows", f"{application.shows}: {SHOWN[application.shows]}"),
     ]
     rows += [("env", f"{name}={text}") for name, text in application.env.items()]
-    filled = ", ".join(f"{{{name}}}" for name in sorted(AT_RUN))
+    names_filled = AT_RUN if application.shows == "lines" else AT_RUN - {"report"}
+    filled = ", ".join(f"{{{name}}}" for name in sorted(names_filled))
     head = f"Application, in the place of each consumer ({filled} are filled in as the run begins)"
     return "\n".join([head, *(f"  {line}" for line in _rows(rows, _LABEL, COLUMNS - 2))]) + "\n"
 
@@ -212,7 +213,8 @@ def _limits_of(entry: Expectation) -> str:
     return described(entry.limits) or "no limits of its own"
 
 
-def _pairs(value: Any) -> list[tuple[str, str]]:
+def pairs(value: Any) -> list[tuple[str, str]]:
+    """Return (key, value as written) of an options or limits dataclass; what is not given is left out."""
     if value is None or not dataclasses.is_dataclass(value) or isinstance(value, type):
         return []
     items = ((spec, getattr(value, spec.name)) for spec in field_specs(type(value)))

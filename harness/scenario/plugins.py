@@ -173,6 +173,7 @@ class BrokerSpec:
         group_states_of: ``(workload) -> states`` among them that its group can be in; None = all.
         costs: What each of its processes is expected to take of a machine.
         config_keys: Which keys of ``cluster.config`` are not a scenario's to set; None = all are its own.
+        application_shows: What an application in a consumer's place may show of its work.
         application_words: What an application's command may name of this broker, besides what every run fills in.
     """
 
@@ -188,6 +189,7 @@ class BrokerSpec:
     group_states_of: Callable[[Workload], tuple[str, ...]] | None = None
     costs: BrokerCosts = BrokerCosts()
     config_keys: ConfigKeys | None = None
+    application_shows: tuple[str, ...] = ("lines",)
     application_words: ApplicationWords | None = None
 
 
@@ -201,6 +203,8 @@ class Vocabulary:
         checks: Name → frozen dataclass of its limits. YAML: a mapping of metric to limit.
         standing: Checks that count in every run unless a scenario switches them off (``acceptance: off``).
         always: Names of the checks that count in every run, whether ``expect`` names them or not.
+        by_positions: Check → the fields of its limits that it judges by the group's positions and members alone; a
+            check that is not named judges nothing by them.
         trusted: Scenarios may set keys of ``cluster.config`` that reach outside the run.
     """
 
@@ -209,6 +213,7 @@ class Vocabulary:
     checks: Mapping[str, type]
     standing: frozenset[str] = frozenset()
     always: tuple[str, ...] = ()
+    by_positions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     trusted: bool = False
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from harness.errors import Location, nearest
 from harness.scenario.abilities import BrokerAbility
+from harness.scenario.application import shown_by
 from harness.scenario.model import Trigger
 from harness.scenario.nodes import child, key_at, value_at
 from harness.scenario.quantity import exact
@@ -59,6 +60,9 @@ def read_trigger(node: Node, path: str, place: TargetField | None, reader: NodeR
         return None
     if kind in ("backlog", "processed"):
         values[kind] = _bound(node, kind, str(values[kind]), path, reader)
+        if place is not None and shown_by(place.workload.consumer) == "commits":
+            message = f"{path}.{kind}: an application that shows commits does not say what it has processed"
+            reader.add(key_at(node, kind), message, "give a time: at: 5s; or wait for group, leader_of or after")
     elif kind == "leader_of":
         values["is_"] = values["is_"] or MOVED
     if place is not None and kind == "group":

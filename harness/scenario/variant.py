@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.errors import nearest
 from harness.scenario import tree
+from harness.scenario.application_fit import check_expectations
 from harness.scenario.config_keys import check_config
 from harness.scenario.entry import FaultEntry
 from harness.scenario.expectations import read_expectations, switched_off
@@ -73,6 +74,8 @@ def read_variant(source: Source, combination: Combination, reader: NodeReader) -
     place = read_place(root, (cluster, workload), values["broker"], spec, vocabulary, reader)
     faults = read_faults(given(root, "faults"), vocabulary.faults, place, reader)
     expect = read_expectations(root.get("expect"), vocabulary, reader)
+    if workload is not None:
+        check_expectations(root, workload.consumer, vocabulary, reader)
     counting = {*vocabulary.always, *vocabulary.standing} - {item.check for item in expect if item.off}
     must_fail = _must_fail(given(root, "must_fail"), given(root, "expect"), counting, reader)
     seed = _seed(given(root, "seed"), reader)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.checks.base import CHECKS, standing
+from harness.checks.base import CHECKS, by_positions, standing
 from harness.faults.base import FAULTS
 from harness.scenario.plugins import BROKER_SPECS, Vocabulary
 
@@ -14,5 +14,6 @@ def vocabulary() -> Vocabulary:
         faults={name: kind.spec for name, kind in FAULTS.items()},
         checks={name: check.limits for name, check in CHECKS.items()},
         standing=frozenset(name for name, check in CHECKS.items() if standing(check) == "unless off"),
+        by_positions={name: fields for name, check in CHECKS.items() if (fields := by_positions(check))},
         always=tuple(name for name, check in CHECKS.items() if standing(check) == "always"),
     )

@@ -45,6 +45,8 @@ class Worker:
         on_word: Called with what it says besides ``ready``, ``counters`` and ``finished``, and with the fields of that.
     """
 
+    reporting = True
+
     def __init__(
         self,
         spec: WorkerSpec,

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.around_the_link import AroundTheLink
 from support.in_process import run_decided, run_text
 
-from harness.applications.instance import Setup
-from harness.clients.base import WorkerSpec
-from harness.engine.parts import Binaries, MachineParts, RunWorker, Site, WorkerChange
 from harness.result import RunResult
-from harness.runtime.abilities import MachineAbility
-from harness.runtime.contract import Runtime
-from harness.runtime.kernel.ports import Ports
-from harness.runtime.ledger import Ledger
 from harness.verdict import Verdict
 
 FOLDER = Path(__file__).parents[2] / "scenarios" / "applications"
@@ -56,7 +50,7 @@ def _state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 def shipped(name: str) -> str:
     """Return a shipped scenario, whose program is where it is shipped."""
     text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
-    return text.replace("      shows: lines\n", f"      shows: lines\n      directory: {FOLDER}\n")
+    return re.sub(r"(      shows: \w+\n)", rf"\1      directory: {FOLDER}\n", text)
 
 
 def measured(result: RunResult) -> str:
@@ -73,7 +67,15 @@ def failed(result: RunResult) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["kafka-application", "kafka-application-commit-first", "nats-application", "nats-application-ack-first"]
+    "name",
+    [
+        "kafka-application",
+        "kafka-application-commit-first",
+        "kafka-application-commits",
+        "nats-application",
+        "nats-application-ack-first",
+        "nats-application-commits",
+    ],
 )
 @pytest.mark.rotates(2)
 def test_a_shipped_application_ends_as_declared(name: str, tmp_path: Path) -> None:
@@ -153,41 +155,9 @@ def test_one_that_ignores_the_stop_signal_is_named(tmp_path: Path) -> None:
     assert any("did not end within 2s of SIGTERM" in problem for problem in result.weaknesses), measured(result)
 
 
-class AroundTheLink(MachineParts):
-    """Tells the application the node's own address."""
-
-    def __init__(self) -> None:
-        super().__init__(proof_s=1.0)
-        self._direct: tuple[str, ...] = ()
-
-    def runtime(
-        self,
-        kind: str,
-        binaries: Binaries,
-        site: Site,
-        ledger: Ledger,
-        ports: Ports,
-        abilities: frozenset[MachineAbility],
-    ) -> Runtime:
-        self._direct = (f"127.0.0.1:{site.ports['n1']['client']}",)
-        return super().runtime(kind, binaries, site, ledger, ports, abilities)
-
-    def application(
-        self,
-        spec: WorkerSpec,
-        setup: Setup,
-        run_dir: Path,
-        ledger: Ledger,
-        on_change: WorkerChange,
-        on_trouble: Callable[[str], None],
-    ) -> RunWorker:
-        led = replace(spec, addresses=self._direct)
-        return super().application(led, setup, run_dir, ledger, on_change, on_trouble)
-
-
 def test_one_that_dials_around_its_links_is_told_with_the_address(tmp_path: Path) -> None:
     (tmp_path / "nats_consumer.py").write_text((FOLDER / "nats_consumer.py").read_text(encoding="utf-8"))
     parts = AroundTheLink()
     result, _ = run_text(LIAR, tmp_path, parts=parts)
     assert result.exit_code == 7, measured(result)
-    assert f"c0 to {parts._direct[0]}" in result.error
+    assert f"c0 to {parts.direct}" in result.error

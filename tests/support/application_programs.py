@@ -66,7 +66,7 @@ def instance(
     )
     application = Application(
         command=changes.pop("command", (sys.executable, "-P", "-c", PREAMBLE + program, "{report}")),
-        shows="lines",
+        shows=changes.pop("shows", "lines"),
         ready=changes.pop("ready", Ready()),
         ready_within_ns=within_ns,
         stop=StopOrder(patience_ns=patience_ns),

@@ -29,6 +29,7 @@ class MemoryWorker:
     """A worker that is a task; fulfils ``RunWorker``."""
 
     holds_loop = False
+    reporting = True
     held = False
     cpu_ns = 0
 

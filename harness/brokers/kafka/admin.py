@@ -27,7 +27,15 @@ from harness.brokers.kafka.view import FAILURES, KafkaView, node_id
 from harness.brokers.kafka.wire import TIMEOUT_S, Wire
 from harness.clock import NS_PER_S, monotonic_ns
 from harness.errors import ControlError, RefusedError, StartError
-from harness.history.events import Event, GroupEvent, GroupMember, LeaderEvent, OffsetsEvent, OutputsEvent
+from harness.history.events import (
+    Event,
+    GroupEvent,
+    GroupMember,
+    LeaderEvent,
+    OffsetsEvent,
+    OutputsEvent,
+    PositionsEvent,
+)
 from harness.history.record import Journal, RecordKind
 from harness.scenario.model import Plan
 
@@ -51,6 +59,8 @@ class KafkaAdmin:
         transactional: Logs hold control records, which no consumer is given: positions may end before them.
         outputs: Consumers write to an output topic.
         removes: Brokers may remove records at the beginning of a log: a position before that has nothing to see there.
+        by_positions: Positions and members alone show what consumers do: every answer about positions is reported, and
+            members need not bear the names of consumers.
         timeout_s: How long a question to one node may take.
     """
 
@@ -65,6 +75,7 @@ class KafkaAdmin:
         transactional: bool,
         outputs: bool = False,
         removes: bool = False,
+        by_positions: bool = False,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         addresses = {name: f"127.0.0.1:{roles['admin']}" for name, roles in ports.items()}
@@ -72,7 +83,7 @@ class KafkaAdmin:
         self._outputs = KafkaView(addresses, protocol, timeout_s, OUTPUT_TOPIC) if outputs else None
         self._partitions, self._consumers = partitions, frozenset(consumers)
         self._committed_only, self._transactional, self._removes = committed_only, transactional, removes
-        self._offsets_asked_ns = 0
+        self._by_positions, self._offsets_asked_ns = by_positions, 0
 
     async def create_topic(self, plan: Plan) -> None:
         """Create the topic and wait until every partition has a leader and all its replicas are in sync."""
@@ -163,7 +174,10 @@ class KafkaAdmin:
         if group is None:
             return "the group's coordinator does not answer"
         members = {member.worker for member in group.members}
-        if members != self._consumers:
+        unnamed = self._by_positions and not members & self._consumers
+        if unnamed and len(group.members) < len(self._consumers):
+            return f"{len(group.members)} members are there, not {len(self._consumers)}"
+        if not unnamed and members != self._consumers:
             return f"members are {', '.join(sorted(members)) or 'none'}, not {', '.join(sorted(self._consumers))}"
         if group.state != "stable":
             return f"the group is {group.state}"
@@ -186,6 +200,11 @@ class KafkaAdmin:
         state = "unknown" if group is None else group.state
         coordinator = self._view.known_coordinator
         found.append(GroupEvent(state=state, coordinator=coordinator, members=members, asked_ns=asked_ns))
+        if self._by_positions:
+            asked_ns = monotonic_ns()
+            told = await self._view.positions(self._partitions)
+            if told:
+                found.append(PositionsEvent(t=monotonic_ns(), asked_ns=asked_ns, committed=_sorted(told)))
         if monotonic_ns() - self._offsets_asked_ns >= _OFFSETS_NS:
             self._offsets_asked_ns = monotonic_ns()
             committed, ends = await self._view.positions(self._partitions), await self._view.ends(leaders, ask.LATEST)

@@ -15,6 +15,7 @@ from harness.brokers.kafka.probe import KafkaProbe
 from harness.brokers.kafka.retention import removals
 from harness.distributions.base import Installation
 from harness.runtime.base import NodeSpec
+from harness.scenario.application import shown_by
 from harness.scenario.members import absent_workers
 from harness.scenario.model import Plan
 
@@ -98,6 +99,7 @@ def _admin_options(plan: Plan) -> Mapping[str, Any]:
         "transactional": bool(workload.producer.transaction),
         "outputs": workload.consumer.transactional,
         "removes": removals(plan.cluster).of_oldest,
+        "by_positions": shown_by(workload.consumer) == "commits",
     }
 
 

@@ -12,7 +12,7 @@ from harness.brokers.kafka.config import broker_session_ns, replica_lag_ns
 from harness.brokers.kafka.options import RETRY_NS_MAX, TRANSACTION_NS_MAX, ConsumerOptions
 from harness.brokers.kafka.spec import GROUP_STATES
 from harness.history.facts import Facts, GroupFacts, Settling
-from harness.scenario.application import sentences
+from harness.scenario.application import sentences, shown_by
 from harness.scenario.effects import blocked_ns, cut_ns, cuts_peers, down_ns, out_ns, silent_ns
 from harness.scenario.members import membership_changes, partitions_added, zones
 from harness.scenario.model import Plan
@@ -32,9 +32,12 @@ def facts_of(plan: Plan) -> Facts:
     detection, detection_formula = _detection(consumer)
     failover, failover_formula = _failover(plan)
     group, group_formula = _group(plan)
+    lag, lag_formula = _lag(consumer)
     down, down_formula = _outage(plan)
     terms = [
-        text for text in (down_formula, failover_formula, detection_formula, group_formula, "1s for scheduling") if text
+        text
+        for text in (down_formula, failover_formula, detection_formula, group_formula, lag_formula, "1s for scheduling")
+        if text
     ]
     accept, accept_formula = _accept(plan)
     derived = _derived(plan)
@@ -56,7 +59,7 @@ def facts_of(plan: Plan) -> Facts:
         message_ids=workload.producer.idempotent,
         detection_bound_ns=detection + failover,
         detection_formula=" + ".join(text for text in (detection_formula, failover_formula) if text),
-        pause_ns_derived=down + failover + detection + group + _S,
+        pause_ns_derived=down + failover + detection + group + lag + _S,
         pause_formula=" + ".join(terms),
         sends_acknowledged=workload.producer.acks != "none",
         accept_ns_derived=accept,
@@ -79,6 +82,7 @@ def facts_of(plan: Plan) -> Facts:
         first_offset=0,
         starts_at=consumer.auto_offset_reset,
         fixed_partitions=True,
+        shows=shown_by(consumer),
         allowed=(*_allowed(plan), *retention.sentences(plan.cluster, consumer), *sentences(consumer)),
         membership_changes=_changes(plan),
         topic_partitions_added=partitions_added(plan),
@@ -104,6 +108,17 @@ def _detection(consumer: ConsumerOptions) -> tuple[int, str]:
         f"{format_ns(consumer.poll_wait_ns)}"
     )
     return length, formula
+
+
+def _lag(consumer: ConsumerOptions) -> tuple[int, str]:
+    """Return how long after its delivery a message's position may be committed, where positions alone show progress."""
+    if shown_by(consumer) != "commits":
+        return 0, ""
+    handling = consumer.poll * consumer.handler_time_ns
+    terms = [("handling of one poll's messages", handling)] if handling else []
+    if consumer.commit.startswith("auto"):
+        terms.append(("auto_commit_interval", consumer.auto_commit_interval_ns))
+    return sum(took for _, took in terms), " + ".join(f"{name} {format_ns(took)}" for name, took in terms)
 
 
 def _failover(plan: Plan) -> tuple[int, str]:

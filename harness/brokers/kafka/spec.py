@@ -12,6 +12,7 @@ from harness.brokers.kafka.config_types import CONFIG_TYPES
 from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions, ProducerOptions, TopicOptions
 from harness.history.facts import StateMeaning
 from harness.scenario.abilities import BrokerAbility
+from harness.scenario.application import shown_by
 from harness.scenario.config_types import wrong_types
 from harness.scenario.members import zones
 from harness.scenario.mesh import mesh
@@ -110,6 +111,8 @@ def _of_consumer(broker: str, consumer: ConsumerOptions) -> Iterator[Refusal]:
     if consumer.transactional and consumer.application is not None:
         message = "transactional: true is the reference consumer's own: an application writes what it likes"
         yield Refusal(message, f"{at}.transactional")
+    if consumer.commit == "none" and shown_by(consumer) == "commits":
+        yield Refusal("commit: none leaves nothing to see of an application that shows commits", f"{at}.commit")
     if consumer.transactional and consumer.handler_in != "loop":
         yield Refusal("transactional: true needs handler_in: loop", f"{at}.handler_in")
     if consumer.abort_every and not consumer.transactional:
@@ -176,6 +179,7 @@ BROKER_SPECS.register("kafka")(
                 BrokerAbility.PEER_BULK,
             }
         ),
+        application_shows=("lines", "commits"),
         application_words=lambda _, __, ___: {"topic": TOPIC, "group": GROUP},
         group_states=tuple(dict.fromkeys(state for states in GROUP_STATES.values() for state in states)),
         group_states_of=lambda workload: tuple(GROUP_STATES[workload.consumer.protocol]),

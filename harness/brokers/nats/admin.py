@@ -23,6 +23,7 @@ from harness.brokers.base import Leadership, LogExtent, PartitionState
 from harness.brokers.nats import streams
 from harness.brokers.nats.audit import NatsAudit
 from harness.brokers.nats.options import STREAM, durable, subject
+from harness.brokers.nats.positions import positions
 from harness.brokers.nats.replicas import NatsReplicas
 from harness.brokers.nats.store_asker import STREAM_NOT_FOUND
 from harness.brokers.nats.view import NatsView
@@ -50,6 +51,7 @@ class NatsAdmin:
         partitions: How many durable consumers there are.
         consumed: The stream that they read.
         reads_once: The stream gives a message to one reader alone, so that an audit must ask for each by itself.
+        by_positions: Positions alone show what consumers do, so every answer about them is reported.
         connect_s: How long connecting may take.
     """
 
@@ -61,12 +63,13 @@ class NatsAdmin:
         *,
         consumed: str = STREAM,
         reads_once: bool = False,
+        by_positions: bool = False,
     ) -> None:
         self._ports = ports
         self._connect_s = connect_s
         self._client: Client | None = None
         self._partitions = partitions
-        self._consumed, self._reads_once = consumed, reads_once
+        self._consumed, self._reads_once, self._by_positions = consumed, reads_once, by_positions
         self._view = NatsView({name: roles["monitor"] for name, roles in ports.items()})
 
     async def create_topic(self, plan: Plan) -> None:
@@ -140,9 +143,16 @@ class NatsAdmin:
         return ""
 
     async def observe(self) -> Sequence[Event]:
-        """Return who leads the stream; nothing while no node answers: that does not mean a stream without a leader."""
+        """Return who leads the stream, and positions where these are all that is known; nothing while no node answers:
+        that does not mean a stream without a leader.
+        """
         leader = await self._leader()
-        return [] if leader is None else [LeaderEvent(partition=-1, leader=leader)]
+        found: list[Event] = [] if leader is None else [LeaderEvent(partition=-1, leader=leader)]
+        if self._by_positions:
+            with contextlib.suppress(*_FAILURES):
+                told = await positions(await self._jetstream(), self._consumed, self._partitions, _REQUEST_S)
+                found += [] if told is None else [told]
+        return found
 
     async def node_ready(self, node: str) -> str:
         """Return what ``/healthz`` says the node lacks: it answers ok once JetStream and its assets are current."""

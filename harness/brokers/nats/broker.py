@@ -21,6 +21,7 @@ from harness.brokers.nats.probe import NatsProbe
 from harness.brokers.nats.streams import consumed_stream
 from harness.distributions.base import Installation
 from harness.runtime.base import NodeSpec
+from harness.scenario.application import shown_by
 from harness.scenario.model import Plan
 
 _NOWHERE = "127.0.0.1:1"
@@ -49,6 +50,7 @@ class NatsBroker:
                 "partitions": workload.partitions,
                 "consumed": consumed_stream(topic),
                 "reads_once": topic.retention != "limits",
+                "by_positions": shown_by(workload.consumer) == "commits",
             },
             client_packages=dict.fromkeys(wanted, "nats-py"),
             client_libraries={role: name for role, name in wanted.items() if name},

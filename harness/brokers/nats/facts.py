@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from harness.brokers.nats import retention
 from harness.brokers.nats.options import ConsumerOptions, ProducerOptions
 from harness.history.facts import Acknowledged, Facts, Settling
-from harness.scenario.application import sentences
+from harness.scenario.application import sentences, shown_by
 from harness.scenario.effects import cut_ns, disturbs_nodes, out_ns
-from harness.scenario.members import zones
+from harness.scenario.members import owned_partitions, zones
 from harness.scenario.model import Plan
 from harness.units import format_ns
 
@@ -93,8 +93,20 @@ def facts_of(plan: Plan) -> Facts:
         # A stream's sequence counts over all subjects.
         one_log=True,
         fixed_partitions=True,
+        shows=shown_by(consumer),
+        fixed_owners=_owners(plan),
         allowed=(*_allowed(plan), *sentences(consumer)),
     )
+
+
+def _owners(plan: Plan) -> dict[int, str]:
+    """Return who alone reads each partition, where an application shows commits alone."""
+    workload = plan.workload
+    if shown_by(workload.consumer) != "commits" or workload.consumers > workload.partitions:
+        return {}
+    return {
+        partition: f"c{index}" for index in range(workload.consumers) for partition in owned_partitions(workload, index)
+    }
 
 
 def _durable(plan: Plan) -> bool:

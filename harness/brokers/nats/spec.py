@@ -40,6 +40,7 @@ BROKER_SPECS.register("nats")(
         topology=topology,
         validate=validate,
         config_keys=CONFIG_KEYS,
+        application_shows=("lines", "commits"),
         application_words=_application_words,
         abilities=frozenset({BrokerAbility.ZONES, BrokerAbility.MOVE_LEADER}),
         costs=BrokerCosts(

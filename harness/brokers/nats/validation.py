@@ -12,6 +12,7 @@ from typing import Final
 from harness.brokers.nats.aliases import ALIASES
 from harness.brokers.nats.config_types import CONFIG_TYPES
 from harness.brokers.nats.options import ConsumerOptions, StreamLimits, TopicOptions
+from harness.scenario.application import shown_by
 from harness.scenario.config_types import wrong_types
 from harness.scenario.model import Cluster, Workload
 from harness.scenario.plugins import Refusal
@@ -96,8 +97,22 @@ def _of_copy(topic: TopicOptions, cluster: Cluster) -> Iterator[Refusal]:
     yield from _of_files(topic.copy, f"{_AT}.{word}")
 
 
+def _of_positions(consumer: ConsumerOptions, topic: TopicOptions, at: str) -> Iterator[Refusal]:
+    """Yield what leaves nothing to see of an application that shows commits alone."""
+    if consumer.ack == "none":
+        yield Refusal("ack: none leaves nothing to see of an application that shows commits", f"{at}.ack")
+    if consumer.max_deliver:
+        message = "max_deliver lets the server give messages up, which an application that shows commits does not show"
+        yield Refusal(message, f"{at}.max_deliver")
+    if topic.copy is not None:
+        message = "an application that shows commits cannot read a copy: its places are not those of what was sent"
+        yield Refusal(message, f"{_AT}.copy")
+
+
 def _of_consumer(consumer: ConsumerOptions, cluster: Cluster) -> Iterator[Refusal]:
     at, topic = "workload.consumer", cluster.topic
+    if shown_by(consumer) == "commits":
+        yield from _of_positions(consumer, topic, at)
     if consumer.ack == "none":
         if consumer.ack_confirm:
             yield Refusal("ack_confirm needs ack: explicit", f"{at}.ack_confirm")

@@ -141,7 +141,7 @@ class Causes:
         """Return who owned a partition over an interval: the last one assigned, until it was revoked or lost."""
         known = self._owners.get(partition)
         if not known:
-            owner = before or after
+            owner = before or after or self._facts.fixed_owners.get(partition, "")
             if not owner and (self._owners or not self._consumers):
                 return [OwnershipSpan("", start, end, owned=False)]  # others are owned, or no consumer is there at all
             return [OwnershipSpan(owner, start, end)] if owner else []

@@ -33,7 +33,8 @@ class Explained:
         row: Position among the pauses.
         before, after: Workers that got the deliveries around it; empty when there was none.
         slices: By cause.
-        proven, possible: By cause and for ``pause``: ns without and with the time in which the machine stalled.
+        proven, possible: By cause and for ``pause``: ns without and with the time in which the machine stalled, or in
+            which progress may not have been seen yet.
     """
 
     row: int
@@ -51,7 +52,7 @@ class Cut:
     Attributes:
         items: Those that were cut, the longest first.
         left: Positions among the pauses of those that were not.
-        proven_ns, possible_ns: Length of each pause without and with the time in which the machine stalled.
+        proven_ns, possible_ns: Length of each pause, likewise.
     """
 
     items: list[Explained]
@@ -70,7 +71,8 @@ def explain(history: History, causes: Causes, pauses: Pauses, lowest_ns: float) 
         lowest_ns: Lowest limit in force: shorter pauses exceed none.
     """
     lengths = pauses.end_ns - pauses.start_ns
-    stalled = _stalled(causes.machine, pauses.end_ns) - _stalled(causes.machine, pauses.start_ns)
+    sure_ends = np.maximum(pauses.sure_end_ns, pauses.sure_start_ns)
+    stalled = _stalled(causes.machine, sure_ends) - _stalled(causes.machine, pauses.sure_start_ns)
     order = np.argsort(-lengths, kind="stable")
     beyond = int(np.count_nonzero(lengths > lowest_ns))
     cut, left = np.split(order, [min(max(beyond, _SHOWN_MAX), CUT_MAX)])
@@ -86,12 +88,13 @@ def explain(history: History, causes: Causes, pauses: Pauses, lowest_ns: float) 
         machine = clip(causes.machine, start, end)
         possible = {cause: length(spans) for cause, spans in slices.items()}
         proven = possible
-        if machine:
-            proven = {cause: length(subtract(spans, machine)) for cause, spans in slices.items()}
+        sure = int(pauses.sure_start_ns[row]), int(pauses.sure_end_ns[row])
+        if machine or sure != (start, end):
+            proven = {cause: length(subtract(clip(spans, *sure), machine)) for cause, spans in slices.items()}
         items.append(
             Explained(row=row, before=around[0], after=around[1], slices=slices, proven=proven, possible=possible)
         )
-    return Cut(items=items, left=left, proven_ns=lengths - stalled, possible_ns=lengths)
+    return Cut(items=items, left=left, proven_ns=sure_ends - pauses.sure_start_ns - stalled, possible_ns=lengths)
 
 
 def _stalled(machine: Intervals, t: Int64) -> Int64:

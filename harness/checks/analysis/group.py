@@ -71,7 +71,7 @@ def unnamed_states(history: History) -> str:
 def absences(history: History, *, proven: bool = False) -> Mapping[str, Intervals]:
     """Return by worker when it was not a member according to the broker.
 
-    Groups whose members were never reported say nothing.
+    Groups whose members were never reported, or never under the name of a worker, say nothing.
 
     Args:
         history: Of the group.
@@ -80,11 +80,11 @@ def absences(history: History, *, proven: bool = False) -> Mapping[str, Interval
             that lacks it until the next one was asked for.
     """
     events = history.of_kind(GroupEvent)
-    if not any(event.members for event in events):
-        return {}
     found: dict[str, list[tuple[int, int]]] = {}
     workers = {view.worker for view in history.journals if view.role == "consumer"}
     known = [frozenset(member.worker for member in event.members or ()) for event in events]
+    if not any(members & workers for members in known):
+        return {}
     # A node that does not know the group calls it gone, whichever node coordinates it.
     says = [
         event.members is not None and event.state != UNKNOWN and history.facts.meaning(event.state) != "gone"

@@ -2,7 +2,8 @@
 
 A pause lies between two successive first deliveries of a partition, and begins when something waited: at the earliest
 acknowledgement (of a delayed message: when it was due) of a value that was delivered for the first time after it, or
-never. The same message again is no progress. Knows columns only; must never ask why.
+never. The same message again is no progress. Where positions alone are known, an advance of the group's position is the
+progress. Knows columns only; must never ask why.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from harness.checks.analysis import advances
 from harness.checks.analysis.missing import MissingAt, classify
 from harness.checks.analysis.windows import drain_end
 from harness.history.index import Int64
@@ -26,7 +28,9 @@ class Pauses:
     """Pauses longer than a floor: parallel arrays.
 
     Attributes:
-        partition, start_ns, end_ns: Where and when.
+        partition, start_ns, end_ns: Where and when, at most.
+        sure_start_ns, sure_end_ns: What of it is certain: where positions alone are known, they moved some time between
+            a question and an answer. The end may lie before the start.
         before, after: Rows of ``deliveries`` around it, first deliveries; -1 when there is none.
         longest_ns: Longest pause of all, those below the floor included.
         examined: How many gaps between deliveries were looked at.
@@ -35,6 +39,8 @@ class Pauses:
     partition: Int64
     start_ns: Int64
     end_ns: Int64
+    sure_start_ns: Int64
+    sure_end_ns: Int64
     before: Int64
     after: Int64
     longest_ns: int
@@ -43,6 +49,8 @@ class Pauses:
 
 def find_pauses(history: History, floor_ns: int) -> Pauses:
     """Return the pauses longer than ``floor_ns``, until the end of the drain."""
+    if history.facts.by_positions:
+        return _of_positions(history, floor_ns)
     index, end = history.index, drain_end(history)
     deliveries, sends = index.deliveries, index.sends
     order = index.delivery_order
@@ -93,6 +101,8 @@ def find_pauses(history: History, floor_ns: int) -> Pauses:
         partition=found[0],
         start_ns=found[1],
         end_ns=found[2],
+        sure_start_ns=found[1],
+        sure_end_ns=found[2],
         before=found[3],
         after=found[4],
         longest_ns=longest,
@@ -100,8 +110,47 @@ def find_pauses(history: History, floor_ns: int) -> Pauses:
     )
 
 
+def _of_positions(history: History, floor_ns: int) -> Pauses:
+    """Return the pauses of the group's positions; what is examined are messages that they passed."""
+    end, steps = drain_end(history), advances.advances(history)
+    known = advances.owed(history, steps)
+    parts, longest = [], 0
+    for partition in np.unique(known.partition).tolist():
+        here, mine = known.of(partition), steps.get(partition, advances.no_advances())
+        waits = np.flatnonzero(~known.vanished[here])
+        oldest = np.full(mine.position.size + 1, _NEVER, np.int64)
+        np.minimum.at(oldest, known.advance[here][waits], known.since_ns[here][waits])
+        oldest = np.minimum.accumulate(oldest[::-1])[::-1]
+        starts, ends = np.maximum(oldest, np.append(0, mine.after_ns)), np.minimum(np.append(mine.by_ns, end), end)
+        sure_starts = np.maximum(oldest, np.append(0, mine.by_ns))
+        sure_ends = np.minimum(np.append(mine.after_ns, mine.asked_ns), end)
+        starts = np.minimum(starts, ends)
+        length = ends - starts
+        longest = max(longest, int(length.max()))
+        (chosen,) = np.nonzero(length > floor_ns)
+        columns = (np.full(length.size, partition), starts, ends, sure_starts, sure_ends)
+        parts.append(np.stack([column[chosen] for column in columns]))
+    found = np.concatenate(parts, axis=1) if parts else np.empty((5, 0), np.int64)
+    nothing = np.full(found.shape[1], -1, np.int64)
+    return Pauses(
+        partition=found[0],
+        start_ns=found[1],
+        end_ns=found[2],
+        sure_start_ns=found[3],
+        sure_end_ns=found[4],
+        before=nothing,
+        after=nothing,
+        longest_ns=longest,
+        examined=int(np.count_nonzero(known.by_ns != advances.NEVER)),
+    )
+
+
 def waiting_count(history: History, partition: int, start_ns: int, end_ns: int) -> int:
     """Count the acknowledged messages of a partition that waited during [start_ns, end_ns)."""
+    if history.facts.by_positions:
+        known = advances.owed(history, advances.advances(history))
+        waited = (known.since_ns < end_ns) & (known.by_ns > start_ns) & ~known.vanished
+        return int(np.count_nonzero(waited & (known.partition == partition)))
     index = history.index
     sends = index.sends
     rows = np.flatnonzero((sends.partition == partition) & (sends.outcome == Outcome.OK) & (index.waits_from < end_ns))

@@ -140,8 +140,12 @@ def reachable(context: FaultContext, target: str, healed_ns: int, through: str =
 
 
 def running(context: FaultContext, worker: str, before: Identity | None, stage: Stage = "healing") -> Evidence:
-    """Judge whether a process other than ``before`` runs as this worker and said that it is connected."""
+    """Judge whether a process other than ``before`` runs as this worker and, if it says anything, is connected."""
     now, ready = context.workers[worker].identity(), context.workers[worker].ready
+    if not context.workers[worker].reporting:
+        shown = "no process" if now is None else f"pid {now.pid}"
+        required = "another process runs" if before is not None else "a process runs"
+        return sentence(stage, worker, "process table", now is not None and now != before, shown, required)
     shown = "no process" if now is None else f"pid {now.pid}, {'connected' if ready else 'not connected'}"
     return Evidence(
         stage=stage,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from support.application_programs import GOOD, Told, instance, until_counted
+from support.application_programs import GOOD, PREAMBLE, Told, instance, until_counted
 from support.recorded_lines import until
 
 from harness.applications.instance import Instance
@@ -97,6 +98,44 @@ def test_a_kill_keeps_what_was_written_and_a_restart_is_a_new_incarnation(tmp_pa
         assert told.states[2] == ("killed", -9)
         assert told.troubles == []
         assert journal(tmp_path, 2) == ([0, 1, 2], True)
+
+    asyncio.run(work())
+
+
+def records(folder: Path, incarnation: int) -> list[int]:
+    """Return the kinds of the records in an incarnation's journal."""
+    rows = np.frombuffer((folder / "history" / f"c0.{incarnation}.journal").read_bytes()[HEADER_BYTES:], RECORD_DTYPE)
+    return [int(kind) for kind in rows["kind"]]
+
+
+def test_one_that_shows_nothing_has_no_recorder_and_journals_that_are_empty_and_whole(tmp_path: Path) -> None:
+    async def work() -> None:
+        quiet = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\nprint(sys.argv[1:], flush=True)\nsignal.pause()"
+        command = (sys.executable, "-P", "-c", PREAMBLE + quiet, "{member}")
+        async with running(tmp_path, "", command=command, shows="commits") as (made, told):
+            await made.wait_ready()
+            assert (made.companions, made.reporting, made.reports) == ({}, False, ())
+            await until(lambda: "['c0']" in made.logs())
+            await made.kill()
+            assert records(tmp_path, 1) == [RecordKind.END], "it is whole when the kill is reported"
+            await made.restart(0)
+            assert made.spec.incarnation == 2
+            await until(lambda: made.logs().count("['c0']") == 2)
+            made.send_command("stop")
+            assert await made.finish(0.0)
+        assert [state for state, _ in told.states] == ["started", "ready", "killed", "started", "ready", "finished"]
+        assert told.troubles == []
+        assert records(tmp_path, 2) == [RecordKind.END]
+        assert (tmp_path / "history" / "c0.2.events.jsonl").read_bytes() == b""
+
+    asyncio.run(work())
+
+
+def test_one_that_shows_nothing_and_dies_is_reported(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, "time.sleep(0.2); os._exit(4)", shows="commits") as (_, told):
+            await until(lambda: bool(told.states) and told.states[-1] == ("died", 4))
+            assert records(tmp_path, 1) == [RecordKind.END]
 
     asyncio.run(work())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from harness.applications.instance import SOCKET_BYTES_MAX
 from harness.applications.protocol import _KEYS, LINE_BYTES_MAX, parse
+from harness.applications.recording import SOCKET_BYTES_MAX
 from harness.scenario.application import OWN_WORDS, Application
 from harness.scenario.application_fit import broker_words
 from harness.scenario.expand import variants
@@ -62,5 +62,10 @@ def test_the_scenario_shown_is_valid() -> None:
 
 def test_the_applications_that_are_shipped_are_short() -> None:
     programs = sorted((ROOT / "scenarios" / "applications").glob("*.py"))
-    assert [path.name for path in programs] == ["kafka_consumer.py", "nats_consumer.py"]
+    assert [path.name for path in programs] == [
+        "kafka_consumer.py",
+        "nats_consumer.py",
+        "nats_plain_consumer.py",
+        "plain_consumer.py",
+    ]
     assert all(len(path.read_text(encoding="utf-8").splitlines()) < 100 for path in programs)

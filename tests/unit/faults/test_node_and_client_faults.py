@@ -529,6 +529,8 @@ def test_partitions_are_ordered_again_unless_they_were_added(
 class Worker:
     """A worker that goes away in one way or another."""
 
+    reporting = True
+
     def __init__(self, *, goes: bool = True, status: int = 0, finished: bool = True) -> None:
         self._goes, self._status, self._says = goes, status, finished
         self.pid, self.ready, self.restarts = 7, True, 0
@@ -566,6 +568,16 @@ def test_departures(kind: str, worker: Worker, proven: bool, restarts: int) -> N
     effect, healing = asyncio.run(carried_out(fault))
     assert (not effect, worker.restarts) == (proven, restarts)
     assert not healing if restarts else healing
+
+
+def test_a_worker_that_reports_nothing_is_back_once_another_process_runs() -> None:
+    worker = Worker()
+    worker.reporting, worker.ready = False, False
+    fault = made(context("client_kill", {}, ("c0",), Node(), workers={"c0": worker}))
+    effect, healing = asyncio.run(carried_out(fault))
+    assert (effect, healing) == ([], [])
+    said = asyncio.run(fault.healing())
+    assert [(item.observed, item.required) for item in said] == [("pid 8", "another process runs")]
 
 
 def test_a_worker_that_was_not_there_has_not_departed() -> None:

@@ -30,6 +30,7 @@ class Worker:
     """
 
     holds_loop = False
+    reporting = True
     abandoned = 0
 
     def __init__(

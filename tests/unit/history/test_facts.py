@@ -11,7 +11,12 @@ import pytest
 from support.history_builder import facts
 
 from harness.history.facts import VERSION, Acknowledged, Facts, GroupFacts, Removals, Settling
-from harness.history.old_facts import _LATER_OF_REMOVALS, _LATER_THAN_3, _LATER_THAN_3_OF_ACKNOWLEDGED
+from harness.history.old_facts import (
+    _LATER_OF_REMOVALS,
+    _LATER_THAN_3,
+    _LATER_THAN_3_OF_ACKNOWLEDGED,
+    _LATER_THAN_5,
+)
 from harness.history.read import History, HistoryError
 from harness.history.record import Journal
 
@@ -152,6 +157,8 @@ def test_version_4_said_nothing_of_the_size_of_messages(tmp_path: Path) -> None:
     written = facts(removals={"bytes_max": 5, "message_bytes_min": 1, "message_bytes_max": 2})
     written.save(tmp_path / "facts.json")
     content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    for name in _LATER_THAN_5:
+        del content[name]
     with pytest.raises(
         ValueError, match="it has message_bytes_max and message_bytes_min and names_in_bytes, which its version had not"
     ):
@@ -161,7 +168,21 @@ def test_version_4_said_nothing_of_the_size_of_messages(tmp_path: Path) -> None:
     assert _load(tmp_path, content | {"version": 4}).removals == Removals(bytes_max=5)
     assert _load(tmp_path, content | {"version": 4, "removals": None}).removals is None
     with pytest.raises(ValueError, match="without message_bytes_max, message_bytes_min, names_in_bytes"):
-        _load(tmp_path, content | {"version": VERSION})
+        _load(tmp_path, content | {"version": VERSION, "shows": "", "fixed_owners": {}})
+
+
+def test_version_5_said_nothing_of_what_consumers_show(tmp_path: Path) -> None:
+    written = facts(shows="commits")
+    assert written.by_positions
+    written.save(tmp_path / "facts.json")
+    content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    assert _load(tmp_path, content) == written
+    with pytest.raises(ValueError, match="it has fixed_owners and shows, which its version had not"):
+        _load(tmp_path, content | {"version": 5})
+    del content["shows"], content["fixed_owners"]
+    assert not _load(tmp_path, content | {"version": 5}).by_positions
+    with pytest.raises(ValueError, match="without fixed_owners, shows"):
+        _load(tmp_path, content)
 
 
 def _of_version_3(tmp_path: Path, **given: Any) -> tuple[Facts, dict[str, Any]]:
@@ -169,7 +190,7 @@ def _of_version_3(tmp_path: Path, **given: Any) -> tuple[Facts, dict[str, Any]]:
     written = facts(**given)
     written.save(tmp_path / "facts.json")
     content = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
-    for name in _LATER_THAN_3:
+    for name in (*_LATER_THAN_3, *_LATER_THAN_5):
         del content[name]
     if content["settling"]["acknowledged"] is not None:
         for name in _LATER_THAN_3_OF_ACKNOWLEDGED:

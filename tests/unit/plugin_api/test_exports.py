@@ -20,7 +20,8 @@ EXPORTS = {
         GroupFacts GroupMember HarnessError HeadersEvent IMAGES ImageKind Installation JavaImage JavaLine JavaRange
         JavaSoftware
         Journal Launch LeaderEvent Leadership Link LinkSpec LockEvent LogExtent Member Need NodePorts NodeSpec
-        OfficialJavaImage OffsetsEvent OutputsEvent PartitionState Plan PlannedFault Probe ProcessCost Progress
+        OfficialJavaImage OffsetsEvent OutputsEvent PartitionState Plan PlannedFault PositionsEvent Probe
+        ProcessCost Progress
         PythonPackage
         RECORD_DTYPE RecordKind Refusal RefusedError Removals ReplicaEvent Settling SpeaksFurther StartError StaticImage
         Topology UnfitEnvironmentError Workload decode decode_all format_ns found_records mesh monotonic_ns read

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from support import report_samples as samples
 
 from harness.progress import Event, FaultChanged, Note, PhaseStarted, RunFinished, RunStarted, Snapshot
-from harness.report.terminal import REFRESH_HZ, SNAPSHOT_LINE_S, TerminalListener, consoles
+from harness.report.terminal import REFRESH_HZ, SNAPSHOT_LINE_S, TerminalListener, _snapshot_line, consoles
 
 S = samples.S
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
@@ -28,7 +28,7 @@ STARTED = RunStarted(
 FAULTS = PhaseStarted(phase="faults", detail="2 faults planned", length_ns=30 * S)
 
 
-def _snapshot(elapsed_s: float, **changes: int) -> Snapshot:
+def _snapshot(elapsed_s: float, *, consumption_known: bool = True, **changes: int) -> Snapshot:
     counts = {"sent": 6000, "acknowledged": 5990, "delivered": 5985, "processed": 5980, "backlog": 20} | changes
     return Snapshot(
         phase="faults",
@@ -36,8 +36,17 @@ def _snapshot(elapsed_s: float, **changes: int) -> Snapshot:
         send_per_s=1500.4,
         process_per_s=1498,
         active_faults=("kill-1",),
+        consumption_known=consumption_known,
         **counts,
     )
+
+
+def test_what_consumers_did_is_left_out_where_it_is_not_known() -> None:
+    assert "processed 5,980" in _snapshot_line(_snapshot(3))
+    unknown = _snapshot_line(_snapshot(3, consumption_known=False))
+    assert "sent 6,000" in unknown
+    assert "processed" not in unknown
+    assert "backlog" not in unknown
 
 
 class Watch:

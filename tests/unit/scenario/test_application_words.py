@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from harness.scenario.explain import explain, explain_application
 from harness.scenario.load import load_text
 from harness.scenario.model import Plan
 from harness.scenario.plan import make_plan
+from harness.session.planned import facts_of
 from harness.session.vocabulary import vocabulary
 
 TEXT = """
@@ -87,8 +90,86 @@ def test_what_does_not_go_together_is_told_where_it_is(other: str, said: str) ->
 
 
 def test_a_level_that_is_not_there_is_refused() -> None:
-    said = refused(text().replace("shows: lines", "shows: «commits"))
-    assert said.startswith("workload.consumer.application.shows must be lines, not 'commits'")
+    said = refused(text().replace("shows: lines", "shows: «screens"))
+    assert said.startswith("workload.consumer.application.shows must be one of lines, commits, not 'screens'")
+
+
+def test_a_level_that_a_broker_does_not_offer_is_refused() -> None:
+    words = vocabulary()
+    brokers = {**words.brokers, "kafka": replace(words.brokers["kafka"], application_shows=("lines",))}
+    with pytest.raises(ScenarioError, match=r"12:14: an application of this broker cannot show commits so far"):
+        load = load_text(shown("stall: {}"), "apps.yaml", replace(words, brokers=brokers))
+        variants(load)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("ack: «none", "ack: none leaves nothing to see"),
+        ("max_deliver: «5", "max_deliver lets the server give messages up"),
+    ],
+)
+def test_what_leaves_nothing_to_see_of_a_nats_application_is_refused(given: str, said: str) -> None:
+    marked = shown("stall: {}", other=f"    {given}").replace("broker: kafka-4", "broker: nats-2")
+    assert refused(marked).startswith(said)
+
+
+def shown(expect: str, command: str = "[app]", other: str = "") -> str:
+    """Return a scenario whose application shows commits alone."""
+    written = text(command, other).replace("shows: lines", "shows: commits")
+    return written.replace("expect: {loss: {}}", f"expect: {{{expect}}}")
+
+
+@pytest.mark.parametrize(
+    ("expect", "said"),
+    [
+        ("«loss: {}", "loss is not judged with shows: commits, which says nothing of single messages (judged there: "),
+        ("stall: {}, «order: {scope: key}", "order is not judged with shows: commits"),
+        ("«latency: {p99_max: 5s}", "latency is not judged with shows: commits"),
+        ("ownership: {unowned_max: 5s, outside_max: «0}", "ownership.outside_max is not judged with shows: commits"),
+        ("rebalances: {skew_max: «1}", "rebalances.skew_max is not judged with shows: commits"),
+    ],
+)
+def test_what_commits_alone_cannot_be_judged_by_is_told_where_it_is(expect: str, said: str) -> None:
+    assert said in refused(shown(expect))
+
+
+def test_what_commits_alone_can_be_judged_by_is_taken() -> None:
+    found = plan(
+        shown("stall: {pause_max: 9s}, ownership: {skips_max: 0}, log: {}, acceptance: off, transactions: off")
+    )
+    assert [item.check for item in found.expect] == ["stall", "ownership", "log", "acceptance", "transactions"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"command": '[app, «"{report}"]'}, "a run fills in no {report}"),
+        ({"other": "    commit: «none"}, "commit: none leaves nothing to see"),
+        (
+            {"other": "faults: [{client_kill: {}, on: {worker: c0}, when: {«processed: '> 10', within: 5s}, for: 1s}]"},
+            "an application that shows commits does not say what it has processed",
+        ),
+    ],
+)
+def test_what_does_not_go_with_commits_is_told_where_it_is(changes: dict[str, str], said: str) -> None:
+    assert said in refused(shown("stall: {}", **changes))
+
+
+@pytest.mark.parametrize(
+    ("other", "term"),
+    [
+        ("    commit: auto-before\n    auto_commit_interval: 5s", "auto_commit_interval 5s"),
+        ("    poll: 10\n    handler_time: 200ms", "handling of one poll's messages 2s + 1s for scheduling"),
+    ],
+)
+def test_the_longest_pause_allowed_includes_how_late_positions_are_committed(other: str, term: str) -> None:
+    facts = facts_of(plan(shown("stall: {}", other=other)))
+    without = facts_of(plan(shown("stall: {}", other=other).replace("shows: commits", "shows: lines")))
+    assert (facts.shows, without.shows) == ("commits", "lines")
+    assert term in facts.pause_formula
+    assert term not in without.pause_formula
+    assert facts.pause_ns_derived - without.pause_ns_derived in {5_000_000_000, 2_000_000_000}
 
 
 @pytest.mark.parametrize("kind", ["client_block: {}", "client_slow: {extra: 5ms}"])
@@ -146,6 +227,22 @@ def test_explain_shows_the_command_and_not_among_the_options() -> None:
     assert "c1          '{python}' app.py c1 '{report}'" in shown
     assert "once it has connected to {report}, within 60s" in shown
     assert explain_application(plan(BARE), lambda _: {}) == ""
+
+
+def test_who_reads_a_partition_of_nats_is_known_unless_several_do() -> None:
+    def owners(consumers: int) -> Mapping[int, str]:
+        written = shown("stall: {}").replace("kafka-4", "nats-2").replace("consumers: 2", f"consumers: {consumers}")
+        return facts_of(plan(written)).fixed_owners
+
+    assert owners(2) == {0: "c0", 1: "c1", 2: "c0", 3: "c1"}
+    assert owners(5) == {}, "four partitions are shared by five instances"
+
+
+def test_explain_says_whose_word_a_verdict_rests_on() -> None:
+    said = explain_application(plan(shown("stall: {}")), lambda _: {})
+    assert "once its process runs, within 60s" in said
+    assert "the broker's word on members and positions" in said
+    assert "{report}" not in said
 
 
 def test_every_word_says_what_it_stands_for() -> None:

@@ -18,13 +18,14 @@ from harness.brokers.kafka import queries as ask
 from harness.brokers.kafka.admin import KafkaAdmin
 from harness.brokers.kafka.config import server_properties
 from harness.brokers.kafka.probe import KafkaProbe
-from harness.brokers.kafka.queries import Metadata, PartitionMetadata
+from harness.brokers.kafka.queries import DescribedMember, GroupDescription, Metadata, PartitionMetadata
 from harness.brokers.kafka.view import KafkaView
 from harness.brokers.kafka.wire import ProtocolError, Wire, WireReader, Writer
+from harness.clock import monotonic_ns
 from harness.distributions.base import Installation
 from harness.engine.topology import draw_links
 from harness.errors import ScenarioError
-from harness.history.events import LeaderEvent
+from harness.history.events import LeaderEvent, PositionsEvent
 from harness.runtime.kernel.ports import Ports
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
@@ -459,3 +460,79 @@ def test_a_producer_may_end_its_transaction_before_it_is_killed() -> None:
         for options in ("", ", transaction: 10, transaction_timeout: 3s")
     )
     assert transactional - plain == 5 * 3_000_000_000
+
+
+OWNED: dict[str, tuple[int, ...]] = {"c0": (0,), "c1": (1,)}
+
+
+class FakeView:
+    """What the nodes of a cluster say, as a test has it: of the group, and of positions, answer by answer."""
+
+    known_coordinator = "n1"
+
+    def __init__(self, members: dict[str, tuple[int, ...]], told: list[dict[int, int]]) -> None:
+        self._members, self._told = members, told
+
+    async def group(self) -> GroupDescription:
+        listed = [
+            DescribedMember(worker=name.partition("#")[0], member=f"{name}-id", partitions=owned)
+            for name, owned in self._members.items()
+        ]
+        return GroupDescription(state="stable", members=tuple(listed))
+
+    async def positions(self, _: int) -> dict[int, int]:
+        return self._told.pop(0)
+
+    async def leaders(self) -> dict[int, str]:
+        return {}
+
+    async def ends(self, *_: object) -> dict[int, int]:
+        return {}
+
+
+def admin_of(members: dict[str, tuple[int, ...]], told: list[dict[int, int]], *, by_positions: bool) -> KafkaAdmin:
+    """Return the administration of a group with these members: client id (up to a ``#``) → partitions."""
+    admin = KafkaAdmin(
+        {"n1": {"admin": 1}},
+        partitions=2,
+        consumers=("c0", "c1"),
+        protocol="classic",
+        committed_only=False,
+        transactional=False,
+        by_positions=by_positions,
+    )
+    admin._view = FakeView(members, told)  # type: ignore[assignment]
+    return admin
+
+
+@pytest.mark.parametrize(
+    ("members", "by_positions", "lacks"),
+    [
+        (OWNED, False, ""),
+        (OWNED, True, ""),
+        ({"rdkafka#1": (0,), "rdkafka#2": (1,)}, False, "members are rdkafka, not c0, c1"),
+        ({"rdkafka#1": (0,), "rdkafka#2": (1,)}, True, ""),
+        ({"rdkafka#1": (0,), "rdkafka#2": ()}, True, "partition 1 is assigned 0 times"),
+        ({"rdkafka#1": (0, 1)}, True, "1 members are there, not 2"),
+        ({}, True, "0 members are there, not 2"),
+        ({"c0": (0,), "rdkafka#2": (1,)}, True, "members are c0, rdkafka, not c0, c1"),
+    ],
+)
+def test_members_without_names_are_taken_where_positions_alone_are_known(
+    members: dict[str, tuple[int, ...]], by_positions: bool, lacks: str
+) -> None:
+    assert asyncio.run(admin_of(members, [], by_positions=by_positions).settled()) == lacks
+
+
+@pytest.mark.parametrize("by_positions", [False, True])
+def test_every_answer_about_positions_is_reported_where_they_are_all_that_is_known(by_positions: bool) -> None:
+    admin = admin_of(OWNED, [{0: 5, 1: -1}, {}, {0: 5, 1: -1}], by_positions=by_positions)
+    admin._offsets_asked_ns = monotonic_ns()
+
+    async def run() -> list[PositionsEvent]:
+        return [event for _ in range(3) for event in await admin.observe() if isinstance(event, PositionsEvent)]
+
+    found = asyncio.run(run())
+    assert [event.committed for event in found] == ([{0: 5, 1: -1}] * 2 if by_positions else [])
+    assert all(event.asked_ns <= event.t for event in found)
+    assert len({event.asked_ns for event in found}) == len(found), "no two answers are the same to the observer"

@@ -20,9 +20,10 @@ from harness.brokers.nats import admin as nats_admin
 from harness.brokers.nats import view as nats_view
 from harness.brokers.nats.admin import NatsAdmin
 from harness.brokers.nats.options import durable
+from harness.brokers.nats.positions import positions
 from harness.brokers.nats.view import NatsView
 from harness.errors import ControlError, StartError
-from harness.history.events import LeaderEvent
+from harness.history.events import LeaderEvent, PositionsEvent
 
 PORTS = {name: {"client": 1, "monitor": 2} for name in ("n1", "n2", "n3")}
 UNAVAILABLE = nats.js.errors.ServiceUnavailableError(code=503, err_code=10008, description="temporarily unavailable")
@@ -214,6 +215,7 @@ class FakeStream:
 
     def __init__(self, *durables: str, stream: bool = True) -> None:
         self._durables, self._stream = durables, stream
+        self.floors: dict[str, int] = {}
 
     async def get_last_msg(self, _stream: str, _subject: str) -> Any:
         if not self._stream:
@@ -223,14 +225,17 @@ class FakeStream:
     async def consumer_info(self, _stream: str, name: str, **_: float) -> Any:
         if name not in self._durables:
             raise nats.js.errors.NotFoundError(code=404, err_code=10014, description="consumer not found")
-        return SimpleNamespace(delivered=SimpleNamespace(stream_seq=7), num_pending=0, num_ack_pending=0)
+        floor = SimpleNamespace(stream_seq=self.floors.get(name, 0))
+        return SimpleNamespace(
+            delivered=SimpleNamespace(stream_seq=7), num_pending=0, num_ack_pending=0, ack_floor=floor
+        )
 
 
 class FakeJetStream(NatsAdmin):
     """An administration over such a context."""
 
-    def __init__(self, context: FakeStream) -> None:
-        super().__init__(PORTS, 2)
+    def __init__(self, context: FakeStream, *, by_positions: bool = False) -> None:
+        super().__init__(PORTS, 2, by_positions=by_positions)
         self._context = context
 
     async def _jetstream(self) -> Any:
@@ -246,3 +251,25 @@ def test_a_durable_consumer_that_does_not_exist_is_not_a_stream_that_does_not_ex
     ]
     assert states[0].end_offset == 7
     assert asyncio.run(FakeJetStream(FakeStream(stream=False)).partitions()) is None
+
+
+@pytest.mark.parametrize("by_positions", [False, True])
+def test_a_position_is_what_lies_behind_the_acknowledgement_floor(by_positions: bool) -> None:
+    context = FakeStream(durable(0), durable(1))
+    context.floors = {durable(0): 7}
+    admin = FakeJetStream(context, by_positions=by_positions)
+
+    async def leader() -> str:
+        return "n1"
+
+    admin._leader = leader  # type: ignore[method-assign]
+    found = [event for event in asyncio.run(admin.observe()) if isinstance(event, PositionsEvent)]
+    assert [event.committed for event in found] == ([{0: 8, 1: -1}] if by_positions else [])
+    assert all(event.asked_ns <= event.t for event in found)
+
+
+def test_a_consumer_that_does_not_answer_is_left_out_of_the_positions() -> None:
+    told = asyncio.run(positions(FakeStream(durable(1)), "chaos", 2, 1.0))  # type: ignore[arg-type]
+    assert told is not None
+    assert told.committed == {1: -1}
+    assert asyncio.run(positions(FakeStream(), "chaos", 2, 1.0)) is None  # type: ignore[arg-type]
