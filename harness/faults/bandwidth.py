@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from harness.clock import NS_PER_S
 from harness.faults.base import FAULTS, Evidence, ExtraProbe, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
 from harness.faults.kit.link_evidence import Rates, lack, rates
-from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
+from harness.faults.kit.toxics import STREAMS, WAYS, Direction, LinkToxic, bulk_probe
 from harness.result import Lack
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
@@ -119,7 +120,13 @@ FAULTS.register("bandwidth")(
         name="bandwidth",
         summary="Limit how much each connection through links carries per second.",
         spec=FaultSpec(
-            options=BandwidthOptions, acts_on="link", validate=_validate, needs_on_peers=(BrokerAbility.PEER_BULK,)
+            options=BandwidthOptions,
+            acts_on="link",
+            validate=_validate,
+            needs_on_peers=(BrokerAbility.PEER_BULK,),
+            proof_ns=lambda options: evidence.looked_for_ns(
+                len(STREAMS[options.direction]) * size_bytes(options) * NS_PER_S // options.rate_bytes_per_s
+            ),
         ),
         make=Bandwidth,
         control=True,

@@ -131,7 +131,11 @@ FAULTS.register("client_block")(
         name="client_block",
         summary="Block the handler of consumers; the rest of the process continues.",
         spec=FaultSpec(
-            options=ClientBlockOptions, acts_on="consumer", validate=of_reference_consumers, holds_handler=True
+            options=ClientBlockOptions,
+            acts_on="consumer",
+            validate=of_reference_consumers,
+            holds_handler=True,
+            proof_ns=lambda _: _STILL_NS,
         ),
         make=ClientBlock,
         describe=lambda _: "handler blocked",

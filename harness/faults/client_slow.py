@@ -128,7 +128,12 @@ FAULTS.register("client_slow")(
     FaultKind(
         name="client_slow",
         summary="Slow the handler of consumers down by a time for every message.",
-        spec=FaultSpec(options=ClientSlowOptions, acts_on="consumer", validate=of_reference_consumers),
+        spec=FaultSpec(
+            options=ClientSlowOptions,
+            acts_on="consumer",
+            validate=of_reference_consumers,
+            proof_ns=lambda options: _SETTLE_NS + options.extra_ns,
+        ),
         make=ClientSlow,
         describe=lambda options: f"{format_ns(options.extra_ns)} more for every message",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from harness.clock import NS_PER_MS
 from harness.errors import AbilityError, ControlError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
@@ -19,6 +20,8 @@ from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import Cores, Ratio, format_ns
 
 _THROTTLED_MIN = 3
+_PERIOD_NS = 100 * NS_PER_MS
+"""Of the kernel's account; the limits here set it."""
 _QUOTA_TOLERANCE = 0.005
 _LEAST_CORES = 0.01
 """The kernel's least quota: 1 ms in 100 ms."""
@@ -186,7 +189,13 @@ FAULTS.register("cpu")(
     FaultKind(
         name="cpu",
         summary="Limit the CPU time of nodes, optionally with a CPU load inside the limit.",
-        spec=FaultSpec(options=CpuOptions, acts_on="node", validate=_validate, unreplayable=_unreplayable),
+        spec=FaultSpec(
+            options=CpuOptions,
+            acts_on="node",
+            validate=_validate,
+            unreplayable=_unreplayable,
+            proof_ns=lambda _: _THROTTLED_MIN * _PERIOD_NS,
+        ),
         machine=(MachineAbility.CPU_LIMITS,),
         make=Cpu,
         describe=_describe,

@@ -11,7 +11,7 @@ from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import Window
 from harness.faults.kit.link_evidence import lack, length_ns, shortest_ns
 from harness.faults.kit.slowness import slowed
-from harness.faults.kit.toxics import WAYS, Direction, LinkToxic, bulk_probe
+from harness.faults.kit.toxics import STREAMS, WAYS, Direction, LinkToxic, bulk_probe
 from harness.result import Lack
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
@@ -128,6 +128,7 @@ FAULTS.register("slicer")(
             validate=_validate,
             unreplayable=_unreplayable,
             needs_on_peers=(BrokerAbility.PEER_GUESTS,),
+            proof_ns=lambda options: evidence.looked_for_ns(len(STREAMS[options.direction]) * added_ns(options)),
         ),
         make=Slicer,
         control=True,

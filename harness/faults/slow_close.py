@@ -71,7 +71,11 @@ FAULTS.register("slow_close")(
     FaultKind(
         name="slow_close",
         summary="Delay the end of connections through links.",
-        spec=FaultSpec(options=SlowCloseOptions, acts_on="link"),
+        spec=FaultSpec(
+            options=SlowCloseOptions,
+            acts_on="link",
+            proof_ns=lambda options: evidence.slowed_for_ns(options.delay_ns),
+        ),
         make=SlowClose,
         control=True,
         describe=lambda options: f"ends {format_ns(options.delay_ns)} late {WAYS[options.direction]}",

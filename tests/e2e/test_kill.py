@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from support.cli_runner import Cli, cgroups, ours
 from support.required_abilities import skip_or_fail
+from support.rotation import rotation_key
 from support.slots import UNKNOWN, slot
 
 from harness.runtime.abilities import MachineAbility, why_not
@@ -52,7 +53,7 @@ FAULTS = {
     on: {link: client-broker}
     at: 4s
     for: 2s
-  - bandwidth: {rate: 8KiB}
+  - bandwidth: {rate: 8KB/s}
     on: {link: client-broker}
     at: 500ms
     for: 8s""",
@@ -165,16 +166,19 @@ def test_nothing_survives_the_next_start_and_live_runs_are_unharmed(
     while len(set(ours(live := _runs(state)).values())) < len(runtimes) or len(live) < len(runtimes):
         assert time.monotonic() < deadline, "the bystanders did not start"
         time.sleep(0.02)
-    moments = random.Random(20)
+    moments, begin = random.Random(20), KILLS * rotation_key(Path(__file__).parent)
     saw: dict[str, int] = {"process": 0, "container": 0, "mount": 0, "cgroup": 0}
     for number in range(KILLS):
-        runtime, group = kinds[number % len(kinds)] if number < len(kinds) else moments.choice(kinds)
+        # One of each kind first, from another one on with every commit.
+        runtime, group = kinds[(begin + number) % len(kinds)] if number < len(kinds) else moments.choice(kinds)
         victim = cli.write(VICTIM % {"faults": FAULTS[group]}, f"victim-{group}.yaml")
         known = _runs(state)
         process = cli.start("run", victim, "--runtime", runtime, "--reports", cli.reports)
         _wait(moments.uniform(0.3, 12.0))
+        ended = process.poll()
         process.send_signal(signal.SIGKILL)
-        process.communicate()
+        _, err = process.communicate()
+        assert ended is None, f"{runtime}, {group}: it had ended before it was killed ({ended})\n{err}"
         dead = _runs(state) - known
         cleaned = cli.run("clean")
         assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr

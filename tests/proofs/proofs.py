@@ -70,7 +70,7 @@ PROOFS = (
         name="kills",
         shows="100 random SIGKILLs of the harness leave nothing, and no live run is harmed",
         command=("pytest", "-p", "no:cacheprovider", "tests/e2e/test_kill.py"),
-        environment={"HARNESS_KILLS": "50"},
+        environment={"HARNESS_KILLS": "100"},
     ),
     Proof(
         name="a thousand runs",

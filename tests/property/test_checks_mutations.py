@@ -195,9 +195,14 @@ def _misroute(run: Run, pick: int) -> tuple[Run, Message]:
 
 
 def _conflict(run: Run, pick: int) -> tuple[Run, Message]:
-    """Store a message of unknown outcome at the place of another one."""
+    """Store a message of unknown outcome at the place of another one.
+
+    It is sent last of all: its producer waits for nothing until then, however long the run is.
+    """
     item = run.messages[pick % len(run.messages)]
-    extra = ("p9.1 5 send 9/0 p0", "p9.1 6 unknown 9/0", f"audit.1 7 stored 9/0 p{item.partition} @{item.offset}")
+    at = 1 + max(max(message.got, message.again) for message in run.messages)
+    place = f"p{item.partition} @{item.offset}"
+    extra = (f"p9.1 {at} send 9/0 p0", f"p9.1 {at + 1} unknown 9/0", f"audit.1 {at + 2} stored 9/0 {place}")
     return replace(run, extra=extra), item
 
 

@@ -73,6 +73,7 @@ def test_a_mutation_is_found_named_and_by_no_other_check(mutation: Mutation) -> 
         ("freeze", 18),  # a send had no answer all the while
         ("freeze", 38),  # the commit was due long before it was asked for, and then it was refused
         ("starve", 19),
+        ("slow down", 274),  # two messages were processed last, at the same time
         ("second thread", 45),  # the only message of the timeline was processed after it
     ],
 )

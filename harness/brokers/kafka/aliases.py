@@ -8,6 +8,8 @@ from __future__ import annotations
 DISTRIBUTIONS = {"kafka": "distribution", "confluent-kafka": "client_versions"}
 IMAGES = {"kafka": "image"}
 DEFAULT = "kafka-4"
+OLDEST, OLDER = (3, 7, 0), "nodes run without ZooKeeper"
+"""The oldest version that is supported, and why no older one is."""
 ALIASES = {
     "kafka-4": "kafka-4.4.0",
     "kafka-4.4": "kafka-4.4.0",

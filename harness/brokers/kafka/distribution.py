@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.brokers.kafka.aliases import OLDER, OLDEST
 from harness.brokers.kafka.startup import CHECKPOINT, TRAINING, format_directory
 from harness.distributions.base import DISTRIBUTIONS
 from harness.distributions.java import JavaRange
@@ -21,10 +22,10 @@ KAFKA = JavaSoftware(
     title="kafka",
     artifacts=(("org.apache.kafka", "kafka_2.13"), ("org.apache.kafka", "kafka-tools")),
     lines=(
-        JavaLine(name="Kafka 3", since=(3, 7, 0), java=JAVA_3),
+        JavaLine(name="Kafka 3", since=OLDEST, java=JAVA_3),
         JavaLine(name="Kafka 4", since=(4, 0, 0), java=JAVA_4),
     ),
-    older="nodes run without ZooKeeper",
+    older=OLDER,
     tells_version=("kafka.Kafka", "--version"),
     prepare=format_directory,
     parts={"bootstrap": CHECKPOINT},

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from harness.brokers.kafka.aliases import ALIASES
+from harness.brokers.kafka.aliases import ALIASES, OLDER, OLDEST
 from harness.brokers.kafka.config_keys import CONFIG_KEYS
 from harness.brokers.kafka.config_types import CONFIG_TYPES
 from harness.brokers.kafka.options import GROUP, TOPIC, ConsumerOptions, ProducerOptions, TopicOptions
 from harness.history.facts import StateMeaning
 from harness.scenario.abilities import BrokerAbility
 from harness.scenario.application import shown_by
+from harness.scenario.broker_version import too_old, version_of
 from harness.scenario.config_types import wrong_types
 from harness.scenario.members import zones
 from harness.scenario.mesh import mesh
@@ -41,6 +42,7 @@ _ASSIGNORS: Final = {"classic": {"cooperative-sticky", "range", "roundrobin"}, "
 
 def _validate(broker: str, cluster: Cluster, workload: Workload) -> Iterator[Refusal]:
     """Yield why cluster and workload do not fit Kafka."""
+    yield from too_old(broker, ALIASES, OLDEST, OLDER)
     yield from wrong_types(cluster.config, CONFIG_TYPES)
     for options, role in ((workload.consumer, "consumer"), (workload.producer, "producer")):
         yield from _of_client(options.client, f"workload.{role}.client")
@@ -90,7 +92,8 @@ def _numbers(named: re.Match[str] | None) -> tuple[int, int]:
 
 def _of_consumer(broker: str, consumer: ConsumerOptions) -> Iterator[Refusal]:
     at = "workload.consumer"
-    if consumer.protocol == "consumer" and _version(broker) < (4, 0):
+    version = version_of(broker, ALIASES)
+    if consumer.protocol == "consumer" and version is not None and version < (4, 0, 0):
         yield Refusal(f"protocol: consumer needs Kafka 4.0 or newer, not {broker}", f"{at}.protocol")
     if consumer.protocol == "consumer" and consumer.client:
         named = _CLIENT.fullmatch(consumer.client)
@@ -131,11 +134,6 @@ def _of_producer(producer: ProducerOptions) -> Iterator[Refusal]:
         yield Refusal("transaction needs idempotent: true", f"{at}.transaction")
     if producer.abort_every and not producer.transaction:
         yield Refusal("abort_every needs transaction", f"{at}.abort_every")
-
-
-def _version(broker: str) -> tuple[int, ...]:
-    """Return the first two numbers of an alias' or an exact name's version."""
-    return tuple(int(part) for part in ALIASES.get(broker, broker).partition("-")[2].split(".")[:2])
 
 
 def zone_role(zone: str) -> str:

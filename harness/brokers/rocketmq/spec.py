@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from harness.brokers.rocketmq.aliases import ALIASES
+from harness.brokers.rocketmq.aliases import ALIASES, OLDER, OLDEST
 from harness.brokers.rocketmq.config_keys import CONFIG_KEYS
 from harness.brokers.rocketmq.config_types import CONFIG_TYPES
 from harness.brokers.rocketmq.options import ConsumerOptions, ProducerOptions, TopicOptions
 from harness.history.facts import StateMeaning
 from harness.scenario.abilities import BrokerAbility
+from harness.scenario.broker_version import too_old
 from harness.scenario.config_types import wrong_types
 from harness.scenario.members import zones
 from harness.scenario.model import Cluster, Workload
@@ -50,8 +51,8 @@ _COPYING: Final = (
 
 def _validate(broker: str, cluster: Cluster, workload: Workload) -> Iterator[Refusal]:
     """Yield why cluster and workload do not fit RocketMQ."""
+    yield from too_old(broker, ALIASES, OLDEST, OLDER)
     yield from wrong_types(cluster.config, CONFIG_TYPES)
-    del broker  # every version takes the same
     if cluster.replicas > _COPIES_MAX:
         yield Refusal(f"a queue has 1 or 2 replicas here, not {cluster.replicas}", "cluster.replicas")
     elif cluster.nodes % cluster.replicas:

@@ -18,6 +18,8 @@ from harness.units import format_ns
 SAMPLES_MIN = 3
 PROBE_NS = 150 * NS_PER_MS
 """The monitor begins a round trip to each target so often, unless the last one takes longer."""
+BULK_NS = 250 * NS_PER_MS
+"""It begins a bulk look to each target so often, unless the last one takes longer."""
 ANSWER_NS = NS_PER_S
 """For so long it waits for the answer."""
 SILENCE_NS = PROBE_NS + ANSWER_NS
@@ -41,6 +43,13 @@ def shortest_ns(samples: Sequence[Sample]) -> int | None:
 def slowed_for_ns(added_ns: int) -> int:
     """Return how long round trips must be slowed by so much for ``SAMPLES_MIN`` of them to be seen."""
     return PROBE_NS + (SAMPLES_MIN - 1) * max(PROBE_NS, added_ns) + added_ns
+
+
+def looked_for_ns(length_ns: int) -> int:
+    """Return how long a fault must last for ``SAMPLES_MIN`` of its bulk looks, of which each takes so long, to be
+    made.
+    """
+    return (SAMPLES_MIN - 1) * max(BULK_NS, length_ns) + length_ns
 
 
 def lack(*looks: Sequence[Sample], least: int = SAMPLES_MIN) -> Lack:

@@ -6,6 +6,7 @@ Maven and Java are stand-ins.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -161,3 +162,17 @@ def test_its_image_says_where_its_recipe_and_files_lie(machine: Path, tmp_path: 
     assert image.based
     with pytest.raises(UnfitEnvironmentError, match="does not know the layout of official images of mini"):
         image.official(None, content, "mini:2.1.0")
+
+
+def test_a_jar_that_is_not_the_locked_one_is_refused_before_any_java_runs_it(machine: Path) -> None:
+    """It "fetches" a jar of two bytes."""
+    digest = hashlib.sha256(b"x\n").hexdigest()
+    lock = machine / "jars.lock"
+    lock.write_text(f"{'0' * 64}  mini-broker-2.1.0.jar\n", encoding="utf-8")
+    locked = dataclasses.replace(MINI, lock=lock)
+    with pytest.raises(DownloadError, match=r"mini-broker-2\.1\.0\.jar"):
+        installed(locked)
+    called = machine / "home" / "bin" / "called"
+    assert not called.exists() or "-cp" not in called.read_text(encoding="utf-8")
+    lock.write_text(f"{digest}  mini-broker-2.1.0.jar\n", encoding="utf-8")
+    assert installed(locked).versions["mini"] == "2.1.0"

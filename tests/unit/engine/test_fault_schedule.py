@@ -19,8 +19,9 @@ from harness.faults.kit.evidence import broken_off, interrupted, sentence
 from harness.faults.kit.interference import Interference
 from harness.faults.kit.lifetime import FaultSpan
 from harness.faults.kit.link_evidence import shut, still_reachable
-from harness.history.events import EvidenceEvent, ProofEvent
+from harness.history.events import EvidenceEvent, ProofEvent, StandstillEvent
 from harness.history.record import Break
+from harness.runtime.kernel import procfs
 
 MS = 1_000_000
 
@@ -229,6 +230,32 @@ def test_what_exits_unexpectedly_is_called_what_it_is(name: str, what: str) -> N
     assert states == [(name, "died")]
     assert troubles == [f"{what} exited unexpectedly (exit status 1)"]
     assert fake.died == [name]
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [(1, "the kernel ended it for lack of memory"), (0, "something outside the run killed it")],
+)
+def test_a_node_that_was_killed_says_by_whom(more: int, why: str) -> None:
+    """The kernel counts whom it ended for lack of memory; its number at the start of the run is compared."""
+    states: list[tuple[str, str]] = []
+    troubles: list[str] = []
+    written: list[StandstillEvent] = []
+    fake = SimpleNamespace(
+        topology=SimpleNamespace(service_names=()),
+        node_state=lambda *state: states.append(state),
+        _trouble=troubles.append,
+        _closing=False,
+        _oom_kills=procfs.oom_kills() - more,
+        _events=SimpleNamespace(write=written.append),
+        fatal=asyncio.Event(),
+        died=[],
+    )
+    fake._killer = lambda: deployment.Deployment._killer(cast("Any", fake))
+    deployment.Deployment._node_died(cast("Any", fake), "n1", -9)
+    assert troubles == [f"node n1 exited unexpectedly (exit status -9): {why}"]
+    assert [(event.part, event.how, event.lasting) for event in written] == [("n1", "killed", True)]
+    assert fake.fatal.is_set(), "the run ends at once"
 
 
 def test_a_service_is_up_before_what_needs_it_is_started() -> None:

@@ -59,6 +59,12 @@ def test_the_page_has_a_row_for_each_proof_of_the_list() -> None:
     assert len({proof.name for proof in PROOFS}) == len(PROOFS)
 
 
+def test_each_row_says_what_its_proof_shows_and_how_it_is_made() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for proof in PROOFS:
+        assert f"| {proof.name} | {proof.shows} | `{proof.shown()}` |" in page
+
+
 def test_to_make_one_proof_costs_the_rows_of_no_other_one(tmp_path: Path) -> None:
     page = tmp_path / "proof.md"
     page.write_text(EMPTY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import shutil
 import signal
 import tarfile
@@ -130,6 +131,12 @@ def test_a_run_from_elsewhere_that_reaches_outside_is_replayed_with_trust_alone(
 def test_the_printed_command_starts_the_program_as_it_was_started(program: str) -> None:
     result = replace(samples.failing(), reproduce=f"{program} run a.yaml --seed 1")
     assert replay_command(result).startswith(f"{program} replay ")
+
+
+@pytest.mark.parametrize("run_dir", ["/tmp/a b/20260101-run", "reports/it's", "/tmp/$HOME;x"])
+def test_the_printed_command_can_be_pasted(run_dir: str) -> None:
+    result = replace(samples.failing(), run_dir=run_dir, reproduce=".venv/bin/harness run a.yaml --seed 1")
+    assert shlex.split(replay_command(result)) == [".venv/bin/harness", "replay", run_dir, "--times", "5"]
 
 
 def _again(result: RunResult, count: int) -> list[RunResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ScenarioError
+from harness.faults.base import FAULTS
 from harness.scenario.expand import variants
 from harness.scenario.load import load_text
 from harness.session.vocabulary import vocabulary
@@ -63,6 +64,25 @@ def test_values_of_the_right_type_and_unknown_keys_pass(broker: str, config: str
 
 
 @pytest.mark.parametrize(
+    ("broker", "words"),
+    [
+        ("kafka-3.6.2", "kafka-3.6.2 is not supported: 3.7.0 is the oldest, as nodes run without ZooKeeper"),
+        ("rocketmq-5.0.0", "rocketmq-5.0.0 is not supported: 5.1.0 is the oldest, as a broker of 5.0 fails"),
+        ("rocketmq-4.9.8", "5.1.0 is the oldest"),
+    ],
+)
+def test_a_version_that_is_too_old_is_refused_with_its_place(broker: str, words: str) -> None:
+    (problem,) = problems(broker, "{}")
+    assert problem.startswith("x.yaml:2:9"), problem
+    assert words in problem
+
+
+@pytest.mark.parametrize("broker", ["kafka-3.7.0", "rocketmq-5.1.0", "kafka-4.1.0", "nats-2.10.0"])
+def test_the_oldest_version_that_is_supported_passes(broker: str) -> None:
+    assert problems(broker, "{}") == []
+
+
+@pytest.mark.parametrize(
     ("fault", "on", "short", "least", "enough"),
     [
         ("pause: {}", "{node: n1}", "400ms", "1.15s", "1200ms"),
@@ -72,6 +92,12 @@ def test_values_of_the_right_type_and_unknown_keys_pass(broker: str, config: str
         ("latency: {delay: 400ms}", "{link: client-broker}", "2s", "2.55s", "2550ms"),
         ("latency: {delay: 400ms, direction: up}", "{link: client-broker}", "1s", "1.35s", "2s"),
         ("latency: {delay: 5ms}", "{link: client-broker}", "250ms", "460ms", "460ms"),
+        ("slow_close: {delay: 1s}", "{link: client-broker}", "3s", "3.15s", "3150ms"),
+        ("bandwidth: {rate: 50KB/s, direction: up}", "{link: client-broker}", "690ms", "700ms", "700ms"),
+        ("bandwidth: {rate: 50KB/s}", "{link: client-broker}", "1s", "1.2s", "1200ms"),
+        ("client_block: {}", "{worker: c0}", "900ms", "1s", "1s"),
+        ("client_slow: {extra: 100ms}", "{worker: c0}", "300ms", "400ms", "400ms"),
+        ("cpu: {limit: 0.5cores, burn: true}", "{node: n1}", "200ms", "300ms", "300ms"),
     ],
 )
 def test_a_fault_too_short_to_be_proven_is_refused_with_its_place(
@@ -85,3 +111,18 @@ def test_a_fault_too_short_to_be_proven_is_refused_with_its_place(
     assert f"for {short} is too short to be proven" in problem
     assert f"for: {least} or longer" in problem
     assert given(enough) == []
+
+
+BY_ONE_ACT = {"client_kill", "client_leave", "client_pause", "disconnect", "disk_full", "kill", "limit_data", "memory"}
+BY_ONE_ACT |= {"reset", "stop"}
+"""Faults whose effect one act or one look shows, however short they are."""
+
+
+def test_every_lasting_fault_says_how_long_its_evidence_takes() -> None:
+    vocabulary()
+    silent = {
+        name
+        for name in FAULTS.names()
+        if not FAULTS.get(name).spec.ends_itself and FAULTS.get(name).spec.proof_ns is None
+    }
+    assert silent == BY_ONE_ACT

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from support.in_memory import MemoryParts, memory_plan
+from support.in_memory_run import KILL
 
 from harness.errors import ExitCode
-from harness.progress import Event, Note, PhaseStarted
+from harness.progress import Event, FaultChanged, Note, PhaseStarted
 from harness.session import session
 from harness.session.signals import SIGNALS, Signals, heeded
 
@@ -102,6 +103,29 @@ def test_a_run_that_is_interrupted_is_taken_down_judged_and_handed_over(phase: s
     assert any(isinstance(event, Note) and event.text.startswith("SIGINT: the cluster is taken down") for event in told)
     (saved,) = reports.glob("*/result.json")
     assert json.loads(saved.read_text(encoding="utf-8"))["exit_code"] == ExitCode.INTERRUPTED
+
+
+def test_the_first_signal_says_which_faults_are_healed(reports: Path) -> None:
+    told, asked = list[str](), list[str]()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, FaultChanged) and event.action == "applied" and not asked:
+            asked.append(event.fault)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with Signals(told.append) as signals:
+        (result,) = session.run_all(
+            [memory_plan(faults=KILL)],
+            repeat=1,
+            runtime="process",
+            reports=reports,
+            listener=listen,
+            parts=MemoryParts(),
+            signals=signals,
+        )
+    assert asked == ["kill-1"]
+    assert told[0].startswith("SIGINT: kill-1 is healed, the cluster is taken down")
+    assert result.exit_code == ExitCode.INTERRUPTED
 
 
 def test_judging_that_is_broken_off_has_a_result(reports: Path) -> None:
