@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from harness.clock import NS_PER_MS
 from harness.errors import AbilityError, ControlError
 from harness.faults.base import FAULTS, Evidence, FaultContext, FaultKind
 from harness.faults.kit import evidence
 from harness.faults.kit.lifetime import HealingFault
 from harness.runtime.abilities import MachineAbility
 from harness.runtime.base import CpuUse
+from harness.runtime.kernel.cgroup_cpu import PERIOD_US
 from harness.scenario.plugins import FaultPlace, FaultSpec, Refusal
 from harness.units import Cores, Ratio, format_ns
 
 _THROTTLED_MIN = 3
-_PERIOD_NS = 100 * NS_PER_MS
-"""Of the kernel's account; the limits here set it."""
+_NS_PER_US = 1_000
 _QUOTA_TOLERANCE = 0.005
 _LEAST_CORES = 0.01
 """The kernel's least quota: 1 ms in 100 ms."""
@@ -194,7 +193,7 @@ FAULTS.register("cpu")(
             acts_on="node",
             validate=_validate,
             unreplayable=_unreplayable,
-            proof_ns=lambda _: _THROTTLED_MIN * _PERIOD_NS,
+            proof_ns=lambda _: _THROTTLED_MIN * PERIOD_US * _NS_PER_US,
         ),
         machine=(MachineAbility.CPU_LIMITS,),
         make=Cpu,

@@ -51,18 +51,7 @@ def ownership_spans(events: Iterable[Event], last_ns: int) -> tuple[OwnershipTen
     found: list[OwnershipTenure] = []
 
     def close(key: tuple[int, str, int], t: int, end: str) -> None:
-        start = held.pop(key)
-        partition, worker, incarnation = key
-        found.append(
-            OwnershipTenure(
-                partition=partition,
-                worker=worker,
-                incarnation=incarnation,
-                start_ns=start,
-                end_ns=max(t, start),
-                end=end,
-            )
-        )
+        found.append(_tenure(*key, held.pop(key), t, end))
 
     for event in events:
         if not isinstance(event, OwnershipEvent | WorkerEvent):
@@ -83,8 +72,8 @@ def ownership_spans(events: Iterable[Event], last_ns: int) -> tuple[OwnershipTen
             for key in mine:
                 close(key, event.t, "dead")
     for key in list(held):
-        close(key, max(last_ns, held[key]), "open")
-    return tuple(sorted(found, key=lambda tenure: (tenure.start_ns, tenure.partition, tenure.worker)))
+        close(key, last_ns, "open")
+    return _in_order(found)
 
 
 def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple[OwnershipTenure, ...]:
@@ -106,17 +95,7 @@ def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple
     found: list[OwnershipTenure] = []
 
     def close(partition: int, t: int, end: str) -> None:
-        _, worker, incarnation, start = held.pop(partition)
-        found.append(
-            OwnershipTenure(
-                partition=partition,
-                worker=worker,
-                incarnation=incarnation,
-                start_ns=start,
-                end_ns=max(t, start),
-                end=end,
-            )
-        )
+        found.append(_tenure(partition, *held.pop(partition)[1:], t, end))
 
     for event in events:
         if isinstance(event, WorkerEvent) and event.state == "started":
@@ -143,5 +122,21 @@ def reported_spans(events: Iterable[Event], facts: Facts, last_ns: int) -> tuple
             if partition not in held:
                 held[partition] = owner.member, owner.worker, incarnations.get(owner.worker, 0), event.t
     for partition in list(held):
-        close(partition, max(last_ns, held[partition][3]), "open")
+        close(partition, last_ns, "open")
+    return _in_order(found)
+
+
+def _tenure(partition: int, worker: str, incarnation: int, start_ns: int, t: int, end: str) -> OwnershipTenure:
+    """Return a tenure that something ended at ``t``; it does not end before it starts."""
+    return OwnershipTenure(
+        partition=partition,
+        worker=worker,
+        incarnation=incarnation,
+        start_ns=start_ns,
+        end_ns=max(t, start_ns),
+        end=end,
+    )
+
+
+def _in_order(found: Iterable[OwnershipTenure]) -> tuple[OwnershipTenure, ...]:
     return tuple(sorted(found, key=lambda tenure: (tenure.start_ns, tenure.partition, tenure.worker)))

@@ -53,7 +53,6 @@ from harness.history.spans import (
 
 __all__ = ["RECORD_DTYPE", "History", "HistoryError", "JournalView"]
 
-_OVER = frozenset({"killed", "died", "finished"})
 _NO_TIME = -1
 """What a record has for a time that is not known."""
 
@@ -229,7 +228,7 @@ class History:
 
     def _whole(self) -> list[bool]:
         """Return by journal whether its worker has ended and nothing of it is missing."""
-        ended = {(event.worker, event.incarnation) for event in self.of_kind(WorkerEvent) if event.state in _OVER}
+        ended = {(event.worker, event.incarnation) for event in self.of_kind(WorkerEvent) if event.over}
         return [
             # Early histories do not say which incarnation of a worker ended.
             view.name not in self.torn and bool({(view.worker, view.incarnation), (view.worker, 0)} & ended)

@@ -30,6 +30,11 @@ class WorkerEvent(Event):
     exit: int | None
     planned: bool
 
+    @property
+    def over(self) -> bool:
+        """Whether its process has ended, by whatever."""
+        return self.state in {"killed", "died", "finished"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeathEvent(Event):

@@ -24,11 +24,10 @@ from harness.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from harness.history.events import Event, GroupEvent, LeaderEvent, MachineEvent, ObserverEvent
 from harness.history.record import Break, EventLog, Journal, Outcome, RecordKind
 from harness.workload.beat import beat
+from harness.workload.pace import BULK_NS, PROBE_NS
 from harness.workload.standing import Standing
 
 TICK_NS = 100 * NS_PER_MS
-PROBE_NS = 150 * NS_PER_MS
-BULK_NS = 250 * NS_PER_MS
 
 
 def main() -> int:

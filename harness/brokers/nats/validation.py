@@ -13,6 +13,7 @@ from harness.brokers.nats.aliases import ALIASES
 from harness.brokers.nats.config_types import CONFIG_TYPES
 from harness.brokers.nats.options import ConsumerOptions, StreamLimits, TopicOptions
 from harness.scenario.application import shown_by
+from harness.scenario.broker_version import version_of
 from harness.scenario.config_types import wrong_types
 from harness.scenario.model import Cluster, Workload
 from harness.scenario.plugins import Refusal
@@ -20,7 +21,6 @@ from harness.units import BYTES, format_ns
 
 _AT: Final = "cluster.topic"
 _CLIENT: Final = re.compile(r"nats-py-(\d+)\.(\d+)\.\d+", re.ASCII)
-_SERVER: Final = re.compile(r"nats-(\d+)\.(\d+)\.", re.ASCII)
 _CLIENT_LEAST: Final = (2, 13)
 """First version of nats-py that comes as a wheel."""
 _REPLICAS: Final = {1, 3}
@@ -42,7 +42,7 @@ def validate(broker: str, cluster: Cluster, workload: Workload) -> Iterator[Refu
 
 def _of_version(broker: str, topic: TopicOptions) -> Iterator[Refusal]:
     """Yield what came later than this version; earlier servers pass such keys over in silence, or refuse them."""
-    version = _version(broker)
+    version = version_of(broker, ALIASES)
     if version is None:
         return  # the loader refuses the name
     news = (
@@ -146,9 +146,3 @@ def _of_client(client: str, at: str) -> Iterator[Refusal]:
         yield Refusal(f"{at}: {client!r} is not like nats-py-2.14.0", at)
     elif (int(named[1]), int(named[2])) < _CLIENT_LEAST:
         yield Refusal(f"{client} is older than 2.13.0, the first client library that comes ready to use (a wheel)", at)
-
-
-def _version(broker: str) -> tuple[int, int] | None:
-    """Return the first two numbers of an alias' or an exact name's version; None for what is no version of a server."""
-    named = _SERVER.match(ALIASES.get(broker, broker))
-    return (int(named[1]), int(named[2])) if named else None

@@ -23,7 +23,6 @@ SLACK_NS: Final = 10_000_000
 """A send that is no later than this is in time: what a machine takes to wake a process."""
 
 _LATEST: Final = np.iinfo(np.int64).max
-_OVER: Final = frozenset({"killed", "died", "finished"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +63,8 @@ def _paused(events: Iterable[WorkerEvent], view: JournalView, end: int) -> Inter
         if event.state == "paused":
             since = event.t if not holders else since
             holders += 1
-        elif holders and event.state in _OVER | {"resumed"}:
-            holders = 0 if event.state in _OVER else holders - 1
+        elif holders and (event.over or event.state == "resumed"):
+            holders = 0 if event.over else holders - 1
             if not holders:
                 found.append((since, event.t))
     return found + ([(since, end)] if holders else [])

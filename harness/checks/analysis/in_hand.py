@@ -12,8 +12,6 @@ from harness.history.events import WorkerEvent
 from harness.history.index import Int64, Mask
 from harness.history.read import History
 
-_ENDED = frozenset({"killed", "died", "finished"})
-
 
 def may_run(history: History, rows: Int64) -> Mask:
     """Return of which deliveries the handler may still run when the history ends."""
@@ -21,7 +19,7 @@ def may_run(history: History, rows: Int64) -> Mask:
     open_ended: Mask = (deliveries.t_processed[rows] < 0) & ~deliveries.failed[rows]
     if not open_ended.any():
         return open_ended
-    ended = {(event.worker, event.incarnation) for event in history.of_kind(WorkerEvent) if event.state in _ENDED}
+    ended = {(event.worker, event.incarnation) for event in history.of_kind(WorkerEvent) if event.over}
     lives = np.array(
         # Early histories do not say which incarnation of a worker ended.
         [not {(view.worker, view.incarnation), (view.worker, 0)} & ended for view in history.journals],

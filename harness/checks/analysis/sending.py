@@ -20,8 +20,6 @@ from harness.history.read import History
 from harness.history.record import Outcome
 from harness.history.schedules import Schedule
 
-_ENDS: Final = frozenset({"killed", "died", "finished"})
-
 _NONE: Final = np.empty(0, np.int64)
 
 
@@ -199,7 +197,7 @@ def _load_end(history: History, view: JournalView, schedule: Schedule) -> int:
     ends += [
         event.t
         for event in history.of_kind(WorkerEvent)
-        if event.worker == view.worker and event.incarnation in {view.incarnation, 0} and event.state in _ENDS
+        if event.worker == view.worker and event.incarnation in {view.incarnation, 0} and event.over
     ]
     ends += [
         window.start_ns

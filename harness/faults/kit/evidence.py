@@ -6,7 +6,7 @@ import asyncio
 import statistics
 from collections.abc import Sequence
 
-from harness.clock import NS_PER_MS, NS_PER_S
+from harness.clock import NS_PER_S
 from harness.faults.base import Evidence, FaultContext, Sample, Stage
 from harness.faults.kit import apart
 from harness.faults.kit.lifetime import BASELINE_NS
@@ -14,12 +14,9 @@ from harness.history.record import Break
 from harness.result import Lack
 from harness.runtime.base import Identity
 from harness.units import format_ns
+from harness.workload.pace import BULK_NS, PROBE_NS
 
 SAMPLES_MIN = 3
-PROBE_NS = 150 * NS_PER_MS
-"""The monitor begins a round trip to each target so often, unless the last one takes longer."""
-BULK_NS = 250 * NS_PER_MS
-"""It begins a bulk look to each target so often, unless the last one takes longer."""
 ANSWER_NS = NS_PER_S
 """For so long it waits for the answer."""
 SILENCE_NS = PROBE_NS + ANSWER_NS

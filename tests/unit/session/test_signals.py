@@ -9,14 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.in_memory import MemoryParts, memory_plan
 from support.in_memory_run import KILL
 
 from harness.errors import ExitCode
-from harness.progress import Event, FaultChanged, Note, PhaseStarted
+from harness.progress import Event, FaultChanged, Listener, Note, PhaseStarted
+from harness.result import RunResult
 from harness.session import session
+from harness.session.selection import Selected
 from harness.session.signals import SIGNALS, Signals, heeded
 
 
@@ -32,6 +35,20 @@ def handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     assert {number: signal.getsignal(number) for number in SIGNALS} == before
+
+
+def run_all(plans: list[Selected], reports: Path, listen: Listener, signals: Signals, **more: Any) -> list[RunResult]:
+    """Run plans for the broker in memory."""
+    return session.run_all(
+        plans,
+        repeat=1,
+        runtime="process",
+        reports=reports,
+        listener=listen,
+        parts=MemoryParts(),
+        signals=signals,
+        **more,
+    )
 
 
 def test_the_first_ends_the_second_hastens_the_third_leaves() -> None:
@@ -87,16 +104,7 @@ def test_a_run_that_is_interrupted_is_taken_down_judged_and_handed_over(phase: s
 
     with Signals(lambda text: listen(Note(text=text))) as signals:
         plans = [memory_plan(), memory_plan()]
-        results = session.run_all(
-            plans,
-            repeat=1,
-            runtime="process",
-            reports=reports,
-            listener=listen,
-            parts=MemoryParts(),
-            signals=signals,
-            written=lambda made: written.append(len(made)),
-        )
+        results = run_all(plans, reports, listen, signals, written=lambda made: written.append(len(made)))
     assert [result.exit_code for result in results] == [ExitCode.INTERRUPTED]
     assert session.exit_code(results, plans, interrupted=True) is ExitCode.INTERRUPTED
     assert written == [1]
@@ -114,15 +122,7 @@ def test_the_first_signal_says_which_faults_are_healed(reports: Path) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with Signals(told.append) as signals:
-        (result,) = session.run_all(
-            [memory_plan(faults=KILL)],
-            repeat=1,
-            runtime="process",
-            reports=reports,
-            listener=listen,
-            parts=MemoryParts(),
-            signals=signals,
-        )
+        (result,) = run_all([memory_plan(faults=KILL)], reports, listen, signals)
     assert asked == ["kill-1"]
     assert told[0].startswith("SIGINT: kill-1 is healed, the cluster is taken down")
     assert result.exit_code == ExitCode.INTERRUPTED
@@ -140,15 +140,7 @@ def test_judging_that_is_broken_off_has_a_result(reports: Path) -> None:
                 signal.raise_signal(signal.SIGINT)
 
     with Signals(lambda _: None) as signals:
-        (result,) = session.run_all(
-            [memory_plan(), memory_plan()],
-            repeat=1,
-            runtime="process",
-            reports=reports,
-            listener=listen,
-            parts=MemoryParts(),
-            signals=signals,
-        )
+        (result,) = run_all([memory_plan(), memory_plan()], reports, listen, signals)
     assert result.exit_code == ExitCode.INTERRUPTED
     assert "harness check" in result.error
 
