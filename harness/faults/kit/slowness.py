@@ -15,7 +15,7 @@ from harness.faults.kit.evidence import format_median, lack, median_ns, shortest
 from harness.faults.kit.lifetime import BASELINE_NS
 from harness.units import format_ns
 
-_MANY = 10
+MANY = 10
 """Fewer round trips have no parts to compare."""
 
 
@@ -59,7 +59,7 @@ def slowed(
         lacks="" if proven or not_slow else lack(*looks),
         observed=observed + (f", meanwhile through {control} {_format(beside)}" if control else ""),
         required=f"median ≥ {added} above that before{f' and that through {control}' if control else ''} (or: each ≥ "
-        f"{added}, one of those ≤ {half}; or: nine in ten ≥ {added}, two in five of those ≤ {half}, of {_MANY} or more "
+        f"{added}, one of those ≤ {half}; or: nine in ten ≥ {added}, two in five of those ≤ {half}, of {MANY} or more "
         "each)",
     )
 
@@ -76,7 +76,7 @@ def longer(without: Sequence[Sample], during: Sequence[Sample], least_ns: int) -
         return False
     if now - usual >= least_ns or _apart(shortest_ns(without), shortest_ns(during), least_ns):
         return True
-    return _apart_for_most(without, during, least_ns)
+    return apart_for_most(without, during, least_ns)
 
 
 def _apart(without_ns: int | None, during_ns: int | None, least_ns: int) -> bool:
@@ -84,7 +84,7 @@ def _apart(without_ns: int | None, during_ns: int | None, least_ns: int) -> bool
     return without_ns is not None and during_ns is not None and without_ns <= least_ns // 2 < least_ns <= during_ns
 
 
-def _apart_for_most(without: Sequence[Sample], during: Sequence[Sample], least_ns: int) -> bool:
+def apart_for_most(without: Sequence[Sample], during: Sequence[Sample], least_ns: int) -> bool:
     """Return whether nine in ten round trips take at least what is added, and two in five without the fault at most
     half of it.
 
@@ -93,7 +93,7 @@ def _apart_for_most(without: Sequence[Sample], during: Sequence[Sample], least_n
     """
     usual = sorted(sample.length_ns for sample in without if sample.ok)
     now = sorted(sample.length_ns for sample in during if sample.ok)
-    if min(len(usual), len(now)) < _MANY:
+    if min(len(usual), len(now)) < MANY:
         return False
     return _apart(usual[math.ceil(len(usual) * 2 / 5) - 1], now[len(now) // 10], least_ns)
 

@@ -292,17 +292,19 @@ def test_bandwidth_is_measured(usual_ms: int, during_ms: int, after_ms: int, eff
 @pytest.mark.parametrize(
     ("before_ms", "beside_ms", "during_ms", "proven"),
     [
-        ((150, 150, 90), (150, 150, 90), (200, 200, 200), True),
-        ((150, 150, 150), (150, 150, 90), (200, 200, 200), False),
-        ((150, 150, 90), (150, 150, 150), (200, 200, 200), False),
-        ((150, 150, 90), (150, 150, 90), (200, 200, 90), False),
-        ((1, 1, 1), (1, 1, 1), (200, 200, 90), True),
+        ((150, 70), (150, 70), (200, 200, 200), True),
+        ((150, 150), (150, 70), (200, 200, 200), False),
+        ((150, 70), (150, 150), (200, 200, 200), False),
+        ((150, 150, 70), (150, 150, 70), (200, 200, 200), False),  # one in three is chance
+        ((150, 90), (150, 90), (200, 200, 200), False),
+        ((150, 70), (150, 70), (200, 200, 70), False),
+        ((1, 1), (1, 1), (200, 200, 70), True),
     ],
 )
-def test_on_a_busy_machine_the_fastest_round_trips_show_a_limit(
+def test_on_a_busy_machine_parts_of_the_looks_show_a_limit(
     before_ms: tuple[int, ...], beside_ms: tuple[int, ...], during_ms: tuple[int, ...], proven: bool
 ) -> None:
-    """Of 10,000 bytes at 50 KB/s none can take less than 200 ms; without the limit one that is lucky does."""
+    """At 50 KB/s 10,000 bytes take 200 ms, and 160 ms are believed; without the limit some take half of that."""
     before, beside, during = (itertools.cycle(lengths) for lengths in (before_ms, beside_ms, during_ms))
     extra_probe = _phases(
         lambda start: _trip(start, next(during) * MS), usual=lambda start: _trip(start, next(before) * MS)
